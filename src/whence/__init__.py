@@ -1,0 +1,1 @@
+"""Image classifiers that show the training images every answer was computed from."""

@@ -1,0 +1,19 @@
+"""Labelled images from datasets and folders, split, augmented and drawn for the memory."""
+
+from whence.table import Table
+
+DATASETS = Table(
+    "dataset",
+    {
+        "digits": "whence.data.digits:digits",
+        "mnist": "whence.data.mnist:mnist",
+        "fashion_mnist": "whence.data.mnist:fashion_mnist",
+        "notmnist": "whence.data.notmnist:notmnist",
+        "cifar10": "whence.data.cifar10:cifar10",
+        "svhn": "whence.data.svhn:svhn",
+        "cinic10": "whence.data.cinic10:cinic10",
+    },
+)
+"""Every dataset by name; anything else that a user names is an image folder."""
+
+__all__ = ["DATASETS"]
