@@ -1,6 +1,7 @@
 """Records that cross from stage to stage: frozen, and detached from every model."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from torch import Tensor
 
@@ -58,3 +59,42 @@ class Dataset:
     train: ImageSet
     test: ImageSet
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One stored image that an answer was computed from.
+
+    Attributes:
+        index: its place in the dataset that the memory was taken from.
+        label: its true class, None when not known.
+        predicted: the model's own class for it, made with the image itself left out.
+        weight: its share of the memory vector, in (0, 1].
+        similarity: between its features and the input's, before sparsemax.
+        role: "example" when the model puts it in the predicted class, else "counterfactual".
+        source: the file it came from, None when not known.
+    """
+
+    index: int
+    label: int | None
+    predicted: int
+    weight: float
+    similarity: float
+    role: Literal["example", "counterfactual"]
+    source: str | None
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One answer, and what it was computed from.
+
+    Attributes:
+        predicted: class index.
+        probabilities: `(K,)` float32, the softmax of the logits.
+        evidence: the stored images with weight above 0, highest weight first, weights sum to 1;
+            empty for a standard model.
+    """
+
+    predicted: int
+    probabilities: Tensor
+    evidence: tuple[Evidence, ...]

@@ -1,1 +1,88 @@
-"""placeholder."""
+"""The command line: one file per sub-command, imported only when it is used."""
+
+import errno
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from whence.table import Table
+
+COMMANDS = Table(
+    "command",
+    {
+        "demo": "whence.cli.demo:demo",
+        "train": "whence.cli.train:train",
+        "evaluate": "whence.cli.evaluate:evaluate",
+        "predict": "whence.cli.predict:predict",
+        "table": "whence.cli.table:table",
+    },
+)
+
+SUMMARIES = {
+    "demo": "train, evaluate and show evidence on small digits, in under a minute",
+    "train": "train on a dataset, an image folder or a settings file",
+    "evaluate": "measure the accuracy of a run, or of a folder of runs",
+    "predict": "answer for images, with the training images each answer came from",
+    "table": "run and print a table of the Memory Wrap paper, ours beside theirs",
+}
+
+OWN_LINE = (ValueError, FileNotFoundError, FileExistsError, PermissionError, ConnectionError)
+"""Errors whose message is for the user: printed as one line, exit code 2."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one sub-command.
+
+    Returns:
+        0, or 2 after one sentence about what was wrong with the input, or 130 after Ctrl-C.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if not given or given[0] in ("-h", "--help"):
+        print(overview())
+        return 0
+    if given[0] == "--version":
+        print(f"whence {version('whence')}")
+        return 0
+    try:
+        COMMANDS.find(given[0])([spell(argument) for argument in given[1:]])
+    except OWN_LINE as error:
+        return complain(str(error))
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        return complain(f"No space left on the disk of {error.filename or 'the run folder'}.")
+    except KeyboardInterrupt:
+        print("Stopped; add --resume to go on from the newest checkpoint.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def overview() -> str:
+    """List the commands."""
+    lines = [f"  {name:10} {SUMMARIES[name]}" for name in COMMANDS]
+    return "\n".join(
+        [
+            "usage: whence COMMAND ...",
+            "",
+            "Image classifiers that show the training images every answer was computed from.",
+            "",
+            "commands:",
+            *lines,
+            "",
+            "whence COMMAND --help explains the options of one command.",
+        ]
+    )
+
+
+def complain(sentence: str) -> int:
+    """Print one sentence to stderr and return exit code 2."""
+    print(f"whence: {' '.join(sentence.split())}", file=sys.stderr)
+    return 2
+
+
+def spell(argument: str) -> str:
+    """Accept ``--train_examples`` for ``--train-examples``."""
+    name, equals, value = argument.partition("=")
+    if not name.startswith("--"):
+        return argument
+    return name.replace("_", "-") + equals + value

@@ -16,4 +16,14 @@ DATASETS = Table(
 )
 """Every dataset by name; anything else that a user names is an image folder."""
 
-__all__ = ["DATASETS"]
+AUGMENTATIONS = Table(
+    "augmentation",
+    {
+        "none": "whence.data.augment:none",
+        "flip": "whence.data.augment:flip",
+        "crop_flip": "whence.data.augment:crop_flip",
+    },
+)
+"""Every augmentation by name, called as ``AUGMENTATIONS[name](images, generator=generator)``."""
+
+__all__ = ["AUGMENTATIONS", "DATASETS"]

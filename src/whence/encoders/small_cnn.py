@@ -3,7 +3,7 @@
 from torch import nn
 
 
-def small_cnn(channels: int = 3, image_size: int | tuple[int, int] = 32) -> nn.Module:  # noqa: ARG001
+def small_cnn(channels: int = 3, image_size: int | tuple[int, int] = 32) -> nn.Module:
     """Build four convolutions of 32, 64, 128 and 128 channels, then a global average pool.
 
     Args:

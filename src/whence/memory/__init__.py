@@ -1,1 +1,1 @@
-"""placeholder."""
+"""Sparse attention over stored images, and the heads that read it."""

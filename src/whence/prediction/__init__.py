@@ -1,1 +1,1 @@
-"""placeholder."""
+"""Train, save, load, predict and evaluate classifiers."""

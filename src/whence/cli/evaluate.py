@@ -1,0 +1,72 @@
+"""``whence evaluate``: the accuracy of a run, or of a folder of runs."""
+
+import json
+import statistics
+from pathlib import Path
+from typing import Any
+
+from whence.cli.options import add_device, build_parser, choose_device, parse
+from whence.experiments.finished import evaluate_run, find_runs
+
+
+def evaluate(arguments: list[str]) -> None:
+    """Measure accuracy with the whole memory and by the paper's protocol."""
+    parser = build_parser(
+        "evaluate",
+        "Measure the accuracy of a run with its whole memory, and by the paper's protocol (five "
+        "passes, a fresh memory for every batch). A folder of runs gives mean and deviation.",
+    )
+    parser.add_argument("run", type=str, metavar="RUN", help="run folder, or a folder of runs")
+    parser.add_argument("--data", type=str, help="other images: a dataset's name or image folder")
+    parser.add_argument("--seed", type=int, help="of the drawn memories; the run's by default")
+    parser.add_argument("--batch-size", type=int, default=128, help="images encoded at once (128)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_device(parser)
+    options = parse(parser, arguments)
+    if options.batch_size < 1:
+        raise ValueError(f"batch-size must be at least 1, got {options.batch_size}.")
+    results = [
+        evaluate_run(
+            folder,
+            data=options.data,
+            device=choose_device(options.device),
+            seed=options.seed,
+            batch_size=options.batch_size,
+        )
+        for folder in find_runs(Path(options.run))
+    ]
+    if options.json:
+        print(json.dumps(results[0] if len(results) == 1 else summarise(results), indent=1))
+        return
+    print("\n".join(describe(result) for result in results))
+    if len(results) > 1:
+        print(describe_summary(summarise(results)))
+
+
+def summarise(results: list[dict[str, Any]]) -> dict[str, Any]:
+    """Average accuracies over runs; deviations are population deviations, as in the paper."""
+    whole = [result["accuracy"] for result in results]
+    draws = [result["accuracy_draws"]["mean"] for result in results if result["accuracy_draws"]]
+    return {
+        "accuracy": {"mean": statistics.fmean(whole), "std": statistics.pstdev(whole)},
+        "accuracy_draws": (
+            {"mean": statistics.fmean(draws), "std": statistics.pstdev(draws)} if draws else None
+        ),
+        "runs": results,
+    }
+
+
+def describe(result: dict[str, Any]) -> str:
+    """Say in one line how good a run is."""
+    line = f"{result['run']}: {result['accuracy']:.2%} of {result['images']} images right"
+    draws = result["accuracy_draws"]
+    if draws:
+        line += f" with the whole memory, {draws['mean']:.2%} ± {draws['std']:.2%} with draws"
+    return line
+
+
+def describe_summary(summary: dict[str, Any]) -> str:
+    """Say in one line how good the runs are together."""
+    whole, draws = summary["accuracy"], summary["accuracy_draws"]
+    line = f"mean of {len(summary['runs'])} runs: {whole['mean']:.2%} ± {whole['std']:.2%}"
+    return line + (f", draws {draws['mean']:.2%} ± {draws['std']:.2%}" if draws else "")

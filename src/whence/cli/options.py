@@ -1,0 +1,58 @@
+"""What the sub-commands' parsers share."""
+
+from typing import Any
+
+import torch
+from jsonargparse import ArgumentError, ArgumentParser, Namespace
+
+from whence.experiments.parse import one_sentence
+
+
+def build_parser(command: str, description: str) -> ArgumentParser:
+    """Make the parser of a sub-command."""
+    return ArgumentParser(
+        prog=f"whence {command}", description=description, exit_on_error=False, default_meta=False
+    )
+
+
+def parse(parser: ArgumentParser, arguments: list[str]) -> Namespace:
+    """Parse arguments; what is wrong with them becomes one sentence.
+
+    Raises:
+        ValueError: with that sentence.
+    """
+    try:
+        return parser.parse_args(arguments)
+    except ArgumentError as error:
+        raise ValueError(one_sentence(str(error))) from error
+
+
+def add_device(parser: ArgumentParser) -> None:
+    """Add ``--device`` and ``--batch-size``-like options of commands that compute."""
+    parser.add_argument(
+        "--device", type=str, default=None, help="cpu or cuda; by default cuda where there is one"
+    )
+
+
+def choose_device(name: str | None) -> str:
+    """Pick the device that was asked for, or the best there is.
+
+    Raises:
+        ValueError: if the name is unknown, or there is no such device here.
+    """
+    if name is None:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        kind = torch.device(name).type
+    except RuntimeError as error:
+        raise ValueError(f"device must be cpu or cuda, got {name!r}.") from error
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"No GPU was found for --device {name}; leave it out to use the CPU.")
+    if kind not in ("cpu", "cuda"):
+        raise ValueError(f"device must be cpu or cuda, got {name!r}.")
+    return name
+
+
+def given(namespace: Namespace) -> dict[str, Any]:
+    """Keep the options that were given, by name."""
+    return {name: value for name, value in vars(namespace).items() if value is not None}

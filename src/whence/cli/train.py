@@ -1,0 +1,140 @@
+"""``whence train``: train on a dataset, an image folder or a settings file."""
+
+import argparse
+import json
+import statistics
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import ArgumentParser
+
+from whence.cli.options import add_device, build_parser, choose_device, given, parse
+from whence.experiments.authors_yaml import MODALITIES, read_authors_yaml
+from whence.experiments.parse import add_setting, from_mapping
+from whence.experiments.prepare import load_data
+from whence.experiments.run import CHECKPOINT_SECONDS, run
+from whence.experiments.settings import FIELDS, Settings, read_toml
+
+OURS, AUTHORS = (".toml",), (".yaml", ".yml")
+
+
+def build() -> ArgumentParser:
+    """Build the parser."""
+    parser = build_parser(
+        "train",
+        "Train a classifier that shows its evidence, and leave a run folder. DATA is a dataset's "
+        "name, an image folder (train/CLASS/*, test/CLASS/*, or CLASS/* which is split), or a "
+        "settings file: TOML, or the train.yaml of the paper's code. Options override the file.",
+    )
+    parser.add_argument("data", type=str, metavar="DATA", help="dataset, image folder or settings")
+    parser.add_argument("--out", type=str, help="run folder; by default runs/ and the data's name")
+    parser.add_argument(
+        "--resume", action="store_true", help="go on with the run in --out; finished ones stay"
+    )
+    parser.add_argument("--seeds", type=int, metavar="N", help="train N runs, seeds 0 to N-1")
+    parser.add_argument(
+        "--modality", type=str, metavar="CHOICE", help="the paper's code: std, memory, encoder_memory"
+    )
+    parser.add_argument(
+        "--continue-train",
+        type=bool,
+        nargs="?",
+        const=True,
+        metavar="BOOL",
+        help="the paper's code: the same as --resume",
+    )
+    parser.add_argument("--log-interval", type=int, help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--checkpoint-seconds",
+        type=float,
+        default=CHECKPOINT_SECONDS,
+        metavar="X",
+        help=f"least time between checkpoints (default {CHECKPOINT_SECONDS:g})",
+    )
+    parser.add_argument("--json", action="store_true", help="print the numbers as JSON")
+    add_device(parser)
+    for name, setting in FIELDS.items():
+        if name != "data":
+            add_setting(parser, setting)
+    return parser
+
+
+def train(arguments: list[str]) -> None:
+    """Train one run or many seeds and print what came out."""
+    options = parse(build(), arguments)
+    settings, seeds = read_settings(options.data, given(options), options.modality)
+    seeds = options.seeds if options.seeds is not None else seeds
+    if seeds < 1:
+        raise ValueError(f"seeds must be at least 1, got {seeds}.")
+    if seeds > 1 and options.seed is not None:
+        raise ValueError("seeds numbers the runs from 0, give either --seeds or --seed.")
+    folder = Path(options.out or Path("runs") / Path(settings.data).resolve().name)
+    device = choose_device(options.device)
+    dataset = load_data(settings)
+    for note in dataset.notes:
+        print(f"note: {note}", file=sys.stderr)
+    results = {}
+    for seed in [settings.seed] if seeds == 1 else range(seeds):
+        place = folder if seeds == 1 else folder / f"seed-{seed}"
+        results[str(place)] = run(
+            replace(settings, seed=seed),
+            place,
+            dataset,
+            resume=options.resume or bool(options.continue_train),
+            device=device,
+            checkpoint_seconds=options.checkpoint_seconds,
+        )
+    print(json.dumps(results) if options.json else describe(results))
+
+
+def read_settings(
+    data: str, options: dict[str, Any], modality: str | None
+) -> tuple[Settings, int]:
+    """Combine a settings file, if DATA is one, with the options given.
+
+    Returns:
+        Settings, and how many seeds the file asks for.
+    """
+    path, seeds = Path(data), 1
+    values: dict[str, Any] = {"data": data}
+    if path.suffix in OURS + AUTHORS and not path.is_dir():
+        if not path.is_file():
+            raise FileNotFoundError(f"No settings file {path}.")
+        if path.suffix in AUTHORS:
+            values, seeds = read_authors_yaml(path)
+        else:
+            values = read_toml(path)
+            seeds = values.pop("seeds", 1)
+            if type(seeds) is not int:
+                raise ValueError(f"{path} must have seeds as a whole number, got {seeds!r}.")
+            values.pop("paper", None)
+            values = values.pop("settings", None) or values
+        where = str(path)
+    else:
+        where = "the command line"
+    values |= {name: value for name, value in options.items() if name in FIELDS and name != "data"}
+    if modality is not None:
+        if modality not in MODALITIES:
+            raise ValueError(
+                f"Unknown modality {modality!r}. Choose from: {', '.join(MODALITIES)}."
+            )
+        values["variant"] = MODALITIES[modality]
+    return from_mapping(values, where=where), seeds
+
+
+def describe(results: dict[str, dict[str, Any]]) -> str:
+    """Say in a few lines what was trained and how good it is."""
+    lines = []
+    for place, metrics in results.items():
+        test = metrics["test"]
+        line = f"{place}: {test['accuracy']:.2%} of {test['images']} test images right"
+        if test["accuracy_draws"]:
+            line += f" with the whole memory, {test['accuracy_draws']['mean']:.2%} with random draws"
+        lines.append(f"{line} ({metrics['train_seconds']:.0f} s of training)")
+    if len(results) > 1:
+        values = [metrics["test"]["accuracy"] for metrics in results.values()]
+        spread = statistics.pstdev(values)
+        lines.append(f"mean of {len(values)} runs: {statistics.fmean(values):.2%} ± {spread:.2%}")
+    return "\n".join(lines)

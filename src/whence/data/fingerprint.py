@@ -1,0 +1,54 @@
+"""Hashes that say whether two sets of images, or two images, are the same."""
+
+import hashlib
+import json
+
+import torch
+from torch import Tensor
+
+from whence.data.augment import to_float
+from whence.records import ImageSet
+from whence.shapes import check_shape
+
+
+def fingerprint(images: ImageSet) -> str:
+    """Hash shape, class names, labels and pixels with SHA-256.
+
+    The same on every machine and device, and for every memory layout; file names do not count.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    head = {"shape": list(images.images.shape), "classes": list(images.class_names)}
+    digest = hashlib.sha256(json.dumps(head).encode())
+    digest.update(images.labels.cpu().numpy().astype("<i8").tobytes())
+    digest.update(_bytes_of(images.images))
+    return digest.hexdigest()
+
+
+def content_hashes(images: Tensor) -> tuple[str, ...]:
+    """Hash the pixels of each image with BLAKE2b, so that equal images have equal hashes.
+
+    Args:
+        images: `(B, C, H, W)` uint8, or floats in [0, 1], which count as their nearest uint8.
+
+    Returns:
+        B strings of 32 hexadecimal digits, each of its own `(C, H, W)` and pixels only.
+    """
+    sizes = check_shape("images", images, "B C H W")
+    shape = sizes["C"], sizes["H"], sizes["W"]
+    start = hashlib.blake2b(json.dumps(shape).encode(), digest_size=16)
+    pixels, length = _bytes_of(images), sizes["C"] * sizes["H"] * sizes["W"]
+    hashes = []
+    for image in range(sizes["B"]):
+        digest = start.copy()
+        digest.update(pixels[image * length : (image + 1) * length])
+        hashes.append(digest.hexdigest())
+    return tuple(hashes)
+
+
+def _bytes_of(images: Tensor) -> memoryview:
+    """Lay pixels out as bytes, image after image."""
+    if images.dtype != torch.uint8:
+        images = (to_float(images) * 255).round().to(torch.uint8)
+    return images.detach().cpu().reshape(-1).numpy().data

@@ -1,0 +1,200 @@
+"""Labelled images from a folder with one folder per class."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from whence.data.decode import SUFFIXES
+from whence.data.image_file import FileImages, read_images
+from whence.data.overlap import overlap_notes
+from whence.data.stratify import stratified
+from whence.records import Dataset, ImageSet
+
+TEST_SHARE = 0.2
+"""Fraction of the images of a folder without ``test/`` that is kept for the test."""
+
+MOST_CLASSES = 1000
+HIDDEN = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
+"""What operating systems leave in folders, passed over like names that begin with a dot."""
+
+
+def image_folder(
+    path: Path,
+    *,
+    size: int | None = None,
+    channels: int | None = None,
+    default_large_size: int = 64,
+    seed: int = 0,
+) -> Dataset:
+    """Read ``train/<class>/*`` and ``test/<class>/*``, or ``<class>/*`` and divide it.
+
+    A folder without ``test/`` gives 20 % of its images to the test, stratified, at least one of
+    every class to each side. Classes and files are sorted by name.
+
+    Args:
+        path: the folder; ``sources`` are relative to it, with forward slashes.
+        size: pixels of a side, made by resizing the shorter side and cropping the centre; None
+            keeps the size if all images agree and are at most 96 pixels, else makes squares of
+            ``default_large_size`` pixels.
+        channels: 1 or 3; None is 1 if all images are grey, else 3.
+        default_large_size: pixels of a side, see ``size``.
+        seed: the draw of test images from a folder without ``test/``.
+
+    Raises:
+        FileNotFoundError: if there is no such folder.
+        ValueError: if the folder is not of that form, or a file is not readable as an image.
+    """
+    path = Path(path).expanduser()
+    if not path.exists():
+        raise FileNotFoundError(
+            f"path must be a folder with one folder of images per class, there is no {path}."
+        )
+    if not path.is_dir():
+        raise ValueError(
+            f"path must be a folder with one folder of images per class, {path} is a file; "
+            "give the folder that it is in."
+        )
+    notes: list[str] = []
+    parts = _parts(path, notes)
+    class_names = parts[0].class_names
+    if len(parts) == 1:
+        parts = _divide(path, parts[0], seed)
+    counts = [len(part.sources) for part in parts]
+    sources = [source for part in parts for source in part.sources]
+    read: FileImages = read_images(
+        [path / source for source in sources],
+        size=size,
+        channels=channels,
+        default_large_size=default_large_size,
+    )
+    train, test = (
+        ImageSet(images, torch.tensor(part.labels), class_names, tuple(part.sources))
+        for images, part in zip(torch.split(read.images, counts), parts, strict=True)
+    )
+    notes += [*read.notes, *overlap_notes(train, test)]
+    return Dataset(path.resolve().name, train, test, tuple(notes))
+
+
+@dataclass
+class _Part:
+    """The files of ``train``, of ``test``, or of a folder that has neither."""
+
+    class_names: tuple[str, ...] = ()
+    sources: list[str] = field(default_factory=list)
+    labels: list[int] = field(default_factory=list)
+
+
+def _parts(root: Path, notes: list[str]) -> list[_Part]:
+    """List the files of each part, and note what lies in the folder unused."""
+    folders, _ = _entries(root)
+    unused: list[str] = []
+    if any(name in folders and _entries(root / name)[0] for name in ("train", "test")):
+        if "train" not in folders:
+            raise ValueError(
+                f"{root} must hold a folder train beside its folder test, it holds none; "
+                "put the class folders of the training images into train."
+            )
+        parts = [_list(root, "train/", unused)]
+        if "test" in folders:
+            parts.append(_list(root, "test/", unused))
+            _check_same_classes(root, *parts)
+        others = [f"{name}/" for name in folders if name not in {"train", "test"}]
+        unused = [*others, *unused]
+    else:
+        parts = [_list(root, "", unused)]
+    if unused:
+        verb = "is" if len(unused) == 1 else f"and {len(unused) - 1} more are"
+        notes.append(f"{unused[0]} {verb} not used: not an image in a class folder.")
+    return parts
+
+
+def _list(root: Path, below: str, unused: list[str]) -> _Part:
+    """List the class folders and image files in ``root / below``."""
+    folder = root / below
+    class_names, loose = _entries(folder)
+    unused += [below + name for name in loose]
+    if len(class_names) < 2:
+        found = f"only {class_names[0]!r}" if class_names else "no folder"
+        raise ValueError(
+            f"{folder} must hold one folder of images per class, for at least two classes, "
+            f"it holds {found}; put the images of each class into a folder named after it."
+        )
+    if len(class_names) > MOST_CLASSES:
+        raise ValueError(
+            f"{folder} must hold at most {MOST_CLASSES} class folders, it holds "
+            f"{len(class_names)}; put the images of each class into one folder."
+        )
+    part = _Part(tuple(class_names))
+    for label, name in enumerate(class_names):
+        inner, files = _entries(folder / name)
+        images = [file for file in files if _suffix(file) in SUFFIXES]
+        other = [file for file in files if _suffix(file) not in SUFFIXES]
+        other += [f"{file}/" for file in inner]
+        if not images:
+            found = f"only {other[0]!r}" if len(other) == 1 else "nothing"
+            if len(other) > 1:
+                found = f"{len(other)} other things (first: {other[0]!r})"
+            raise ValueError(
+                f"Class folder {folder / name} must hold image files, it holds {found}; "
+                "add images to it or remove it."
+            )
+        part.sources += [f"{below}{name}/{file}" for file in images]
+        part.labels += [label] * len(images)
+        unused += [f"{below}{name}/{file}" for file in other]
+    return part
+
+
+def _divide(root: Path, part: _Part, seed: int) -> list[_Part]:
+    """Draw the test images of a folder that has no ``test/``."""
+    labels = torch.tensor(part.labels)
+    counts = labels.bincount()
+    if (counts < 2).any():
+        name = part.class_names[int(counts.argmin())]
+        raise ValueError(
+            f"Class {name!r} in {root} must have at least 2 images, one to train and one to "
+            "test, it has 1; add images or remove the class."
+        )
+    examples = max(len(counts), round(TEST_SHARE * len(labels)))
+    generator = torch.Generator().manual_seed(seed)
+    chosen = torch.zeros(len(labels), dtype=torch.bool)
+    chosen[stratified(labels, examples, generator=generator)] = True
+    return [
+        _Part(
+            part.class_names,
+            [part.sources[position] for position in positions],
+            [part.labels[position] for position in positions],
+        )
+        for positions in (
+            (~chosen).nonzero().flatten().tolist(),
+            chosen.nonzero().flatten().tolist(),
+        )
+    ]
+
+
+def _check_same_classes(root: Path, train: _Part, test: _Part) -> None:
+    missing = sorted(set(train.class_names) - set(test.class_names))
+    added = sorted(set(test.class_names) - set(train.class_names))
+    if missing or added:
+        differences = [f"lacks {', '.join(missing)}"] if missing else []
+        differences += [f"adds {', '.join(added)}"] if added else []
+        raise ValueError(
+            f"{root / 'test'} must have the class folders of {root / 'train'}, it "
+            f"{' and '.join(differences)}; give both the same folders."
+        )
+
+
+def _entries(folder: Path) -> tuple[list[str], list[str]]:
+    """List the names of folders and of files, sorted, hidden ones left out."""
+    folders: list[str] = []
+    files: list[str] = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if not entry.name.startswith(".") and entry.name not in HIDDEN:
+                (folders if entry.is_dir() else files).append(entry.name)
+    return sorted(folders), sorted(files)
+
+
+def _suffix(file: str) -> str:
+    return os.path.splitext(file)[1].lower()  # noqa: PTH122 - a Path for each file takes longer

@@ -1,0 +1,139 @@
+"""The settings file of the paper's code, ``train.yaml``, as its README shows it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import yaml
+
+from whence.prediction.files import read_small
+
+MODELS = MappingProxyType(
+    {
+        "mobilenet": "mobilenet_v2",
+        "efficientnet": "efficientnet_b0",
+        "resnet18": "resnet18",
+        "googlenet": "googlenet",
+        "shufflenet": "shufflenet_v2",
+        "densenet": "densenet",
+        "wide-resnet": "wide_resnet_28_10",
+    }
+)
+"""The authors' model names and ours."""
+
+MODALITIES = MappingProxyType(
+    {"std": "standard", "memory": "only-memory", "encoder_memory": "memory-wrap"}
+)
+"""The authors' ``--modality`` and our variant."""
+
+EVERYTHING = 100_000
+"""The value of train_examples by which the authors mean the whole dataset."""
+
+TOP_KEYS = {
+    "model",
+    "save",
+    "train_examples",
+    "runs",
+    "batch_size_train",
+    "batch_size_test",
+    "optimizer",
+    "dataset_dir",
+    "dataset_name",
+}
+OPTIMIZER_KEYS = {"learning_rate", "weight_decay", "momentum", "nesterov"}
+DATASET_KEYS = {"num_classes", "num_epochs", "opt_milestones", "mem_examples"}
+DATASETS = ("SVHN", "CIFAR10", "CINIC10")
+CLASSES = 10
+
+
+def read_authors_yaml(path: Path) -> tuple[dict[str, Any], int]:
+    """Translate the authors' ``train.yaml`` into our settings.
+
+    A YAML 1.1 reader takes ``1e-1`` for a text; such texts become numbers here.
+
+    Args:
+        path: the file.
+
+    Returns:
+        Setting names to values (``Settings`` without the variant and the seed), and the number
+        of runs, one seed each.
+
+    Raises:
+        FileNotFoundError: if it is not there.
+        ValueError: if it is not YAML, a key is unknown or missing, or a value does not fit.
+    """
+    try:
+        content = yaml.safe_load(read_small(path))
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(f"{path} must be YAML, it cannot be read ({error}).") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} must hold settings by name, got a {type(content).__name__}.")
+    check_keys(path, "", content, TOP_KEYS | set(DATASETS), TOP_KEYS)
+    name = content["dataset_name"]
+    if name not in DATASETS or name not in content:
+        raise ValueError(
+            f"{path} must name a dataset_name that it has a block for ({', '.join(DATASETS)}), "
+            f"got {name!r}."
+        )
+    optimizer, block = content["optimizer"], content[name]
+    check_keys(path, "optimizer.", optimizer, OPTIMIZER_KEYS, OPTIMIZER_KEYS)
+    check_keys(path, f"{name}.", block, DATASET_KEYS, DATASET_KEYS)
+    if content["model"] not in MODELS:
+        raise ValueError(
+            f"{path} has an unknown model {content['model']!r}. Choose from: {', '.join(MODELS)}."
+        )
+    if block["num_classes"] != CLASSES:
+        raise ValueError(
+            f"{path} must have {name}.num_classes {CLASSES}, got {block['num_classes']!r}."
+        )
+    examples = to_number(path, "train_examples", content["train_examples"])
+    settings = {
+        "data": name.lower(),
+        "data_root": content["dataset_dir"],
+        "encoder": MODELS[content["model"]],
+        "batch_size": content["batch_size_train"],
+        "draw_batch": content["batch_size_test"],
+        "learning_rate": to_number(path, "learning_rate", optimizer["learning_rate"]),
+        "weight_decay": to_number(path, "weight_decay", optimizer["weight_decay"]),
+        "momentum": to_number(path, "momentum", optimizer["momentum"]),
+        "nesterov": optimizer["nesterov"],
+        "epochs": block["num_epochs"],
+        "milestones": block["opt_milestones"],
+        "memory_size": block["mem_examples"],
+        "keep_model": content["save"],
+        "compat": "authors",
+    }
+    if examples < EVERYTHING:
+        settings["train_examples"] = content["train_examples"]
+    runs = content["runs"]
+    if type(runs) is not int or runs < 1:
+        raise ValueError(f"{path} must have runs of at least 1, got {runs!r}.")
+    return settings, runs
+
+
+def check_keys(
+    path: Path, prefix: str, block: object, known: set[str], needed: set[str]
+) -> None:
+    """Refuse a block with an unknown or a missing key."""
+    if not isinstance(block, Mapping):
+        raise ValueError(f"{path} must have a block {prefix.rstrip('.')}, got {block!r}.")
+    for key in block:
+        if key not in known:
+            raise ValueError(
+                f"{path} has an unknown setting {prefix}{key}. "
+                f"Choose from: {', '.join(sorted(known))}."
+            )
+    missing = sorted(needed - block.keys())
+    if missing:
+        raise ValueError(f"{path} must give {prefix}{missing[0]}, it is missing.")
+
+
+def to_number(path: Path, key: str, value: object) -> float:
+    """Read a number, also one that YAML 1.1 took for a text."""
+    if isinstance(value, (int, float, str)) and not isinstance(value, bool):
+        try:
+            return float(value)
+        except ValueError:
+            pass
+    raise ValueError(f"{path} must have a number for {key}, got {value!r}.")

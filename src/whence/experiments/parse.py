@@ -1,0 +1,95 @@
+"""Checking of setting values, shared by settings files and the command line."""
+
+import argparse
+import re
+import types
+from collections.abc import Mapping
+from dataclasses import Field
+from typing import Any, Literal, Union, get_args, get_origin
+
+from jsonargparse import ArgumentError, ArgumentParser
+
+from whence.experiments.settings import FIELDS, Settings
+
+METAVARS = {int: "N", float: "X", str: "NAME"}
+WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+
+
+def add_setting(parser: ArgumentParser, setting: Field[Any]) -> None:
+    """Add one setting to a parser as ``--its-name``."""
+    kind = without_none(setting.type)
+    default = setting.default
+    text = setting.metadata["help"]
+    if default is not None and not isinstance(default, bool):
+        text += f" (default {default})"
+    name = "--" + setting.name.replace("_", "-")
+    if kind is bool:
+        parser.add_argument(name, action=argparse.BooleanOptionalAction, default=None, help=text)
+    else:
+        metavar = METAVARS.get(kind, "CHOICE" if get_origin(kind) is Literal else "LIST")
+        parser.add_argument(name, type=kind, default=None, help=text, metavar=metavar)
+
+
+def without_none(kind: Any) -> Any:  # noqa: ANN401
+    """Strip ``| None`` off a type."""
+    if get_origin(kind) in (Union, types.UnionType):
+        rest = [part for part in get_args(kind) if part is not type(None)]
+        return rest[0]
+    return kind
+
+
+def describe_type(kind: Any) -> str:  # noqa: ANN401
+    """Say in words what a value of a type is."""
+    if get_origin(kind) is Literal:
+        return "one of " + ", ".join(map(str, get_args(kind)))
+    if get_origin(kind) is tuple:
+        return f"a list, each {WORDS[get_args(kind)[0]]}, such as [1, 2]"
+    return WORDS[kind]
+
+
+def check_values(values: Mapping[str, Any], *, where: str) -> dict[str, Any]:
+    """Check setting names and values of a file; YAML's texts such as 1e-1 become numbers.
+
+    Raises:
+        ValueError: naming the key, what it must be and what came.
+    """
+    unknown = [name for name in values if name not in FIELDS]
+    if unknown:
+        raise ValueError(
+            f"{where} has an unknown setting {unknown[0]!r}. Choose from: {', '.join(FIELDS)}."
+        )
+    parser = ArgumentParser(exit_on_error=False)
+    for name in values:
+        parser.add_argument(f"--{name}", type=without_none(FIELDS[name].type), default=None)
+    try:
+        parsed = parser.parse_object(dict(values))
+    except ArgumentError as error:
+        raise ValueError(f"{where}: {one_sentence(str(error))}") from error
+    return {name: parsed[name] for name in values}
+
+
+def from_mapping(values: Mapping[str, Any], *, where: str) -> Settings:
+    """Build settings from the keys of a file, refusing what is unknown or of the wrong type.
+
+    Args:
+        values: setting names to values.
+        where: the file, quoted in messages.
+
+    Raises:
+        ValueError: naming the key, what it must be and what came.
+    """
+    known = check_values(values, where=where)
+    if "data" not in known:
+        raise ValueError(f"{where} must name its data, the key is missing.")
+    return Settings(**known)
+
+
+def one_sentence(message: str) -> str:
+    """Turn a parser's message about one setting into one sentence."""
+    key = re.search(r'Parser key "(\w+)"', message)
+    value = re.search(r"Given value: (.*)", message)
+    if key and value and key[1] in FIELDS:
+        wanted = describe_type(without_none(FIELDS[key[1]].type))
+        name = key[1].replace("_", "-")
+        return f"{name} must be {wanted}, got {value[1].strip()!r}."
+    return " ".join(message.split())

@@ -1,0 +1,240 @@
+"""From settings to what a training needs: images, split, model, recipe and plan."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from whence.data.fingerprint import fingerprint
+from whence.data.load import load_dataset
+from whence.data.split import split
+from whence.encoders.own import load_weights
+from whence.experiments.settings import Settings
+from whence.prediction.fit import Plan
+from whence.prediction.model import Classifier, wrap
+from whence.prediction.recipe import RECIPES, Recipe
+from whence.records import Dataset, ImageSet
+
+LEAST_STEPS = 800
+LEAST_EPOCHS = 40
+SMALL_CNN_LIMIT = 64
+
+
+@dataclass(frozen=True)
+class Published:
+    """What the paper sets for one dataset (La Rosa et al. 2021, A.1)."""
+
+    epochs: int
+    augmentation: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+PUBLISHED = {
+    "svhn": Published(40, "none", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "cifar10": Published(300, "flip", (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)),
+    "cinic10": Published(
+        300,
+        "flip",
+        (0.47889522, 0.47227842, 0.43047404),
+        (0.24205776, 0.23828046, 0.25874835),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything one run starts from.
+
+    Attributes:
+        train, validation, test: the images.
+        indices: `(N,)` places of the training images in the dataset's training set.
+        model: with fresh or pretrained parameters, on the CPU.
+        recipe, plan: how it is trained.
+        identity: JSON that identifies data and settings as resolved.
+        notes: sentences for the user.
+    """
+
+    train: ImageSet
+    validation: ImageSet
+    test: ImageSet
+    indices: Tensor
+    model: Classifier
+    recipe: Recipe
+    plan: Plan
+    identity: dict[str, object]
+    notes: tuple[str, ...]
+
+
+def is_foreign(encoder: str | None) -> bool:
+    """Say whether an encoder comes from torchvision or timm."""
+    return encoder is not None and ":" in encoder
+
+
+def load_data(settings: Settings) -> Dataset:
+    """Load the images that settings name, in the size and channels that the encoder takes."""
+    foreign = is_foreign(settings.encoder)
+    return load_dataset(
+        settings.data,
+        root=Path(settings.data_root),
+        size=settings.size,
+        channels=3 if foreign else None,
+        default_large_size=224 if foreign else 64,
+        seed=0,
+    )
+
+
+def prepare(settings: Settings, dataset: Dataset) -> Parts:
+    """Split the data, build the model and fill in every setting that was left open.
+
+    Raises:
+        ValueError: if the settings and the data do not go together.
+    """
+    parts = split(
+        dataset.train.labels,
+        seed=settings.seed,
+        train_examples=settings.train_examples,
+        validation_examples=settings.validation_examples,
+    )
+    train, validation = dataset.train.take(parts.train), dataset.train.take(parts.validation)
+    mean, std = choose_normalisation(settings, train)
+    model, weights = build_model(settings, train, mean, std)
+    recipe = choose_recipe(settings)
+    plan = choose_plan(settings, recipe, len(train), model.has_memory)
+    identity: dict[str, object] = {
+        "dataset": dataset.name,
+        "train_fingerprint": fingerprint(dataset.train),
+        "test_fingerprint": fingerprint(dataset.test),
+        "train_images": len(train),
+        "validation_images": len(validation),
+        "test_images": len(dataset.test),
+        "seed": settings.seed,
+        "weights": weights,
+    }
+    return Parts(
+        train=train,
+        validation=validation,
+        test=dataset.test,
+        indices=parts.train,
+        model=model,
+        recipe=recipe,
+        plan=plan,
+        identity=identity,
+        notes=dataset.notes,
+    )
+
+
+def choose_normalisation(
+    settings: Settings, train: ImageSet
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Take the mean and deviation that were given, the paper's, or those of the training images."""
+    published = PUBLISHED.get(settings.data)
+    channels = train.images.shape[1]
+    if settings.mean is not None or settings.std is not None:
+        if settings.mean is None or settings.std is None:
+            raise ValueError("mean and std must be given together, got one of them.")
+        return settings.mean, settings.std
+    if published is not None and channels == len(published.mean):
+        return published.mean, published.std
+    pixels = [train.images[:, channel].double() / 255 for channel in range(channels)]
+    means = tuple(round(float(channel.mean()), 6) for channel in pixels)
+    stds = tuple(round(max(float(channel.std()), 1e-3), 6) for channel in pixels)
+    return means, stds
+
+
+def build_model(
+    settings: Settings, train: ImageSet, mean: tuple[float, ...], std: tuple[float, ...]
+) -> tuple[Classifier, object]:
+    """Build the model from the seed alone, whatever the global random state is."""
+    channels, height, width = train.images.shape[1:]
+    encoder = settings.encoder
+    if encoder is None:
+        encoder = "small_cnn" if max(height, width) <= SMALL_CNN_LIMIT else "resnet18"
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        model = wrap(
+            encoder,
+            train.class_names,
+            settings.variant,
+            (channels, height, width),
+            mean,
+            std,
+            similarity=settings.similarity,
+            classifier=settings.classifier,
+        )
+    if settings.weights is None:
+        if settings.freeze_encoder:
+            raise ValueError(
+                "freeze_encoder needs weights, a frozen random encoder learns nothing; "
+                "add --weights default or --weights FILE."
+            )
+        return model, None
+    return model, load_weights(
+        model.encoder, model.kind, settings.weights, image_shape=model.image_shape
+    )
+
+
+def choose_recipe(settings: Settings) -> Recipe:
+    """Start from the named recipe and apply the settings that were given."""
+    name = settings.recipe
+    if name is None:
+        name = "vit" if settings.encoder == "vit" else "paper"
+        name = "finetune" if settings.weights is not None else name
+    recipe = RECIPES[name]
+    published = PUBLISHED.get(settings.data)
+    if published is not None:
+        recipe = replace(recipe, augmentation=published.augmentation)
+    names = (
+        "batch_size",
+        "optimizer",
+        "learning_rate",
+        "momentum",
+        "nesterov",
+        "weight_decay",
+        "schedule",
+        "milestones",
+        "augmentation",
+        "label_smoothing",
+    )
+    given = {name: getattr(settings, name) for name in names}
+    recipe = replace(recipe, **{name: v for name, v in given.items() if v is not None})
+    for name, low in (("batch_size", 2), ("learning_rate", 0), ("weight_decay", 0)):
+        if getattr(recipe, name) < low:
+            raise ValueError(f"{name} must be at least {low}, got {getattr(recipe, name)}.")
+    return recipe
+
+
+def choose_plan(settings: Settings, recipe: Recipe, total: int, has_memory: bool) -> Plan:
+    """Fix epochs, memory size and precision."""
+    published = PUBLISHED.get(settings.data)
+    epochs = settings.epochs
+    if epochs is None and published is not None:
+        epochs = published.epochs
+    if epochs is None:
+        steps = total // min(recipe.batch_size, total)
+        epochs = max(LEAST_EPOCHS, -(-LEAST_STEPS // steps))
+    memory_size = settings.memory_size
+    if memory_size is None:
+        memory_size = min(100, total)
+    elif has_memory and memory_size > total:
+        raise ValueError(
+            f"memory_size must be at most {total}, the number of training images, "
+            f"got {memory_size}."
+        )
+    bfloat16 = settings.precision == "bfloat16"
+    if settings.precision == "auto":
+        bfloat16 = has_bfloat16_units()
+    return Plan(
+        epochs=epochs,
+        memory_size=memory_size,
+        seed=settings.seed,
+        self_attention=settings.compat == "authors",
+        freeze_encoder=settings.freeze_encoder,
+        bfloat16=bfloat16,
+    )
+
+
+def has_bfloat16_units() -> bool:
+    """Say whether the CPU multiplies bfloat16 in hardware (AMX, or AVX-512 BF16)."""
+    return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())

@@ -1,0 +1,121 @@
+"""Settings: everything that makes a run, in one flat record that a TOML file can hold."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import Field, asdict, dataclass, field, fields
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal
+
+import tomli_w
+
+from whence.prediction.files import read_small
+
+
+def option(default: Any, text: str) -> Any:  # noqa: ANN401
+    """Declare a setting with its default and the sentence that the command line shows for it."""
+    return field(default=default, metadata={"help": text})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What one run is made of; None means the default that the comment names.
+
+    The names and their explanations are the options of ``whence train`` and the keys of a settings
+    file. ``resolve`` in ``whence.experiments.prepare`` fills in what is None.
+    """
+
+    data: str = field(metadata={"help": "a dataset's name, or an image folder"})
+    data_root: str = option("datasets", "folder that holds downloaded datasets")
+    size: int | None = option(None, "height and width that images are brought to, in pixels")
+    train_examples: int | None = option(None, "training images to use; all of them by default")
+    validation_examples: int | None = option(
+        None, "validation images; 6,000 of large datasets, 10 % of small ones by default"
+    )
+    encoder: str | None = option(
+        None,
+        "small_cnn, resnet18, ..., torchvision:NAME or timm:NAME; by default small_cnn up to 64 "
+        "pixels and resnet18 above",
+    )
+    weights: str | None = option(
+        None, "pretrained weights of the encoder: 'default', or a .safetensors, .pt or .pth file"
+    )
+    freeze_encoder: bool = option(False, "train the head alone, on features encoded once")
+    variant: Literal["memory-wrap", "only-memory", "standard"] = option(
+        "memory-wrap", "which head: memory-wrap, only-memory or standard (no memory)"
+    )
+    similarity: Literal["cosine", "l2", "dot"] = option("cosine", "cosine, l2 or dot")
+    classifier: Literal["mlp", "linear"] | None = option(
+        None, "last layers: mlp or linear; by default mlp, and linear for standard"
+    )
+    memory_size: int | None = option(
+        None, "images drawn into the memory at every step; at most 100 by default"
+    )
+    recipe: Literal["paper", "vit", "finetune"] | None = option(
+        None, "paper, vit or finetune; by default paper, vit for vit, finetune with weights"
+    )
+    epochs: int | None = option(
+        None, "by default the paper's where it names them, else 40, or more to make 800 steps"
+    )
+    batch_size: int | None = option(None, "images per step; the recipe's by default")
+    optimizer: Literal["sgd", "adam", "adamw"] | None = option(None, "sgd, adam or adamw")
+    learning_rate: float | None = option(None, "the recipe's by default")
+    momentum: float | None = option(None, "the recipe's by default")
+    nesterov: bool | None = option(None, "Nesterov's momentum; the recipe's by default")
+    weight_decay: float | None = option(None, "the recipe's by default")
+    schedule: Literal["steps", "cosine"] | None = option(None, "steps or cosine")
+    milestones: tuple[int, ...] | None = option(
+        None, "epochs after which the rate falls to a tenth; by default 50 %% and 75 %%"
+    )
+    augmentation: Literal["none", "flip", "crop_flip"] | None = option(
+        None, "none, flip or crop_flip; by default flip for cifar10 and cinic10, else none"
+    )
+    label_smoothing: float | None = option(None, "in [0, 1); the recipe's by default")
+    mean: tuple[float, ...] | None = option(
+        None, "per channel, in [0, 1]; the paper's or the training images' by default"
+    )
+    std: tuple[float, ...] | None = option(
+        None, "per channel; the paper's or the training images' by default"
+    )
+    compat: Literal["none", "authors"] = option(
+        "none", "'authors': a training image in the memory may attend to itself, as in their code"
+    )
+    precision: Literal["auto", "float32", "bfloat16"] = option(
+        "auto", "auto is bfloat16 where the processor computes it in matrix units, else float32"
+    )
+    pixels: bool = option(True, "keep the memory images themselves in the run folder")
+    keep_model: bool = option(True, "keep the trained model in the run folder, not its numbers alone")
+    draw_batch: int = option(500, "test images that share one drawn memory, in the paper's protocol")
+    seed: int = option(0, "of the split, the start, the batches and the memories")
+
+
+FIELDS: Mapping[str, Field[Any]] = MappingProxyType({f.name: f for f in fields(Settings)})
+"""Every setting by name."""
+
+
+def to_toml(settings: Settings) -> bytes:
+    """Write settings as TOML; what is None is left out."""
+    given = {name: value for name, value in asdict(settings).items() if value is not None}
+    lists = {name: list(v) if isinstance(v, tuple) else v for name, v in given.items()}
+    return tomli_w.dumps(lists).encode()
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a small TOML file.
+
+    Raises:
+        FileNotFoundError: if it is not there.
+        ValueError: if it is not TOML.
+    """
+    try:
+        return tomllib.loads(read_small(path).decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(f"{path} must be TOML, it is damaged ({error}).") from error
+
+
+def first_difference(one: Settings, other: Settings) -> str | None:
+    """Name the first setting in which two runs differ, with both values."""
+    for name in FIELDS:
+        if getattr(one, name) != getattr(other, name):
+            return f"{name} ({getattr(one, name)!r} and {getattr(other, name)!r})"
+    return None

@@ -1,0 +1,67 @@
+"""The bank: a memory that was encoded once and is kept with the model."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from whence.shapes import check_shape
+
+
+@dataclass(frozen=True)
+class Bank:
+    """Encoded memory images, and where each of them came from.
+
+    Attributes:
+        features: `(M, D)` the encoder's output in eval mode.
+        indices: `(M,)` int64, index of each image in its dataset.
+        labels: `(M,)` int64, -1 where the label is not known.
+        predicted: `(M,)` int64, the model's own class for each image, with that image left out.
+        hashes: one content hash per image.
+        images: `(M, C, H, W)` pixels, uint8 (float only where uint8 would lose something), or None
+            when the run was saved without pixels.
+        sources: one file per image, or None.
+    """
+
+    features: Tensor
+    indices: Tensor
+    labels: Tensor
+    predicted: Tensor
+    hashes: tuple[str, ...]
+    images: Tensor | None = None
+    sources: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        sizes = check_shape("features", self.features, "M D")
+        for name in ("indices", "labels", "predicted"):
+            check_shape(name, getattr(self, name), "M", M=sizes["M"])
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def map_tensors(self, change: Callable[[Tensor], Tensor]) -> "Bank":
+        """Apply ``change`` to every tensor, for example a move to another device."""
+        names = ("features", "indices", "labels", "predicted", "images")
+        tensors = {name: getattr(self, name) for name in names}
+        return replace(self, **{name: change(t) for name, t in tensors.items() if t is not None})
+
+    def take(self, positions: Tensor) -> "Bank":
+        """Keep the memory images at ``positions`` `(m,)`, in that order; encodes nothing."""
+        kept = self.map_tensors(lambda tensor: tensor[positions.to(tensor.device)])
+        chosen = positions.tolist()
+        sources = None if self.sources is None else tuple(self.sources[i] for i in chosen)
+        return replace(kept, hashes=tuple(self.hashes[i] for i in chosen), sources=sources)
+
+
+def to_pixels(images: Tensor) -> Tensor:
+    """Keep images `(M, C, H, W)` as uint8 where that loses nothing, else as they are.
+
+    Args:
+        images: uint8, or float in [0, 1].
+    """
+    if images.dtype == torch.uint8:
+        return images
+    rounded = (images * 255).round().to(torch.uint8)
+    lossless = bool((rounded.to(images.dtype) / 255 - images).abs().max() <= 1e-6)
+    return rounded if lossless else images

@@ -1,0 +1,109 @@
+"""Memory Wrap and Only Memory: classify an image together with the stored images it resembles.
+
+La Rosa et al. (2021), arXiv:2106.01440.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from whence.memory.attention import at_least_float32, recall, score, weigh
+
+
+class Read(NamedTuple):
+    """What a head returns."""
+
+    logits: Tensor  # (B, K)
+    weights: Tensor  # (B, M), rows sum to one
+    scores: Tensor  # (B, M), the similarities that the weights were made from
+
+
+class MemoryWrap(nn.Module):
+    """Classify the query's features joined with the memory vector (equation 4).
+
+    Args:
+        features: D, the encoder's output width.
+        classes: K.
+        similarity: "cosine" (the paper's), "l2" or "dot".
+        classifier: "mlp", one hidden layer of twice the input width, or "linear" (paper, A.2).
+    """
+
+    def __init__(
+        self, features: int, classes: int, *, similarity: str = "cosine", classifier: str = "mlp"
+    ) -> None:
+        super().__init__()
+        self.similarity = similarity
+        self.classifier = build_classifier(2 * features, 4 * features, classes, classifier)
+
+    def forward(self, queries: Tensor, memory: Tensor, mask: Tensor | None = None) -> Read:
+        """Classify `(B, D)` queries with `(M, D)` memory features; mask `(B, M)`, True = usable."""
+        scores = score(queries, memory, similarity=self.similarity)
+        weights = weigh(scores, mask=mask)
+        vector = recall(weights, memory)  # (B, D)
+        logits = self.classifier(torch.cat([queries.to(vector.dtype), vector], dim=-1))
+        return Read(at_least_float32(logits), weights, scores)
+
+
+class OnlyMemory(nn.Module):
+    """Classify the memory vector alone: the query decides only which memories are read.
+
+    Args:
+        features: D, the encoder's output width.
+        classes: K.
+        similarity: "cosine" (the paper's), "l2" or "dot".
+        classifier: "mlp", one hidden layer of twice the input width, or "linear" (paper, A.2).
+    """
+
+    def __init__(
+        self, features: int, classes: int, *, similarity: str = "cosine", classifier: str = "mlp"
+    ) -> None:
+        super().__init__()
+        self.similarity = similarity
+        self.classifier = build_classifier(features, 2 * features, classes, classifier)
+
+    def forward(self, queries: Tensor, memory: Tensor, mask: Tensor | None = None) -> Read:
+        """Classify `(B, D)` queries with `(M, D)` memory features; mask `(B, M)`, True = usable."""
+        scores = score(queries, memory, similarity=self.similarity)
+        weights = weigh(scores, mask=mask)
+        return Read(at_least_float32(self.classifier(recall(weights, memory))), weights, scores)
+
+
+class Standard(nn.Module):
+    """Classify the query's features without a memory: the baseline.
+
+    Args:
+        features: D, the encoder's output width.
+        classes: K.
+        classifier: "linear" (the paper's baseline), or "mlp": one hidden layer, as wide as gives
+            the head the number of parameters that Memory Wrap's has, for a matched comparison.
+    """
+
+    def __init__(self, features: int, classes: int, *, classifier: str = "linear") -> None:
+        super().__init__()
+        self.classifier = build_classifier(
+            features, matched_width(features, classes), classes, classifier
+        )
+
+    def forward(self, queries: Tensor) -> Tensor:
+        """Classify `(B, D)` features; returns logits `(B, K)`."""
+        return at_least_float32(self.classifier(queries))
+
+
+def build_classifier(width: int, hidden: int, classes: int, kind: str) -> nn.Module:
+    """Build the last layers: "mlp" ``width -> hidden -> classes`` with ReLU, or "linear"."""
+    if kind == "mlp":
+        return nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, classes))
+    if kind == "linear":
+        return nn.Linear(width, classes)
+    raise ValueError(f"Unknown classifier {kind!r}. Choose from: mlp, linear.")
+
+
+def matched_width(features: int, classes: int) -> int:
+    """Find the hidden width that gives `D -> width -> K` as many parameters as Memory Wrap's head.
+
+    >>> matched_width(128, 10)
+    983
+    """
+    wanted = (2 * features + 1) * 4 * features + (4 * features + 1) * classes
+    return round((wanted - classes) / (features + 1 + classes))

@@ -1,0 +1,247 @@
+"""The training loop: plain, seeded, and able to go on from any step to the same bits."""
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from whence.data import AUGMENTATIONS
+from whence.data.memory_draw import draw_memory
+from whence.prediction.checkpoint import Checkpoint, pack, unpack
+from whence.prediction.model import Classifier, encode_all
+from whence.prediction.recipe import Recipe, build_optimizer, rate_at
+from whence.records import ImageSet
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a training consists of besides its recipe.
+
+    Attributes:
+        epochs: how often every image is seen.
+        memory_size: M, images drawn into the memory at every step.
+        seed: of the batches, the memories, the augmentation and dropout.
+        self_attention: let a batch image that is also in the memory attend to itself, as the
+            authors' code does.
+        freeze_encoder: keep the encoder as it is, encode every image once, train the head alone.
+        bfloat16: run the encoder and the classifier in bfloat16; attention stays float32.
+    """
+
+    epochs: int
+    memory_size: int = 100
+    seed: int = 0
+    self_attention: bool = False
+    freeze_encoder: bool = False
+    bfloat16: bool = False
+
+
+@dataclass(frozen=True)
+class EpochReport:
+    """One line of the log: mean loss and training accuracy (fraction) of one epoch."""
+
+    epoch: int
+    loss: float
+    accuracy: float
+    learning_rate: float
+
+
+class NonFiniteLossError(RuntimeError):
+    """The loss became NaN or infinite; the message names the step and what to try."""
+
+
+def fit(
+    model: Classifier,
+    train: ImageSet,
+    *,
+    recipe: Recipe,
+    plan: Plan,
+    resume: Checkpoint | None = None,
+    on_step: Callable[[Callable[[], Checkpoint]], None] | None = None,
+    on_epoch: Callable[[EpochReport], None] | None = None,
+) -> None:
+    """Train a classifier in place, on the device that it is on.
+
+    At every step one memory is drawn for the whole batch, without replacement; batch and memory
+    go through the encoder as two batches, so that BatchNorm sees them apart, and gradients flow
+    through both (La Rosa et al. 2021, A.1.2). A batch image that is in the memory as well may not
+    attend to itself unless the plan says so.
+
+    The global random state is left as it was. With the same arguments on the same CPU the result
+    is the same to the bit, also when it was interrupted and went on from a checkpoint.
+
+    Args:
+        model: trained in place; left in eval mode, without a bank.
+        train: the training images; N of them, uint8.
+        recipe: optimiser, schedule, augmentation.
+        plan: epochs, memory and seed.
+        resume: where an earlier training with the same arguments stopped.
+        on_step: called after every step with a function that makes a checkpoint of that moment.
+        on_epoch: called after every epoch.
+
+    Raises:
+        ValueError: if the images are fewer than the memory, or none.
+        NonFiniteLossError: if the loss becomes NaN or infinite.
+    """
+    total = len(train)
+    check_plan(total, plan, model.has_memory)
+    device = model.mean.device
+    train = train.to(str(device))
+    batch_size = min(recipe.batch_size, total)
+    steps_per_epoch = total // batch_size
+    generator = torch.Generator().manual_seed(plan.seed)
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices), train_mode(model, plan):
+        torch.manual_seed(plan.seed)
+        cached = encode_all(model, train.images) if plan.freeze_encoder else None
+        learned = model.head if plan.freeze_encoder else model
+        optimizer = build_optimizer(recipe, learned.parameters())
+        progress = Progress(steps_per_epoch)
+        if resume is not None:
+            unpack(resume, model, optimizer, generator, progress)
+        while progress.step < plan.epochs * steps_per_epoch:
+            if progress.place == 0:
+                progress.start_epoch(torch.randperm(total, generator=generator))
+            picked = progress.next_batch(batch_size)
+            rate = rate_at(
+                recipe, step=progress.step, steps_per_epoch=steps_per_epoch, epochs=plan.epochs
+            )
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            drawn = None
+            if model.has_memory:
+                drawn = draw_memory(total, plan.memory_size, generator=generator)
+            with autocast(device, enabled=plan.bfloat16):
+                logits = forward(model, train, cached, picked, drawn, recipe, plan, generator)
+            labels = train.labels[picked.to(device)]
+            loss = F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            progress.add(loss.detach(), (logits.detach().argmax(1) == labels).float().mean())
+            if progress.place == steps_per_epoch:
+                report = progress.end_epoch(rate)
+                if on_epoch is not None:
+                    on_epoch(report)
+            if on_step is not None:
+                on_step(lambda: pack(model, optimizer, generator, progress))
+        model.bank = None
+    model.eval()
+
+
+class Progress:
+    """Where a training stands: steps done, the order of this epoch, its losses so far."""
+
+    def __init__(self, steps_per_epoch: int) -> None:
+        self.steps_per_epoch = steps_per_epoch
+        self.step = 0
+        self.place = 0  # steps done in this epoch
+        self.order = torch.empty(0, dtype=torch.int64)  # (N,) this epoch's order of the images
+        self.losses: list[Tensor] = []
+        self.hits: list[Tensor] = []
+
+    def start_epoch(self, order: Tensor) -> None:
+        """Take the order of a new epoch."""
+        self.order, self.losses, self.hits = order, [], []
+
+    def next_batch(self, batch_size: int) -> Tensor:
+        """Return the indices of the next batch, `(B,)`."""
+        return self.order[self.place * batch_size : (self.place + 1) * batch_size]
+
+    def add(self, loss: Tensor, hits: Tensor) -> None:
+        """Count one finished step."""
+        self.losses.append(loss)
+        self.hits.append(hits)
+        self.step += 1
+        self.place += 1
+
+    def check_losses(self) -> list[float]:
+        """Read the losses of this epoch so far, and stop at one that is not finite.
+
+        Raises:
+            NonFiniteLossError: naming the first such step.
+        """
+        losses: list[float] = torch.stack(self.losses).tolist() if self.losses else []
+        for place, loss in enumerate(losses):
+            if not math.isfinite(loss):
+                step = self.step - len(losses) + place + 1
+                raise NonFiniteLossError(
+                    f"The loss became {loss} at step {step}; try a lower learning rate "
+                    "(--learning-rate), or the other precision (--precision float32)."
+                )
+        return losses
+
+    def end_epoch(self, rate: float) -> EpochReport:
+        """Close the epoch and report on it."""
+        losses = self.check_losses()
+        accuracy = float(torch.stack(self.hits).mean())
+        self.place = 0
+        epoch = self.step // self.steps_per_epoch
+        return EpochReport(epoch, sum(losses) / len(losses), accuracy, rate)
+
+
+def check_plan(total: int, plan: Plan, has_memory: bool) -> None:
+    """Refuse a training that cannot start."""
+    if total == 0:
+        raise ValueError("train must hold at least one image, got none.")
+    if plan.epochs < 1:
+        raise ValueError(f"epochs must be at least 1, got {plan.epochs}.")
+    if has_memory and not 1 <= plan.memory_size <= total:
+        raise ValueError(
+            f"memory_size must be in 1 to {total}, the number of training images, "
+            f"got {plan.memory_size}."
+        )
+    if has_memory and plan.memory_size == 1 and not plan.self_attention:
+        raise ValueError(
+            "memory_size must be at least 2, because an image may not attend to itself, got 1."
+        )
+
+
+def forward(
+    model: Classifier,
+    train: ImageSet,
+    cached: Tensor | None,
+    picked: Tensor,
+    drawn: Tensor | None,
+    recipe: Recipe,
+    plan: Plan,
+    generator: torch.Generator,
+) -> Tensor:
+    """Compute the logits `(B, K)` of one training batch with its memory."""
+
+    def encode(indices: Tensor) -> Tensor:
+        there = indices.to(train.images.device)
+        if cached is not None:
+            return cached[there]
+        augment = AUGMENTATIONS[recipe.augmentation]
+        return model.encode(augment(train.images[there], generator=generator))
+
+    queries = encode(picked)
+    if drawn is None:
+        logits: Tensor = model.head(queries)
+        return logits
+    mask = None
+    if not plan.self_attention:
+        mask = (picked[:, None] != drawn).to(queries.device)  # (B, M)
+    logits = model.head(queries, encode(drawn), mask).logits
+    return logits
+
+
+def autocast(device: torch.device, *, enabled: bool) -> AbstractContextManager[None]:
+    """Run matrix products and convolutions in bfloat16 where asked for."""
+    context: AbstractContextManager[None] = torch.autocast(
+        device.type, dtype=torch.bfloat16, enabled=enabled
+    )
+    return context
+
+
+@contextmanager
+def train_mode(model: Classifier, plan: Plan) -> Iterator[None]:
+    """Train the model, or, with a frozen encoder, its head alone."""
+    model.train()
+    if plan.freeze_encoder:
+        model.encoder.eval()
+    yield

@@ -1,0 +1,352 @@
+"""The classifier: an encoder, a head, and, once it remembers images, a bank."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from whence.data.augment import to_float
+from whence.data.fingerprint import content_hashes
+from whence.encoders.own import EncoderKind, adopt_encoder, count_features
+from whence.memory.bank import Bank, to_pixels
+from whence.memory.wrap import MemoryWrap, OnlyMemory, Read, Standard
+from whence.shapes import check_shape
+
+Variant = Literal["memory-wrap", "only-memory", "standard"]
+VARIANTS: tuple[str, ...] = get_args(Variant)
+
+
+class Classifier(nn.Module):
+    """An encoder with a head; made by :func:`wrap`, which explains the arguments.
+
+    ``model(images, memory_images)`` classifies with the memory given, as in training and in the
+    paper's protocol. ``model.remember(images)`` encodes a memory once and keeps it; after that
+    ``model(images)`` classifies with that bank.
+
+    Attributes:
+        encoder: maps normalised images `(B, C, H, W)` to features `(B, D)`.
+        head: ``MemoryWrap``, ``OnlyMemory`` or ``Standard``.
+        class_names: one name per class.
+        image_shape: (C, H, W) of the images that the encoder was probed with.
+        bank: the encoded memory, or None.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        head: nn.Module,
+        *,
+        kind: EncoderKind,
+        class_names: tuple[str, ...],
+        image_shape: tuple[int, int, int],
+        mean: Sequence[float],
+        std: Sequence[float],
+    ) -> None:
+        super().__init__()
+        self.channels_last = kind.family != "own"  # a user's module may rely on view()
+        if self.channels_last:
+            encoder = encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.encoder = encoder
+        self.head = head
+        self.kind = kind
+        self.class_names = class_names
+        self.image_shape = image_shape
+        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(-1, 1, 1))
+        self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(-1, 1, 1))
+        self.bank: Bank | None = None
+        self._bank_made_at: tuple[int, ...] = ()
+
+    @property
+    def variant(self) -> Variant:
+        """Name the kind of head."""
+        names: dict[type, Variant] = {MemoryWrap: "memory-wrap", OnlyMemory: "only-memory"}
+        return names.get(type(self.head), "standard")
+
+    @property
+    def has_memory(self) -> bool:
+        """Say whether answers are computed from a memory."""
+        return self.variant != "standard"
+
+    def forward(
+        self, images: Tensor, memory_images: Tensor | None = None, mask: Tensor | None = None
+    ) -> Tensor:
+        """Classify images with the memory given, or with the bank.
+
+        Args:
+            images: `(B, C, H, W)` uint8 or float in [0, 1].
+            memory_images: `(M, C, H, W)` likewise; None reads the bank (eval mode only).
+            mask: `(B, M)` bool, True where a memory image may be used; None allows all.
+
+        Returns:
+            `(B, K)` logits.
+
+        Raises:
+            RuntimeError: without a memory and without a bank that fits the model as it is now.
+        """
+        if not self.has_memory:
+            self._refuse_memory(memory_images is None and mask is None)
+            logits: Tensor = self.head(self.encode(images))
+            return logits
+        return self.read(images, memory_images, mask).logits
+
+    def read(
+        self, images: Tensor, memory_images: Tensor | None = None, mask: Tensor | None = None
+    ) -> Read:
+        """Do what ``forward`` does and return logits, weights and scores."""
+        self._refuse_memory(self.has_memory)
+        if memory_images is None:
+            memory = self.checked_bank().features
+            queries = self.encode(images)
+        else:
+            queries, memory = self.encode(images), self.encode(memory_images)
+        found: Read = self.head(queries, memory, mask)
+        return found
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Normalise `(B, C, H, W)` images and encode them to `(B, D)`, in the mode the model is in."""
+        features: Tensor = self.encoder(self.normalise(images))
+        return features
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """Check images, move them to the model and bring them to mean 0 and deviation 1.
+
+        Raises:
+            ValueError: if the shape does not fit, or a float image leaves [0, 1].
+            TypeError: if the images are neither uint8 nor float.
+        """
+        check_shape("images", images, "B C H W", C=self.image_shape[0])
+        images = to_float(images.to(self.mean.device)).to(self.mean.dtype)
+        if self.channels_last:
+            images = images.contiguous(memory_format=torch.channels_last)
+        return (images - self.mean) / self.std
+
+    def remember(
+        self,
+        memory_images: Tensor,
+        labels: Tensor | None = None,
+        indices: Tensor | None = None,
+        sources: Sequence[str] | None = None,
+        *,
+        batch_size: int = 128,
+    ) -> "Classifier":
+        """Encode a memory once and keep it as the bank.
+
+        Args:
+            memory_images: `(M, C, H, W)` uint8 or float in [0, 1]. Their pixels are kept, and
+                ``save`` writes them.
+            labels: `(M,)` true classes; None when they are not known.
+            indices: `(M,)` their places in the dataset; None numbers them 0 .. M-1.
+            sources: one file per image.
+            batch_size: how many images are encoded at once; changes memory use, not the result.
+
+        Returns:
+            The model itself.
+        """
+        self._refuse_memory(self.has_memory)
+        sizes = check_shape("memory_images", memory_images, "M C H W", C=self.image_shape[0])
+        if sizes["M"] == 0:
+            raise ValueError("memory_images must hold at least one image, got none.")
+        device = self.mean.device
+        labels = torch.full((sizes["M"],), -1) if labels is None else labels
+        indices = torch.arange(sizes["M"]) if indices is None else indices
+        check_shape("labels", labels, "M", M=sizes["M"])
+        check_shape("indices", indices, "M", M=sizes["M"])
+        if int(labels.max()) >= len(self.class_names) or int(labels.min()) < -1:
+            raise ValueError(
+                f"labels must be below {len(self.class_names)}, the number of classes, "
+                f"got {int(labels.min())} to {int(labels.max())}."
+            )
+        if sources is not None and len(sources) != sizes["M"]:
+            raise ValueError(f"sources must name {sizes['M']} files, got {len(sources)}.")
+        features = encode_all(self, memory_images, batch_size=batch_size)
+        pixels = to_pixels(memory_images.detach())
+        self.attach(
+            Bank(
+                features=features,
+                indices=indices.to(device, torch.int64),
+                labels=labels.to(device, torch.int64),
+                predicted=predict_left_out(self, features, batch_size=batch_size),
+                hashes=content_hashes(pixels),
+                images=pixels.to(device),
+                sources=None if sources is None else tuple(sources),
+            )
+        )
+        return self
+
+    def attach(self, bank: Bank) -> None:
+        """Keep a bank that was encoded with the parameters the model has now."""
+        self.bank = bank
+        self._bank_made_at = self._versions()
+
+    def save(self, folder: str | Path, *, pixels: bool = True) -> None:
+        """Write the model and its bank to a folder; see :func:`whence.prediction.saved.save`.
+
+        The bank holds the memory images themselves unless ``pixels=False``.
+        """
+        from whence.prediction.saved import save
+
+        save(self, folder, pixels=pixels)
+
+    def checked_bank(self) -> Bank:
+        """Return the bank, or say why it cannot be used.
+
+        Raises:
+            RuntimeError: without a bank, in training mode, or when parameters changed since.
+        """
+        if self.bank is None:
+            raise RuntimeError(
+                "The model has no memory yet; call model.remember(memory_images) first, "
+                "or pass memory images as the second argument."
+            )
+        if self.training:
+            raise RuntimeError(
+                "The bank can only be read in eval mode; call model.eval() first, "
+                "or pass memory images as the second argument."
+            )
+        if self._versions() != self._bank_made_at:
+            raise RuntimeError(
+                "The parameters changed since the memory was encoded; "
+                "call model.remember(memory_images) again."
+            )
+        return self.bank
+
+    def _versions(self) -> tuple[int, ...]:
+        """Number every in-place change of parameters and statistics."""
+        return tuple(t._version for t in chain(self.parameters(), self.buffers()))
+
+    def _refuse_memory(self, fine: bool) -> None:
+        if not fine:
+            raise ValueError(
+                "A standard model has no memory; leave the memory arguments out, "
+                'or build it with variant="memory-wrap".'
+            )
+
+    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> "Classifier":
+        """Move or cast the bank together with the parameters."""
+        fresh, dtype = self._versions() == self._bank_made_at, self.mean.dtype
+        super()._apply(fn, recurse)
+        if self.bank is not None:
+            self.bank = self.bank.map_tensors(fn)
+            still_fits = fresh and self.mean.dtype == dtype  # a cast would give other features
+            self._bank_made_at = self._versions() if still_fits else ()
+        return self
+
+
+def wrap(
+    encoder: nn.Module | str,
+    classes: int | Sequence[str],
+    variant: Variant = "memory-wrap",
+    image_shape: tuple[int, int, int] = (3, 32, 32),
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    drop_classifier: bool | Literal["auto"] = "auto",
+    *,
+    similarity: str = "cosine",
+    classifier: str | None = None,
+) -> Classifier:
+    """Turn an encoder into a classifier that reads a memory.
+
+    La Rosa et al. (2021), arXiv:2106.01440.
+
+    Args:
+        encoder: a module that maps `(B, C, H, W)` to `(B, D)`, or a name: one of ``ENCODERS``,
+            "torchvision:NAME" or "timm:NAME" (built without pretrained weights).
+        classes: the number of classes K, or their names.
+        variant: "memory-wrap", "only-memory" or "standard".
+        image_shape: (C, H, W) that the encoder is probed with.
+        mean: per channel, in [0, 1] pixel units; None is 0.
+        std: per channel; None is 1.
+        drop_classifier: "auto" drops the classifier of torchvision and timm models and of modules
+            with an attribute fc, classifier, head or heads; False keeps everything.
+        similarity: "cosine", "l2" or "dot".
+        classifier: the last layers, "mlp" or "linear"; None is the paper's choice: linear for
+            the standard variant, mlp for the others.
+
+    Raises:
+        ValueError: if a name is unknown, the shapes do not fit, or there are under two classes.
+    """
+    names = tuple(str(i) for i in range(classes)) if isinstance(classes, int) else tuple(classes)
+    if not 2 <= len(names) or len(set(names)) != len(names):
+        raise ValueError(f"classes must be at least 2 different names, got {len(names)}.")
+    channels = image_shape[0]
+    mean = [0.0] * channels if mean is None else list(mean)
+    std = [1.0] * channels if std is None else list(std)
+    if len(mean) != channels or len(std) != channels:
+        raise ValueError(
+            f"mean and std must have one number per channel ({channels}), "
+            f"got {len(mean)} and {len(std)}."
+        )
+    if min(std) <= 0:
+        raise ValueError(f"std must be positive, got {min(std)}.")
+    network, kind = adopt_encoder(encoder, image_shape, drop_classifier)
+    features = count_features(network, image_shape)
+    head = build_head(variant, features, len(names), similarity=similarity, classifier=classifier)
+    return Classifier(
+        network,
+        head,
+        kind=kind,
+        class_names=names,
+        image_shape=image_shape,
+        mean=mean,
+        std=std,
+    )
+
+
+def build_head(
+    variant: str, features: int, classes: int, *, similarity: str, classifier: str | None
+) -> nn.Module:
+    """Build the head of a variant, with the paper's last layers unless told otherwise."""
+    if variant == "standard":
+        return Standard(features, classes, classifier=classifier or "linear")
+    if variant == "memory-wrap":
+        return MemoryWrap(features, classes, similarity=similarity, classifier=classifier or "mlp")
+    if variant == "only-memory":
+        return OnlyMemory(features, classes, similarity=similarity, classifier=classifier or "mlp")
+    raise ValueError(f"Unknown variant {variant!r}. Choose from: {', '.join(VARIANTS)}.")
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Put a model in eval mode without gradients, and restore every module's mode afterwards."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+def encode_all(model: Classifier, images: Tensor, *, batch_size: int = 128) -> Tensor:
+    """Encode any number of images in eval mode, `(N, C, H, W)` to `(N, D)` on the model's device."""
+    with evaluating(model):
+        return torch.cat([model.encode(batch) for batch in images.split(batch_size)])
+
+
+def predict_left_out(model: Classifier, features: Tensor, *, batch_size: int = 128) -> Tensor:
+    """Classify every memory image with itself left out of the memory (a single one: on itself).
+
+    Args:
+        model: a classifier with a memory.
+        features: `(M, D)` the encoded memory.
+        batch_size: how many are classified at once.
+
+    Returns:
+        `(M,)` class indices.
+    """
+    total = len(features)
+    places = torch.arange(total, device=features.device)
+    predicted = []
+    with evaluating(model):
+        for rows in places.split(batch_size):
+            mask = None if total == 1 else rows[:, None] != places
+            predicted.append(model.head(features[rows], features, mask).logits.argmax(1))
+    return torch.cat(predicted)

@@ -1,0 +1,116 @@
+"""Training recipes: everything about the optimiser, its schedule and the images it is shown."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a model is trained; the defaults are the paper's (La Rosa et al. 2021, A.1.2).
+
+    Attributes:
+        optimizer: "sgd", "adam" or "adamw".
+        learning_rate: at the start, or after the warm-up.
+        momentum: of SGD; the first beta of Adam.
+        nesterov: Nesterov's momentum, SGD only.
+        weight_decay: on every parameter.
+        schedule: "steps" multiplies the rate by 0.1 at each milestone, "cosine" lets it fall along
+            half a cosine to ``final_learning_rate``.
+        milestones: epochs after which the rate falls; None is 50 % and 75 % of the epochs.
+        warmup_epochs: epochs in which the rate rises linearly from 0.
+        final_learning_rate: where the cosine ends.
+        batch_size: images per step; the last, incomplete batch of an epoch is dropped.
+        augmentation: a name from ``AUGMENTATIONS``, applied to the batch and to the memory.
+        label_smoothing: in [0, 1).
+    """
+
+    optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
+    learning_rate: float = 0.1
+    momentum: float = 0.9
+    nesterov: bool = True
+    weight_decay: float = 5e-4
+    schedule: Literal["steps", "cosine"] = "steps"
+    milestones: tuple[int, ...] | None = None
+    warmup_epochs: int = 0
+    final_learning_rate: float = 0.0
+    batch_size: int = 128
+    augmentation: str = "none"
+    label_smoothing: float = 0.0
+
+
+RECIPES: Mapping[str, Recipe] = MappingProxyType(
+    {
+        "paper": Recipe(),
+        "vit": Recipe(
+            optimizer="adam",
+            learning_rate=1e-3,
+            weight_decay=5e-5,
+            schedule="cosine",
+            warmup_epochs=5,
+            final_learning_rate=1e-5,
+        ),
+        "finetune": Recipe(
+            optimizer="adamw",
+            learning_rate=1e-3,
+            weight_decay=1e-2,
+            schedule="cosine",
+            warmup_epochs=1,
+            batch_size=64,
+        ),
+    }
+)
+"""Recipes by name: the paper's, the one of its ViT runs, and one for pretrained encoders."""
+
+
+def build_optimizer(recipe: Recipe, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    """Build the recipe's optimiser; fused where the device has it."""
+    chosen = list(parameters)
+    shared: dict[str, Any] = {
+        "lr": recipe.learning_rate,
+        "weight_decay": recipe.weight_decay,
+        "fused": True,
+    }
+    if recipe.optimizer == "sgd":
+        nesterov = recipe.nesterov and recipe.momentum > 0
+        return torch.optim.SGD(chosen, momentum=recipe.momentum, nesterov=nesterov, **shared)
+    betas = (recipe.momentum, 0.999)
+    if recipe.optimizer == "adam":
+        return torch.optim.Adam(chosen, betas=betas, **shared)
+    if recipe.optimizer == "adamw":
+        return torch.optim.AdamW(chosen, betas=betas, **shared)
+    raise ValueError(f"Unknown optimizer {recipe.optimizer!r}. Choose from: sgd, adam, adamw.")
+
+
+def rate_at(recipe: Recipe, *, step: int, steps_per_epoch: int, epochs: int) -> float:
+    """Compute the learning rate of one step.
+
+    Args:
+        recipe: with the schedule.
+        step: counted from 0 over all epochs.
+        steps_per_epoch: batches in an epoch.
+        epochs: in the whole training.
+
+    >>> rates = [rate_at(Recipe(), step=s, steps_per_epoch=1, epochs=4) for s in range(4)]
+    >>> [round(rate, 6) for rate in rates]
+    [0.1, 0.1, 0.01, 0.001]
+    """
+    epoch = step // steps_per_epoch
+    warmup = recipe.warmup_epochs * steps_per_epoch
+    if step < warmup:
+        return recipe.learning_rate * (step + 1) / warmup
+    if recipe.schedule == "steps":
+        milestones = recipe.milestones
+        if milestones is None:
+            milestones = (epochs // 2, epochs * 3 // 4)
+        return recipe.learning_rate * 0.1 ** sum(epoch >= milestone for milestone in milestones)
+    if recipe.schedule == "cosine":
+        done = (step - warmup) / max(1, epochs * steps_per_epoch - warmup)
+        span = recipe.learning_rate - recipe.final_learning_rate
+        return recipe.final_learning_rate + span * (1 + math.cos(math.pi * done)) / 2
+    raise ValueError(f"Unknown schedule {recipe.schedule!r}. Choose from: steps, cosine.")
