@@ -1,0 +1,1 @@
+"""Benchmarks: one file per claim, run as commands, never as tests."""

@@ -1,1 +1,59 @@
-"""Image classifiers that show the training images every answer was computed from."""
+"""Image classifiers that show the training images every answer was computed from.
+
+The names of the package are imported when they are first used, so that ``import whence`` and
+``whence --help`` load no torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from whence import compat, encoders
+    from whence.memory.sparsemax import sparsemax
+    from whence.memory.wrap import MemoryWrap, OnlyMemory
+    from whence.prediction.evaluate import evaluate
+    from whence.prediction.fit import fit
+    from whence.prediction.model import Classifier, wrap
+    from whence.prediction.predict import predict
+    from whence.prediction.saved import load
+
+PLACES = {
+    "Classifier": "whence.prediction.model",
+    "MemoryWrap": "whence.memory.wrap",
+    "OnlyMemory": "whence.memory.wrap",
+    "evaluate": "whence.prediction.evaluate",
+    "fit": "whence.prediction.fit",
+    "load": "whence.prediction.saved",
+    "predict": "whence.prediction.predict",
+    "sparsemax": "whence.memory.sparsemax",
+    "wrap": "whence.prediction.model",
+}
+MODULES = ("compat", "encoders")
+
+__all__ = [
+    "Classifier",
+    "MemoryWrap",
+    "OnlyMemory",
+    "compat",
+    "encoders",
+    "evaluate",
+    "fit",
+    "load",
+    "predict",
+    "sparsemax",
+    "wrap",
+]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401
+    """Import a public name when it is first asked for."""
+    if name in MODULES:
+        return import_module(f"whence.{name}")
+    if name in PLACES:
+        return getattr(import_module(PLACES[name]), name)
+    raise AttributeError(f"module 'whence' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return __all__

@@ -21,7 +21,18 @@ from whence.prediction.model import Classifier, Variant, wrap
 Value = TypeVar("Value")
 
 SHAPE = (3, 32, 32)
-OBJECTS = tuple("airplane automobile bird cat deer dog frog horse ship truck".split())
+OBJECTS = (
+    "airplane",
+    "automobile",
+    "bird",
+    "cat",
+    "deer",
+    "dog",
+    "frog",
+    "horse",
+    "ship",
+    "truck",
+)
 
 
 @dataclass(frozen=True)
@@ -115,7 +126,7 @@ class MemoryWrapLayer(nn.Module):
         self.classifier = last_layers(
             2 * features, 4 * features, output_dim, classifier, mlp_activation
         )
-        self.register_load_state_dict_pre_hook(rename_old_keys)
+        self.register_load_state_dict_pre_hook(rename_old_keys)  # type: ignore[no-untyped-call]
 
     def forward(
         self, input_encoding: Tensor, memory_encoding: Tensor, return_weights: bool = False
@@ -162,7 +173,7 @@ class BaselineMemory(nn.Module):
         self.classifier = last_layers(
             features, 2 * features, output_dim, classifier, mlp_activation
         )
-        self.register_load_state_dict_pre_hook(rename_old_keys)
+        self.register_load_state_dict_pre_hook(rename_old_keys)  # type: ignore[no-untyped-call]
 
     def forward(
         self, input_encoding: Tensor, memory_encoding: Tensor, return_weights: bool = False

@@ -35,7 +35,10 @@ def build() -> ArgumentParser:
     )
     parser.add_argument("--seeds", type=int, metavar="N", help="train N runs, seeds 0 to N-1")
     parser.add_argument(
-        "--modality", type=str, metavar="CHOICE", help="the paper's code: std, memory, encoder_memory"
+        "--modality",
+        type=str,
+        metavar="CHOICE",
+        help="the paper's code: std, memory, encoder_memory",
     )
     parser.add_argument(
         "--continue-train",
@@ -89,9 +92,7 @@ def train(arguments: list[str]) -> None:
     print(json.dumps(results) if options.json else describe(results))
 
 
-def read_settings(
-    data: str, options: dict[str, Any], modality: str | None
-) -> tuple[Settings, int]:
+def read_settings(data: str, options: dict[str, Any], modality: str | None) -> tuple[Settings, int]:
     """Combine a settings file, if DATA is one, with the options given.
 
     Returns:
@@ -131,7 +132,9 @@ def describe(results: dict[str, dict[str, Any]]) -> str:
         test = metrics["test"]
         line = f"{place}: {test['accuracy']:.2%} of {test['images']} test images right"
         if test["accuracy_draws"]:
-            line += f" with the whole memory, {test['accuracy_draws']['mean']:.2%} with random draws"
+            line += (
+                f" with the whole memory, {test['accuracy_draws']['mean']:.2%} with random draws"
+            )
         lines.append(f"{line} ({metrics['train_seconds']:.0f} s of training)")
     if len(results) > 1:
         values = [metrics["test"]["accuracy"] for metrics in results.values()]

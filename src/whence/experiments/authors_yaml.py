@@ -112,9 +112,7 @@ def read_authors_yaml(path: Path) -> tuple[dict[str, Any], int]:
     return settings, runs
 
 
-def check_keys(
-    path: Path, prefix: str, block: object, known: set[str], needed: set[str]
-) -> None:
+def check_keys(path: Path, prefix: str, block: object, known: set[str], needed: set[str]) -> None:
     """Refuse a block with an unknown or a missing key."""
     if not isinstance(block, Mapping):
         raise ValueError(f"{path} must have a block {prefix.rstrip('.')}, got {block!r}.")

@@ -177,7 +177,7 @@ def build_model(
 
 def choose_recipe(settings: Settings) -> Recipe:
     """Start from the named recipe and apply the settings that were given."""
-    name = settings.recipe
+    name: str | None = settings.recipe
     if name is None:
         name = "vit" if settings.encoder == "vit" else "paper"
         name = "finetune" if settings.weights is not None else name

@@ -84,8 +84,12 @@ class Settings:
         "auto", "auto is bfloat16 where the processor computes it in matrix units, else float32"
     )
     pixels: bool = option(True, "keep the memory images themselves in the run folder")
-    keep_model: bool = option(True, "keep the trained model in the run folder, not its numbers alone")
-    draw_batch: int = option(500, "test images that share one drawn memory, in the paper's protocol")
+    keep_model: bool = option(
+        True, "keep the trained model in the run folder, not its numbers alone"
+    )
+    draw_batch: int = option(
+        500, "test images that share one drawn memory, in the paper's protocol"
+    )
     seed: int = option(0, "of the split, the start, the batches and the memories")
 
 

@@ -42,9 +42,14 @@ class Bank:
 
     def map_tensors(self, change: Callable[[Tensor], Tensor]) -> "Bank":
         """Apply ``change`` to every tensor, for example a move to another device."""
-        names = ("features", "indices", "labels", "predicted", "images")
-        tensors = {name: getattr(self, name) for name in names}
-        return replace(self, **{name: change(t) for name, t in tensors.items() if t is not None})
+        return replace(
+            self,
+            features=change(self.features),
+            indices=change(self.indices),
+            labels=change(self.labels),
+            predicted=change(self.predicted),
+            images=None if self.images is None else change(self.images),
+        )
 
     def take(self, positions: Tensor) -> "Bank":
         """Keep the memory images at ``positions`` `(m,)`, in that order; encodes nothing."""

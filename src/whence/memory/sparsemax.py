@@ -37,7 +37,7 @@ def sparsemax(scores: Tensor, dim: int = -1) -> Tensor:
     if scores.dtype in (torch.float16, torch.bfloat16):
         scores = scores.float()
     with torch.autocast(scores.device.type, enabled=False):
-        weights: Tensor = _Sparsemax.apply(scores.movedim(dim, -1))  # type: ignore[no-untyped-call]
+        weights: Tensor = _Sparsemax.apply(scores.movedim(dim, -1))
     return weights.movedim(-1, dim)
 
 
@@ -54,16 +54,16 @@ class _Sparsemax(torch.autograd.Function):
         ctx.save_for_forward(output)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]  # noqa: ANN401
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # noqa: ANN401
         return centre_on_support(gradient, ctx.saved_tensors[0])
 
     @staticmethod
-    def jvp(ctx: Any, tangent: Tensor) -> Tensor:  # type: ignore[override]  # noqa: ANN401
+    def jvp(ctx: Any, tangent: Tensor) -> Tensor:  # noqa: ANN401
         return centre_on_support(tangent, ctx.saved_tensors[0])
 
     @staticmethod
-    def vmap(_info: Any, in_dims: tuple[int], scores: Tensor) -> tuple[Tensor, int]:  # type: ignore[override]  # noqa: ANN401
-        weights: Tensor = _Sparsemax.apply(scores.movedim(in_dims[0], 0))  # type: ignore[no-untyped-call]
+    def vmap(_info: Any, in_dims: tuple[int], scores: Tensor) -> tuple[Tensor, int]:  # noqa: ANN401
+        weights: Tensor = _Sparsemax.apply(scores.movedim(in_dims[0], 0))
         return weights, 0
 
 

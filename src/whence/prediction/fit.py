@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from whence.data import AUGMENTATIONS
 from whence.data.memory_draw import draw_memory
+from whence.memory.wrap import Read
 from whence.prediction.checkpoint import Checkpoint, pack, unpack
 from whence.prediction.model import Classifier, encode_all
 from whence.prediction.recipe import Recipe, build_optimizer, rate_at
@@ -119,7 +120,7 @@ def fit(
             labels = train.labels[picked.to(device)]
             loss = F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
             optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimizer.step()
             progress.add(loss.detach(), (logits.detach().argmax(1) == labels).float().mean())
             if progress.place == steps_per_epoch:
@@ -226,8 +227,8 @@ def forward(
     mask = None
     if not plan.self_attention:
         mask = (picked[:, None] != drawn).to(queries.device)  # (B, M)
-    logits = model.head(queries, encode(drawn), mask).logits
-    return logits
+    read: Read = model.head(queries, encode(drawn), mask)
+    return read.logits
 
 
 def autocast(device: torch.device, *, enabled: bool) -> AbstractContextManager[None]:

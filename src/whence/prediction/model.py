@@ -52,7 +52,7 @@ class Classifier(nn.Module):
         super().__init__()
         self.channels_last = kind.family != "own"  # a user's module may rely on view()
         if self.channels_last:
-            encoder = encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            encoder = encoder.to(memory_format=torch.channels_last)
         self.encoder = encoder
         self.head = head
         self.kind = kind
@@ -110,7 +110,7 @@ class Classifier(nn.Module):
         return found
 
     def encode(self, images: Tensor) -> Tensor:
-        """Normalise `(B, C, H, W)` images and encode them to `(B, D)`, in the mode the model is in."""
+        """Normalise `(B, C, H, W)` images and encode them to `(B, D)`, in the model's mode."""
         features: Tensor = self.encoder(self.normalise(images))
         return features
 
@@ -231,7 +231,7 @@ class Classifier(nn.Module):
     def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> "Classifier":
         """Move or cast the bank together with the parameters."""
         fresh, dtype = self._versions() == self._bank_made_at, self.mean.dtype
-        super()._apply(fn, recurse)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         if self.bank is not None:
             self.bank = self.bank.map_tensors(fn)
             still_fits = fresh and self.mean.dtype == dtype  # a cast would give other features
@@ -273,7 +273,7 @@ def wrap(
         ValueError: if a name is unknown, the shapes do not fit, or there are under two classes.
     """
     names = tuple(str(i) for i in range(classes)) if isinstance(classes, int) else tuple(classes)
-    if not 2 <= len(names) or len(set(names)) != len(names):
+    if len(names) < 2 or len(set(names)) != len(names):
         raise ValueError(f"classes must be at least 2 different names, got {len(names)}.")
     channels = image_shape[0]
     mean = [0.0] * channels if mean is None else list(mean)
@@ -326,7 +326,7 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
 
 def encode_all(model: Classifier, images: Tensor, *, batch_size: int = 128) -> Tensor:
-    """Encode any number of images in eval mode, `(N, C, H, W)` to `(N, D)` on the model's device."""
+    """Encode `(N, C, H, W)` images in eval mode, `(N, D)` on the model's device."""
     with evaluating(model):
         return torch.cat([model.encode(batch) for batch in images.split(batch_size)])
 

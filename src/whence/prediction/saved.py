@@ -1,6 +1,7 @@
 """Models on disk: safetensors and JSON, nothing that can execute."""
 
 import json
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -29,7 +30,11 @@ PACKAGES = ("whence", "torch", "torchvision", "numpy")
 
 
 def save(
-    model: Classifier, folder: str | Path, *, pixels: bool = True, about: dict[str, Any] | None = None
+    model: Classifier,
+    folder: str | Path,
+    *,
+    pixels: bool = True,
+    about: dict[str, Any] | None = None,
 ) -> None:
     """Write a model, and its bank if it has one, to a folder.
 
@@ -131,7 +136,9 @@ def read_about(folder: Path) -> dict[str, Any]:
         ValueError: if a field is missing, of the wrong type or out of range.
     """
     if not folder.is_dir():
-        raise FileNotFoundError(f"No run in {folder}; start one with: whence train DATA --out {folder}")
+        raise FileNotFoundError(
+            f"No run in {folder}; start one with: whence train DATA --out {folder}"
+        )
     if not (folder / DONE).exists():
         raise FileNotFoundError(
             f"No finished run in {folder}; start one with: whence train DATA --out {folder}, "
@@ -182,10 +189,16 @@ def rebuild(folder: Path, about: dict[str, Any], encoder: nn.Module | None) -> C
     """
     kind = EncoderKind(about["encoder"].get("family"), about["encoder"].get("name"))
     channels, height, width = about["image_shape"]
-    options = {"similarity": about.get("similarity"), "classifier": about.get("classifier")}
-    arguments = (about["variant"], about["features"], len(about["classes"]))
+    make_head = partial(
+        build_head,
+        about["variant"],
+        about["features"],
+        len(about["classes"]),
+        similarity=about.get("similarity") or "cosine",
+        classifier=about.get("classifier"),
+    )
     with torch.device("meta"):
-        declared = build_head(*arguments, **options).state_dict()
+        declared = make_head().state_dict()
     found = read_shapes(folder / MODEL)
     for name, tensor in declared.items():
         if found.get(f"head.{name}") != tuple(tensor.shape):
@@ -205,7 +218,7 @@ def rebuild(folder: Path, about: dict[str, Any], encoder: nn.Module | None) -> C
         network, _ = adopt_encoder(encoder, (channels, height, width), "auto")
     return Classifier(
         network,
-        build_head(*arguments, **options),
+        make_head(),
         kind=kind,
         class_names=tuple(about["classes"]),
         image_shape=(channels, height, width),
