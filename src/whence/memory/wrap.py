@@ -41,8 +41,8 @@ class MemoryWrap(nn.Module):
         scores = score(queries, memory, similarity=self.similarity)
         weights = weigh(scores, mask=mask)
         vector = recall(weights, memory)  # (B, D)
-        logits = self.classifier(torch.cat([queries.to(vector.dtype), vector], dim=-1))
-        return Read(at_least_float32(logits), weights, scores)
+        joined = torch.cat([queries.to(vector.dtype), vector], dim=-1)  # (B, 2D)
+        return Read(classify(self.classifier, joined), weights, scores)
 
 
 class OnlyMemory(nn.Module):
@@ -66,7 +66,7 @@ class OnlyMemory(nn.Module):
         """Classify `(B, D)` queries with `(M, D)` memory features; mask `(B, M)`, True = usable."""
         scores = score(queries, memory, similarity=self.similarity)
         weights = weigh(scores, mask=mask)
-        return Read(at_least_float32(self.classifier(recall(weights, memory))), weights, scores)
+        return Read(classify(self.classifier, recall(weights, memory)), weights, scores)
 
 
 class Standard(nn.Module):
@@ -87,7 +87,13 @@ class Standard(nn.Module):
 
     def forward(self, queries: Tensor) -> Tensor:
         """Classify `(B, D)` features; returns logits `(B, K)`."""
-        return at_least_float32(self.classifier(queries))
+        return classify(self.classifier, queries)
+
+
+def classify(classifier: nn.Module, features: Tensor) -> Tensor:
+    """Run the last layers in the precision of their parameters; logits are at least float32."""
+    logits: Tensor = classifier(features.to(next(classifier.parameters()).dtype))
+    return at_least_float32(logits)
 
 
 def build_classifier(width: int, hidden: int, classes: int, kind: str) -> nn.Module:
