@@ -58,6 +58,15 @@ def test_is_quick(rng):
     assert min(times) < 2e-4
 
 
+def test_a_memory_of_everything_is_quick_too(rng):
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        draw_memory(100_000, 99_000, generator=rng)
+        times.append(time.perf_counter() - start)
+    assert min(times) < 0.02
+
+
 def test_rejects(rng):
     with pytest.raises(
         ValueError, match="at most the number of images to draw from, 5, got 6; choose a smaller"

@@ -77,6 +77,9 @@ def test_shape_counts(images):
 def test_floats_count_as_their_pixels(dtype):
     pixels = torch.arange(256, dtype=torch.uint8).reshape(1, 1, 16, 16)
     assert content_hashes((pixels.to(dtype) / 255).requires_grad_()) == content_hashes(pixels)
+    assert content_hashes((pixels[..., 1:4].to(dtype) - 0.4) / 255) == content_hashes(
+        pixels[..., 1:4]
+    )
     with pytest.raises(ValueError, match=r"floats in \[0, 1\]"):
         content_hashes(pixels.to(dtype))
 

@@ -160,6 +160,13 @@ def test_native_size_up_to_96(fill, tmp_path):
     assert image_folder(tmp_path).train.images.shape == (2, 3, 96, 40)
 
 
+@pytest.mark.parametrize("size", [(97, 40), (40, 97)])
+def test_larger_images_become_squares_even_if_they_agree(fill, tmp_path, size):
+    fill("a", 2, size=size)
+    fill("b", 2, size=size)
+    assert image_folder(tmp_path).train.images.shape[2:] == (64, 64)
+
+
 @pytest.mark.parametrize("size", [(97, 40), (40, 97), (41, 40)])
 def test_other_sizes_become_squares(fill, tmp_path, size):
     fill("a", 2, size=(40, 40))
@@ -290,7 +297,7 @@ def test_class_without_images(fill, tmp_path, files, found):
 def test_class_of_one_image_cannot_be_divided(fill, tmp_path):
     fill("cat", 3)
     fill("dog", 1)
-    with pytest.raises(ValueError, match="Class 'dog' in .* must have at least 2 images"):
+    with pytest.raises(ValueError, match=r"Class 'dog' in .* must have at least 2 images"):
         image_folder(tmp_path)
 
 

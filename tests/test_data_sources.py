@@ -196,13 +196,13 @@ def test_idx_files_that_are_damaged(tmp_path, numbers):
     with pytest.raises(ValueError, match=r"must have 5488 bytes .* \(7, 28, 28\) says, got 5487"):
         mnist(tmp_path)
     images.write_bytes(b"<html>")
-    with pytest.raises(ValueError, match="must be an idx file .* begins with 3c 68 74 6d"):
+    with pytest.raises(ValueError, match=r"must be an idx file .* begins with 3c 68 74 6d"):
         mnist(tmp_path)
     images.write_bytes(b"")
     with pytest.raises(ValueError, match="it begins with nothing"):
         mnist(tmp_path)
     images.write_bytes(idx_bytes(np.zeros((3, 28, 28), np.uint8)))
-    with pytest.raises(ValueError, match="must have a label for each of the 3 images .* got 7"):
+    with pytest.raises(ValueError, match=r"must have a label for each of the 3 images .* got 7"):
         mnist(tmp_path)
     images.write_bytes(whole)
     labels = folder / "train-labels-idx1-ubyte"

@@ -94,6 +94,8 @@ def test_every_class_is_validated_but_a_single_image_is_trained_on():
     parts = split(labels, seed=0)
     assert counts_of(labels, parts.validation) == [0, 1, 2, 0]
     assert counts_of(labels, parts.train) == [1, 1, 28, 1]
+    fewer = split(labels, seed=0, train_examples=30)
+    assert counts_of(labels, fewer.train) == [1, 1, 27, 1]
     alone = split(torch.arange(3), seed=0)
     assert len(alone.validation) == 0
     assert sorted(alone.train.tolist()) == [0, 1, 2]
@@ -106,7 +108,7 @@ def test_numbers_that_cannot_be_met(labels):
         ValueError, match=f"train_examples must be from 1 to {total} .* got {total + 1}; leave"
     ):
         split(labels, seed=0, train_examples=total + 1)
-    with pytest.raises(ValueError, match="train_examples must be from 1 .* got 0"):
+    with pytest.raises(ValueError, match=r"train_examples must be from 1 .* got 0"):
         split(labels, seed=0, train_examples=0)
     with pytest.raises(
         ValueError, match=f"validation_examples must be from 0 to {total - 1} .* got {total}"

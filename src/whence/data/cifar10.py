@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -52,7 +51,7 @@ def cifar10(root: Path, *, download: bool = True) -> Dataset:
             expected=expected,
             way_out=way_out,
         )
-    train, test = (_image_set(CIFAR10(root, train=train)) for train in (True, False))
+    train, test = (_read(root, train=train) for train in (True, False))
     return Dataset("cifar10", train, test)
 
 
@@ -69,6 +68,9 @@ def _check_official(folder: Path) -> None:
             )
 
 
-def _image_set(part: Any) -> ImageSet:  # noqa: ANN401 - torchvision has no types
+def _read(root: Path, *, train: bool) -> ImageSet:
+    from torchvision.datasets import CIFAR10
+
+    part = CIFAR10(root, train=train)
     images = torch.from_numpy(part.data).permute(0, 3, 1, 2).contiguous()  # (N, 3, 32, 32)
     return ImageSet(images, torch.tensor(part.targets), tuple(part.classes))

@@ -11,29 +11,9 @@ from PIL import Image, UnidentifiedImageError
 Pixels = NDArray[np.uint8]
 """Pixels of one image, `(H, W, C)` with C = 1 for grey and C = 3 for RGB."""
 
-SUFFIXES = frozenset(
-    [
-        ".avif",
-        ".bmp",
-        ".dib",
-        ".gif",
-        ".j2k",
-        ".jfif",
-        ".jp2",
-        ".jpe",
-        ".jpeg",
-        ".jpg",
-        ".mpo",
-        ".pbm",
-        ".pgm",
-        ".png",
-        ".pnm",
-        ".ppm",
-        ".tga",
-        ".tif",
-        ".tiff",
-        ".webp",
-    ]
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".jp2", ".j2k", ".png", ".gif", ".webp", ".avif"),
+    *(".tif", ".tiff", ".bmp", ".dib", ".tga", ".ppm", ".pgm", ".pbm", ".pnm"),
 )
 """File name endings, in lower case, that make a file an image."""
 
@@ -91,11 +71,11 @@ def decode(path: Path, *, size: tuple[int, int] | None, large_size: int) -> Pixe
 
     Raises:
         FileNotFoundError: if there is no such file.
-        UnreadableImageError: if the file cannot be read as an image, or has too many pixels.
+        UnreadableImageError: if the file cannot be read as an image; also if Pillow's limit on
+            pixels is broken and the caller has made its warning an error.
     """
     try:
         with Image.open(path) as image:
-            _refuse_huge(image)
             large = max(image.size) > LARGEST_NATIVE
             wanted = (large_size, large_size) if size is None and large else size
             if wanted is not None and large and image.format in {"JPEG", "MPO"}:
@@ -110,7 +90,7 @@ def decode(path: Path, *, size: tuple[int, int] | None, large_size: int) -> Pixe
     except (Image.DecompressionBombError, Image.DecompressionBombWarning, *DAMAGED) as error:
         reason = "it is not an image file"
         if not isinstance(error, UnidentifiedImageError):
-            reason = " ".join(str(error).split()) or type(error).__name__
+            reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
         raise UnreadableImageError(path, reason) from error
     pixels = np.asarray(flat if wanted is None else cover(flat, *wanted))
     if pixels.ndim == 2:
@@ -128,13 +108,6 @@ def cover(image: Image.Image, height: int, width: int) -> Image.Image:
     left, top = (image.width - kept_width) // 2, (image.height - kept_height) // 2
     box = (left, top, left + kept_width, top + kept_height)
     return image.resize((width, height), Image.Resampling.BILINEAR, box)
-
-
-def _refuse_huge(image: Image.Image) -> None:
-    """Stop before pixels are decoded, at the limit that Pillow only warns about."""
-    limit = Image.MAX_IMAGE_PIXELS
-    if limit is not None and image.width * image.height > limit:
-        raise ValueError(f"its {image.width} x {image.height} pixels are more than {limit}")
 
 
 def _flatten(image: Image.Image) -> Image.Image:

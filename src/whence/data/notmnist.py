@@ -1,6 +1,5 @@
 """notMNIST (Bulatov, 2011): letters A to J in many fonts, grey, 28 x 28 pixels."""
 
-import os
 from pathlib import Path
 
 import torch
@@ -100,9 +99,5 @@ def _read_part(root: Path, folder: str, notes: list[str]) -> ImageSet:
 def _png_files(root: Path, folder: str) -> list[str]:
     if not (root / folder).is_dir():
         return []
-    names = sorted(os.listdir(root / folder))  # noqa: PTH208 - half a million names
-    return [
-        f"{folder}/{name}"
-        for name in names
-        if name.lower().endswith(".png") and not name.startswith(".")
-    ]
+    names = sorted(path.name for path in (root / folder).iterdir())
+    return [f"{folder}/{name}" for name in names if name.endswith(".png") and name[0] != "."]

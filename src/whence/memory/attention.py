@@ -68,12 +68,15 @@ def score(queries: Tensor, memory: Tensor, *, similarity: str = "cosine") -> Ten
     check_shape("memory", memory, "M D", D=sizes["D"])
     if len(memory) == 0:
         raise ValueError("memory must hold at least one image, got none.")
-    if similarity not in SIMILARITIES:
-        raise ValueError(
-            f"Unknown similarity {similarity!r}. Choose from: {', '.join(SIMILARITIES)}."
-        )
+    check_similarity(similarity)
     with torch.autocast(queries.device.type, enabled=False):
         return SIMILARITIES[similarity](at_least_float32(queries), at_least_float32(memory))
+
+
+def check_similarity(name: str) -> None:
+    """Refuse a name that is not in ``SIMILARITIES``."""
+    if name not in SIMILARITIES:
+        raise ValueError(f"Unknown similarity {name!r}. Choose from: {', '.join(SIMILARITIES)}.")
 
 
 def weigh(scores: Tensor, *, mask: Tensor | None = None) -> Tensor:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from whence.memory.attention import at_least_float32, recall, score, weigh
+from whence.memory.attention import at_least_float32, check_similarity, recall, score, weigh
 
 
 class Read(NamedTuple):
@@ -33,6 +33,7 @@ class MemoryWrap(nn.Module):
         self, features: int, classes: int, *, similarity: str = "cosine", classifier: str = "mlp"
     ) -> None:
         super().__init__()
+        check_similarity(similarity)
         self.similarity = similarity
         self.classifier = build_classifier(2 * features, 4 * features, classes, classifier)
 
@@ -59,6 +60,7 @@ class OnlyMemory(nn.Module):
         self, features: int, classes: int, *, similarity: str = "cosine", classifier: str = "mlp"
     ) -> None:
         super().__init__()
+        check_similarity(similarity)
         self.similarity = similarity
         self.classifier = build_classifier(features, 2 * features, classes, classifier)
 

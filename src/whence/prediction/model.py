@@ -61,7 +61,7 @@ class Classifier(nn.Module):
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(-1, 1, 1))
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(-1, 1, 1))
         self.bank: Bank | None = None
-        self._bank_made_at: tuple[int, ...] = ()
+        self._stamp: Stamp | None = None
 
     @property
     def variant(self) -> Variant:
@@ -183,7 +183,7 @@ class Classifier(nn.Module):
     def attach(self, bank: Bank) -> None:
         """Keep a bank that was encoded with the parameters the model has now."""
         self.bank = bank
-        self._bank_made_at = self._versions()
+        self._stamp = Stamp(self)
 
     def save(self, folder: str | Path, *, pixels: bool = True) -> None:
         """Write the model and its bank to a folder; see :func:`whence.prediction.saved.save`.
@@ -210,16 +210,12 @@ class Classifier(nn.Module):
                 "The bank can only be read in eval mode; call model.eval() first, "
                 "or pass memory images as the second argument."
             )
-        if self._versions() != self._bank_made_at:
+        if self._stamp is None or not self._stamp.fits(self):
             raise RuntimeError(
                 "The parameters changed since the memory was encoded; "
                 "call model.remember(memory_images) again."
             )
         return self.bank
-
-    def _versions(self) -> tuple[int, ...]:
-        """Number every in-place change of parameters and statistics."""
-        return tuple(t._version for t in chain(self.parameters(), self.buffers()))
 
     def _refuse_memory(self, fine: bool) -> None:
         if not fine:
@@ -230,13 +226,37 @@ class Classifier(nn.Module):
 
     def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> "Classifier":
         """Move or cast the bank together with the parameters."""
-        fresh, dtype = self._versions() == self._bank_made_at, self.mean.dtype
+        fresh, dtype = self._stamp is not None and self._stamp.fits(self), self.mean.dtype
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         if self.bank is not None:
             self.bank = self.bank.map_tensors(fn)
             still_fits = fresh and self.mean.dtype == dtype  # a cast would give other features
-            self._bank_made_at = self._versions() if still_fits else ()
+            self._stamp = Stamp(self) if still_fits else None
         return self
+
+
+class Stamp:
+    """What parameters and statistics were when the bank was made.
+
+    In-place changes count up a tensor's version, except those of fused optimisers, which change
+    almost every number; so the first number of every tensor is remembered as well.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        tensors = list(chain(model.parameters(), model.buffers()))
+        self.versions = [tensor._version for tensor in tensors]
+        self.first = [t.detach().as_strided((1,), (1,)) for t in tensors if t.is_floating_point()]
+        self.numbers = torch.cat([number.double() for number in self.first])
+        self.identity = [id(tensor) for tensor in tensors]
+
+    def fits(self, model: nn.Module) -> bool:
+        """Say whether nothing changed since."""
+        tensors = list(chain(model.parameters(), model.buffers()))
+        return (
+            [id(tensor) for tensor in tensors] == self.identity
+            and [tensor._version for tensor in tensors] == self.versions
+            and torch.equal(torch.cat(self.first).double(), self.numbers)
+        )
 
 
 def wrap(

@@ -1,0 +1,194 @@
+"""The classifier: wrap, read, remember, the bank's rules, and modes left as they were."""
+
+import pytest
+import torch
+from torch import nn
+from torch.testing import assert_close
+
+import whence
+from whence.prediction.model import encode_all, predict_left_out
+
+SHAPE = (1, 8, 8)
+
+
+@pytest.fixture
+def images(rng):
+    return torch.randint(0, 256, (7, *SHAPE), generator=rng, dtype=torch.uint8)
+
+
+@pytest.fixture
+def memory_images(rng):
+    return torch.randint(0, 256, (5, *SHAPE), generator=rng, dtype=torch.uint8)
+
+
+def make(variant="memory-wrap", **options):
+    torch.manual_seed(0)
+    return whence.wrap("small_cnn", 3, variant, SHAPE, **options).eval()
+
+
+@pytest.mark.parametrize("variant", ["memory-wrap", "only-memory"])
+def test_bank_gives_what_the_second_argument_gives(variant, images, memory_images):
+    model = make(variant)
+    expected = model(images, memory_images)
+    assert_close(model.remember(memory_images)(images), expected)
+    read = model.read(images)
+    assert read.logits.shape == (7, 3)
+    assert read.weights.shape == (7, 5)
+    assert_close(read.weights.sum(1), torch.ones(7))
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 100])
+def test_batch_size_changes_nothing(images, memory_images, batch_size):
+    model = make().remember(memory_images, batch_size=batch_size)
+    assert_close(model.bank.features, make().remember(memory_images).bank.features)
+    one = whence.predict(model, images, batch_size=batch_size)
+    all_at_once = whence.predict(model, images)
+    for a, b in zip(one, all_at_once, strict=True):
+        assert_close(a.probabilities, b.probabilities)
+        assert [item.index for item in a.evidence] == [item.index for item in b.evidence]
+
+
+def test_uint8_and_float_are_the_same_image(images, memory_images):
+    model = make(mean=[0.3], std=[0.5])
+    assert_close(model(images / 255, memory_images), model(images, memory_images / 255))
+    assert_close(model.normalise(images), (images / 255 - 0.3) / 0.5)
+
+
+def test_bank_keeps_where_its_images_came_from(memory_images):
+    labels, indices = torch.tensor([0, 1, 2, -1, 1]), torch.tensor([9, 4, 7, 1, 0])
+    model = make().remember(memory_images / 255, labels, indices, ["a", "b", "c", "d", "e"])
+    bank = model.bank
+    assert bank.images.dtype == torch.uint8
+    assert_close(bank.images, memory_images)
+    answer = whence.predict(model, memory_images[1:2])[0]
+    assert (answer.evidence[0].index, answer.evidence[0].source) == (4, "b")
+    assert answer.evidence[0].similarity == pytest.approx(1, abs=1e-3)
+    assert sum(item.weight for item in answer.evidence) == pytest.approx(1)
+    weights = [item.weight for item in answer.evidence]
+    assert weights == sorted(weights, reverse=True)
+    assert all(
+        (item.role == "example") == (item.predicted == answer.predicted) for item in answer.evidence
+    )
+
+
+def test_own_class_is_predicted_with_the_image_left_out(memory_images):
+    model = make().remember(memory_images)
+    features = model.bank.features
+    for place in range(5):
+        rest = torch.cat([features[:place], features[place + 1 :]])
+        expected = model.head(features[place : place + 1], rest).logits.argmax(1)
+        assert model.bank.predicted[place] == expected[0]
+    assert_close(predict_left_out(model, features, batch_size=2), model.bank.predicted)
+    alone = make().remember(memory_images[:1])
+    assert alone.bank.predicted.shape == (1,)
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_bank_is_refused_when_it_does_not_fit(images, memory_images, fused):
+    model = make()
+    with pytest.raises(RuntimeError, match="no memory yet; call model.remember"):
+        model(images)
+    model.remember(memory_images)
+    with pytest.raises(RuntimeError, match="only be read in eval mode; call model.eval"):
+        model.train()(images)
+    model.eval()
+    model(images)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, fused=fused)
+    model(images, memory_images).sum().backward()
+    optimizer.step()
+    with pytest.raises(RuntimeError, match="parameters changed since the memory was encoded"):
+        model(images)
+
+
+@pytest.mark.parametrize("change", ["load", "statistics", "cast"])
+def test_every_kind_of_change_is_noticed(images, memory_images, change):
+    model = make().remember(memory_images)
+    if change == "load":
+        model.load_state_dict(model.state_dict())
+    elif change == "statistics":
+        model.train()(images, memory_images)
+        model.eval()
+    else:
+        model.double()
+    with pytest.raises(RuntimeError, match="call model.remember"):
+        model(images)
+
+
+def test_moving_keeps_the_bank(images, memory_images):
+    model = make().remember(memory_images)
+    expected = model(images)
+    assert_close(model.to("cpu")(images), expected)
+
+
+def test_standard_has_no_memory(images, memory_images):
+    model = make("standard")
+    assert model(images).shape == (7, 3)
+    for call in (
+        lambda: model.remember(memory_images),
+        lambda: model(images, memory_images),
+        lambda: model.read(images),
+    ):
+        with pytest.raises(ValueError, match="standard model has no memory; leave the memory"):
+            call()
+    assert whence.predict(model, images)[0].evidence == ()
+
+
+def test_modes_are_restored_even_after_an_error(images, memory_images):
+    model = make().train()
+    model.encoder[1].eval()
+    modes = [module.training for module in model.modules()]
+    model.remember(memory_images)
+    encode_all(model, images)
+    with pytest.raises(ValueError, match="images must be"):
+        encode_all(model, images[:, :, 0])
+    assert [module.training for module in model.modules()] == modes
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_a_module_of_the_users_own():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(1, 4, 3)
+
+        def forward(self, x):
+            x = self.conv(x)
+            return x.view(len(x), -1)  # needs the ordinary memory layout
+
+    model = whence.wrap(Net(), ["cat", "dog"], image_shape=SHAPE).eval()
+    assert model.class_names == ("cat", "dog")
+    assert model(torch.zeros(2, *SHAPE), torch.zeros(3, *SHAPE)).shape == (2, 2)
+    assert model.head.classifier[0].in_features == 2 * 4 * 6 * 6
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (dict(classes=1), "classes must be at least 2 different names, got 1"),
+        (dict(classes=["a", "a"]), "classes must be at least 2 different names"),
+        (dict(classes=3, variant="mw"), "Unknown variant 'mw'. Choose from: memory-wrap"),
+        (dict(classes=3, mean=[0.1, 0.2]), r"one number per channel \(1\), got 2 and 1"),
+        (dict(classes=3, std=[0.0]), "std must be positive, got 0.0"),
+        (dict(classes=3, similarity="l3"), "Unknown similarity 'l3'"),
+    ],
+)
+def test_rejected_models(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        whence.wrap("small_cnn", image_shape=SHAPE, **arguments)
+
+
+def test_rejected_images(images, memory_images):
+    model = make()
+    with pytest.raises(ValueError, match=r"images must be \(B, C, H, W\) with C=1, got shape"):
+        model(torch.zeros(2, 3, 8, 8), memory_images)
+    for bad in (images / 1.0, images / 255 - 0.01, torch.full((1, *SHAPE), torch.nan)):
+        with pytest.raises(ValueError, match=r"float.* \[0, 1\]"):
+            model(bad, memory_images)
+    with pytest.raises(TypeError, match=r"images must be uint8 or float"):
+        model(images.long(), memory_images)
+    with pytest.raises(ValueError, match="labels must be below 3"):
+        model.remember(memory_images, torch.tensor([0, 1, 2, 3, 0]))
+    with pytest.raises(ValueError, match="sources must name 5 files, got 1"):
+        model.remember(memory_images, sources=["a"])
+    with pytest.raises(ValueError, match="at least one image, got none"):
+        model.remember(memory_images[:0])
