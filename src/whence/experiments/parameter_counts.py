@@ -1,0 +1,38 @@
+"""Table 11 of the Memory Wrap paper: parameters of the models, counted and as published."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import torch
+
+from whence.experiments.paper_tables import SIDE
+from whence.prediction.model import Variant, wrap
+
+PARAMETER_TABLE = 11
+CLASSES = 10
+
+PARAMETERS: Mapping[tuple[str, Variant], int] = MappingProxyType(
+    {
+        ("mobilenet_v2", "standard"): 2_296_922,
+        ("mobilenet_v2", "only-memory"): 5_589_082,
+        ("mobilenet_v2", "memory-wrap"): 15_447_642,
+        ("efficientnet_b0", "standard"): 3_599_686,
+        ("efficientnet_b0", "only-memory"): 3_808_326,
+        ("efficientnet_b0", "memory-wrap"): 4_429_766,
+        ("resnet18", "standard"): 11_173_962,
+        ("resnet18", "only-memory"): 11_704_394,
+        ("resnet18", "memory-wrap"): 13_288_522,
+    }
+)
+"""Encoder and variant to the published number (La Rosa et al. 2021, arXiv:2106.01440)."""
+
+
+def count_parameters(encoder: str, variant: Variant) -> int:
+    """Count the parameters of a model for 32 x 32 colour images of ten classes.
+
+    >>> count_parameters("resnet18", "standard")
+    11173962
+    """
+    with torch.device("meta"):  # shapes alone, no memory is taken
+        model = wrap(encoder, CLASSES, variant, (3, SIDE, SIDE))
+    return sum(parameter.numel() for parameter in model.parameters())
