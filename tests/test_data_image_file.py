@@ -315,6 +315,7 @@ def test_damaged_exif_does_not_matter(tmp_path, smooth):
     assert native(tmp_path / "a.jpg").shape == (10, 20, 3)
 
 
+@pytest.mark.filterwarnings("default")  # as a user runs it
 @pytest.mark.parametrize("limit", [11, 6, 5])
 def test_decompression_bombs(tmp_path, monkeypatch, limit):
     """Pillow warns above its limit and raises above twice its limit; both are refused."""

@@ -48,8 +48,7 @@ def split(
     Args:
         labels: `(N,)` int64, of all training images.
         seed: the draw; the same seed gives the same split on every machine.
-        train_examples: images to train on; None, or more than the validation images leave, is
-            all that they leave.
+        train_examples: images to train on; None is all that the validation images leave.
         validation_examples: images to validate on; None is the number above.
 
     Raises:
@@ -57,12 +56,12 @@ def split(
     """
     total = check_shape("labels", labels, "N")["N"]
     labels = labels.cpu()
-    _check_count("train_examples", train_examples, 1, total)
     _check_count("validation_examples", validation_examples, 0, total - 1)
     generator = torch.Generator().manual_seed(seed)
     if total >= LARGE:
         wanted = LARGE_VALIDATION if validation_examples is None else validation_examples
         order = torch.randperm(total, generator=generator)
+        _check_count("train_examples", train_examples, 1, total - wanted)
         return Split(order[wanted:][:train_examples], order[:wanted])
     if validation_examples is None:
         spare = (labels.bincount() - 1).clamp_min(0)  # (K,) images a class can give
@@ -73,7 +72,8 @@ def split(
     unused[validation] = False
     rest = unused.nonzero().squeeze(1)
     rest = rest[torch.randperm(len(rest), generator=generator)]
-    if train_examples is None or train_examples >= len(rest):
+    _check_count("train_examples", train_examples, 1, len(rest))
+    if train_examples is None:
         return Split(rest, validation)
     train = stratified(labels[rest], train_examples, generator=generator, leave_one=False)
     return Split(rest[train], validation)
@@ -82,6 +82,6 @@ def split(
 def _check_count(name: str, count: int | None, low: int, high: int) -> None:
     if count is not None and not low <= count <= high:
         raise ValueError(
-            f"{name} must be from {low} to {high} for these training images, got {count}; "
+            f"{name} must be from {low} to {high} for these images, got {count}; "
             "leave it out for the default."
         )

@@ -54,8 +54,8 @@ def _fetch(root: Path, part: str, path: Path, *, download: bool) -> None:
 
 
 def _read(path: Path) -> ImageSet:
-    from scipy.io import loadmat  # type: ignore[import-untyped]
-    from scipy.io.matlab import MatReadError  # type: ignore[import-untyped]
+    from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
 
     try:
         content = loadmat(path, variable_names=["X", "y"])

@@ -85,7 +85,7 @@ def rank(cell: Cell) -> tuple[int, ...]:
     """Order cells: dataset, encoder, memory size, variant, training images."""
     settings = cell.settings
     return (
-        list(DATASETS).index(settings.data),
+        [*PUBLISHED, *DATASETS].index(settings.data),
         list(ENCODERS).index(str(settings.encoder)),
         settings.memory_size or MEMORY_SIZE,
         VARIANTS.index(settings.variant),

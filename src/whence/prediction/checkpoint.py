@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,14 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from whence.prediction.files import hash_file, read_json, read_shapes, write_json, write_tensors
+from whence.prediction.files import (
+    hash_file,
+    layouts_of,
+    read_json,
+    read_layouts,
+    write_json,
+    write_tensors,
+)
 
 if TYPE_CHECKING:
     from whence.prediction.fit import Progress
@@ -66,54 +73,117 @@ def unpack(
     generator: torch.Generator,
     progress: Progress,
 ) -> None:
-    """Put a training back to the moment of ``pack``.
+    """Put a training back to the moment of ``pack``; all of it, or nothing if it does not fit.
 
     Raises:
-        ValueError: if the checkpoint does not fit the model.
+        ValueError: if the checkpoint does not fit the model, the optimiser or the position.
     """
-    tensors = checkpoint.tensors
+    tensors, numbers = checkpoint.tensors, checkpoint.numbers
     device = model.mean.device
-    wanted = model.state_dict()
-    for name, tensor in wanted.items():
-        found = tensors.get(f"model.{name}")
-        if found is None or found.shape != tensor.shape:
-            raise ValueError(f"The checkpoint must hold {name} {tuple(tensor.shape)}; it does not.")
-    model.load_state_dict({name: tensors[f"model.{name}"] for name in wanted})
+    learned = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    problem = (
+        find_misfit_of_model(tensors, model)
+        or find_misfit_of_optimizer(tensors, learned)
+        or find_misfit_of_place(checkpoint, progress.steps_per_epoch)
+    )
+    if problem is not None:
+        raise ValueError(f"The checkpoint must hold {problem}; it is of another training.")
+    try:
+        generator.set_state(tensors["random.draws"])
+        torch.set_rng_state(tensors["random.global"])
+        if device.type == "cuda" and "random.cuda" in tensors:
+            torch.cuda.set_rng_state(tensors["random.cuda"], device)
+    except (KeyError, RuntimeError, TypeError) as error:
+        raise ValueError(f"The checkpoint must hold whole random states ({error}).") from error
+    model.load_state_dict({name: tensors[f"model.{name}"] for name in model.state_dict()})
     state: dict[int, dict[str, Tensor]] = {}
-    for key, tensor in tensors.items():
-        family, _, rest = key.partition(".")
-        if family == "optimizer":
-            number, name = rest.split(".", 1)
-            state.setdefault(int(number), {})[name] = tensor
+    for number, name, tensor in optimizer_parts(tensors):
+        state.setdefault(number, {})[name] = lay_out_like(tensor, learned[number])
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": state, "param_groups": groups})
-    generator.set_state(tensors["random.draws"])
-    torch.set_rng_state(tensors["random.global"])
-    if device.type == "cuda" and "random.cuda" in tensors:
-        torch.cuda.set_rng_state(tensors["random.cuda"], device)
-    progress.step = int(checkpoint.numbers["step"])
-    progress.place = int(checkpoint.numbers["place"])
+    progress.step, progress.place = numbers["step"], numbers["place"]
     progress.order = tensors["order"]
     progress.losses = list(tensors["losses"].to(device).unbind())
     progress.hits = list(tensors["hits"].to(device).unbind())
 
 
+def optimizer_parts(tensors: dict[str, Tensor]) -> Iterator[tuple[int, str, Tensor]]:
+    """List the optimiser's tensors with the parameter's number and their name."""
+    for key, tensor in tensors.items():
+        match = re.fullmatch(r"optimizer\.(\d{1,9})\.(\w+)", key)
+        if match:
+            yield int(match[1]), match[2], tensor
+
+
+def lay_out_like(tensor: Tensor, parameter: Tensor) -> Tensor:
+    """Give an optimiser's tensor the memory layout of its parameter.
+
+    A file keeps no strides, and fused optimisers go through memory, not through positions: with
+    another layout they would pair each weight with the momentum of another one.
+    """
+    if tensor.shape != parameter.shape:
+        return tensor
+    return torch.empty_like(parameter, dtype=tensor.dtype).copy_(tensor)
+
+
+def find_misfit_of_model(tensors: dict[str, Tensor], model: Classifier) -> str | None:
+    """Compare the model's part with the model; return what is wanted where they differ."""
+    wanted = layouts_of(model.state_dict())
+    found = layouts_of(tensors)
+    for name, layout in wanted.items():
+        if found.get(f"model.{name}") != layout:
+            return f"{name} {layout}, got {found.get(f'model.{name}', 'nothing')}"
+    return None
+
+
+def find_misfit_of_optimizer(tensors: dict[str, Tensor], learned: list[Tensor]) -> str | None:
+    """Check that each of the optimiser's tensors is a number, or fits its parameter."""
+    for number, name, tensor in optimizer_parts(tensors):
+        if number >= len(learned):
+            return f"{name} of {len(learned)} parameters, got one of parameter {number}"
+        if tensor.ndim and tensor.shape != learned[number].shape:
+            return f"{name} {tuple(learned[number].shape)}, got {tuple(tensor.shape)}"
+    return None
+
+
+def find_misfit_of_place(checkpoint: Checkpoint, steps_per_epoch: int) -> str | None:
+    """Check the position in the epoch, the order of its images, and its losses so far."""
+    tensors, step = checkpoint.tensors, checkpoint.numbers.get("step")
+    place = checkpoint.numbers.get("place")
+    if type(step) is not int or step < 1 or place != step % steps_per_epoch:
+        return f"a step and its place in {steps_per_epoch}, got {step!r} and {place!r}"
+    done = place or steps_per_epoch  # the losses of a whole epoch stay until the next one starts
+    for name in ("losses", "hits"):
+        if name not in tensors or tensors[name].shape != (done,):
+            return f"{done} {name}"
+    order = tensors.get("order", torch.empty(()))
+    if order.ndim != 1 or order.sort().values.tolist() != list(range(len(order))):
+        return "the order of the images"
+    return None
+
+
 def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     """Write ``checkpoint-STEP``, its JSON last, and let older ones go.
 
-    The JSON names the hash of the tensors: a pair whose JSON is there and fits is complete.
+    The JSON names the hash of the tensors: a pair whose JSON is there and fits is complete. Those
+    of later steps go too: they are halves and damaged ones that this training was not resumed from.
     """
-    stem = f"checkpoint-{checkpoint.numbers['step']}"
-    digest = write_tensors(folder / f"{stem}.safetensors", checkpoint.tensors)
-    write_json(folder / f"{stem}.json", {**checkpoint.numbers, "sha256": digest})
-    for step in find_checkpoints(folder)[KEPT:]:
-        remove_checkpoint(folder, step)
+    step = checkpoint.numbers["step"]
+    path = folder / f"checkpoint-{step}.safetensors"
+    digest = write_tensors(path, checkpoint.tensors)
+    write_json(path.with_suffix(".json"), {**checkpoint.numbers, "sha256": digest})
+    found = find_checkpoints(folder)
+    kept = [other for other in found if other <= step][:KEPT]
+    for other in found:
+        if other not in kept:
+            remove_checkpoint(folder, other)
 
 
 def find_checkpoints(folder: Path) -> list[int]:
-    """List the steps of the checkpoints in a folder, newest first."""
-    found = (re.fullmatch(r"checkpoint-(\d+)\.safetensors", p.name) for p in folder.iterdir())
-    return sorted((int(match[1]) for match in found if match), reverse=True)
+    """List the steps of the checkpoints in a folder, also of halves, newest first."""
+    names = (path.name for path in folder.iterdir())
+    found = (re.fullmatch(r"checkpoint-(\d+)\.(safetensors|json)", name) for name in names)
+    return sorted({int(match[1]) for match in found if match}, reverse=True)
 
 
 def remove_checkpoint(folder: Path, step: int) -> None:
@@ -123,16 +193,19 @@ def remove_checkpoint(folder: Path, step: int) -> None:
 
 
 def read_newest_checkpoint(folder: Path) -> Checkpoint | None:
-    """Read the newest complete checkpoint; one that is cut short or damaged is passed over."""
+    """Read the newest complete checkpoint; one that is cut short or damaged is passed over.
+
+    Whether it fits the training is checked by ``unpack``.
+    """
     for step in find_checkpoints(folder):
         path = folder / f"checkpoint-{step}.safetensors"
         try:
             numbers = read_json(path.with_suffix(".json"))
-            read_shapes(path)
-        except (FileNotFoundError, ValueError, json.JSONDecodeError):
+            layouts = read_layouts(path)
+        except (FileNotFoundError, ValueError):
             continue
-        if numbers.pop("sha256", None) != hash_file(path):
+        if numbers.pop("sha256", None) != hash_file(path) or numbers.get("step") != step:
             continue
         with safe_open(path, framework="pt") as file:
-            return Checkpoint({name: file.get_tensor(name) for name in file.keys()}, numbers)  # noqa: SIM118
+            return Checkpoint({name: file.get_tensor(name) for name in layouts}, numbers)
     return None

@@ -1,11 +1,14 @@
 """Files that are whole or absent when written, and that are trusted with nothing when read."""
 
+import errno
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -13,26 +16,83 @@ from safetensors.torch import save as to_safetensors
 from torch import Tensor
 
 JSON_LIMIT = 16 * 2**20
-"""The largest JSON or TOML file that is read, in bytes."""
+"""The largest JSON or TOML file, and the largest header of a tensor file, in bytes."""
+
+DTYPES: Mapping[str, torch.dtype] = MappingProxyType(
+    {
+        "F64": torch.float64,
+        "F32": torch.float32,
+        "F16": torch.float16,
+        "BF16": torch.bfloat16,
+        "C64": torch.complex64,
+        "I64": torch.int64,
+        "I32": torch.int32,
+        "I16": torch.int16,
+        "I8": torch.int8,
+        "U8": torch.uint8,
+        "BOOL": torch.bool,
+    }
+)
+"""The types of tensor that are written and read, by their names in safetensors."""
+
+
+class Layout(NamedTuple):
+    """Shape and type of one tensor; all that is known of it before it is read."""
+
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+
+    def __str__(self) -> str:
+        return f"{self.shape} {str(self.dtype).removeprefix('torch.')}"
+
+
+def layouts_of(tensors: Mapping[str, Tensor]) -> dict[str, Layout]:
+    """Return shape and type of every tensor."""
+    return {name: Layout(tuple(t.shape), t.dtype) for name, t in tensors.items()}
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, and flush their names to disk."""
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in made:
+        flush_folder(path.parent)
 
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file so that a reader, or a crash, sees all of it or none of it.
 
     The content goes to a temporary name beside ``path``, is flushed to disk, and takes the name
-    last. A failure (a full disk, say) leaves what was there before.
+    last. A failure (a full disk, say) leaves what was there before. A writer that is killed leaves
+    its temporary file, which ``remove_leftovers`` finds.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("wb") as file:
+        temporary.unlink(missing_ok=True)
+        with temporary.open("xb") as file:  # a new file, never one that a link points to
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a failed write does not name its file
+        raise
     finally:
         temporary.unlink(missing_ok=True)
     flush_folder(path.parent)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary files of killed writers; nobody may be writing to the folder."""
+    for path in folder.iterdir():
+        if is_leftover(path):
+            path.unlink(missing_ok=True)
+
+
+def is_leftover(path: Path) -> bool:
+    """Say whether a name is one of ``write_whole``'s temporary names."""
+    return re.fullmatch(r"\..+\.\d+\.tmp", path.name) is not None
 
 
 def flush_folder(folder: Path) -> None:
@@ -42,6 +102,9 @@ def flush_folder(folder: Path) -> None:
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network disks cannot
+            raise
     finally:
         os.close(handle)
 
@@ -52,8 +115,18 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> str:
-    """Write tensors as safetensors and return the file's SHA-256."""
-    content = to_safetensors({name: t.detach().cpu().contiguous() for name, t in tensors.items()})
+    """Write tensors as safetensors and return the file's SHA-256.
+
+    Tensors that share memory (tied weights) are written once for each name.
+    """
+    apart: dict[str, Tensor] = {}
+    seen: set[int] = set()
+    for name, tensor in tensors.items():
+        laid_out = tensor.detach().cpu().contiguous()
+        place = laid_out.untyped_storage().data_ptr()
+        apart[name] = laid_out.clone() if place in seen else laid_out
+        seen.add(place)
+    content = to_safetensors(apart)
     write_whole(path, content)
     return hashlib.sha256(content).hexdigest()
 
@@ -66,11 +139,13 @@ def read_small(path: Path) -> bytes:
         ValueError: if it is a link, not a file, or too large.
     """
     check_plain(path)
-    if path.stat().st_size > JSON_LIMIT:
+    with path.open("rb") as file:
+        content = file.read(JSON_LIMIT + 1)
+    if len(content) > JSON_LIMIT:
         raise ValueError(
-            f"{path} must be under {JSON_LIMIT} bytes, got {path.stat().st_size}; it is damaged."
+            f"{path} must have at most {JSON_LIMIT} bytes, it has more; is it damaged?"
         )
-    return path.read_bytes()
+    return content
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -78,15 +153,29 @@ def read_json(path: Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: if it is not there.
-        ValueError: if it is not a JSON object.
+        ValueError: if it is not a JSON object, names a key twice, or holds NaN or infinity.
     """
+    content = read_small(path)
     try:
-        content = json.loads(read_small(path))
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        found = json.loads(content, object_pairs_hook=refuse_twice, parse_constant=refuse_constant)
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} must be JSON, it is damaged ({error}).") from error
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} must hold a JSON object, got a {type(content).__name__}.")
-    return content
+    if not isinstance(found, dict):
+        raise ValueError(f"{path} must hold a JSON object, got a {type(found).__name__}.")
+    return found
+
+
+def refuse_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Build a JSON object, refusing a key that comes twice."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key comes twice")
+    return found
+
+
+def refuse_constant(name: str) -> float:
+    """Refuse NaN and infinity, which JSON does not have."""
+    raise ValueError(f"{name} is not JSON")
 
 
 def check_plain(path: Path) -> None:
@@ -105,53 +194,76 @@ def hash_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """Read names and shapes from the header of a safetensors file; loads no tensor.
+def read_layouts(path: Path) -> dict[str, Layout]:
+    """Read names, shapes and types from the header of a safetensors file; loads no tensor.
 
     Raises:
         FileNotFoundError: if it is not there.
-        ValueError: if it is a link or not a whole safetensors file.
+        ValueError: if it is a link, not a whole safetensors file, or holds unusual types.
     """
     check_plain(path)
+    with path.open("rb") as file:
+        if int.from_bytes(file.read(8), "little") > JSON_LIMIT:
+            raise ValueError(
+                f"{path} must be a safetensors file, it is damaged (header too large)."
+            )
     try:
-        with safe_open(path, framework="pt") as file:
-            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+        with safe_open(path, framework="pt") as tensors:
+            parts = {name: tensors.get_slice(name) for name in tensors.keys()}  # noqa: SIM118
+            found = {name: (part.get_shape(), part.get_dtype()) for name, part in parts.items()}
     except SafetensorError as error:
         raise ValueError(f"{path} must be a safetensors file, it is damaged ({error}).") from error
+    for name, (_, dtype) in found.items():
+        if dtype not in DTYPES:
+            raise ValueError(f"{path} must hold ordinary tensors, {name} is of type {dtype}.")
+    return {name: Layout(tuple(shape), DTYPES[dtype]) for name, (shape, dtype) in found.items()}
 
 
-def read_tensors(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
+def read_tensors(path: Path, wanted: Mapping[str, Layout]) -> dict[str, Tensor]:
     """Read a safetensors file that must hold exactly the tensors declared.
 
     Args:
         path: the file.
-        shapes: the name and shape of every tensor that is expected; checked against the header
-            before any memory is taken.
+        wanted: shape and type of every tensor that is expected; compared with the header before
+            any memory is taken.
 
     Raises:
         FileNotFoundError: if the file is not there.
-        ValueError: if names or shapes differ, or a float tensor holds NaN or infinity.
+        ValueError: if names, shapes or types differ, or a tensor holds NaN or infinity.
     """
-    found = read_shapes(path)
-    if found != dict(shapes):
-        raise ValueError(f"{path} {describe_difference(found, shapes)}.")
+    check_layouts(path, read_layouts(path), wanted)
     with safe_open(path, framework="pt") as file:
-        tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in shapes}
-    for name, tensor in tensors.items():
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise ValueError(f"{path} must hold finite numbers, {name} has NaN or infinity.")
+        tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in wanted}
+    check_finite(str(path), tensors)
     return tensors
 
 
-def describe_difference(
-    found: Mapping[str, tuple[int, ...]], wanted: Mapping[str, tuple[int, ...]]
-) -> str:
-    """Say in one clause how the tensors of a file differ from those declared."""
-    missing = sorted(wanted.keys() - found.keys())
-    if missing:
-        return f"must hold {missing[0]} {wanted[missing[0]]}, it is missing"
+def check_finite(where: str, tensors: Mapping[str, Tensor]) -> None:
+    """Refuse tensors with NaN or infinity.
+
+    Raises:
+        ValueError: naming ``where`` and the tensor.
+    """
+    for name, tensor in tensors.items():
+        if not bool(torch.isfinite(tensor).all()):
+            raise ValueError(f"{where} must hold finite numbers, {name} has NaN or infinity.")
+
+
+def check_layouts(
+    path: Path, found: Mapping[str, Layout], wanted: Mapping[str, Layout], *, hint: str = ""
+) -> None:
+    """Refuse a file whose tensors are not those declared.
+
+    Raises:
+        ValueError: naming the first tensor that is missing, of another shape or type, or extra,
+            and ending with ``hint``.
+    """
+    end = hint or "."
+    for name, layout in wanted.items():
+        if name not in found:
+            raise ValueError(f"{path} must hold {name} {layout}, it is missing{end}")
+        if found[name] != layout:
+            raise ValueError(f"{path} must hold {name} {layout}, got {found[name]}{end}")
     extra = sorted(found.keys() - wanted.keys())
     if extra:
-        return f"must not hold {extra[0]}, which the model does not have"
-    name = next(name for name in wanted if found[name] != wanted[name])
-    return f"must hold {name} with shape {wanted[name]}, got {found[name]}"
+        raise ValueError(f"{path} must not hold {extra[0]}, which the model does not have{end}")

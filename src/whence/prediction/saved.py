@@ -1,32 +1,45 @@
 """Models on disk: safetensors and JSON, nothing that can execute."""
 
 import json
-from functools import partial
+import re
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
 
-from whence.encoders.own import EncoderKind, adopt_encoder, build_encoder
+from whence.encoders.own import FAMILIES, EncoderKind, adopt_encoder, build_encoder
+from whence.memory.attention import SIMILARITIES
 from whence.memory.bank import Bank
 from whence.prediction.files import (
+    DTYPES,
+    Layout,
+    check_finite,
+    check_layouts,
     hash_file,
+    layouts_of,
     read_json,
-    read_shapes,
+    read_layouts,
     read_tensors,
     write_json,
     write_tensors,
 )
-from whence.prediction.model import VARIANTS, Classifier, build_head
+from whence.prediction.model import VARIANTS, Classifier, build_head, evaluating
 
 FORMAT = 1
 """The version of the folder's format; a newer one is refused, not guessed at."""
 
 MODEL, BANK, DONE = "model.safetensors", "bank.safetensors", "whence.json"
 LARGEST = {"C": 1024, "H": 4096, "W": 4096}
+LARGEST_FEATURES = 2**20
+MOST_CLASSES = 100_000
+LONGEST_SOURCE = 4096
+"""Bytes that the file names of a bank may take on average, written as JSON."""
+
 PACKAGES = ("whence", "torch", "torchvision", "numpy")
+FLOATS = {str(d).removeprefix("torch."): d for d in DTYPES.values() if d.is_floating_point}
 
 
 def save(
@@ -48,16 +61,35 @@ def save(
         about: JSON that identifies the run, kept under "run".
 
     Raises:
-        FileExistsError: if the folder holds a model.
+        FileExistsError: if the folder holds a file of one of the names that this writes.
+        RuntimeError: if parameters changed since the bank was made.
+        ValueError: if the model holds NaN, or anything else that ``load`` would refuse.
     """
     folder = Path(folder)
-    if (folder / DONE).exists():
-        raise FileExistsError(f"{folder} already holds a model; save to another folder.")
+    for name in (DONE, MODEL, BANK):
+        if (folder / name).exists() or (folder / name).is_symlink():
+            raise FileExistsError(f"{folder} already holds {name}; save to another folder.")
+    write_model(model, folder, pixels=pixels, about=about)
+
+
+def write_model(
+    model: Classifier, folder: Path, *, pixels: bool, about: dict[str, Any] | None = None
+) -> None:
+    """Do what ``save`` does, over what an interrupted ``save`` left in the folder."""
     state = model.state_dict()
-    hashes = {MODEL: write_tensors(folder / MODEL, state)}
+    check_finite("model", state)
+    bank = None
     if model.bank is not None:
-        hashes[BANK] = write_tensors(folder / BANK, bank_to_tensors(model.bank, pixels=pixels))
-    write_json(folder / DONE, {**describe(model), "sha256": hashes, "run": about or {}})
+        with evaluating(model):
+            bank = bank_to_tensors(model.checked_bank(), pixels=pixels)
+    description = describe(model)
+    problem = find_problem({**description, "sha256": {}, "run": {}})
+    if problem is not None:
+        raise ValueError(f"model {problem}; it cannot be saved.")
+    hashes = {MODEL: write_tensors(folder / MODEL, state)}
+    if bank is not None:
+        hashes[BANK] = write_tensors(folder / BANK, bank)
+    write_json(folder / DONE, {**description, "sha256": hashes, "run": about or {}})
 
 
 def describe(model: Classifier) -> dict[str, Any]:
@@ -70,6 +102,7 @@ def describe(model: Classifier) -> dict[str, Any]:
         "similarity": getattr(model.head, "similarity", None),
         "classifier": "mlp" if isinstance(model.head.classifier, nn.Sequential) else "linear",
         "features": count_head_features(model),
+        "dtype": str(model.mean.dtype).removeprefix("torch."),
         "encoder": {
             "family": model.kind.family,
             "name": model.kind.name,
@@ -99,33 +132,34 @@ def load(
             whose parameter names and shapes must fit; its values are replaced.
         device: where the model goes; None is the CPU.
 
+    Returns:
+        The model in eval mode. The global random state is left as it was.
+
     Raises:
         FileNotFoundError: if there is no finished run, or a file is missing.
         ValueError: if a file is damaged, from a newer version, or does not fit.
     """
     folder = Path(folder)
+    if encoder is not None and not isinstance(encoder, nn.Module):
+        raise TypeError(f"encoder must be an nn.Module or None, got {type(encoder).__name__}.")
     about = read_about(folder)
     if MODEL not in about["sha256"]:
         raise ValueError(
             f"{folder} kept its numbers but not its model (keep_model = false); train it again."
         )
+    model = rebuild(folder / MODEL, about, encoder)
     for name, expected in about["sha256"].items():
-        if name in (MODEL, BANK) and hash_file_of(folder / name) != expected:
+        read_layouts(folder / name)
+        if hash_file(folder / name) != expected:
             raise ValueError(f"{folder / name} must have the hash in {DONE}, it is damaged.")
-    model = rebuild(folder, about, encoder)
-    shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    model.load_state_dict(read_tensors(folder / MODEL, shapes))
+    model.load_state_dict(read_tensors(folder / MODEL, layouts_of(model.state_dict())))
+    if not bool((model.std > 0).all()):
+        raise ValueError(f"{folder / MODEL} must hold a positive std, it is damaged.")
     model.eval().to(device or "cpu")
     if BANK in about["sha256"]:
         bank = bank_from_tensors(folder / BANK, model)
         model.attach(bank.map_tensors(lambda tensor: tensor.to(model.mean.device)))
     return model
-
-
-def hash_file_of(path: Path) -> str:
-    """Hash a file that must be there and plain."""
-    read_shapes(path)
-    return hash_file(path)
 
 
 def read_about(folder: Path) -> dict[str, Any]:
@@ -146,7 +180,7 @@ def read_about(folder: Path) -> dict[str, Any]:
         )
     about = read_json(folder / DONE)
     found = about.get("format")
-    if not isinstance(found, int) or found < 1:
+    if type(found) is not int or found < 1:
         raise ValueError(f"{folder / DONE} must name its format, got {found!r}; it is damaged.")
     if found > FORMAT:
         raise ValueError(
@@ -161,74 +195,154 @@ def read_about(folder: Path) -> dict[str, Any]:
 
 def find_problem(about: dict[str, Any]) -> str | None:
     """Check the fields of ``whence.json``; return the first problem as a clause."""
+    return (
+        find_problem_of_images(about)
+        or find_problem_of_network(about)
+        or find_problem_of_record(about)
+    )
+
+
+def find_problem_of_images(about: dict[str, Any]) -> str | None:
+    """Check what the images are and which classes they have."""
     classes, shape = about.get("classes"), about.get("image_shape")
-    encoder, hashes = about.get("encoder"), about.get("sha256")
-    is_list_of_names = isinstance(classes, list) and all(isinstance(c, str) for c in classes)
-    if not is_list_of_names or not 2 <= len(set(classes)) == len(classes) <= 100_000:  # type: ignore[arg-type]
-        return "must list at least two different classes"
+    if not is_list_of_names(classes) or not 2 <= len(set(classes)) == len(classes) <= MOST_CLASSES:
+        return f"must list 2 to {MOST_CLASSES} different class names"
     if not isinstance(shape, list) or len(shape) != 3:
         return f"must give image_shape as [C, H, W], got {shape!r}"
     for letter, size in zip("CHW", shape, strict=True):
         if type(size) is not int or not 1 <= size <= LARGEST[letter]:
             return f"must have image_shape {letter} in 1 to {LARGEST[letter]}, got {size!r}"
-    if about.get("variant") not in VARIANTS:
-        return f"must have a variant of {', '.join(VARIANTS)}, got {about.get('variant')!r}"
-    if type(about.get("features")) is not int or not 1 <= about["features"] <= 2**20:
-        return f"must have features in 1 to {2**20}, got {about.get('features')!r}"
-    if not isinstance(encoder, dict) or not all(isinstance(v, str) for v in encoder.values()):
-        return "must describe the encoder"
-    if not isinstance(hashes, dict) or not all(isinstance(v, str) for v in hashes.values()):
-        return "must give the hashes of its files"
     return None
 
 
-def rebuild(folder: Path, about: dict[str, Any], encoder: nn.Module | None) -> Classifier:
+def find_problem_of_network(about: dict[str, Any]) -> str | None:
+    """Check what the encoder and the head are."""
+    encoder, features = about.get("encoder"), about.get("features")
+    similarities = (None,) if about.get("variant") == "standard" else tuple(SIMILARITIES)
+    for name, choices in (
+        ("variant", VARIANTS),
+        ("similarity", similarities),
+        ("classifier", ("mlp", "linear")),
+        ("dtype", tuple(FLOATS)),
+    ):
+        if about.get(name) not in choices:
+            return f"must have a {name} of {', '.join(map(str, choices))}, got {about.get(name)!r}"
+    if type(features) is not int or not 1 <= features <= LARGEST_FEATURES:
+        return f"must have features in 1 to {LARGEST_FEATURES}, got {features!r}"
+    if not isinstance(encoder, dict) or not isinstance(encoder.get("name"), str):
+        return "must describe the encoder"
+    if encoder.get("family") not in FAMILIES:
+        return f"must have an encoder of {', '.join(FAMILIES)}, got {encoder.get('family')!r}"
+    return None
+
+
+def find_problem_of_record(about: dict[str, Any]) -> str | None:
+    """Check the hashes of the files, and the shape of what identifies the run."""
+    hashes = about.get("sha256")
+    if not isinstance(hashes, dict) or not is_list_of_names(list(hashes.values())):
+        return "must give the hashes of its files"
+    allowed = {MODEL} if about["variant"] == "standard" else {MODEL, BANK}
+    if not hashes.keys() <= allowed:
+        return f"must name the files {', '.join(sorted(allowed))}, got {', '.join(sorted(hashes))}"
+    for name in ("run", "versions"):
+        if not isinstance(about.get(name), dict):
+            return f"must have an object {name}, got {about.get(name)!r}"
+    return None
+
+
+def is_list_of_names(value: object) -> TypeGuard[list[str]]:
+    """Say whether a value read from JSON is a list of texts."""
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def rebuild(path: Path, about: dict[str, Any], encoder: nn.Module | None) -> Classifier:
     """Build the model that ``whence.json`` describes, with random parameters.
 
-    The head is compared with the file's header before memory is taken for it.
+    It is compared with the header of the model's file before memory is taken for it.
+
+    Args:
+        path: the model's file.
+        about: the checked content of ``whence.json``.
+        encoder: the user's own module, or None.
     """
-    kind = EncoderKind(about["encoder"].get("family"), about["encoder"].get("name"))
+    kind = EncoderKind(about["encoder"]["family"], about["encoder"]["name"])
     channels, height, width = about["image_shape"]
-    make_head = partial(
-        build_head,
+    found = read_layouts(path)
+
+    def build() -> Classifier:
+        network = encoder
+        if network is None:
+            name = kind.name if kind.family == "whence" else f"{kind.family}:{kind.name}"
+            network, built = build_encoder(name, (channels, height, width))
+            if built != kind:
+                raise ValueError(f"{path.parent / DONE} names an unknown encoder {kind.name!r}.")
+        return assemble(network, kind, about)
+
+    if encoder is not None:
+        keep = fits(encoder, found)
+        encoder, _ = adopt_encoder(encoder, (channels, height, width), False if keep else "auto")
+    elif kind.family == "own":
+        raise ValueError(
+            f"{path.parent} was made with an encoder of its user's own ({kind.name}); "
+            "pass that module: whence.load(folder, encoder=module)."
+        )
+    with torch.random.fork_rng(devices=[]):
+        outline = draw_outline(build)
+        if outline is not None:
+            hint = "" if encoder is None else "; is this the encoder that the model was made with?"
+            check_layouts(path, found, outline, hint=hint)
+        return build()
+
+
+def draw_outline(build: Callable[[], Classifier]) -> dict[str, Layout] | None:
+    """Find out what a model will hold without taking memory for it.
+
+    Returns:
+        None for the few networks that compute with tensors while they are built (RegNet).
+    """
+    try:
+        with torch.device("meta"):
+            return layouts_of(build().state_dict())
+    except ValueError:
+        return None
+
+
+def fits(encoder: nn.Module, found: dict[str, Layout]) -> bool:
+    """Say whether a file holds an encoder's tensors, its classifier included."""
+    shapes = {name: layout.shape for name, layout in found.items()}
+    state = layouts_of(encoder.state_dict())
+    return all(shapes.get(f"encoder.{name}") == layout.shape for name, layout in state.items())
+
+
+def assemble(network: nn.Module, kind: EncoderKind, about: dict[str, Any]) -> Classifier:
+    """Put an encoder and a new head together as ``whence.json`` says."""
+    channels, height, width = about["image_shape"]
+    head = build_head(
         about["variant"],
         about["features"],
         len(about["classes"]),
-        similarity=about.get("similarity") or "cosine",
-        classifier=about.get("classifier"),
+        similarity=about["similarity"] or "cosine",
+        classifier=about["classifier"],
     )
-    with torch.device("meta"):
-        declared = make_head().state_dict()
-    found = read_shapes(folder / MODEL)
-    for name, tensor in declared.items():
-        if found.get(f"head.{name}") != tuple(tensor.shape):
-            raise ValueError(
-                f"{folder / MODEL} must hold head.{name} with shape {tuple(tensor.shape)}, "
-                f"got {found.get(f'head.{name}')}; it is damaged."
-            )
-    if kind.family == "own" and encoder is None:
-        raise ValueError(
-            f"{folder} was made with an encoder of its user's own ({kind.name}); "
-            "pass that module: whence.load(folder, encoder=module)."
-        )
-    if encoder is None:
-        name = kind.name if kind.family == "whence" else f"{kind.family}:{kind.name}"
-        network, _ = build_encoder(name, (channels, height, width))
-    else:
-        network, _ = adopt_encoder(encoder, (channels, height, width), "auto")
-    return Classifier(
+    model = Classifier(
         network,
-        make_head(),
+        head,
         kind=kind,
         class_names=tuple(about["classes"]),
         image_shape=(channels, height, width),
         mean=[0.0] * channels,
         std=[1.0] * channels,
     )
+    dtype = FLOATS[about["dtype"]]
+    return model if dtype == torch.float32 else model.to(dtype)
 
 
 def bank_to_tensors(bank: Bank, *, pixels: bool) -> dict[str, Tensor]:
-    """Lay a bank out as named tensors; hashes and file names become bytes."""
+    """Lay a bank out as named tensors; hashes and file names become bytes.
+
+    Raises:
+        ValueError: if a source is absolute or leaves the dataset's folder.
+    """
     hashes = torch.frombuffer(bytearray.fromhex("".join(bank.hashes)), dtype=torch.uint8)
     tensors = {
         "features": bank.features,
@@ -240,6 +354,7 @@ def bank_to_tensors(bank: Bank, *, pixels: bool) -> dict[str, Tensor]:
     if pixels and bank.images is not None:
         tensors["images"] = bank.images
     if bank.sources is not None:
+        check_sources("sources", bank.sources)
         names = bytearray(json.dumps(bank.sources).encode())
         tensors["sources"] = torch.frombuffer(names, dtype=torch.uint8)
     return tensors
@@ -251,46 +366,66 @@ def bank_from_tensors(path: Path, model: Classifier) -> Bank:
     Raises:
         ValueError: if a shape, index, label, number or file name is not what a bank may hold.
     """
-    shapes = read_shapes(path)
-    size = (shapes.get("features") or (0,))[0]
-    declared = {
-        "features": (size, count_head_features(model)),
-        "indices": (size,),
-        "labels": (size,),
-        "predicted": (size,),
-        "hashes": (size, 16),
-    }
-    if "images" in shapes:
-        declared["images"] = (size, *model.image_shape)
-    if "sources" in shapes:
-        declared["sources"] = shapes["sources"]
-    tensors = read_tensors(path, declared)
-    if size == 0:
-        raise ValueError(f"{path} must hold at least one image, got none.")
-    classes = len(model.class_names)
+    found = read_layouts(path)
+    tensors = read_tensors(path, declare_bank(path, found, model))
+    size, classes = len(tensors["features"]), len(model.class_names)
     for name, low, high in (
-        ("indices", 0, None),
-        ("labels", -1, classes),
-        ("predicted", 0, classes),
+        ("indices", 0, 2**63 - 1),
+        ("labels", -1, classes - 1),
+        ("predicted", 0, classes - 1),
     ):
-        values = tensors[name]
-        if values.dtype != torch.int64 or int(values.min()) < low:
-            raise ValueError(f"{path} must hold {name} of at least {low}, it is damaged.")
-        if high is not None and int(values.max()) >= high:
-            raise ValueError(f"{path} must hold {name} below {high}, got {int(values.max())}.")
-    for name in ("images", "hashes"):
-        if name in tensors and tensors[name].dtype not in (torch.uint8, torch.float32):
-            raise ValueError(f"{path} must hold {name} as bytes, got {tensors[name].dtype}.")
-    rows = tensors["hashes"].numpy()
+        least, most = int(tensors[name].min()), int(tensors[name].max())
+        if least < low or most > high:
+            raise ValueError(f"{path} must hold {name} in {low} to {high}, got {least} to {most}.")
+    images = tensors.get("images")
+    if (
+        images is not None
+        and images.is_floating_point()
+        and not 0 <= images.min() <= images.max() <= 1
+    ):
+        raise ValueError(f"{path} must hold images in [0, 1], it is damaged.")
     return Bank(
         features=tensors["features"],
         indices=tensors["indices"],
         labels=tensors["labels"],
         predicted=tensors["predicted"],
-        hashes=tuple(row.tobytes().hex() for row in rows),
-        images=tensors.get("images"),
+        hashes=tuple(row.tobytes().hex() for row in tensors["hashes"].numpy()),
+        images=images,
         sources=read_sources(path, tensors.get("sources"), size),
     )
+
+
+def declare_bank(path: Path, found: dict[str, Layout], model: Classifier) -> dict[str, Layout]:
+    """Say what a bank of the size that its file has must hold.
+
+    Raises:
+        ValueError: if it is empty, or its file names take too much.
+    """
+    nothing = Layout((0,), torch.float32)
+    features = found.get("features", nothing)
+    size = features.shape[0] if features.shape else 0
+    if size == 0:
+        raise ValueError(f"{path} must hold at least one image, got none.")
+    dtype = features.dtype if features.dtype.is_floating_point else torch.float32
+    declared = {
+        "features": Layout((size, count_head_features(model)), dtype),
+        "indices": Layout((size,), torch.int64),
+        "labels": Layout((size,), torch.int64),
+        "predicted": Layout((size,), torch.int64),
+        "hashes": Layout((size, 16), torch.uint8),
+    }
+    if "images" in found:
+        dtype = found["images"].dtype
+        kept = dtype if dtype.is_floating_point else torch.uint8
+        declared["images"] = Layout((size, *model.image_shape), kept)
+    if "sources" in found:
+        length = found["sources"].shape[0] if found["sources"].shape else 0
+        if length > size * LONGEST_SOURCE:
+            raise ValueError(
+                f"{path} must name sources in {LONGEST_SOURCE} bytes each, it is damaged."
+            )
+        declared["sources"] = Layout((length,), torch.uint8)
+    return declared
 
 
 def read_sources(path: Path, encoded: Tensor | None, size: int) -> tuple[str, ...] | None:
@@ -299,14 +434,21 @@ def read_sources(path: Path, encoded: Tensor | None, size: int) -> tuple[str, ..
         return None
     try:
         names = json.loads(encoded.numpy().tobytes())
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} must hold its sources as JSON, it is damaged.") from error
-    if not isinstance(names, list) or len(names) != size:
+    if not is_list_of_names(names) or len(names) != size:
         raise ValueError(f"{path} must name {size} sources, it is damaged.")
-    for name in names:
-        if not isinstance(name, str):
-            raise ValueError(f"{path} must name its sources as text, got {name!r}.")
-        parts = PurePosixPath(name)
-        if parts.is_absolute() or ".." in parts.parts or "\\" in name or ":" in name[:3]:
-            raise ValueError(f"{path} must name sources inside the dataset, got {name!r}.")
+    check_sources(str(path), names)
     return tuple(names)
+
+
+def check_sources(where: str, names: tuple[str, ...] | list[str]) -> None:
+    """Refuse file names that are absolute or leave the dataset's folder, on any system.
+
+    Raises:
+        ValueError: naming ``where`` and the file.
+    """
+    for name in names:
+        parts = PurePosixPath(name.replace("\\", "/"))
+        if parts.is_absolute() or ".." in parts.parts or re.match("[A-Za-z]:", name):
+            raise ValueError(f"{where} must name files inside the dataset's folder, got {name!r}.")

@@ -1,0 +1,11 @@
+"""Run every benchmark that this machine can: ``python -m benchmarks``."""
+
+import runpy
+import sys
+
+SPEED = ("benchmarks.evaluation", "benchmarks.training_step")
+
+if __name__ == "__main__":
+    sys.argv = sys.argv[:1]
+    for name in SPEED:
+        runpy.run_module(name, run_name="__main__")

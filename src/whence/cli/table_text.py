@@ -1,0 +1,144 @@
+"""What ``whence table`` prints: rows aligned for a terminal, or JSON for a program."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from whence.experiments.cell import FULL
+from whence.experiments.paper_tables import FILTERS, MEMORY_SIZE, TABLES, find_deviations
+from whence.experiments.summary import Summary
+from whence.experiments.table_runs import Job
+
+HEADER = (
+    "data",
+    "encoder",
+    "variant",
+    "images",
+    "memory",
+    "seeds",
+    "whence",
+    "paper",
+    "difference",
+    "whole memory",
+    "missing seeds",
+    "not the paper's setting",
+)
+
+
+def describe_table(number: int, rows: Sequence[tuple[Job, Summary]]) -> str:
+    """Lay a table out for a terminal, accuracies in percent and differences in points."""
+    lines = [describe_row(job, summary) for job, summary in rows]
+    kept = [place for place in range(len(HEADER)) if any(line[place] for line in lines)]
+    cells = [[line[place] for place in kept] for line in (HEADER, *lines)]
+    done = sum(len(summary.results) for _, summary in rows)
+    total = sum(job.seeds for job, _ in rows)
+    return "\n".join(
+        [
+            f"Table {number}: {TABLES[number]}, in %",
+            f"mean ± population deviation over seeds, {rows[0][0].cell.seeds} in the paper",
+            "",
+            *align(cells),
+            "",
+            f"{done} of {total} runs done, {total - done} missing",
+        ]
+    )
+
+
+def describe_row(job: Job, summary: Summary) -> list[str]:
+    """Write the texts of one row; a column that is empty in every row is left out."""
+    cell, difference = job.cell, summary.difference
+    changed = find_deviations(cell, job.settings).items()
+    return [
+        Path(job.settings.data).name,
+        FILTERS["encoder"](cell),
+        cell.settings.variant,
+        FILTERS["train_examples"](cell),
+        "" if cell.paper.memory_size is None else str(cell.paper.memory_size),
+        f"{len(summary.results)}/{job.seeds}",
+        percent(summary.mean, summary.std) or "-",
+        percent(summary.paper_mean, summary.paper_std),
+        "-" if difference is None else f"{100 * difference:+.2f}",
+        percent(summary.whole_mean, summary.whole_std),
+        describe_seeds(job.find_missing(summary)),
+        "; ".join(f"{name} {ours}, not {theirs}" for name, (theirs, ours) in changed),
+    ]
+
+
+def percent(mean: float | None, std: float | None) -> str:
+    """Write a fraction and its deviation in percent, as far as they are there.
+
+    >>> percent(0.4387, 0.014)
+    '43.87 ±  1.40'
+    """
+    if mean is None:
+        return ""
+    spread = "" if std is None else f" ± {100 * std:5.2f}"
+    return f"{100 * mean:.2f}{spread}"
+
+
+def describe_seeds(seeds: Sequence[int]) -> str:
+    """Write ascending seeds as ranges.
+
+    >>> describe_seeds([0, 2, 3, 4])
+    '0, 2-4'
+    """
+    ranges: list[list[int]] = []
+    for seed in seeds:
+        if ranges and seed == ranges[-1][-1] + 1:
+            ranges[-1] = [ranges[-1][0], seed]
+        else:
+            ranges.append([seed])
+    return ", ".join("-".join(map(str, ends)) for ends in ranges)
+
+
+def align(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Pad the columns of a table: words to the left, what begins like a number to the right.
+
+    Args:
+        rows: the header and at least one row, of the same length.
+
+    >>> align([["name", "size"], ["a", "1"], ["bcdef", "20"]])
+    ['name   size', 'a         1', 'bcdef    20']
+    """
+    columns = []
+    for column in zip(*rows, strict=True):
+        width = max(map(len, column))
+        to_right = all(text[:1] in "+-0123456789" for text in column[1:])
+        columns.append([text.rjust(width) if to_right else text.ljust(width) for text in column])
+    return ["  ".join(line).rstrip() for line in zip(*columns, strict=True)]
+
+
+def to_json(job: Job, summary: Summary) -> dict[str, Any]:
+    """Lay one row out as JSON, all fractions."""
+    cell, has_memory = job.cell, job.cell.settings.variant != "standard"
+    changed = find_deviations(cell, job.settings).items()
+    return {
+        "cell": cell.name,
+        "folder": str(job.folder),
+        "dataset": cell.settings.data,
+        "data": job.settings.data,
+        "encoder": cell.settings.encoder,
+        "variant": cell.settings.variant,
+        "train_examples": cell.settings.train_examples or FULL,
+        "memory_size": (cell.settings.memory_size or MEMORY_SIZE) if has_memory else None,
+        "seeds": {
+            "asked": job.seeds,
+            "done": len(summary.results),
+            "missing": job.find_missing(summary),
+            "paper": cell.seeds,
+        },
+        "whence": {"mean": summary.mean, "std": summary.std},
+        "paper": {"mean": summary.paper_mean, "std": summary.paper_std},
+        "difference": summary.difference,
+        "whole_memory": {"mean": summary.whole_mean, "std": summary.whole_std},
+        "deviations": {name: {"cell": one, "run": other} for name, (one, other) in changed},
+        "runs": [
+            {
+                "run": str(result.folder),
+                "seed": result.seed,
+                "accuracy": result.whole_memory,
+                "accuracy_draws": result.draws,
+            }
+            for result in summary.results
+        ],
+    }

@@ -1,0 +1,85 @@
+"""The runs behind a published table: one job per cell, one run folder per seed."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from whence.experiments.cell import Cell
+from whence.experiments.prepare import load_data
+from whence.experiments.run import run
+from whence.experiments.settings import Settings
+from whence.experiments.summary import Summary, name_run, read_results, summarise
+from whence.records import Dataset
+
+CLASSES, CHANNELS = 10, 3
+"""What the images of the paper's three datasets have."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """The runs of one cell.
+
+    Attributes:
+        cell: with the published number.
+        settings: that the runs are made with, the cell's or changed ones.
+        folder: holds ``seed-0``, ``seed-1`` and so on.
+        seeds: how many runs are asked for.
+    """
+
+    cell: Cell
+    settings: Settings
+    folder: Path
+    seeds: int
+
+    def summarise(self) -> Summary:
+        """Summarise the finished runs."""
+        return summarise(self.cell.paper, read_results(self.folder, self.settings, self.seeds))
+
+    def find_missing(self, summary: Summary) -> list[int]:
+        """List the seeds that have no finished run in a summary."""
+        done = {result.seed for result in summary.results}
+        return [seed for seed in range(self.seeds) if seed not in done]
+
+
+def train_missing(jobs: Sequence[Job], *, device: str, say: Callable[[str], None]) -> None:
+    """Train every run that is not finished, or go on with it; each dataset is loaded once.
+
+    Args:
+        jobs: those of one dataset stand together.
+        device: where to train.
+        say: called with a sentence on each finished run, and with the notes on the images.
+
+    Raises:
+        FileExistsError: if a run folder holds something else.
+        ValueError: if the settings and the images do not go together.
+    """
+    loaded: tuple[str, Dataset] | None = None
+    for job in jobs:
+        for seed in job.find_missing(job.summarise()):
+            if loaded is None or loaded[0] != job.settings.data:
+                loaded = None  # frees the images of the dataset before
+                loaded = job.settings.data, load_images(job, say=say)
+            settings, folder = replace(job.settings, seed=seed), job.folder / name_run(seed)
+            test = run(settings, folder, loaded[1], resume=True, device=device)["test"]
+            draws = test["accuracy_draws"]
+            accuracy = test["accuracy"] if draws is None else draws["mean"]
+            say(f"{folder}: {accuracy:.2%} of {test['images']} test images right")
+
+
+def load_images(job: Job, *, say: Callable[[str], None]) -> Dataset:
+    """Load the images of a job, and check that images of the user's can stand in for the paper's.
+
+    Raises:
+        ValueError: if they have another number of classes or channels.
+    """
+    dataset = load_data(job.settings)
+    for note in dataset.notes:
+        say(f"note: {note}")
+    classes, channels = len(dataset.train.class_names), dataset.train.images.shape[1]
+    replaced = job.settings.data != job.cell.settings.data
+    if replaced and (classes, channels) != (CLASSES, CHANNELS):
+        raise ValueError(
+            f"data must have {CLASSES} classes and {CHANNELS} channels like "
+            f"{job.cell.settings.data}, got {classes} and {channels} in {job.settings.data}."
+        )
+    return dataset

@@ -1,0 +1,585 @@
+"""The paper's tables: their cells, the runs behind them, the rows that are printed."""
+
+import csv
+import importlib.util
+import json
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from whence.cli import main, table_text
+from whence.cli import table as cli_table
+from whence.cli.train import read_settings
+from whence.experiments import paper_tables, table_runs
+from whence.experiments.cell import Cell, Paper, read_cell
+from whence.experiments.paper_tables import (
+    CELLS,
+    TABLES,
+    adapt,
+    find_deviations,
+    read_cells,
+    select,
+)
+from whence.experiments.parameter_counts import PARAMETERS, count_parameters
+from whence.experiments.prepare import choose_plan, choose_recipe
+from whence.experiments.settings import Settings, read_toml, to_toml
+from whence.experiments.summary import Result, read_results, summarise
+from whence.experiments.table_runs import Job
+from whence.prediction.recipe import Recipe
+
+ROOT = Path(__file__).parents[1]
+COUNTS = {1: 27, 2: 27, 3: 27, 4: 27, 8: 27, 9: 27, 10: 27, 12: 36}
+OUR_NAMES = {
+    "SVHN": "svhn",
+    "CIFAR10": "cifar10",
+    "CINIC10": "cinic10",
+    "EfficientNetB0": "efficientnet_b0",
+    "MobileNet-v2": "mobilenet_v2",
+    "ResNet18": "resnet18",
+    "GoogLeNet": "googlenet",
+    "DenseNet": "densenet",
+    "ShuffleNet": "shufflenet_v2",
+    "Standard": "standard",
+    "Only Memory": "only-memory",
+    "Memory Wrap": "memory-wrap",
+}
+PUBLISHED = [  # read by hand from the paper
+    (1, "mobilenet_v2-memory-wrap-1000", 66.93, 3.15),
+    (1, "resnet18-standard-1000", 20.63, 2.85),
+    (1, "efficientnet_b0-only-memory-5000", 85.30, 0.52),
+    (2, "mobilenet_v2-memory-wrap-1000", 43.87, 1.40),
+    (3, "resnet18-standard-2000", 37.67, 0.98),
+    (4, "svhn-efficientnet_b0-memory-wrap-full", 94.67, 0.16),
+    (4, "cifar10-resnet18-standard-full", 91.94, 0.19),
+    (4, "cinic10-mobilenet_v2-only-memory-full", 74.60, 0.13),
+    (8, "densenet-only-memory-1000", 40.94, 12.06),
+    (9, "shufflenet_v2-memory-wrap-5000", 68.52, 1.38),
+    (10, "googlenet-memory-wrap-2000", 50.47, 0.77),
+    (12, "efficientnet_b0-memory-wrap-1000-memory-20", 64.95, 2.46),
+    (12, "resnet18-memory-wrap-2000-memory-500", 76.97, 2.48),
+]
+TOY = """
+seeds = 3
+[settings]
+data = "digits"
+encoder = "small_cnn"
+variant = "{variant}"
+train_examples = 128
+memory_size = 20
+epochs = 1
+precision = "float32"
+compat = "authors"
+[paper]
+table = 1
+dataset = "SVHN"
+encoder = "Toy"
+variant = "{variant}"
+train_examples = 128
+accuracy = 0.25
+accuracy_std = 0.0125
+"""
+PAPER = Paper(1, "SVHN", "Toy", "Memory Wrap", 128, 0.25, 0.0125)
+
+
+@pytest.fixture(scope="module")
+def every_cell() -> list[Cell]:
+    return [cell for table in TABLES for cell in read_cells(table)]
+
+
+def write_toys(folder: Path, variants=("standard", "memory-wrap")) -> Path:
+    (folder / "table-01").mkdir(parents=True)
+    for variant in variants:
+        path = folder / "table-01" / f"small_cnn-{variant}-128.toml"
+        path.write_text(TOY.format(variant=variant))
+    return folder
+
+
+@pytest.fixture
+def toys(tmp_path, monkeypatch):
+    """Two small cells in place of the paper's table 1."""
+    monkeypatch.setattr(paper_tables, "CELLS", write_toys(tmp_path / "cells"))
+    return tmp_path / "runs"
+
+
+@pytest.fixture
+def run_table(capsys):
+    """Call ``whence table`` and return its exit code, stdout and stderr."""
+
+    def call(*arguments):
+        code = main(["table", *map(str, arguments), "--device", "cpu"])
+        return code, *capsys.readouterr()
+
+    return call
+
+
+def write_run(folder, settings, *, accuracy, draws, fingerprint="same"):
+    """What a finished run leaves, as far as a summary reads it."""
+    folder.mkdir(parents=True)
+    (folder / "settings.toml").write_bytes(to_toml(settings))
+    test = {"accuracy": accuracy, "accuracy_draws": draws and {"mean": draws, "std": 0.0}}
+    (folder / "metrics.json").write_text(json.dumps({"test": test}))
+    about = {
+        "format": 1,
+        "classes": ["a", "b"],
+        "image_shape": [1, 8, 8],
+        "variant": settings.variant,
+        "features": 4,
+        "encoder": {},
+        "sha256": {},
+        "run": {"train_fingerprint": "t", "test_fingerprint": fingerprint},
+    }
+    (folder / "whence.json").write_text(json.dumps(about))
+
+
+# cells ------------------------------------------------------------------------------------------
+
+
+def test_counts(every_cell):
+    assert dict(Counter(cell.paper.table for cell in every_cell)) == COUNTS
+    assert sorted(path.name for path in CELLS.iterdir()) == [f"table-{n:02}" for n in COUNTS]
+    assert len(list(CELLS.rglob("*"))) == len(COUNTS) + sum(COUNTS.values())
+
+
+def test_cells_have_the_papers_protocol(every_cell):
+    for cell in every_cell:
+        settings, paper = cell.settings, cell.paper
+        assert settings.data == OUR_NAMES[paper.dataset]
+        assert settings.encoder == OUR_NAMES[paper.encoder]
+        assert settings.variant == OUR_NAMES[paper.variant]
+        assert (settings.train_examples or "full") == paper.train_examples
+        assert settings.validation_examples == 6000
+        assert cell.seeds == (5 if paper.table == 12 else 15)
+        flipped = paper.dataset != "SVHN"
+        recipe = choose_recipe(settings)
+        assert recipe == Recipe(augmentation="flip" if flipped else "none")
+        plan = choose_plan(settings, recipe, 5000, has_memory=True)
+        assert plan.epochs == (300 if flipped else 40)
+        assert plan.memory_size == (paper.memory_size or 100)
+        assert plan.self_attention
+        assert not plan.bfloat16
+        assert settings.mean is settings.std is None  # so that the data's published ones count
+
+
+def test_cells_are_all_different(every_cell):
+    kinds = {replace(cell.settings, seed=cell.paper.table) for cell in every_cell}
+    assert len(kinds) == len(every_cell)
+    assert {cell.paper.memory_size for cell in read_cells(12)} == {20, 100, 300, 500}
+    assert {cell.paper.dataset for cell in read_cells(4)} == {"SVHN", "CIFAR10", "CINIC10"}
+
+
+@pytest.mark.parametrize("table, name, mean, std", PUBLISHED)
+def test_published_numbers(table, name, mean, std):
+    paper = read_cell(CELLS / f"table-{table:02}" / f"{name}.toml").paper
+    assert (paper.accuracy, paper.accuracy_std) == pytest.approx((mean / 100, std / 100))
+
+
+def test_rows_are_in_the_papers_order():
+    rows = [
+        (c.settings.encoder, c.settings.variant, c.settings.train_examples) for c in read_cells(1)
+    ]
+    assert rows[:4] == [
+        ("mobilenet_v2", "standard", 1000),
+        ("mobilenet_v2", "standard", 2000),
+        ("mobilenet_v2", "standard", 5000),
+        ("mobilenet_v2", "only-memory", 1000),
+    ]
+    assert [c.settings.data for c in read_cells(4)][::9] == ["svhn", "cifar10", "cinic10"]
+    assert [c.paper.memory_size for c in read_cells(12)][:12:3] == [20, 100, 300, 500]
+
+
+def test_train_takes_a_cell():
+    path = CELLS / "table-12" / "resnet18-memory-wrap-2000-memory-300.toml"
+    cell = read_cell(path)
+    assert read_settings(str(path), {}, None) == (cell.settings, 5)
+
+
+def test_tool_writes_the_cells(every_cell, tmp_path, capsys):
+    def percent(fraction):
+        return f"{100 * fraction:.2f}"
+
+    columns = ["table", "dataset", "encoder", "variant", "train_examples", "mean", "std"]
+    for name, extra in (("accuracy", []), ("memory_size", ["memory_size"])):
+        with (tmp_path / f"{name}.csv").open("w", newline="") as file:
+            writer = csv.DictWriter(file, [*columns, *extra])
+            writer.writeheader()
+            for cell in every_cell:
+                if (cell.paper.memory_size is not None) == bool(extra):
+                    row = {column: getattr(cell.paper, column, None) for column in columns + extra}
+                    row["mean"] = percent(cell.paper.accuracy)
+                    row["std"] = percent(cell.paper.accuracy_std)
+                    writer.writerow(row)
+    place = ROOT / "tools" / "write_cells.py"
+    spec = importlib.util.spec_from_file_location("write_cells", place)
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    tool.main([str(tmp_path), "--out", str(tmp_path / "cells")])
+    assert "225 cells" in capsys.readouterr().out
+    written = {path.relative_to(tmp_path / "cells"): path for path in tmp_path.rglob("*.toml")}
+    assert written.keys() == {path.relative_to(CELLS) for path in CELLS.rglob("*.toml")}
+    for name, path in written.items():
+        assert path.read_text() == (CELLS / name).read_text()
+
+
+@pytest.mark.parametrize(
+    "right, wrong, message",
+    [
+        ("seeds = 3", "seeds = 0", "must have seeds as a whole number of at least 1, got 0"),
+        ("seeds = 3", "seeds = true", "must have seeds as a whole number of at least 1, got True"),
+        (
+            "seeds = 3",
+            "seeds = 3\nsedes = 4",
+            "unknown setting sedes. Choose from: seeds, settings",
+        ),
+        ("seeds = 3", "", "must give seeds, it is missing"),
+        ("[paper]", "[papers]", "unknown setting papers"),
+        ("epochs = 1", "epoch = 1", "unknown setting settings.epoch. Choose from: data"),
+        ("epochs = 1", "epochs = 'x'", "epochs"),
+        ("epochs = 1", "seed = 1", "unknown setting settings.seed"),
+        ('encoder = "small_cnn"', "", "must give settings.encoder, it is missing"),
+        (
+            '"small_cnn"',
+            '"small_cmn"',
+            "unknown settings.encoder 'small_cmn'. Choose from: small_cnn",
+        ),
+        ('"digits"', '"digit"', "unknown settings.data 'digit'. Choose from: digits"),
+        (
+            "accuracy = 0.25",
+            "accuracy = 25.0",
+            r"paper.accuracy as a fraction in \[0, 1\], got 25.0",
+        ),
+        ("accuracy = 0.25", "accuracy = 1", "paper.accuracy as a fraction"),
+        ("accuracy = 0.25", "precision = 0.25", "unknown setting paper.precision"),
+        ("accuracy = 0.25", "", "must give paper.accuracy, it is missing"),
+        ('dataset = "SVHN"', "dataset = 1", "paper.dataset as text, got 1"),
+        ("= 128\naccuracy", "= 'half'\naccuracy", "of at least 1, or 'full', got 'half'"),
+        (
+            "accuracy = 0.25",
+            "accuracy = 0.25\nmemory_size = 0",
+            "paper.memory_size as a whole number",
+        ),
+        ("table = 1", "table = 2", "must have paper.table as 1, got 2"),
+    ],
+)
+def test_refuses_a_wrong_cell(tmp_path, right, wrong, message):
+    folder = write_toys(tmp_path, ["standard"])
+    path = folder / "table-01" / "small_cnn-standard-128.toml"
+    assert right in path.read_text()
+    path.write_text(path.read_text().replace(right, wrong))
+    with pytest.raises(ValueError, match=message) as caught:
+        read_cells(1, folder=folder)
+    assert str(path) in str(caught.value)
+
+
+def test_refuses_a_block_that_is_none(tmp_path):
+    path = tmp_path / "cell.toml"
+    path.write_text("seeds = 1\nsettings = 2\npaper = 3\n")
+    with pytest.raises(ValueError, match=r"must have a block \[settings\], got 2"):
+        read_cell(path)
+
+
+def test_refuses_a_table_without_cells(tmp_path):
+    with pytest.raises(FileNotFoundError, match="No settings file of table 1 in"):
+        read_cells(1, folder=tmp_path)
+    with pytest.raises(ValueError, match="table must be one of 1, 2, 3, 4, 8, 9, 10, 12, got 5"):
+        read_cells(5)
+
+
+def test_select():
+    def chosen(table, **wanted):
+        return [cell.name for cell in select(read_cells(table), wanted)]
+
+    assert chosen(1, encoder="resnet18", variant="memory-wrap", train_examples="2000") == [
+        "resnet18-memory-wrap-2000"
+    ]
+    assert len(chosen(4, dataset="cifar10")) == 9
+    assert len(chosen(4, train_examples="full")) == 27
+    assert len(chosen(12, memory_size="100")) == len(chosen(12, memory_size="20")) == 9
+    assert len(chosen(1, memory_size="100")) == 27
+    with pytest.raises(
+        ValueError,
+        match="train-examples must be one that the table has, got '100'. Choose from: 1000, 2000, 5000",
+    ):
+        chosen(1, encoder="resnet18", train_examples="100")
+
+
+# settings of a run ------------------------------------------------------------------------------
+
+
+def test_adapt_changes_what_is_asked_for():
+    cell = read_cell(CELLS / "table-02" / "resnet18-standard-1000.toml")
+    assert adapt(cell) == cell.settings
+    assert adapt(cell, data="cifar10") == cell.settings
+    assert find_deviations(cell, adapt(cell, data_root="there", keep_model=False)) == {}
+    changed = adapt(
+        cell, data="photos", data_root="there", epochs=2, precision="bfloat16", keep_model=False
+    )
+    assert changed == replace(
+        cell.settings,
+        data="photos",
+        data_root="there",
+        epochs=2,
+        precision="bfloat16",
+        keep_model=False,
+        size=32,
+        mean=(0.4914, 0.4822, 0.4465),
+        std=(0.2023, 0.1994, 0.2010),
+        augmentation="flip",
+    )
+    assert find_deviations(cell, changed) == {
+        "data": ("cifar10", "photos"),
+        "epochs": (300, 2),
+        "precision": ("float32", "bfloat16"),
+    }
+    with pytest.raises(ValueError, match="epochs must be at least 1, got 0"):
+        adapt(cell, epochs=0)
+
+
+# summary ----------------------------------------------------------------------------------------
+
+SETTINGS = Settings(data="digits", encoder="small_cnn")
+
+
+def test_summary_by_hand(tmp_path):
+    for seed, (accuracy, draws) in enumerate([(0.5, 0.25), (0.75, 0.5), (1.0, 1.0)]):
+        write_run(
+            tmp_path / f"seed-{seed}", replace(SETTINGS, seed=seed), accuracy=accuracy, draws=draws
+        )
+    summary = summarise(PAPER, read_results(tmp_path, SETTINGS, 2))
+    assert [result.seed for result in summary.results] == [0, 1]
+    assert (summary.mean, summary.std) == (0.375, 0.125)  # population deviation
+    assert (summary.whole_mean, summary.whole_std) == (0.625, 0.125)
+    assert (summary.paper_mean, summary.paper_std, summary.difference) == (0.25, 0.0125, 0.125)
+    assert len(read_results(tmp_path, SETTINGS, 9)) == 3
+
+
+def test_summary_of_a_standard_model_takes_its_plain_accuracy(tmp_path):
+    settings = replace(SETTINGS, variant="standard", seed=1)
+    write_run(tmp_path / "seed-1", settings, accuracy=0.5, draws=None)
+    summary = summarise(PAPER, read_results(tmp_path, replace(settings, seed=0), 3))
+    assert (summary.mean, summary.std, summary.difference) == (0.5, None, 0.25)
+    assert summary.whole_mean is summary.whole_std is None
+
+
+def test_summary_of_nothing(tmp_path):
+    summary = summarise(PAPER, read_results(tmp_path / "none", SETTINGS, 15))
+    assert summary.mean is summary.std is summary.whole_mean is summary.difference is None
+    assert (summary.results, summary.paper_mean) == ((), 0.25)
+
+
+def test_summary_refuses_runs_that_do_not_belong_together(tmp_path):
+    write_run(tmp_path / "seed-0", SETTINGS, accuracy=0.5, draws=0.5)
+    write_run(
+        tmp_path / "seed-1", replace(SETTINGS, seed=1), accuracy=0.5, draws=0.5, fingerprint="x"
+    )
+    with pytest.raises(ValueError, match=r"seed-1 must have been made with the images of .*seed-0"):
+        read_results(tmp_path, SETTINGS, 2)
+    with pytest.raises(FileExistsError, match="started with another epochs"):
+        read_results(tmp_path, replace(SETTINGS, epochs=2), 1)
+    (tmp_path / "seed-0" / "metrics.json").write_text('{"test": {"accuracy": 0.5}}')
+    with pytest.raises(ValueError, match="seed-0 must hold the accuracies of a finished run"):
+        read_results(tmp_path, SETTINGS, 1)
+
+
+# what is printed --------------------------------------------------------------------------------
+
+
+def test_text_by_hand():
+    cell = read_cell(CELLS / "table-12" / "resnet18-memory-wrap-1000-memory-20.toml")
+    results = [Result(seed, Path("r"), 0.5, draws, "") for seed, draws in [(0, 0.25), (2, 0.5)]]
+    rows = [
+        (job := Job(cell, settings, Path("f"), 5), summarise(job.cell.paper, found))
+        for settings, found in [
+            (cell.settings, results),
+            (adapt(cell, data="a/photos", epochs=2), []),
+        ]
+    ]
+    assert table_text.describe_table(12, rows).splitlines() == [
+        "Table 12: accuracy on reduced SVHN by memory size, in %",
+        "mean ± population deviation over seeds, 5 in the paper",
+        "",
+        "data    encoder   variant      images  memory  seeds  whence          paper          difference"
+        "  whole memory   missing seeds  not the paper's setting",
+        "svhn    resnet18  memory-wrap    1000      20    2/5  37.50 ± 12.50  39.32 ±  7.21  -1.82     "
+        "  50.00 ±  0.00         1, 3-4",
+        "photos  resnet18  memory-wrap    1000      20    0/5  -              39.32 ±  7.21  -         "
+        "                           0-4  data a/photos, not svhn; epochs 2, not 40",
+        "",
+        "2 of 10 runs done, 8 missing",
+    ]
+
+
+def test_parameters_are_the_published_ones(run_table):
+    assert {pair: count_parameters(*pair) for pair in PARAMETERS} == PARAMETERS
+    assert PARAMETERS["mobilenet_v2", "memory-wrap"] == 15_447_642  # by hand, from table 11
+
+
+def test_table_of_parameters(capsys):
+    assert main(["table", "11", "--encoder", "resnet18", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [cell["whence"] for cell in found["cells"]] == [11_173_962, 11_704_394, 13_288_522]
+    assert main(["table", "11", "--variant", "only-memory", "--encoder", "mobilenet_v2"]) == 0
+    assert capsys.readouterr().out.splitlines()[2:] == [
+        "encoder       variant         whence      paper  difference",
+        "mobilenet_v2  only-memory  5,589,082  5,589,082          +0",
+    ]
+    for arguments, message in (
+        (["--seeds", "2"], "Table 11 counts parameters and trains nothing; leave out --seeds."),
+        (["--list"], "leave out --list."),
+        (
+            ["--encoder", "vit"],
+            "encoder must be one that the table has, got 'vit'. Choose from: mob",
+        ),
+        (["--variant", "none"], "variant must be one that the table has, got 'none'."),
+    ):
+        assert main(["table", "11", *arguments]) == 2
+        assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (
+            ["5"],
+            "table must be one of 1, 2, 3, 4, 8, 9, 10, 11, 12, got '5'; tables 5, 6, 7 and 13",
+        ),
+        (["one"], "got 'one'"),
+        (["1", "--seeds", "0"], "seeds must be at least 1, got 0."),
+        (["1", "--epochs", "0"], "epochs must be at least 1, got 0."),
+        (
+            ["1", "--encoder", "vgg"],
+            "got 'vgg'. Choose from: mobilenet_v2, efficientnet_b0, resnet18.",
+        ),
+        (["4", "--dataset", "digits"], "got 'digits'. Choose from: svhn, cifar10, cinic10."),
+        (
+            ["4", "--data", "photos"],
+            "table 4 has svhn, cifar10, cinic10; choose one with --dataset.",
+        ),
+    ],
+)
+def test_bad_input_is_one_sentence(run_table, arguments, message, tmp_path):
+    code, out, err = run_table(*arguments, "--out", tmp_path / "runs")
+    assert (code, out) == (2, "")
+    assert err.startswith("whence: ")
+    assert err.count("\n") == 1
+    assert message in err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_list_trains_nothing(run_table, tmp_path):
+    code, out, _ = run_table("1", "--list", "--out", tmp_path, "--encoder", "resnet18")
+    assert code == 0
+    assert out.splitlines()[-1] == "0 of 135 runs done, 135 missing"
+    assert list(tmp_path.iterdir()) == []
+
+
+# runs -------------------------------------------------------------------------------------------
+
+
+def test_runs_what_is_missing_and_nothing_twice(toys, run_table, monkeypatch):
+    loads = []
+    monkeypatch.setattr(
+        table_runs,
+        "load_data",
+        lambda s, load=table_runs.load_data: loads.append(s.data) or load(s),
+    )
+    code, out, err = run_table("1", "--seeds", "1", "--out", toys, "--no-keep-model")
+    assert code == 0
+    assert "seed-0: " in err
+    assert "1/1" in out
+    table = toys / "table-01"
+    names = ["small_cnn-memory-wrap-128", "small_cnn-standard-128"]
+    assert sorted(path.name for path in table.iterdir()) == names
+    for name in names:
+        assert read_toml(table / name / "seed-0" / "settings.toml")["seed"] == 0
+        assert not (table / name / "seed-0" / "model.safetensors").exists()
+    assert loads == ["digits"]  # once, not once per cell
+
+    variant = ["--variant", "memory-wrap", "--out", toys, "--no-keep-model", "--json"]
+    code, out, _ = run_table("1", "--seeds", "2", *variant)
+    found = json.loads(out)
+    assert (code, found["table"], len(found["cells"]), len(loads)) == (0, 1, 1, 2)
+    row = found["cells"][0]
+    assert row["seeds"] == {"asked": 2, "done": 2, "missing": [], "paper": 3}
+    written = [
+        json.loads((table / names[0] / f"seed-{k}" / "metrics.json").read_text()) for k in (0, 1)
+    ]
+    draws = [metrics["test"]["accuracy_draws"]["mean"] for metrics in written]
+    assert [run["accuracy_draws"] for run in row["runs"]] == draws
+    assert row["whence"]["mean"] == pytest.approx(sum(draws) / 2)
+    assert row["whence"]["std"] == pytest.approx(abs(draws[0] - draws[1]) / 2)
+    assert row["difference"] == pytest.approx(sum(draws) / 2 - 0.25)
+    assert row["whole_memory"]["mean"] == pytest.approx(
+        sum(m["test"]["accuracy"] for m in written) / 2
+    )
+    assert (row["deviations"], row["train_examples"], row["memory_size"]) == ({}, 128, 20)
+
+    def never(*arguments, **options):
+        raise AssertionError
+
+    monkeypatch.setattr(table_runs, "run", never)
+    assert json.loads(run_table("1", "--seeds", "2", *variant)[1]) == found
+    assert len(loads) == 2
+    code, _, err = run_table("1", "--seeds", "2", *variant, "--epochs", "2")
+    assert code == 2
+    assert "was started with another epochs (1 and 2); choose another --out." in err
+
+
+def test_stopped_runs_go_on(toys, run_table, monkeypatch, capsys):
+    def stop_at_the_second(settings, folder, dataset, run=table_runs.run, **options):
+        if settings.seed == 1:
+            raise KeyboardInterrupt
+        return run(settings, folder, dataset, **options)
+
+    arguments = ["1", "--variant", "standard", "--seeds", "2", "--epochs", "2", "--out", str(toys)]
+    with monkeypatch.context() as patch:
+        patch.setattr(table_runs, "run", stop_at_the_second)
+        with pytest.raises(KeyboardInterrupt, match="the same command goes on"):
+            cli_table.table(arguments)
+    capsys.readouterr()
+    listed = json.loads(run_table(*arguments, "--list", "--json")[1])["cells"][0]
+    assert listed["seeds"]["missing"] == [1]
+    assert listed["deviations"] == {"epochs": {"cell": 1, "run": 2}}
+    assert listed["whole_memory"] == {"mean": None, "std": None}
+    assert listed["memory_size"] is None
+    code, out, err = run_table(*arguments)
+    assert code == 0
+    assert "seed-0" not in err
+    assert "epochs 2, not 1" in out
+    assert out.splitlines()[-1] == "2 of 2 runs done, 0 missing"
+
+
+def test_other_images_keep_the_published_normalisation(toys, run_table, tmp_path):
+    path = paper_tables.CELLS / "table-01" / "small_cnn-memory-wrap-128.toml"
+    text = (
+        path.read_text().replace('"digits"', '"cifar10"').replace("= 128\nmemory", "= 20\nmemory")
+    )
+    path.write_text(text)
+    generator = torch.Generator().manual_seed(0)
+    for name in range(10):
+        for part, images in (("train", 4), ("test", 1)):
+            folder = tmp_path / "photos" / part / str(name)
+            folder.mkdir(parents=True)
+            for image in range(images):
+                pixels = torch.randint(0, 256, (6, 5, 3), generator=generator, dtype=torch.uint8)
+                Image.fromarray(pixels.numpy()).save(folder / f"{image}.png")
+    photos = tmp_path / "photos"
+    wanted = ["1", "--variant", "memory-wrap", "--seeds", "1", "--out", toys, "--data"]
+    code, out, _ = run_table(*wanted, photos)
+    assert code == 0
+    assert f"data {photos}, not cifar10" in out
+    run = toys / "table-01" / "small_cnn-memory-wrap-128" / "seed-0"
+    settings = read_toml(run / "settings.toml")
+    assert settings["mean"] == [0.4914, 0.4822, 0.4465]
+    assert settings["augmentation"] == "flip"
+    about = json.loads((run / "whence.json").read_text())
+    assert about["image_shape"] == [3, 32, 32]
+    assert about["run"]["recipe"]["augmentation"] == "flip"
+
+    code, _, err = run_table(*wanted[:-2], toys / "other", "--data", "digits")
+    assert code == 2
+    assert "data must have 10 classes and 3 channels like cifar10, got 10 and 1 in digits." in err
+    assert not (toys / "other").exists()
