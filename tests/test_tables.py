@@ -29,7 +29,10 @@ from whence.experiments.prepare import choose_plan, choose_recipe
 from whence.experiments.settings import Settings, read_toml, to_toml
 from whence.experiments.summary import Result, read_results, summarise
 from whence.experiments.table_runs import Job
+from whence.prediction.model import wrap
 from whence.prediction.recipe import Recipe
+from whence.prediction.saved import describe
+from whence.records import Dataset, ImageSet
 
 ROOT = Path(__file__).parents[1]
 COUNTS = {1: 27, 2: 27, 3: 27, 4: 27, 8: 27, 9: 27, 10: 27, 12: 36}
@@ -122,16 +125,9 @@ def write_run(folder, settings, *, accuracy, draws, fingerprint="same"):
     (folder / "settings.toml").write_bytes(to_toml(settings))
     test = {"accuracy": accuracy, "accuracy_draws": draws and {"mean": draws, "std": 0.0}}
     (folder / "metrics.json").write_text(json.dumps({"test": test}))
-    about = {
-        "format": 1,
-        "classes": ["a", "b"],
-        "image_shape": [1, 8, 8],
-        "variant": settings.variant,
-        "features": 4,
-        "encoder": {},
-        "sha256": {},
-        "run": {"train_fingerprint": "t", "test_fingerprint": fingerprint},
-    }
+    model = wrap("small_cnn", 2, settings.variant, (1, 8, 8))
+    identity = {"train_fingerprint": "t", "test_fingerprint": fingerprint}
+    about = {**describe(model), "sha256": {}, "run": identity}
     (folder / "whence.json").write_text(json.dumps(about))
 
 
@@ -301,7 +297,7 @@ def test_select():
     assert len(chosen(1, memory_size="100")) == 27
     with pytest.raises(
         ValueError,
-        match="train-examples must be one that the table has, got '100'. Choose from: 1000, 2000, 5000",
+        match=r"train-examples must be one that the table has, got '100'\. Choose from: 1000, 2000, 5000",
     ):
         chosen(1, encoder="resnet18", train_examples="100")
 
@@ -401,12 +397,12 @@ def test_text_by_hand():
         "Table 12: accuracy on reduced SVHN by memory size, in %",
         "mean ± population deviation over seeds, 5 in the paper",
         "",
-        "data    encoder   variant      images  memory  seeds  whence          paper          difference"
-        "  whole memory   missing seeds  not the paper's setting",
-        "svhn    resnet18  memory-wrap    1000      20    2/5  37.50 ± 12.50  39.32 ±  7.21  -1.82     "
-        "  50.00 ±  0.00         1, 3-4",
-        "photos  resnet18  memory-wrap    1000      20    0/5  -              39.32 ±  7.21  -         "
-        "                           0-4  data a/photos, not svhn; epochs 2, not 40",
+        "data    encoder   variant      images  memory  seeds         whence          paper"
+        "  difference   whole memory  missing seeds  not the paper's setting",
+        "svhn    resnet18  memory-wrap    1000      20    2/5  37.50 ± 12.50  39.32 ±  7.21"
+        "       -1.82  50.00 ±  0.00         1, 3-4",
+        "photos  resnet18  memory-wrap    1000      20    0/5              -  39.32 ±  7.21"
+        "           -                           0-4  data a/photos, not svhn; epochs 2, not 40",
         "",
         "2 of 10 runs done, 8 missing",
     ]
@@ -476,7 +472,62 @@ def test_list_trains_nothing(run_table, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_options_reach_the_settings(tmp_path):
+    arguments = [
+        "4",
+        "--dataset",
+        "svhn",
+        "--data",
+        "photos",
+        "--data-root",
+        "there",
+        "--seeds",
+        "2",
+    ]
+    arguments += ["--epochs", "3", "--precision", "bfloat16", "--no-keep-model"]
+    options = cli_table.build().parse_args([*arguments, "--out", str(tmp_path)])
+    jobs = cli_table.plan_jobs(4, options)
+    assert len(jobs) == 9
+    for job in jobs:
+        settings = job.settings
+        assert (settings.data, settings.data_root, settings.epochs) == ("photos", "there", 3)
+        assert (settings.precision, settings.keep_model, job.seeds) == ("bfloat16", False, 2)
+        assert (settings.mean, settings.augmentation) == ((0.485, 0.456, 0.406), "none")
+        assert job.folder == tmp_path / "table-04" / job.cell.name
+    job = cli_table.plan_jobs(4, cli_table.build().parse_args(["4"]))[0]
+    assert (job.settings, job.seeds) == (job.cell.settings, 15)
+    assert job.folder == Path("runs/tables/table-04") / job.cell.name
+
+
 # runs -------------------------------------------------------------------------------------------
+
+
+def test_every_dataset_is_loaded_once(tmp_path, monkeypatch):
+    images = ImageSet(
+        torch.zeros(10, 3, 4, 4, dtype=torch.uint8), torch.arange(10), tuple("abcdefghij")
+    )
+    loads, runs, said = [], [], []
+
+    def load(settings):
+        loads.append(settings.data)
+        return Dataset(settings.data, images, images, notes=("look",))
+
+    def pretend(settings, folder, dataset, *, resume, device):
+        assert resume
+        assert folder.name == f"seed-{settings.seed}"
+        runs.append((settings.data, dataset.name, settings.seed, device))
+        return {"test": {"accuracy": 0.5, "accuracy_draws": {"mean": 0.25}, "images": 8}}
+
+    monkeypatch.setattr(table_runs, "load_data", load)
+    monkeypatch.setattr(table_runs, "run", pretend)
+    jobs = [Job(cell, cell.settings, tmp_path / cell.name, 2) for cell in read_cells(4)]
+    table_runs.train_missing(jobs, device="cuda:1", say=said.append)
+    assert loads == ["svhn", "cifar10", "cinic10"]
+    assert len(runs) == 54
+    assert all(data == name and device == "cuda:1" for data, name, _, device in runs)
+    assert [seed for *_, seed, _ in runs] == [0, 1] * 27
+    first = tmp_path / jobs[0].cell.name / "seed-0"
+    assert said[:2] == ["note: look", f"{first}: 25.00% of 8 test images right"]
 
 
 def test_runs_what_is_missing_and_nothing_twice(toys, run_table, monkeypatch):

@@ -1,5 +1,6 @@
 """What the sub-commands' parsers share."""
 
+import argparse
 from typing import Any
 
 import torch
@@ -11,7 +12,10 @@ from whence.experiments.parse import one_sentence
 def build_parser(command: str, description: str) -> ArgumentParser:
     """Make the parser of a sub-command."""
     return ArgumentParser(
-        prog=f"whence {command}", description=description, exit_on_error=False, default_meta=False
+        prog=f"whence {command}",
+        description=description,
+        exit_on_error=False,
+        formatter_class=argparse.HelpFormatter,
     )
 
 
@@ -28,7 +32,7 @@ def parse(parser: ArgumentParser, arguments: list[str]) -> Namespace:
 
 
 def add_device(parser: ArgumentParser) -> None:
-    """Add ``--device`` and ``--batch-size``-like options of commands that compute."""
+    """Add ``--device``, for commands that compute."""
     parser.add_argument(
         "--device", type=str, default=None, help="cpu or cuda; by default cuda where there is one"
     )

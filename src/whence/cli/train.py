@@ -58,9 +58,10 @@ def build() -> ArgumentParser:
     )
     parser.add_argument("--json", action="store_true", help="print the numbers as JSON")
     add_device(parser)
+    group = parser.add_argument_group("settings, also the keys of a settings file")
     for name, setting in FIELDS.items():
         if name != "data":
-            add_setting(parser, setting)
+            add_setting(group, setting)
     return parser
 
 

@@ -1,17 +1,18 @@
 """Finished runs: finding them, reading what they are, measuring them again."""
 
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from whence.data.fingerprint import fingerprint
+from whence.data.load import load_dataset
 from whence.experiments.parse import from_mapping
 from whence.experiments.prepare import load_data
 from whence.experiments.run import SETTINGS, describe_accuracy
 from whence.experiments.settings import Settings, read_toml
 from whence.prediction.evaluate import evaluate
 from whence.prediction.model import Classifier
-from whence.prediction.saved import DONE, load, read_about
+from whence.prediction.saved import DONE, MODEL, load, read_about
 from whence.records import Dataset
 
 
@@ -34,6 +35,32 @@ def read_settings(folder: Path) -> Settings:
     return from_mapping(read_toml(folder / SETTINGS), where=str(folder / SETTINGS))
 
 
+def read_run(folder: Path) -> dict[str, Any]:
+    """Read what a finished run is, with the fields that a repeated measurement needs.
+
+    Raises:
+        FileNotFoundError: if there is no finished run.
+        ValueError: if it is damaged, or the model was not saved by a run.
+    """
+    about = read_about(folder)
+    run = about["run"]
+    if not run:
+        raise ValueError(
+            f"{folder} holds a model that no run has made, without settings and images; "
+            "measure it in Python with whence.evaluate(model, images)."
+        )
+    plan = run.get("plan")
+    wanted = {"train_images": int, "seed": int, "test_fingerprint": str}
+    if (
+        any(type(run.get(name)) is not kind for name, kind in wanted.items())
+        or not isinstance(plan, dict)
+        or any(type(plan.get(name)) is not int for name in ("memory_size", "seed"))
+        or plan["memory_size"] < 1
+    ):
+        raise ValueError(f"{folder / DONE} must say how its run was made; it is damaged.")
+    return about
+
+
 def load_run_data(folder: Path, about: dict[str, Any], data: str | None) -> Dataset:
     """Load the images of a run, or others that are to be classified like them.
 
@@ -42,23 +69,36 @@ def load_run_data(folder: Path, about: dict[str, Any], data: str | None) -> Data
             images have other classes or another shape.
     """
     settings = read_settings(folder)
-    height, width = about["image_shape"][1:]
-    if data is not None:
-        size = height if height == width else None
-        settings = replace(settings, data=data, size=settings.size or size)
-    dataset = load_data(settings)
-    if data is None and fingerprint(dataset.test) != about["run"].get("test_fingerprint"):
-        raise ValueError(
-            f"{settings.data} must hold the images that {folder} was made with, they changed; "
-            "name other images with --data."
+    channels, height, width = about["image_shape"]
+    if data is None:
+        dataset = load_data(settings)
+        if fingerprint(dataset.test) != about["run"]["test_fingerprint"]:
+            raise ValueError(
+                f"{settings.data} must hold the images that {folder} was made with, they changed; "
+                "name other images with --data."
+            )
+    else:
+        dataset = load_dataset(
+            data,
+            root=Path(settings.data_root),
+            size=height if height == width else None,
+            channels=channels,
         )
-    if list(dataset.test.class_names) != about["classes"]:
+    found, wanted = tuple(dataset.test.images.shape[1:]), (channels, height, width)
+    if found != wanted:
+        raise ValueError(f"{dataset.name} must have images of shape {wanted}, got {found}.")
+    names, classes = dataset.test.class_names, about["classes"]
+    if list(names) != classes:
         raise ValueError(
-            f"{dataset.name} must have the classes of {folder} ({', '.join(about['classes'][:5])}"
-            f"{', ...' if len(about['classes']) > 5 else ''}), "
-            f"got {', '.join(dataset.test.class_names[:5])}."
+            f"{dataset.name} must have the classes of {folder} ({shorten(classes)}), "
+            f"got {shorten(names)}."
         )
     return dataset
+
+
+def shorten(names: Sequence[str]) -> str:
+    """List the first names."""
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
 
 
 def evaluate_run(
@@ -69,7 +109,7 @@ def evaluate_run(
     Returns:
         One JSON object, accuracies as fractions, with what identifies the run.
     """
-    about = read_about(folder)
+    about = read_run(folder)
     model: Classifier = load(folder, device=device)
     dataset = load_run_data(folder, about, data)
     plan, settings = about["run"]["plan"], read_settings(folder)
@@ -87,12 +127,13 @@ def evaluate_run(
     return {
         "run": str(folder),
         "data": dataset.name,
+        "notes": list(dataset.notes),
         **describe_accuracy(accuracy),
         "variant": about["variant"],
         "encoder": about["encoder"]["name"],
         "train_images": about["run"]["train_images"],
         "seed": about["run"]["seed"],
         "test_fingerprint": fingerprint(dataset.test),
-        "model_sha256": about["sha256"].get("model.safetensors"),
+        "model_sha256": about["sha256"][MODEL],
         "versions": about["versions"],
     }

@@ -15,8 +15,8 @@ METAVARS = {int: "N", float: "X", str: "NAME"}
 WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
 
 
-def add_setting(parser: ArgumentParser, setting: Field[Any]) -> None:
-    """Add one setting to a parser as ``--its-name``."""
+def add_setting(parser: Any, setting: Field[Any]) -> None:
+    """Add one setting to a parser, or a group of its options, as ``--its-name``."""
     kind = without_none(setting.type)
     default = setting.default
     text = setting.metadata["help"]
@@ -87,7 +87,7 @@ def from_mapping(values: Mapping[str, Any], *, where: str) -> Settings:
 def one_sentence(message: str) -> str:
     """Turn a parser's message about one setting into one sentence."""
     key = re.search(r'Parser key "(\w+)"', message)
-    value = re.search(r"Given value: (.*)", message)
+    value = re.search(r"(?:Given|Got) value: (.*)", message)
     if key and value and key[1] in FIELDS:
         wanted = describe_type(without_none(FIELDS[key[1]].type))
         name = key[1].replace("_", "-")

@@ -1,15 +1,18 @@
 """One run: train, remember, evaluate, save; resumable at every moment."""
 
 import json
+import os
 import time
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
+from whence.data.fingerprint import fingerprint
 from whence.experiments.parse import from_mapping
 from whence.experiments.prepare import Parts, prepare
 from whence.experiments.settings import Settings, first_difference, read_toml, to_toml
@@ -21,9 +24,17 @@ from whence.prediction.checkpoint import (
     write_checkpoint,
 )
 from whence.prediction.evaluate import Accuracy, evaluate
-from whence.prediction.files import read_json, write_json, write_whole
-from whence.prediction.fit import EpochReport, fit
-from whence.prediction.saved import DONE, describe, save
+from whence.prediction.files import (
+    is_leftover,
+    make_folder,
+    read_json,
+    read_small,
+    remove_leftovers,
+    write_json,
+    write_whole,
+)
+from whence.prediction.fit import EpochReport, NonFiniteLossError, check_plan, fit
+from whence.prediction.saved import DONE, check_sources, describe, read_about, write_model
 from whence.records import Dataset
 
 SETTINGS, METRICS, LOG, LOCK = "settings.toml", "metrics.json", "log.jsonl", ".lock"
@@ -47,7 +58,7 @@ def run(
 
     Args:
         settings: everything that makes the run.
-        folder: made if it is not there.
+        folder: made if it is not there; nothing is written if settings and images do not fit.
         dataset: the images that the settings name.
         resume: go on from the newest complete checkpoint, or skip a finished run.
         device: where to train.
@@ -58,35 +69,31 @@ def run(
         The content of ``metrics.json``.
 
     Raises:
-        FileExistsError: if the folder is not empty and ``resume`` is not set, or the settings
-            there are others, or another process is writing to it.
+        FileExistsError: if the folder is not empty and ``resume`` is not set, or the settings or
+            images there are others, or another process is writing to it.
+        ValueError: if settings and images do not fit, or the loss becomes NaN.
     """
     check_folder(folder, settings, resume=resume)
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise FileExistsError(f"{folder} is being written to by another process.") from error
-    try:
-        if (folder / DONE).exists():
-            remove_checkpoints(folder)
-            return read_json(folder / METRICS)
-        parts = prepare(settings, dataset)
+    parts = None if (folder / DONE).exists() else start(settings, dataset)
+    with hold(folder):
+        check_folder(folder, settings, resume=resume)  # as nobody else can change it now
+        remove_leftovers(folder)
+        if parts is None or (folder / DONE).exists():
+            return skip(folder, dataset)
         write_whole(folder / SETTINGS, to_toml(settings))
-        seconds = train(parts, folder, device, checkpoint_seconds)
-        metrics = finish(parts, folder, settings, device, seconds, batch_size)
-    finally:
-        lock.release()
-    return metrics
+        checkpoint = read_newest_checkpoint(folder)
+        if checkpoint is not None:
+            parts = go_on(parts, checkpoint, folder)
+        seconds = train(parts, folder, checkpoint, device, checkpoint_seconds)
+        return finish(parts, folder, settings, device, seconds, batch_size)
 
 
 def check_folder(folder: Path, settings: Settings, *, resume: bool) -> None:
     """Refuse a folder that holds something else."""
     if folder.exists() and not folder.is_dir():
         raise FileExistsError(f"{folder} must be a folder, it is a file.")
-    content = [path for path in folder.iterdir() if path.name != LOCK] if folder.exists() else []
-    if not content:
+    content = list(folder.iterdir()) if folder.exists() else []
+    if all(path.name == LOCK or is_leftover(path) for path in content):
         return
     if not resume:
         raise FileExistsError(
@@ -102,51 +109,134 @@ def check_folder(folder: Path, settings: Settings, *, resume: bool) -> None:
         )
 
 
-def train(parts: Parts, folder: Path, device: str, checkpoint_seconds: float) -> float:
-    """Train the model of a run from its newest checkpoint; returns seconds spent, all told."""
-    checkpoint = read_newest_checkpoint(folder)
+def start(settings: Settings, dataset: Dataset) -> Parts:
+    """Prepare a training and check that it can start and its result be saved."""
+    parts = prepare(settings, dataset)
+    check_plan(len(parts.train), parts.plan, parts.model.has_memory)
+    check_sources("the images", parts.train.sources or ())
+    return parts
+
+
+@contextmanager
+def hold(folder: Path) -> Iterator[None]:
+    """Make a folder and be the only one who writes to it.
+
+    Raises:
+        FileExistsError: if another process is writing to it.
+    """
+    make_folder(folder)
+    if (folder / LOCK).is_symlink():
+        raise FileExistsError(f"{folder / LOCK} must be a plain file, it is a link.")
+    lock = FileLock(folder / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise FileExistsError(f"{folder} is being written to by another process.") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def skip(folder: Path, dataset: Dataset) -> dict[str, Any]:
+    """Return the numbers of a finished run, which must be of the same images."""
+    recorded = read_about(folder)["run"]
+    for name, images in (("train", dataset.train), ("test", dataset.test)):
+        if recorded.get(f"{name}_fingerprint") != fingerprint(images):
+            raise FileExistsError(
+                f"{folder} was made with other {name} images; choose another --out."
+            )
+    remove_checkpoints(folder)
+    return read_json(folder / METRICS)
+
+
+def identify(parts: Parts) -> dict[str, Any]:
+    """Lay out as JSON what a training is made of: data, recipe and plan."""
+    content = {
+        **parts.identity,
+        "recipe": asdict(parts.recipe),
+        "plan": asdict(parts.plan),
+    }
+    identity: dict[str, Any] = json.loads(json.dumps(content))  # tuples become lists
+    return identity
+
+
+def go_on(parts: Parts, checkpoint: Checkpoint, folder: Path) -> Parts:
+    """Check that a checkpoint is of this very training, and keep its precision.
+
+    The precision that ``auto`` chose must stay the same on another machine as well.
+
+    Raises:
+        FileExistsError: naming what differs.
+        ValueError: if the checkpoint does not say what it is of.
+    """
+    recorded, seconds = checkpoint.numbers.get("run"), checkpoint.numbers.get("seconds")
+    if not isinstance(recorded, dict) or not isinstance(seconds, float):
+        raise ValueError(f"{folder} has a checkpoint that does not say its run; it is damaged.")
+    bfloat16 = isinstance(recorded.get("plan"), dict) and recorded["plan"].get("bfloat16") is True
+    parts = replace(parts, plan=replace(parts.plan, bfloat16=bfloat16))
+    for name, value in identify(parts).items():
+        if recorded.get(name) != value:
+            what = name.replace("_fingerprint", " images").replace("_", " ")
+            raise FileExistsError(f"{folder} was started with other {what}; choose another --out.")
+    return parts
+
+
+def train(
+    parts: Parts,
+    folder: Path,
+    checkpoint: Checkpoint | None,
+    device: str,
+    checkpoint_seconds: float,
+) -> float:
+    """Train the model of a run, from a checkpoint if there is one; returns all seconds spent."""
     before = 0.0 if checkpoint is None else float(checkpoint.numbers["seconds"])
     steps = len(parts.train) // min(parts.recipe.batch_size, len(parts.train))
-    done = 0 if checkpoint is None else int(checkpoint.numbers["step"])
-    trim_log(folder / LOG, epochs=done // steps)
+    done = 0 if checkpoint is None else checkpoint.numbers["step"] // steps
     started = written = time.monotonic()
     parts.model.to(device)
-    with tqdm(
-        total=parts.plan.epochs, initial=done // steps, unit="epoch", disable=None, leave=False
-    ) as bar:
+    trim_log(folder / LOG, epochs=done)
+    with (
+        (folder / LOG).open("a") as log,
+        tqdm(total=parts.plan.epochs, initial=done, unit="epoch", disable=None, leave=False) as bar,
+    ):
 
         def on_step(make: Callable[[], Checkpoint]) -> None:
             nonlocal written
             now = time.monotonic()
             if now - written >= checkpoint_seconds:
                 made = make()
-                numbers = {**made.numbers, "seconds": before + now - started}
-                write_checkpoint(folder, Checkpoint(made.tensors, numbers))
+                os.fsync(log.fileno())  # the checkpoint counts on the lines before it
+                about = {"seconds": before + now - started, "run": identify(parts)}
+                write_checkpoint(folder, Checkpoint(made.tensors, made.numbers | about))
                 written = now
 
         def on_epoch(report: EpochReport) -> None:
-            with (folder / LOG).open("a") as log:
-                log.write(json.dumps(asdict(report)) + "\n")
+            log.write(json.dumps(asdict(report)) + "\n")
+            log.flush()
             bar.set_postfix(loss=f"{report.loss:.3f}", accuracy=f"{report.accuracy:.3f}")
             bar.update(report.epoch - bar.n)
 
-        fit(
-            parts.model,
-            parts.train,
-            recipe=parts.recipe,
-            plan=parts.plan,
-            resume=checkpoint,
-            on_step=on_step,
-            on_epoch=on_epoch,
-        )
+        try:
+            fit(
+                parts.model,
+                parts.train,
+                recipe=parts.recipe,
+                plan=parts.plan,
+                resume=checkpoint,
+                on_step=on_step,
+                on_epoch=on_epoch,
+            )
+        except NonFiniteLossError as error:
+            raise ValueError(str(error)) from error
     return before + time.monotonic() - started
 
 
 def trim_log(path: Path, *, epochs: int) -> None:
     """Drop the lines of epochs that the checkpoint has not seen; they will be run again."""
-    if path.exists():
-        lines = path.read_text().splitlines()[:epochs]
-        write_whole(path, "".join(line + "\n" for line in lines).encode())
+    there = path.exists() or path.is_symlink()
+    lines = read_small(path).splitlines()[:epochs] if there else []
+    write_whole(path, b"".join(line + b"\n" for line in lines))
 
 
 def finish(
@@ -178,14 +268,9 @@ def finish(
     }
     metrics = {**found, "train_seconds": round(seconds, 3), "device": device}
     write_json(folder / METRICS, metrics)
-    about = {
-        **parts.identity,
-        "recipe": asdict(parts.recipe),
-        "plan": asdict(parts.plan),
-        "device": device,
-    }
+    about = {**identify(parts), "device": device}
     if settings.keep_model:
-        save(model, folder, pixels=settings.pixels, about=about)
+        write_model(model, folder, pixels=settings.pixels, about=about)
     else:
         write_json(folder / DONE, {**describe(model), "sha256": {}, "run": about})
     remove_checkpoints(folder)

@@ -30,7 +30,7 @@ class Settings:
     size: int | None = option(None, "height and width that images are brought to, in pixels")
     train_examples: int | None = option(None, "training images to use; all of them by default")
     validation_examples: int | None = option(
-        None, "validation images; 6,000 of large datasets, 10 % of small ones by default"
+        None, "validation images; by default 6,000 of large datasets, a tenth of small ones"
     )
     encoder: str | None = option(
         None,
@@ -65,7 +65,7 @@ class Settings:
     weight_decay: float | None = option(None, "the recipe's by default")
     schedule: Literal["steps", "cosine"] | None = option(None, "steps or cosine")
     milestones: tuple[int, ...] | None = option(
-        None, "epochs after which the rate falls to a tenth; by default 50 %% and 75 %%"
+        None, "epochs after which the rate falls to a tenth; by default half and three quarters"
     )
     augmentation: Literal["none", "flip", "crop_flip"] | None = option(
         None, "none, flip or crop_flip; by default flip for cifar10 and cinic10, else none"

@@ -1,0 +1,188 @@
+"""The command line as a user meets it: real runs on the embedded digits and on small folders."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+import whence
+from whence.cli import COMMANDS, SUMMARIES, main
+from whence.cli.train import read_settings
+from whence.encoders import ENCODERS
+
+QUICK = ["--train-examples", "60", "--epochs", "6", "--memory-size", "20"]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "digits"
+    assert main(["train", "digits", *QUICK, "--out", str(folder)]) == 0
+    return folder
+
+
+@pytest.fixture
+def photos(tmp_path, rng):
+    """A folder of colour pictures: red ones and green ones, 24 pixels square."""
+    for place, name in enumerate(("green", "red")):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(12):
+            pixels = torch.randint(0, 100, (24, 24, 3), generator=rng, dtype=torch.uint8)
+            pixels[..., 1 - place] += 120
+            Image.fromarray(pixels.numpy()).save(tmp_path / "photos" / name / f"{number}.png")
+    return tmp_path / "photos"
+
+
+def test_help_is_complete_and_imports_no_torch():
+    assert set(COMMANDS) == set(SUMMARIES)
+    code = (
+        "import sys; from whence.cli import main; main(['--help']); main(['--version']); "
+        "import whence; dir(whence); print('torch' in sys.modules)"
+    )
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert output.stdout.splitlines()[-1] == "False"
+    assert all(name in output.stdout for name in COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself(name, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main([name, "--help"])
+    assert stop.value.code == 0
+    assert f"usage: whence {name}" in capsys.readouterr().out
+
+
+def test_public_names_all_exist():
+    assert all(getattr(whence, name) is not None for name in whence.__all__)
+    with pytest.raises(AttributeError, match="has no attribute 'explian'"):
+        whence.explian  # noqa: B018
+
+
+def test_train_evaluate_predict(run, tmp_path, capsys):
+    capsys.readouterr()
+    assert main(["evaluate", str(run), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert found["accuracy"] == metrics["test"]["accuracy"] > 0.3
+    assert found["accuracy_draws"] == metrics["test"]["accuracy_draws"]
+    assert len(found["per_class"]) == 10
+    assert found["seed"] == 0
+
+    digit = whence.load(run).bank.images[3, 0]
+    Image.fromarray(digit.numpy()).save(tmp_path / "digit.png")
+    (tmp_path / "more").mkdir()
+    Image.fromarray(digit.numpy()).convert("RGB").save(tmp_path / "more" / "rgb.png")
+    assert main(["predict", str(run), str(tmp_path / "digit.png"), str(tmp_path / "more"), "--json"]) == 0
+    first, second = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert first["evidence"] == second["evidence"]
+    assert sum(item["weight"] for item in first["evidence"]) == pytest.approx(1, abs=1e-5)
+    assert first["evidence"][0]["similarity"] == pytest.approx(1, abs=1e-3)
+    assert sum(first["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+    assert main(["predict", str(run), str(tmp_path / "digit.png")]) == 0
+    text = capsys.readouterr().out
+    assert f"digit.png: {first['predicted']} (" in text
+    assert f"training image {first['evidence'][0]['index']} (" in text
+
+
+def test_colour_for_a_grey_model_is_converted_and_said(run, tmp_path, capsys):
+    Image.new("RGB", (8, 8), (250, 10, 10)).save(tmp_path / "red.png")
+    assert main(["predict", str(run), str(tmp_path / "red.png")]) == 0
+    assert "note: 1 of 1 images are in colour and were converted to grey" in capsys.readouterr().err
+
+
+def test_evaluate_on_other_images(run, tmp_path, capsys):
+    bank = whence.load(run).bank
+    for label in range(10):
+        (tmp_path / "other" / "train" / str(label)).mkdir(parents=True)
+        (tmp_path / "other" / "test" / str(label)).mkdir(parents=True)
+    for place, (image, label) in enumerate(zip(bank.images, bank.labels.tolist(), strict=True)):
+        for part in ("train", "test"):
+            Image.fromarray(image[0].numpy()).save(
+                tmp_path / "other" / part / str(label) / f"{place}.png"
+            )
+    assert main(["evaluate", str(run), "--data", str(tmp_path / "other"), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["images"], found["data"]) == (60, "other")
+
+
+def test_seeds_and_a_folder_of_runs(tmp_path, capsys):
+    out = tmp_path / "three"
+    assert main(["train", "digits", *QUICK, "--seeds", "2", "--out", str(out), "--json"]) == 0
+    results = json.loads(capsys.readouterr().out)
+    assert list(results) == [str(out / "seed-0"), str(out / "seed-1")]
+    assert main(["evaluate", str(out), "--json"]) == 0
+    summary = json.loads(capsys.readouterr().out)
+    values = [metrics["test"]["accuracy"] for metrics in results.values()]
+    assert summary["accuracy"]["mean"] == pytest.approx(sum(values) / 2)
+    assert summary["accuracy"]["std"] == pytest.approx(abs(values[0] - values[1]) / 2)
+    assert main(["evaluate", str(out)]) == 0
+    assert "mean of 2 runs: " in capsys.readouterr().out
+
+
+def test_an_image_folder_is_split_and_learnt(photos, tmp_path, capsys):
+    out = tmp_path / "run"
+    command = ["train", str(photos), "--epochs", "20", "--batch-size", "8", "--out", str(out)]
+    assert main(command) == 0
+    assert "test images right with the whole memory" in capsys.readouterr().out
+    model = whence.load(out)
+    assert model.class_names == ("green", "red")
+    assert all((photos / source).is_file() for source in model.bank.sources)
+    assert main(["predict", str(out), str(photos / "red")]) == 0
+    assert capsys.readouterr().out.count("png: red (") >= 10
+
+
+@pytest.mark.parametrize("kind", ["safetensors", "pt"])
+def test_weights_trained_here_and_a_frozen_encoder(run, photos, tmp_path, capsys, kind):
+    torch.manual_seed(5)
+    encoder = ENCODERS["small_cnn"]()
+    path = tmp_path / f"weights.{kind}"
+    if kind == "pt":
+        torch.save({"state_dict": encoder.state_dict()}, path)
+    else:
+        save_file(encoder.state_dict(), path)
+    out = tmp_path / "frozen"
+    command = ["train", str(photos), "--encoder", "small_cnn", "--weights", str(path)]
+    assert main([*command, "--freeze-encoder", "--epochs", "5", "--out", str(out)]) == 0
+    model = whence.load(out)
+    for name, tensor in encoder.state_dict().items():
+        assert torch.equal(model.encoder.state_dict()[name], tensor), name
+    about = json.loads((out / "whence.json").read_text())
+    assert f"weights.{kind}" in about["run"]["weights"]
+    assert about["run"]["recipe"]["optimizer"] == "adamw"
+    tuned = tmp_path / "tuned"
+    assert main([*command, "--epochs", "1", "--out", str(tuned)]) == 0
+    assert not torch.equal(whence.load(tuned).encoder[0].weight, encoder[0].weight)
+
+
+def test_modality_and_spelling_of_the_authors(tmp_path):
+    out = tmp_path / "std"
+    command = ["train", "digits", *QUICK, "--modality=std", "--out", str(out)]
+    assert main([*command, "--continue_train=False"]) == 0
+    assert whence.load(out).variant == "standard"
+    assert main([*command, "--continue_train=True", "--log_interval=100"]) == 0
+    assert main([*command, "--continue_train=False"]) == 2
+
+
+def test_a_settings_file_and_options_over_it(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text('data = "digits"\nepochs = 3\nvariant = "only-memory"\nseeds = 4\n')
+    settings, seeds = read_settings(str(path), {"epochs": 5, "out": "x"}, "encoder_memory")
+    assert (settings.epochs, settings.variant, seeds) == (5, "memory-wrap", 4)
+    with pytest.raises(ValueError, match="Unknown modality 'both'. Choose from: std, memory"):
+        read_settings("digits", {}, "both")
+
+
+def test_demo_is_resumed_and_shows_evidence(tmp_path, capsys, monkeypatch):
+    from whence.cli import demo
+
+    quick = {"train_examples": 40, "epochs": 4, "memory_size": 20}
+    monkeypatch.setattr(demo, "SETTINGS", demo.replace(demo.SETTINGS, **quick))
+    for _ in range(2):
+        assert main(["demo", "--out", str(tmp_path / "demo"), "--seeds", "2"]) == 0
+    text = capsys.readouterr().out
+    assert text.count("Memory Wrap  ") == 2
+    assert text.count("computed from these training images") == 8
+    assert "@@" in text

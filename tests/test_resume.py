@@ -1,0 +1,300 @@
+"""A training that is killed, at any moment, ends with the same bits as one that is left alone."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from torch import nn
+from torch.testing import assert_close
+
+import whence
+from whence.cli import main
+from whence.prediction.checkpoint import read_newest_checkpoint, write_checkpoint
+from whence.prediction.fit import Plan, fit
+from whence.prediction.recipe import Recipe
+from whence.records import ImageSet
+
+SHAPE = (1, 8, 8)
+TRAIN = [
+    *("train", "digits", "--train-examples", "30", "--validation-examples", "20"),
+    *("--batch-size", "10", "--memory-size", "12", "--learning-rate", "0.05"),
+    *("--device", "cpu", "--precision", "float32", "--checkpoint-seconds", "0"),
+]
+ALONE = {**os.environ, "OMP_NUM_THREADS": "1"}
+TIMES = ("train_seconds",)
+
+
+@pytest.fixture
+def one_thread():
+    """Count on the same order of additions as in a process with OMP_NUM_THREADS=1."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def outcome(folder):
+    """Everything in a finished run that must not depend on how often it was killed."""
+    metrics = json.loads((folder / "metrics.json").read_text())
+    about = json.loads((folder / "whence.json").read_text())
+    return {
+        "model": (folder / "model.safetensors").read_bytes(),
+        "bank": (folder / "bank.safetensors").read_bytes(),
+        "metrics": {name: value for name, value in metrics.items() if name not in TIMES},
+        "about": about,
+        "log": [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()],
+        "names": sorted(path.name for path in folder.iterdir()),
+    }
+
+
+def assert_same(found, expected, *, epochs):
+    assert [line["epoch"] for line in found["log"]] == list(range(1, epochs + 1))
+    for name, value in expected.items():
+        assert found[name] == value, name
+
+
+# Steps of fit, through files
+
+
+class Dropping(nn.Module):
+    """A user's own encoder with dropout, BatchNorm, a bare number and a layer it never uses."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(1, 5, 3), nn.BatchNorm2d(5), nn.ReLU(), nn.Dropout(0.3), nn.Flatten()
+        )
+        self.scale = nn.Parameter(torch.tensor(1.5))
+        self.unused = nn.Linear(2, 3)
+
+    def forward(self, images):
+        return self.layers(images) * self.scale
+
+
+def make(encoder, variant="memory-wrap"):
+    torch.manual_seed(0)
+    return whence.wrap(Dropping() if encoder == "own" else encoder, 3, variant, SHAPE)
+
+
+@pytest.fixture(scope="module")
+def images():
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(22) % 3
+    noise = torch.randint(0, 60, (22, *SHAPE), generator=generator)
+    pixels = (noise + 60 * labels[:, None, None, None]).to(torch.uint8)
+    return ImageSet(pixels, labels, ("a", "b", "c"))
+
+
+SGD = Recipe(learning_rate=0.05, batch_size=7, augmentation="crop_flip")
+CASES = {
+    "sgd": ("small_cnn", SGD, Plan(epochs=2, memory_size=9)),
+    "adam": ("small_cnn", Recipe(optimizer="adam", learning_rate=0.01, batch_size=7), Plan(2, 9)),
+    "dropout": ("own", SGD, Plan(epochs=2, memory_size=9)),
+    "no momentum": ("own", Recipe(momentum=0.0, batch_size=7), Plan(epochs=2, memory_size=9)),
+    "frozen": ("small_cnn", SGD, Plan(epochs=2, memory_size=9, freeze_encoder=True)),
+    "bfloat16": ("small_cnn", SGD, Plan(epochs=2, memory_size=9, bfloat16=True)),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_resume_at_every_step(images, tmp_path, case):
+    encoder, recipe, plan = CASES[case]
+    expected, folders, all_reports = make(encoder), [], []
+
+    def keep(make_checkpoint):
+        folder = tmp_path / str(len(folders))
+        folder.mkdir()
+        write_checkpoint(folder, make_checkpoint())
+        folders.append((folder, len(all_reports)))
+
+    fit(expected, images, recipe=recipe, plan=plan, on_step=keep, on_epoch=all_reports.append)
+    assert len(folders) == 6  # 22 images make 3 batches of 7, twice
+    before = make(encoder).state_dict()
+    changed = {name for name, tensor in expected.state_dict().items() if not tensor.equal(before[name])}
+    assert changed  # else every resumed training would be right
+    for folder, seen in folders:
+        model, reports = make(encoder), []
+        checkpoint = read_newest_checkpoint(folder)
+        torch.manual_seed(123)  # whatever the global random state is
+        fit(model, images, recipe=recipe, plan=plan, resume=checkpoint, on_epoch=reports.append)
+        for name, tensor in expected.state_dict().items():
+            assert_close(model.state_dict()[name], tensor, rtol=0, atol=0)
+        assert reports == all_reports[seen:]
+
+
+def test_dropout_does_something(images):
+    """Else the case above would prove nothing about the random state."""
+    results = []
+    for seed in (0, 1):
+        model = make("own", "standard")
+        plan = Plan(epochs=1, seed=seed)
+        fit(model, images, recipe=Recipe(learning_rate=1e-9, batch_size=22), plan=plan)
+        results.append(model.encoder.layers[1].running_mean.clone())
+        model.train()
+        a, b = (model(images.images[:2]) for _ in range(2))
+        assert not a.equal(b)
+    assert_close(results[0], results[1])
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("model.encoder.0.weight", torch.zeros(5, 1, 3, 3), r"encoder.0.weight \(32, 1, 3, 3\) float32, got"),
+        ("model.encoder.0.weight", torch.zeros(32, 1, 3, 3).double(), "got .* float64"),
+        ("model.encoder.0.weight", None, "encoder.0.weight .* got nothing"),
+        ("optimizer.0.momentum_buffer", torch.zeros(32, 1, 3, 2), r"momentum_buffer \(32, 1, 3, 3\), got"),
+        ("optimizer.999.momentum_buffer", torch.zeros(1), "parameter 999"),
+        ("random.draws", torch.zeros(3, dtype=torch.uint8), "random states"),
+        ("random.draws", None, "random states"),
+        ("random.global", torch.zeros(5056, dtype=torch.uint8), "random states"),
+        ("losses", torch.zeros(3), "2 losses"),
+        ("hits", None, "2 hits"),
+        ("order", torch.zeros(22, dtype=torch.int64), "the order of the images"),
+        ("order", torch.zeros(2, 2, dtype=torch.int64), "the order of the images"),
+        ("order", None, "the order of the images"),
+        ("step", 4, "a step and its place in 3, got 4 and 2"),
+        ("step", "2", "a step and its place"),
+        ("step", None, "a step and its place"),
+        ("place", 17, "a step and its place"),
+    ],
+)  # fmt: skip
+def test_a_checkpoint_that_does_not_fit_is_refused(images, key, value, message):
+    kept = []
+    recipe, plan = CASES["sgd"][1:]
+    fit(
+        make("small_cnn"),
+        images,
+        recipe=recipe,
+        plan=plan,
+        on_step=lambda make_checkpoint: kept.append(make_checkpoint()),
+    )
+    part = kept[1].numbers if key in ("step", "place") else kept[1].tensors
+    assert key in part or "999" in key
+    if value is None:
+        del part[key]
+    else:
+        part[key] = value
+    model = make("small_cnn")
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    with pytest.raises(ValueError, match=message):
+        fit(model, images, recipe=recipe, plan=plan, resume=kept[1])
+    assert_close(model.state_dict(), before, rtol=0, atol=0)
+
+
+# Processes
+
+
+EVERYWHERE = """
+import os, pathlib, signal, sys, warnings
+import sklearn.datasets, whence.cli.train
+from whence.cli import main
+
+folder, arguments = pathlib.Path(sys.argv[1]), sys.argv[2:]
+
+def attempt(name, kill_at):
+    if (process := os.fork()) != 0:
+        return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    calls = 0
+
+    def tick(function):
+        def call(*given, **options):
+            nonlocal calls
+            calls += 1
+            if calls == kill_at:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return function(*given, **options)
+        return call
+
+    os.fsync = tick(os.fsync)
+    for method in ("open", "replace", "unlink", "mkdir"):
+        setattr(pathlib.Path, method, tick(getattr(pathlib.Path, method)))
+    os._exit(main([*arguments, "--resume", "--out", str(folder / name)]))
+
+def kill_until(done):
+    for kill_at in range(1, 200):
+        code = attempt("killed", kill_at)
+        if code == 0 or done():
+            return kill_at
+        assert code == -signal.SIGKILL, code
+
+assert attempt("alone", None) == 0
+trained = kill_until((folder / "killed" / "checkpoint-6.json").exists)
+assert not (folder / "killed" / "whence.json").exists()
+finished = kill_until((folder / "killed" / "whence.json").exists)
+assert attempt("killed", None) == 0
+print(trained, finished)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs fork and SIGKILL")
+def test_killed_before_every_file_operation(tmp_path):
+    """Each attempt gets one file operation further, through training and again through its end."""
+    arguments = [*TRAIN, "--epochs", "2"]
+    done = subprocess.run(
+        [sys.executable, "-c", EVERYWHERE, str(tmp_path), *arguments],
+        env=ALONE,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    trained, finished = map(int, done.stdout.split()[-2:])
+    assert trained > 15
+    assert finished > 20
+    assert_same(outcome(tmp_path / "killed"), outcome(tmp_path / "alone"), epochs=2)
+
+
+def launch(folder, *more):
+    return subprocess.Popen(
+        [sys.executable, "-m", "whence", *TRAIN, *more, "--out", str(folder)],
+        env=ALONE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_for(process, path):
+    """Wait until a file is there; the process must not end before."""
+    end = time.monotonic() + 60
+    while not path.exists():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end, f"no {path}"
+        time.sleep(0.001)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs signals")
+def test_killed_and_interrupted_from_outside(tmp_path, one_thread, capsys):
+    """SIGKILL once, Ctrl-C once, then to the end: the same as alone; a second writer is refused."""
+    long = ["--epochs", "30"]
+    assert main([*TRAIN, *long, "--out", str(tmp_path / "alone")]) == 0
+    folder = tmp_path / "killed"
+
+    process = launch(folder, *long)
+    wait_for(process, folder / "checkpoint-7.json")
+    again = [*TRAIN, *long, "--resume", "--out", str(folder)]
+    capsys.readouterr()
+    assert main(again) == 2
+    assert "is being written to by another process" in capsys.readouterr().err
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    assert not (folder / "whence.json").exists()
+
+    process = launch(folder, *long, "--resume")
+    wait_for(process, folder / "checkpoint-40.json")
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate()
+    assert process.returncode == 130
+    assert "--resume" in errors
+    assert "Traceback" not in errors
+    assert not (folder / "whence.json").exists()
+    assert not list(folder.glob(".*.tmp"))
+
+    assert main(again) == 0
+    assert_same(outcome(folder), outcome(tmp_path / "alone"), epochs=30)

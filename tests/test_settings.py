@@ -1,0 +1,204 @@
+"""Settings: files, the authors' train.yaml, defaults, and what is refused."""
+
+from dataclasses import fields, replace
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from whence.data.load import load_dataset
+from whence.experiments.authors_yaml import read_authors_yaml
+from whence.experiments.parse import from_mapping
+from whence.experiments.prepare import choose_plan, choose_recipe, is_foreign, load_data, prepare
+from whence.experiments.settings import FIELDS, Settings, first_difference, read_toml, to_toml
+from whence.prediction.recipe import RECIPES
+
+AUTHORS = """\
+model: mobilenet
+save: True
+train_examples: 1000
+runs: 15
+batch_size_train: 128
+batch_size_test: 500
+optimizer:
+    learning_rate: 1e-1
+    weight_decay: 5e-4
+    momentum: 0.9
+    nesterov: True
+dataset_dir: datasets
+dataset_name: SVHN
+SVHN:
+    num_classes: 10
+    num_epochs: 40
+    opt_milestones: [20, 30]
+    mem_examples: 100
+CIFAR10:
+    num_classes: 10
+    num_epochs: 300
+    opt_milestones: [150, 225]
+    mem_examples: 100
+CINIC10:
+    num_classes: 10
+    num_epochs: 300
+    opt_milestones: [150, 225]
+    mem_examples: 100
+"""
+
+
+@pytest.fixture
+def yaml(tmp_path):
+    def write(text):
+        path = tmp_path / "train.yaml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def test_toml_round_trip(tmp_path):
+    settings = Settings(data="digits", milestones=(3, 5), mean=(0.5,), std=(0.25,), seed=7)
+    path = tmp_path / "settings.toml"
+    path.write_bytes(to_toml(settings))
+    assert from_mapping(read_toml(path), where=str(path)) == settings
+
+
+def test_first_difference_sees_every_setting():
+    base = Settings(data="digits")
+    for setting in fields(Settings):
+        other = replace(base, **{setting.name: "something else"})
+        assert first_difference(base, other).startswith(f"{setting.name} (")
+    assert first_difference(base, base) is None
+
+
+def test_authors_yaml_word_for_word(yaml):
+    values, runs = read_authors_yaml(yaml(AUTHORS))
+    assert runs == 15
+    settings = from_mapping(values, where="train.yaml")
+    assert settings == Settings(
+        data="svhn",
+        data_root="datasets",
+        encoder="mobilenet_v2",
+        train_examples=1000,
+        batch_size=128,
+        draw_batch=500,
+        learning_rate=0.1,
+        weight_decay=5e-4,
+        momentum=0.9,
+        nesterov=True,
+        epochs=40,
+        milestones=(20, 30),
+        memory_size=100,
+        keep_model=True,
+        compat="authors",
+    )
+    recipe = choose_recipe(settings)
+    assert recipe == replace(RECIPES["paper"], milestones=(20, 30))
+    assert choose_plan(settings, recipe, 1000, True).self_attention
+
+
+def test_authors_hundred_thousand_means_everything(yaml):
+    values, _ = read_authors_yaml(
+        yaml(AUTHORS.replace("examples: 1000\n", "examples: 100000\n").replace("name: SVHN", "name: CIFAR10"))
+    )
+    assert "train_examples" not in values
+    assert (values["data"], values["epochs"], values["milestones"]) == ("cifar10", 300, [150, 225])
+    assert choose_recipe(from_mapping(values, where="x")).augmentation == "flip"
+
+
+@pytest.mark.parametrize(
+    "old, new, message",
+    [
+        ("model: mobilenet", "model: alexnet", "unknown model 'alexnet'. Choose from: mobilenet"),
+        ("runs: 15\n", "", "must give runs, it is missing"),
+        ("runs: 15", "runs: 0", "runs of at least 1, got 0"),
+        ("runs: 15", "runns: 15", "unknown setting runns. Choose from"),
+        ("1e-1", "fast", "a number for learning_rate, got 'fast'"),
+        ("name: SVHN", "name: MNIST", "must name a dataset_name that it has a block for"),
+        ("num_classes: 10", "num_classes: 3", "num_classes 10, got 3"),
+        ("    momentum: 0.9\n", "", "must give optimizer.momentum, it is missing"),
+        ("model: mobilenet", "model: [", "must be YAML, it cannot be read"),
+    ],
+)
+def test_authors_yaml_refused(yaml, old, new, message):
+    assert old in AUTHORS
+    with pytest.raises(ValueError, match=message):
+        read_authors_yaml(yaml(AUTHORS.replace(old, new, 1)))
+
+
+@pytest.mark.parametrize(
+    "values, message",
+    [
+        ({}, "must name its data"),
+        ({"data": "digits", "epoch": 3}, "unknown setting 'epoch'. Choose from: data"),
+        ({"data": "digits", "epochs": "many"}, "epochs must be a whole number, got 'many'"),
+        ({"data": "digits", "variant": "std"}, "variant must be one of memory-wrap, only-memory"),
+        ({"data": "digits", "milestones": ["a"]}, "milestones must be a list, each a whole number"),
+    ],
+)
+def test_refused_values(values, message):
+    with pytest.raises(ValueError, match=message):
+        from_mapping(values, where="settings.toml")
+
+
+def test_every_setting_explains_itself():
+    assert all(setting.metadata["help"] for setting in FIELDS.values())
+
+
+def test_defaults_on_digits():
+    settings = Settings(data="digits", train_examples=60)
+    dataset = load_data(settings)
+    parts = prepare(settings, dataset)
+    assert (len(parts.train), len(parts.test)) == (60, 500)
+    assert (parts.plan.epochs, parts.plan.memory_size) == (800, 60)
+    assert parts.recipe == RECIPES["paper"]
+    assert not parts.plan.self_attention
+    assert set(parts.indices.tolist()).isdisjoint(
+        i for i in range(len(dataset.train)) if i not in parts.indices
+    )
+    assert_close(dataset.train.images[parts.indices], parts.train.images)
+    pixels = parts.train.images.double() / 255
+    assert float(parts.model.mean) == pytest.approx(float(pixels.mean()), abs=1e-5)
+    assert float(parts.model.std) == pytest.approx(float(pixels.std()), abs=1e-5)
+
+
+def test_seed_decides_start_and_split_whatever_the_global_state_is():
+    settings = Settings(data="digits", train_examples=60)
+    dataset = load_data(settings)
+    first = prepare(settings, dataset)
+    torch.manual_seed(99)
+    state = torch.get_rng_state()
+    again, other = prepare(settings, dataset), prepare(replace(settings, seed=1), dataset)
+    assert torch.equal(torch.get_rng_state(), state)
+    name = "encoder.0.weight"
+    assert torch.equal(first.model.state_dict()[name], again.model.state_dict()[name])
+    assert not torch.equal(first.model.state_dict()[name], other.model.state_dict()[name])
+    assert first.indices.tolist() == again.indices.tolist() != other.indices.tolist()
+
+
+def test_recipe_follows_encoder_and_weights():
+    assert choose_recipe(Settings(data="x", encoder="vit")) == RECIPES["vit"]
+    assert choose_recipe(Settings(data="x", weights="w.pt")) == RECIPES["finetune"]
+    assert choose_recipe(Settings(data="x", weights="w.pt", recipe="paper")) == RECIPES["paper"]
+    assert choose_recipe(Settings(data="cifar10")).augmentation == "flip"
+    with pytest.raises(ValueError, match="batch_size must be at least 2, got 1"):
+        choose_recipe(Settings(data="x", batch_size=1))
+
+
+def test_settings_that_do_not_go_together():
+    dataset = load_dataset("digits")
+    for settings, message in (
+        (Settings(data="digits", mean=(0.5,)), "mean and std must be given together"),
+        (Settings(data="digits", freeze_encoder=True), "freeze_encoder needs weights"),
+        (
+            Settings(data="digits", train_examples=20, memory_size=30),
+            "memory_size must be at most 20, the number of training images, got 30",
+        ),
+    ):
+        with pytest.raises(ValueError, match=message):
+            prepare(settings, dataset)
+
+
+def test_foreign_encoders_get_three_channels():
+    assert is_foreign("torchvision:resnet18")
+    assert not is_foreign("resnet18")
+    assert load_data(Settings(data="digits", encoder="timm:x")).train.images.shape[1] == 3
