@@ -42,7 +42,9 @@ def test_help_is_complete_and_imports_no_torch():
         "import sys; from whence.cli import main; main(['--help']); main(['--version']); "
         "import whence; dir(whence); print('torch' in sys.modules)"
     )
-    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    output = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
     assert output.stdout.splitlines()[-1] == "False"
     assert all(name in output.stdout for name in COMMANDS)
 
@@ -57,7 +59,7 @@ def test_every_command_explains_itself(name, capsys):
 
 def test_public_names_all_exist():
     assert all(getattr(whence, name) is not None for name in whence.__all__)
-    with pytest.raises(AttributeError, match="has no attribute 'explian'"):
+    with pytest.raises(AttributeError, match=r"has no attribute 'explian'"):
         whence.explian  # noqa: B018
 
 
@@ -75,7 +77,10 @@ def test_train_evaluate_predict(run, tmp_path, capsys):
     Image.fromarray(digit.numpy()).save(tmp_path / "digit.png")
     (tmp_path / "more").mkdir()
     Image.fromarray(digit.numpy()).convert("RGB").save(tmp_path / "more" / "rgb.png")
-    assert main(["predict", str(run), str(tmp_path / "digit.png"), str(tmp_path / "more"), "--json"]) == 0
+    assert (
+        main(["predict", str(run), str(tmp_path / "digit.png"), str(tmp_path / "more"), "--json"])
+        == 0
+    )
     first, second = (json.loads(line) for line in capsys.readouterr().out.splitlines())
     assert first["evidence"] == second["evidence"]
     assert sum(item["weight"] for item in first["evidence"]) == pytest.approx(1, abs=1e-5)
@@ -171,7 +176,7 @@ def test_a_settings_file_and_options_over_it(tmp_path):
     path.write_text('data = "digits"\nepochs = 3\nvariant = "only-memory"\nseeds = 4\n')
     settings, seeds = read_settings(str(path), {"epochs": 5, "out": "x"}, "encoder_memory")
     assert (settings.epochs, settings.variant, seeds) == (5, "memory-wrap", 4)
-    with pytest.raises(ValueError, match="Unknown modality 'both'. Choose from: std, memory"):
+    with pytest.raises(ValueError, match=r"Unknown modality 'both'. Choose from: std, memory"):
         read_settings("digits", {}, "both")
 
 

@@ -52,7 +52,9 @@ def slow_fit(model, train, recipe, plan):
             rows = []
             for place, index in enumerate(batch):
                 others = (
-                    torch.ones_like(drawn, dtype=torch.bool) if plan.self_attention else drawn != index
+                    torch.ones_like(drawn, dtype=torch.bool)
+                    if plan.self_attention
+                    else drawn != index
                 )
                 rows.append(model.head(queries[place : place + 1], memory[others]).logits)
             loss = F.cross_entropy(torch.cat(rows), train.labels[batch])
@@ -116,7 +118,9 @@ def test_frozen_encoder_stays_and_equals_training_on_features(train):
     train_head, slow.train = slow.train, lambda mode=True: slow
     slow_fit(slow, train, RECIPE, Plan(2, 6))
     slow.train = train_head
-    assert_close(model.head.classifier[0].weight, before["head.classifier.0.weight"], rtol=1, atol=1)
+    assert_close(
+        model.head.classifier[0].weight, before["head.classifier.0.weight"], rtol=1, atol=1
+    )
 
 
 def test_every_setting_of_the_recipe_counts(train):
@@ -159,11 +163,13 @@ def test_rates_by_hand():
     rates = [rate_at(cosine, step=s, steps_per_epoch=2, epochs=3) for s in range(6)]
     half = 0.2 + 0.8 * (1 + math.cos(math.pi / 4)) / 2
     assert rates[:4] == pytest.approx([0.5, 1.0, 1.0, half])
-    paper = [rate_at(RECIPES["paper"], step=s, steps_per_epoch=1, epochs=300) for s in (149, 150, 225)]
+    paper = [
+        rate_at(RECIPES["paper"], step=s, steps_per_epoch=1, epochs=300) for s in (149, 150, 225)
+    ]
     assert paper == pytest.approx([0.1, 0.01, 0.001])
-    with pytest.raises(ValueError, match="Unknown schedule 'line'. Choose from: steps, cosine"):
+    with pytest.raises(ValueError, match=r"Unknown schedule 'line'. Choose from: steps, cosine"):
         rate_at(Recipe(schedule="line"), step=0, steps_per_epoch=1, epochs=1)
-    with pytest.raises(ValueError, match="Unknown optimizer 'lbfgs'. Choose from"):
+    with pytest.raises(ValueError, match=r"Unknown optimizer 'lbfgs'. Choose from"):
         build_optimizer(Recipe(optimizer="lbfgs"), [nn.Parameter(torch.zeros(1))])
 
 
@@ -175,7 +181,7 @@ def test_rejected_plans(train):
     ):
         with pytest.raises(ValueError, match=message):
             fit(make(), train, recipe=RECIPE, plan=plan)
-    with pytest.raises(ValueError, match="train must hold at least one image, got none"):
+    with pytest.raises(ValueError, match=r"train must hold at least one image, got none"):
         fit(make(), train.take(torch.arange(0)), recipe=RECIPE, plan=Plan(1, 5))
 
 
@@ -231,5 +237,5 @@ class TestEvaluate:
         standard = make("standard").eval()
         found = whence.evaluate(standard, test_set)
         assert (found.draws, found.draws_mean, found.draws_std) == (None, None, None)
-        with pytest.raises(ValueError, match="at least one image to evaluate, got none"):
+        with pytest.raises(ValueError, match=r"at least one image to evaluate, got none"):
             whence.evaluate(standard, test_set.take(torch.arange(0)))

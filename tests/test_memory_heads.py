@@ -127,9 +127,9 @@ def test_rejected_masks_and_names():
         layer(queries, memory, torch.ones(2, 4, dtype=torch.bool))
     with pytest.raises(TypeError, match=r"mask must be bool, .* got torch.float32"):
         layer(queries, memory, torch.ones(2, 5))
-    with pytest.raises(ValueError, match="mask must leave every query at least one memory image"):
+    with pytest.raises(ValueError, match=r"mask must leave every query at least one memory image"):
         layer(queries, memory, torch.tensor([[True] * 5, [False] * 5]))
-    with pytest.raises(ValueError, match="Unknown similarity 'l1'. Choose from: cosine, l2, dot"):
+    with pytest.raises(ValueError, match=r"Unknown similarity 'l1'. Choose from: cosine, l2, dot"):
         score(queries, memory, similarity="l1")
-    with pytest.raises(ValueError, match="Unknown classifier 'tree'. Choose from: mlp, linear"):
+    with pytest.raises(ValueError, match=r"Unknown classifier 'tree'. Choose from: mlp, linear"):
         MemoryWrap(4, 3, classifier="tree")

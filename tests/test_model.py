@@ -86,17 +86,17 @@ def test_own_class_is_predicted_with_the_image_left_out(memory_images):
 @pytest.mark.parametrize("fused", [True, False])
 def test_bank_is_refused_when_it_does_not_fit(images, memory_images, fused):
     model = make()
-    with pytest.raises(RuntimeError, match="no memory yet; call model.remember"):
+    with pytest.raises(RuntimeError, match=r"no memory yet; call model.remember"):
         model(images)
     model.remember(memory_images)
-    with pytest.raises(RuntimeError, match="only be read in eval mode; call model.eval"):
+    with pytest.raises(RuntimeError, match=r"only be read in eval mode; call model.eval"):
         model.train()(images)
     model.eval()
     model(images)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, fused=fused)
     model(images, memory_images).sum().backward()
     optimizer.step()
-    with pytest.raises(RuntimeError, match="parameters changed since the memory was encoded"):
+    with pytest.raises(RuntimeError, match=r"parameters changed since the memory was encoded"):
         model(images)
 
 
@@ -110,7 +110,7 @@ def test_every_kind_of_change_is_noticed(images, memory_images, change):
         model.eval()
     else:
         model.double()
-    with pytest.raises(RuntimeError, match="call model.remember"):
+    with pytest.raises(RuntimeError, match=r"call model.remember"):
         model(images)
 
 
@@ -128,7 +128,7 @@ def test_standard_has_no_memory(images, memory_images):
         lambda: model(images, memory_images),
         lambda: model.read(images),
     ):
-        with pytest.raises(ValueError, match="standard model has no memory; leave the memory"):
+        with pytest.raises(ValueError, match=r"standard model has no memory; leave the memory"):
             call()
     assert whence.predict(model, images)[0].evidence == ()
 
@@ -139,7 +139,7 @@ def test_modes_are_restored_even_after_an_error(images, memory_images):
     modes = [module.training for module in model.modules()]
     model.remember(memory_images)
     encode_all(model, images)
-    with pytest.raises(ValueError, match="images must be"):
+    with pytest.raises(ValueError, match=r"images must be"):
         encode_all(model, images[:, :, 0])
     assert [module.training for module in model.modules()] == modes
     assert all(parameter.grad is None for parameter in model.parameters())
@@ -164,12 +164,12 @@ def test_a_module_of_the_users_own():
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (dict(classes=1), "classes must be at least 2 different names, got 1"),
-        (dict(classes=["a", "a"]), "classes must be at least 2 different names"),
-        (dict(classes=3, variant="mw"), "Unknown variant 'mw'. Choose from: memory-wrap"),
-        (dict(classes=3, mean=[0.1, 0.2]), r"one number per channel \(1\), got 2 and 1"),
-        (dict(classes=3, std=[0.0]), "std must be positive, got 0.0"),
-        (dict(classes=3, similarity="l3"), "Unknown similarity 'l3'"),
+        ({"classes": 1}, "classes must be at least 2 different names, got 1"),
+        ({"classes": ["a", "a"]}, "classes must be at least 2 different names"),
+        ({"classes": 3, "variant": "mw"}, "Unknown variant 'mw'. Choose from: memory-wrap"),
+        ({"classes": 3, "mean": [0.1, 0.2]}, r"one number per channel \(1\), got 2 and 1"),
+        ({"classes": 3, "std": [0.0]}, "std must be positive, got 0.0"),
+        ({"classes": 3, "similarity": "l3"}, "Unknown similarity 'l3'"),
     ],
 )
 def test_rejected_models(arguments, message):
@@ -186,9 +186,9 @@ def test_rejected_images(images, memory_images):
             model(bad, memory_images)
     with pytest.raises(TypeError, match=r"images must be uint8 or float"):
         model(images.long(), memory_images)
-    with pytest.raises(ValueError, match="labels must be below 3"):
+    with pytest.raises(ValueError, match=r"labels must be below 3"):
         model.remember(memory_images, torch.tensor([0, 1, 2, 3, 0]))
-    with pytest.raises(ValueError, match="sources must name 5 files, got 1"):
+    with pytest.raises(ValueError, match=r"sources must name 5 files, got 1"):
         model.remember(memory_images, sources=["a"])
-    with pytest.raises(ValueError, match="at least one image, got none"):
+    with pytest.raises(ValueError, match=r"at least one image, got none"):
         model.remember(memory_images[:0])

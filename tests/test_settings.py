@@ -9,7 +9,14 @@ from torch.testing import assert_close
 from whence.data.load import load_dataset
 from whence.experiments.authors_yaml import read_authors_yaml
 from whence.experiments.parse import from_mapping
-from whence.experiments.prepare import choose_plan, choose_recipe, is_foreign, load_data, prepare
+from whence.experiments.prepare import (
+    choose_normalisation,
+    choose_plan,
+    choose_recipe,
+    is_foreign,
+    load_data,
+    prepare,
+)
 from whence.experiments.settings import FIELDS, Settings, first_difference, read_toml, to_toml
 from whence.prediction.recipe import RECIPES
 
@@ -98,7 +105,11 @@ def test_authors_yaml_word_for_word(yaml):
 
 def test_authors_hundred_thousand_means_everything(yaml):
     values, _ = read_authors_yaml(
-        yaml(AUTHORS.replace("examples: 1000\n", "examples: 100000\n").replace("name: SVHN", "name: CIFAR10"))
+        yaml(
+            AUTHORS.replace("examples: 1000\n", "examples: 100000\n").replace(
+                "name: SVHN", "name: CIFAR10"
+            )
+        )
     )
     assert "train_examples" not in values
     assert (values["data"], values["epochs"], values["milestones"]) == ("cifar10", 300, [150, 225])
@@ -180,7 +191,7 @@ def test_recipe_follows_encoder_and_weights():
     assert choose_recipe(Settings(data="x", weights="w.pt")) == RECIPES["finetune"]
     assert choose_recipe(Settings(data="x", weights="w.pt", recipe="paper")) == RECIPES["paper"]
     assert choose_recipe(Settings(data="cifar10")).augmentation == "flip"
-    with pytest.raises(ValueError, match="batch_size must be at least 2, got 1"):
+    with pytest.raises(ValueError, match=r"batch_size must be at least 2, got 1"):
         choose_recipe(Settings(data="x", batch_size=1))
 
 
@@ -196,6 +207,17 @@ def test_settings_that_do_not_go_together():
     ):
         with pytest.raises(ValueError, match=message):
             prepare(settings, dataset)
+
+
+def test_pretrained_weights_bring_their_normalisation():
+    train = load_dataset("digits", channels=3).train
+    pretrained = Settings(data="digits", encoder="torchvision:resnet18", weights="default")
+    mean, std = choose_normalisation(pretrained, train)
+    assert (mean[0], std[2]) == (0.485, 0.225)
+    timm = replace(pretrained, encoder="timm:vit_tiny_patch16_224")
+    assert choose_normalisation(timm, train) == ((0.5,) * 3, (0.5,) * 3)
+    own_file = replace(pretrained, weights="mine.pt")
+    assert choose_normalisation(own_file, train)[0][0] == pytest.approx(0.3, abs=0.1)
 
 
 def test_foreign_encoders_get_three_channels():

@@ -300,6 +300,9 @@ def test_select():
         match=r"train-examples must be one that the table has, got '100'\. Choose from: 1000, 2000, 5000",
     ):
         chosen(1, encoder="resnet18", train_examples="100")
+    few = read_cells(1)[::26]  # mobilenet_v2 standard 1000, resnet18 memory-wrap 5000
+    with pytest.raises(ValueError, match=r"got 'memory-wrap'\. Choose from: standard\."):
+        select(few, {"encoder": "mobilenet_v2", "variant": "memory-wrap"})
 
 
 # settings of a run ------------------------------------------------------------------------------
@@ -577,6 +580,17 @@ def test_runs_what_is_missing_and_nothing_twice(toys, run_table, monkeypatch):
     code, _, err = run_table("1", "--seeds", "2", *variant, "--epochs", "2")
     assert code == 2
     assert "was started with another epochs (1 and 2); choose another --out." in err
+
+
+def test_refuses_a_foreign_folder_before_the_first_training(toys, run_table):
+    foreign = toys / "table-01" / "small_cnn-memory-wrap-128" / "seed-2"
+    foreign.mkdir(parents=True)
+    (foreign / "letter.txt").write_text("keep me")
+    code, out, err = run_table("1", "--out", toys)
+    assert (code, out) == (2, "")
+    assert "seed-2 holds no run that could go on; choose another --out." in err
+    assert [path.name for path in (toys / "table-01").iterdir()] == ["small_cnn-memory-wrap-128"]
+    assert [path.name for path in foreign.iterdir()] == ["letter.txt"]
 
 
 def test_stopped_runs_go_on(toys, run_table, monkeypatch, capsys):

@@ -9,21 +9,28 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from whence import compat, encoders
+    from whence.data.load import load_dataset
     from whence.memory.sparsemax import sparsemax
     from whence.memory.wrap import MemoryWrap, OnlyMemory
     from whence.prediction.evaluate import evaluate
-    from whence.prediction.fit import fit
+    from whence.prediction.fit import Plan, fit
     from whence.prediction.model import Classifier, wrap
     from whence.prediction.predict import predict
+    from whence.prediction.recipe import Recipe
     from whence.prediction.saved import load
+    from whence.records import ImageSet
 
 PLACES = {
     "Classifier": "whence.prediction.model",
+    "ImageSet": "whence.records",
     "MemoryWrap": "whence.memory.wrap",
     "OnlyMemory": "whence.memory.wrap",
+    "Plan": "whence.prediction.fit",
+    "Recipe": "whence.prediction.recipe",
     "evaluate": "whence.prediction.evaluate",
     "fit": "whence.prediction.fit",
     "load": "whence.prediction.saved",
+    "load_dataset": "whence.data.load",
     "predict": "whence.prediction.predict",
     "sparsemax": "whence.memory.sparsemax",
     "wrap": "whence.prediction.model",
@@ -32,13 +39,17 @@ MODULES = ("compat", "encoders")
 
 __all__ = [
     "Classifier",
+    "ImageSet",
     "MemoryWrap",
     "OnlyMemory",
+    "Plan",
+    "Recipe",
     "compat",
     "encoders",
     "evaluate",
     "fit",
     "load",
+    "load_dataset",
     "predict",
     "sparsemax",
     "wrap",

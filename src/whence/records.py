@@ -1,8 +1,10 @@
 """Records that cross from stage to stage: frozen, and detached from every model."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from whence.shapes import check_shape
@@ -32,10 +34,10 @@ class ImageSet:
     def __len__(self) -> int:
         return len(self.images)
 
-    def take(self, indices: Tensor) -> "ImageSet":
+    def take(self, indices: Tensor | Sequence[int]) -> "ImageSet":
         """Keep the images at ``indices`` `(n,)`, in that order."""
-        chosen = indices.to(self.images.device)
-        kept = None if self.sources is None else tuple(self.sources[i] for i in indices.tolist())
+        chosen = torch.as_tensor(indices, dtype=torch.int64, device=self.images.device)
+        kept = None if self.sources is None else tuple(self.sources[i] for i in chosen.tolist())
         return ImageSet(self.images[chosen], self.labels[chosen], self.class_names, kept)
 
     def to(self, device: str) -> "ImageSet":

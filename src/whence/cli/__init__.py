@@ -47,6 +47,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         COMMANDS.find(given[0])([spell(argument) for argument in given[1:]])
     except OWN_LINE as error:
         return complain(str(error))
+    except ModuleNotFoundError as error:
+        if (
+            error.name is not None
+        ):  # a real import failed; ours, about an optional package, has none
+            raise
+        return complain(str(error))
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise

@@ -33,7 +33,9 @@ def demo(arguments: list[str]) -> None:
         "unseen ones, and show the training images that answers were computed from.",
     )
     parser.add_argument("--out", type=str, default="runs/demo", help="folder (default runs/demo)")
-    parser.add_argument("--seeds", type=int, default=3, metavar="N", help="runs a model (default 3)")
+    parser.add_argument(
+        "--seeds", type=int, default=3, metavar="N", help="runs a model (default 3)"
+    )
     add_device(parser)
     options = parse(parser, arguments)
     if options.seeds < 1:
@@ -104,8 +106,8 @@ def show_evidence(folder: Path, dataset: Dataset, device: str) -> None:
         shown = answer.evidence[:COLUMNS]
         rest = len(answer.evidence) - len(shown)
         print(
-            f'\nUnseen digit {place}: answer "{name}" ({share:.0%}, {verdict}), computed from these '
-            f"training images{f' and {rest} more' if rest else ''}:\n"
+            f'\nUnseen digit {place}: answer "{name}" ({share:.0%}, {verdict}), computed from '
+            f"these training images{f' and {rest} more' if rest else ''}:\n"
         )
         pictures = torch.stack(
             [dataset.test.images[place], *(find_pixels(dataset, item.index) for item in shown)]

@@ -61,7 +61,7 @@ def build() -> ArgumentParser:
     group = parser.add_argument_group("settings, also the keys of a settings file")
     for name, setting in FIELDS.items():
         if name != "data":
-            add_setting(group, setting)
+            add_setting(group.add_argument, setting)
     return parser
 
 

@@ -23,6 +23,8 @@ FAMILIES: tuple[str, ...] = get_args(Family)
 CLASSIFIERS = ("fc", "classifier", "head", "heads")
 """Attributes that hold a network's classifier by convention."""
 
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
 BUILD_ERRORS = (
     RuntimeError,
     ValueError,
@@ -345,6 +347,17 @@ def load_weights(
         unused = fill(encoder, read_state_dict(Path(weights)), str(weights))
     rest = f"; {unused} of its tensors were not used" if unused else ""
     return f"weights from {source}, sha256 {hash_tensors(encoder.state_dict())}{rest}"
+
+
+def pretrained_normalisation(kind: EncoderKind) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return the mean and deviation per channel that pretrained weights expect, in [0, 1].
+
+    They are ImageNet's, except where timm's record of a network says otherwise.
+    """
+    if kind.family == "timm":
+        record = import_timm().get_pretrained_cfg(kind.name)
+        return tuple(record.mean), tuple(record.std)
+    return IMAGENET_MEAN, IMAGENET_STD
 
 
 def read_pretrained(

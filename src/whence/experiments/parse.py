@@ -3,7 +3,7 @@
 import argparse
 import re
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import Field
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -15,8 +15,8 @@ METAVARS = {int: "N", float: "X", str: "NAME"}
 WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
 
 
-def add_setting(parser: Any, setting: Field[Any]) -> None:
-    """Add one setting to a parser, or a group of its options, as ``--its-name``."""
+def add_setting(add: Callable[..., object], setting: Field[Any]) -> None:
+    """Add one setting as ``--its-name``; ``add`` is a parser's ``add_argument``, or a group's."""
     kind = without_none(setting.type)
     default = setting.default
     text = setting.metadata["help"]
@@ -24,10 +24,10 @@ def add_setting(parser: Any, setting: Field[Any]) -> None:
         text += f" (default {default})"
     name = "--" + setting.name.replace("_", "-")
     if kind is bool:
-        parser.add_argument(name, action=argparse.BooleanOptionalAction, default=None, help=text)
+        add(name, action=argparse.BooleanOptionalAction, default=None, help=text)
     else:
         metavar = METAVARS.get(kind, "CHOICE" if get_origin(kind) is Literal else "LIST")
-        parser.add_argument(name, type=kind, default=None, help=text, metavar=metavar)
+        add(name, type=kind, default=None, help=text, metavar=metavar)
 
 
 def without_none(kind: Any) -> Any:  # noqa: ANN401

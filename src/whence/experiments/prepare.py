@@ -9,7 +9,7 @@ from torch import Tensor
 from whence.data.fingerprint import fingerprint
 from whence.data.load import load_dataset
 from whence.data.split import split
-from whence.encoders.own import load_weights
+from whence.encoders.own import EncoderKind, load_weights, pretrained_normalisation
 from whence.experiments.settings import Settings
 from whence.prediction.fit import Plan
 from whence.prediction.model import Classifier, wrap
@@ -85,8 +85,13 @@ def load_data(settings: Settings) -> Dataset:
     )
 
 
-def prepare(settings: Settings, dataset: Dataset) -> Parts:
+def prepare(settings: Settings, dataset: Dataset, *, device: str = "cpu") -> Parts:
     """Split the data, build the model and fill in every setting that was left open.
+
+    Args:
+        settings: what was asked for.
+        dataset: the images that the settings name.
+        device: where the run will train; decides the precision when the settings leave it open.
 
     Raises:
         ValueError: if the settings and the data do not go together.
@@ -101,7 +106,7 @@ def prepare(settings: Settings, dataset: Dataset) -> Parts:
     mean, std = choose_normalisation(settings, train)
     model, weights = build_model(settings, train, mean, std)
     recipe = choose_recipe(settings)
-    plan = choose_plan(settings, recipe, len(train), model.has_memory)
+    plan = choose_plan(settings, recipe, len(train), model.has_memory, device)
     identity: dict[str, object] = {
         "dataset": dataset.name,
         "train_fingerprint": fingerprint(dataset.train),
@@ -128,13 +133,20 @@ def prepare(settings: Settings, dataset: Dataset) -> Parts:
 def choose_normalisation(
     settings: Settings, train: ImageSet
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Take the mean and deviation that were given, the paper's, or those of the training images."""
+    """Take the mean and deviation that were given, or that the weights or the paper name.
+
+    Otherwise they are those of the training images.
+    """
     published = PUBLISHED.get(settings.data)
     channels = train.images.shape[1]
     if settings.mean is not None or settings.std is not None:
         if settings.mean is None or settings.std is None:
             raise ValueError("mean and std must be given together, got one of them.")
         return settings.mean, settings.std
+    if settings.weights == "default" and is_foreign(settings.encoder):
+        family, _, name = str(settings.encoder).partition(":")
+        kind = EncoderKind("timm" if family == "timm" else "torchvision", name)
+        return pretrained_normalisation(kind)
     if published is not None and channels == len(published.mean):
         return published.mean, published.std
     pixels = [train.images[:, channel].double() / 255 for channel in range(channels)]
@@ -205,7 +217,9 @@ def choose_recipe(settings: Settings) -> Recipe:
     return recipe
 
 
-def choose_plan(settings: Settings, recipe: Recipe, total: int, has_memory: bool) -> Plan:
+def choose_plan(
+    settings: Settings, recipe: Recipe, total: int, has_memory: bool, device: str = "cpu"
+) -> Plan:
     """Fix epochs, memory size and precision."""
     published = PUBLISHED.get(settings.data)
     epochs = settings.epochs
@@ -224,7 +238,7 @@ def choose_plan(settings: Settings, recipe: Recipe, total: int, has_memory: bool
         )
     bfloat16 = settings.precision == "bfloat16"
     if settings.precision == "auto":
-        bfloat16 = has_bfloat16_units()
+        bfloat16 = has_bfloat16_units(device)
     return Plan(
         epochs=epochs,
         memory_size=memory_size,
@@ -235,6 +249,8 @@ def choose_plan(settings: Settings, recipe: Recipe, total: int, has_memory: bool
     )
 
 
-def has_bfloat16_units() -> bool:
-    """Say whether the CPU multiplies bfloat16 in hardware (AMX, or AVX-512 BF16)."""
+def has_bfloat16_units(device: str = "cpu") -> bool:
+    """Say whether a GPU, or the CPU (AMX or AVX-512 BF16), multiplies bfloat16 in hardware."""
+    if torch.device(device).type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())

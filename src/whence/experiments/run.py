@@ -74,7 +74,7 @@ def run(
         ValueError: if settings and images do not fit, or the loss becomes NaN.
     """
     check_folder(folder, settings, resume=resume)
-    parts = None if (folder / DONE).exists() else start(settings, dataset)
+    parts = None if (folder / DONE).exists() else start(settings, dataset, device)
     with hold(folder):
         check_folder(folder, settings, resume=resume)  # as nobody else can change it now
         remove_leftovers(folder)
@@ -109,9 +109,9 @@ def check_folder(folder: Path, settings: Settings, *, resume: bool) -> None:
         )
 
 
-def start(settings: Settings, dataset: Dataset) -> Parts:
+def start(settings: Settings, dataset: Dataset, device: str) -> Parts:
     """Prepare a training and check that it can start and its result be saved."""
-    parts = prepare(settings, dataset)
+    parts = prepare(settings, dataset, device=device)
     check_plan(len(parts.train), parts.plan, parts.model.has_memory)
     check_sources("the images", parts.train.sources or ())
     return parts

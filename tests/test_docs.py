@@ -1,0 +1,45 @@
+"""What the README, the guide and the examples say runs as it stands there."""
+
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+BLOCKS = [
+    (path.name, number, block)
+    for path in (ROOT / "README.md", ROOT / "docs" / "guide.md")
+    for number, block in enumerate(re.findall(r"```python\n(.*?)```", path.read_text(), re.DOTALL))
+]
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+
+
+@pytest.mark.parametrize("block", [b for _, _, b in BLOCKS], ids=[f"{n}-{i}" for n, i, _ in BLOCKS])
+def test_block_runs(block, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    exec(compile(block, "block", "exec"), {})
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_example_runs(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    runpy.run_path(str(path), run_name="__main__")
+
+
+def test_there_is_something_to_run():
+    assert len(BLOCKS) >= 3
+    assert EXAMPLES
+
+
+def test_links_lead_somewhere():
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
+        for link in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):
+            assert (path.parent / link).exists(), f"{path.name}: {link}"
+
+
+def test_the_test_command_is_found_by_ci():
+    lines = (ROOT / "README.md").read_text().splitlines()
+    place = lines.index("<!-- test -->")
+    assert lines[place + 1] == "```sh"
+    assert lines[place + 2] == 'python -m pip install -e ".[test]" && python -m pytest'
