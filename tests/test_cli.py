@@ -171,11 +171,26 @@ def test_modality_and_spelling_of_the_authors(tmp_path):
     assert main([*command, "--continue_train=False"]) == 2
 
 
+def test_options_of_the_command_itself_are_checked(capsys):
+    assert main(["train", "digits", "--seeds", "x"]) == 2
+    assert capsys.readouterr().err == "whence: seeds must be a whole number, got 'x'.\n"
+    assert main(["train", "digits", "--seeds", "2", "--seed", "1"]) == 2
+    assert "give either --seeds or --seed" in capsys.readouterr().err
+    assert main(["trane"]) == 2
+    assert "Unknown command 'trane'. Choose from: demo, train" in capsys.readouterr().err
+
+
 def test_a_settings_file_and_options_over_it(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text('data = "digits"\nepochs = 3\nvariant = "only-memory"\nseeds = 4\n')
     settings, seeds = read_settings(str(path), {"epochs": 5, "out": "x"}, "encoder_memory")
     assert (settings.epochs, settings.variant, seeds) == (5, "memory-wrap", 4)
+    path.write_text('sedes = 3\n[settings]\ndata = "digits"\n')
+    with pytest.raises(ValueError, match=r"unknown setting 'sedes' beside its \[settings\]"):
+        read_settings(str(path), {}, None)
+    path.write_text("settings = 3\n")
+    with pytest.raises(ValueError, match=r"must have settings as a table, got 3"):
+        read_settings(str(path), {}, None)
     with pytest.raises(ValueError, match=r"Unknown modality 'both'. Choose from: std, memory"):
         read_settings("digits", {}, "both")
 

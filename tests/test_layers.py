@@ -22,7 +22,9 @@ STAGES = [
     "cli",
 ]
 ROOT = Path(__file__).parents[1] / "src" / "whence"
-FILES = [path for path in ROOT.rglob("*.py") if path.parent != ROOT or not path.stem.startswith("__")]
+FILES = [
+    path for path in ROOT.rglob("*.py") if path.parent != ROOT or not path.stem.startswith("__")
+]
 
 
 def imported_stages(path: Path) -> set[str]:

@@ -74,7 +74,9 @@ def test_only_memory_sees_the_query_through_the_weights_alone(features):
     torch.manual_seed(0)
     layer = OnlyMemory(7, 4).double()
     queries, memory = features
-    assert_close(layer(queries, memory).logits, layer(3 * queries, memory).logits, rtol=1e-5, atol=1e-5)
+    assert_close(
+        layer(queries, memory).logits, layer(3 * queries, memory).logits, rtol=1e-5, atol=1e-5
+    )
     wrap = MemoryWrap(7, 4).double()
     assert not torch.allclose(wrap(queries, memory).logits, wrap(3 * queries, memory).logits)
 
@@ -110,7 +112,10 @@ def test_matched_standard_head_has_as_many_parameters():
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ((torch.zeros(2, 4), torch.zeros(6, 5)), r"memory must be \(M, D\) with D=4, got shape \(6, 5\)"),
+        (
+            (torch.zeros(2, 4), torch.zeros(6, 5)),
+            r"memory must be \(M, D\) with D=4, got shape \(6, 5\)",
+        ),
         ((torch.zeros(4), torch.zeros(6, 4)), r"queries must be \(B, D\), got shape \(4,\)"),
         ((torch.zeros(2, 4), torch.zeros(0, 4)), r"memory must hold at least one image, got none"),
     ],

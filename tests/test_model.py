@@ -48,6 +48,24 @@ def test_batch_size_changes_nothing(images, memory_images, batch_size):
         assert [item.index for item in a.evidence] == [item.index for item in b.evidence]
 
 
+def test_batches_are_halved_when_memory_runs_out(images):
+    model, sizes = make(), []
+    expected, encode = model.encode(images), model.encode
+
+    def encode_at_most_two(batch):
+        sizes.append(len(batch))
+        if len(batch) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return encode(batch)
+
+    model.encode = encode_at_most_two
+    assert_close(encode_all(model, images, batch_size=5), expected)
+    assert sizes == [5, 2, 2, 2, 1]
+    model.encode = lambda batch: (_ for _ in ()).throw(torch.OutOfMemoryError("full"))
+    with pytest.raises(torch.OutOfMemoryError, match="full"):
+        encode_all(model, images)
+
+
 def test_uint8_and_float_are_the_same_image(images, memory_images):
     model = make(mean=[0.3], std=[0.5])
     assert_close(model(images / 255, memory_images), model(images, memory_images / 255))
@@ -69,6 +87,18 @@ def test_bank_keeps_where_its_images_came_from(memory_images):
     assert all(
         (item.role == "example") == (item.predicted == answer.predicted) for item in answer.evidence
     )
+
+
+def test_own_class_left_out_by_hand():
+    """Only Memory whose last layer passes the memory vector on: the answer is the neighbour's."""
+    model = make("only-memory", classifier="linear")
+    model.head = whence.OnlyMemory(3, 3, classifier="linear")
+    with torch.no_grad():
+        model.head.classifier.weight.copy_(torch.eye(3))
+        model.head.classifier.bias.zero_()
+    features = torch.tensor([[1.0, 0.9, 0.0], [0.9, 1.0, 0.0], [0.2, 0.0, 1.0], [0.9, 0.0, 1.0]])
+    assert model.head(features, features).logits.argmax(1).tolist() == [0, 1, 2, 2]
+    assert predict_left_out(model, features).tolist() == [0, 0, 0, 2]
 
 
 def test_own_class_is_predicted_with_the_image_left_out(memory_images):

@@ -6,7 +6,7 @@ import torch
 from torch.testing import assert_close
 
 from whence import sparsemax
-from whence.memory.sparsemax import FIRST_LOOK
+from whence.memory.sparsemax import FIRST_LOOK, _Sparsemax
 
 
 def by_bisection(scores: torch.Tensor) -> torch.Tensor:
@@ -103,6 +103,7 @@ def test_vmap_is_a_loop(rng, axis):
     scores = torch.randn(4, 3, 5, generator=rng)
     expected = torch.stack([sparsemax(part) for part in scores.unbind(axis)])
     assert_close(torch.func.vmap(sparsemax, in_dims=axis)(scores), expected)
+    assert_close(torch.func.vmap(_Sparsemax.apply, in_dims=axis)(scores), expected)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])

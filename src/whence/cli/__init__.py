@@ -57,8 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if error.errno != errno.ENOSPC:
             raise
         return complain(f"No space left on the disk of {error.filename or 'the run folder'}.")
-    except KeyboardInterrupt:
-        print("Stopped; add --resume to go on from the newest checkpoint.", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        way_on = "Stopped; add --resume to go on from the newest checkpoint."
+        print(str(stop) or way_on, file=sys.stderr)
         return 130
     return 0
 

@@ -69,11 +69,14 @@ def train(arguments: list[str]) -> None:
     """Train one run or many seeds and print what came out."""
     options = parse(build(), arguments)
     settings, seeds = read_settings(options.data, given(options), options.modality)
-    seeds = options.seeds if options.seeds is not None else seeds
+    if options.seeds is not None and options.seed is not None:
+        raise ValueError("seeds numbers the runs from 0, give either --seeds or --seed.")
+    if options.seed is not None:
+        seeds = 1
+    elif options.seeds is not None:
+        seeds = options.seeds
     if seeds < 1:
         raise ValueError(f"seeds must be at least 1, got {seeds}.")
-    if seeds > 1 and options.seed is not None:
-        raise ValueError("seeds numbers the runs from 0, give either --seeds or --seed.")
     folder = Path(options.out or Path("runs") / Path(settings.data).resolve().name)
     device = choose_device(options.device)
     dataset = load_data(settings)
@@ -112,7 +115,7 @@ def read_settings(data: str, options: dict[str, Any], modality: str | None) -> t
             if type(seeds) is not int:
                 raise ValueError(f"{path} must have seeds as a whole number, got {seeds!r}.")
             values.pop("paper", None)
-            values = values.pop("settings", None) or values
+            values = unpack_cell(path, values)
         where = str(path)
     else:
         where = "the command line"
@@ -124,6 +127,25 @@ def read_settings(data: str, options: dict[str, Any], modality: str | None) -> t
             )
         values["variant"] = MODALITIES[modality]
     return from_mapping(values, where=where), seeds
+
+
+def unpack_cell(path: Path, values: dict[str, Any]) -> dict[str, Any]:
+    """Take the settings out of a table cell's file; other files hold them at the top.
+
+    Raises:
+        ValueError: if there is anything beside the block of settings.
+    """
+    if "settings" not in values:
+        return values
+    inner = values.pop("settings")
+    if values:
+        raise ValueError(
+            f"{path} has an unknown setting {next(iter(values))!r} beside its [settings]; "
+            "move it there or remove it."
+        )
+    if not isinstance(inner, dict):
+        raise ValueError(f"{path} must have settings as a table, got {inner!r}.")
+    return inner
 
 
 def describe(results: dict[str, dict[str, Any]]) -> str:

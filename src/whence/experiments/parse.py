@@ -12,6 +12,7 @@ from jsonargparse import ArgumentError, ArgumentParser
 from whence.experiments.settings import FIELDS, Settings
 
 METAVARS = {int: "N", float: "X", str: "NAME"}
+NAMES = {"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false"}
 WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
 
 
@@ -88,8 +89,12 @@ def one_sentence(message: str) -> str:
     """Turn a parser's message about one setting into one sentence."""
     key = re.search(r'Parser key "(\w+)"', message)
     value = re.search(r"(?:Given|Got) value: (.*)", message)
-    if key and value and key[1] in FIELDS:
-        wanted = describe_type(without_none(FIELDS[key[1]].type))
+    if key and value:
         name = key[1].replace("_", "-")
+        if key[1] in FIELDS:
+            wanted = describe_type(without_none(FIELDS[key[1]].type))
+        else:
+            kind = re.search(r"Expected a <class '(\w+)'>", message)
+            wanted = NAMES.get(kind[1], kind[1]) if kind else "of another type"
         return f"{name} must be {wanted}, got {value[1].strip()!r}."
     return " ".join(message.split())

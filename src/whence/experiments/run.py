@@ -131,7 +131,10 @@ def hold(folder: Path) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout as error:
-        raise FileExistsError(f"{folder} is being written to by another process.") from error
+        raise FileExistsError(
+            f"{folder} is being written to by another process; "
+            "wait for it, or choose another --out."
+        ) from error
     try:
         yield
     finally:

@@ -118,8 +118,11 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def first_difference(one: Settings, other: Settings) -> str | None:
-    """Name the first setting in which two runs differ, with both values."""
-    for name in FIELDS:
+    """Name the first setting in which two runs differ, with both values.
+
+    Where the datasets lie does not count: fingerprints say whether the images are the same.
+    """
+    for name in FIELDS.keys() - {"data_root"}:
         if getattr(one, name) != getattr(other, name):
             return f"{name} ({getattr(one, name)!r} and {getattr(other, name)!r})"
     return None

@@ -346,9 +346,25 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
 
 def encode_all(model: Classifier, images: Tensor, *, batch_size: int = 128) -> Tensor:
-    """Encode `(N, C, H, W)` images in eval mode, `(N, D)` on the model's device."""
+    """Encode `(N, C, H, W)` images in eval mode, `(N, D)` on the model's device.
+
+    Where a batch does not fit into the device's memory, half as many are encoded at once; the
+    features are the same.
+    """
+    parts: list[Tensor] = []
+    start = 0
     with evaluating(model):
-        return torch.cat([model.encode(batch) for batch in images.split(batch_size)])
+        while start < len(images):
+            try:
+                parts.append(model.encode(images[start : start + batch_size]))
+            except torch.OutOfMemoryError:
+                if batch_size == 1:
+                    raise
+                torch.cuda.empty_cache()
+                batch_size = batch_size // 2
+            else:
+                start += batch_size
+    return torch.cat(parts)
 
 
 def predict_left_out(model: Classifier, features: Tensor, *, batch_size: int = 128) -> Tensor:

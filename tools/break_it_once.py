@@ -1,0 +1,125 @@
+"""Break one line at a time and check that a test notices each.
+
+    python tools/break_it_once.py
+
+Works on a copy of the tree, so that nothing is left broken. Not part of the test run: it starts the
+tests of a file once per break.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+BREAKS = [  # file below src/whence, text that is right, text that is wrong, tests that must notice
+    ("memory/sparsemax.py", " - scores.amax(-1, keepdim=True)", "", "test_sparsemax"),
+    ("memory/sparsemax.py", "looked_at == total or", "True or", "test_sparsemax"),
+    (
+        "memory/sparsemax.py",
+        "    return (direction - mean) * support",
+        "    return direction * support",
+        "test_sparsemax",
+    ),
+    ("memory/sparsemax.py", "scores.movedim(in_dims[0], 0)", "scores", "test_sparsemax"),
+    (
+        "memory/attention.py",
+        "queries - centre, memory - centre",
+        "queries, memory",
+        "test_memory_heads",
+    ),
+    ("memory/attention.py", "scores.masked_fill(~mask, -torch.inf)", "scores", "test_memory_heads"),
+    ("memory/attention.py", "+ EPSILON", "", "test_compat"),
+    (
+        "memory/wrap.py",
+        "torch.cat([queries.to(vector.dtype), vector]",
+        "torch.cat([vector, queries]",
+        "test_compat",
+    ),
+    (
+        "prediction/model.py",
+        "torch.equal(torch.cat(self.first).double(), self.numbers)",
+        "True",
+        "test_model",
+    ),
+    ("prediction/model.py", "else rows[:, None] != places", "else None", "test_model"),
+    ("prediction/model.py", "            module.training = mode", "            pass", "test_model"),
+    ("prediction/model.py", "if self.training:", "if False:", "test_model"),
+    ("prediction/fit.py", "picked[:, None] != drawn", "picked[:, None] > -drawn - 1", "test_fit"),
+    ("prediction/fit.py", "        torch.manual_seed(plan.seed)\n", "", "test_resume"),
+    ("prediction/fit.py", "        model.encoder.eval()", "        pass", "test_fit"),
+    ("prediction/recipe.py", "epochs * 3 // 4", "epochs * 2 // 4", "test_fit"),
+    ("prediction/recipe.py", "nesterov=nesterov, ", "", "test_fit"),
+    (
+        "prediction/checkpoint.py",
+        'generator.set_state(tensors["random.draws"])',
+        "pass",
+        "test_resume",
+    ),
+    ("prediction/evaluate.py", "queries.split(draw_batch)", "queries.split(500)", "test_fit"),
+    ("prediction/evaluate.py", "statistics.pstdev", "statistics.stdev", "test_tables"),
+    (
+        "prediction/predict.py",
+        "key=lambda item: (-item.weight, item.index)",
+        "key=lambda item: item.index",
+        "test_model",
+    ),
+    ("prediction/predict.py", "own == predicted[row]", "label == predicted[row]", "test_model"),
+    ("experiments/prepare.py", "torch.manual_seed(settings.seed)", "pass", "test_settings"),
+    ("experiments/prepare.py", "return settings.mean, settings.std", "pass", "test_settings"),
+    ("experiments/authors_yaml.py", "if examples < EVERYTHING:", "if True:", "test_settings"),
+    ("experiments/run.py", "    trim_log(", "    (lambda *a, **k: None)(", "test_resume"),
+    ("cli/__init__.py", 'name.replace("_", "-")', "name", "test_cli"),
+    ("cli/evaluate.py", "statistics.pstdev(whole)", "statistics.stdev(whole)", "test_cli"),
+    (
+        "data/split.py",
+        '_check_count("train_examples", train_examples, 1, len(rest))',
+        "pass",
+        "test_data_split",
+    ),
+    ("data/memory_draw.py", "if memory_size > total", "if False", "test_data_draw"),
+    ("encoders/resnet18.py", 'mode="fan_out"', 'mode="fan_in"', "test_encoders"),
+]
+
+
+def noticed(tree: Path, file: str, right: str, wrong: str, tests: str) -> bool:
+    """Say whether the tests fail with ``wrong`` in place of the first ``right``."""
+    path = tree / "src" / "whence" / file
+    original = path.read_text()
+    if right not in original:
+        raise ValueError(f"{right!r} must be in {file}, it is not.")
+    path.write_text(original.replace(right, wrong, 1))
+    command = [sys.executable, "-B", "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
+    environment = {**os.environ, "PYTHONPATH": str(tree / "src")}
+    try:
+        run = subprocess.run(
+            [*command, f"tests/{tests}.py"],
+            cwd=tree,
+            env=environment,
+            capture_output=True,
+            check=False,
+        )
+    finally:
+        path.write_text(original)
+    return run.returncode == 1
+
+
+def main() -> None:
+    """Break each line in turn and list what no test noticed."""
+    chosen = [case for case in BREAKS if not sys.argv[1:] or case[0] in sys.argv[1:]]
+    with tempfile.TemporaryDirectory() as place:
+        tree = Path(place) / "tree"
+        shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(".git", ".venv", "runs", ".data"))
+        missed = []
+        for case in chosen:
+            found = noticed(tree, *case)
+            print("noticed" if found else "MISSED ", case[0], "|", case[1].strip(), flush=True)
+            missed += [] if found else [case]
+    print(f"{len(chosen) - len(missed)} of {len(chosen)} noticed")
+    sys.exit(bool(missed))
+
+
+if __name__ == "__main__":
+    main()
