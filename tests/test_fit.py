@@ -106,6 +106,19 @@ def test_seed_decides_everything(train):
     assert not torch.equal(trained(1), trained(2))
 
 
+def test_dropout_follows_the_seed_and_not_the_global_state(train):
+    def trained(global_seed, seed):
+        torch.manual_seed(0)
+        layers = nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.Dropout(0.5))
+        model = whence.wrap(layers, 3, image_shape=SHAPE)
+        torch.manual_seed(global_seed)
+        fit(model, train, recipe=RECIPE, plan=Plan(1, 6, seed=seed))
+        return model.encoder[1].weight
+
+    assert_close(trained(1, 0), trained(2, 0), rtol=0, atol=0)
+    assert not torch.equal(trained(1, 0), trained(1, 1))
+
+
 def test_frozen_encoder_stays_and_equals_training_on_features(train):
     model, before = make(), make().state_dict()
     fit(model, train, recipe=RECIPE, plan=Plan(2, 6, freeze_encoder=True))

@@ -48,7 +48,7 @@ BREAKS = [  # file below src/whence, text that is right, text that is wrong, tes
     ("prediction/model.py", "            module.training = mode", "            pass", "test_model"),
     ("prediction/model.py", "if self.training:", "if False:", "test_model"),
     ("prediction/fit.py", "picked[:, None] != drawn", "picked[:, None] > -drawn - 1", "test_fit"),
-    ("prediction/fit.py", "        torch.manual_seed(plan.seed)\n", "", "test_resume"),
+    ("prediction/fit.py", "        torch.manual_seed(plan.seed)\n", "", "test_fit"),
     ("prediction/fit.py", "        model.encoder.eval()", "        pass", "test_fit"),
     ("prediction/recipe.py", "epochs * 3 // 4", "epochs * 2 // 4", "test_fit"),
     ("prediction/recipe.py", "nesterov=nesterov, ", "", "test_fit"),
