@@ -219,6 +219,8 @@ def test_pretrained_weights_bring_their_normalisation():
     assert (mean[0], std[2]) == (0.485, 0.225)
     timm = replace(pretrained, encoder="timm:vit_tiny_patch16_224")
     assert choose_normalisation(timm, train) == ((0.5,) * 3, (0.5,) * 3)
+    given = replace(pretrained, mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6))
+    assert choose_normalisation(given, train) == ((0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
     own_file = replace(pretrained, weights="mine.pt")
     assert choose_normalisation(own_file, train)[0][0] == pytest.approx(0.3, abs=0.1)
 
