@@ -8,18 +8,20 @@ import whence
 
 digits = whence.load_dataset("digits")
 train = digits.train.take(range(200))
+torch.manual_seed(0)
 encoder = nn.Sequential(
-    nn.Conv2d(1, 32, 3, padding=1),
+    nn.Conv2d(1, 32, 3, padding=1, bias=False),
+    nn.BatchNorm2d(32),
     nn.ReLU(),
     nn.MaxPool2d(2),
-    nn.Conv2d(32, 64, 3, padding=1),
+    nn.Conv2d(32, 64, 3, padding=1, bias=False),
+    nn.BatchNorm2d(64),
     nn.ReLU(),
     nn.AdaptiveAvgPool2d(1),
     nn.Flatten(),
 )
-torch.manual_seed(0)
 model = whence.wrap(encoder, digits.train.class_names, image_shape=(1, 8, 8))
-optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
 
 for _step in range(100):
     batch, memory = torch.randperm(len(train))[:80].split((50, 30))  # no image is in both
