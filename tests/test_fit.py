@@ -235,7 +235,10 @@ class TestEvaluate:
         assert found.whole_memory == pytest.approx(float(right.float().mean()))
         by_class = [float(right[test_set.labels == k].float().mean()) for k in range(2)]
         assert found.per_class == (*map(pytest.approx, by_class), None)
-        assert found.draws_mean == pytest.approx(sum(expected) / 3)
+        mean = sum(expected) / 3
+        assert found.draws_mean == pytest.approx(mean)
+        assert found.draws_std == pytest.approx((sum((x - mean) ** 2 for x in expected) / 3) ** 0.5)
+        assert found.draws_std > 0, "pick a case with a spread"
 
     @torch.no_grad()
     def test_logits_of_a_pass_are_those_of_encoding_again(self, model, train, test_set):

@@ -68,7 +68,7 @@ def interrupted(digits, tmp_path, monkeypatch):
     return folder
 
 
-def interrupt(folder, dataset, monkeypatch, *, step, settings=SETTINGS):
+def interrupt(folder, dataset, monkeypatch, *, step, settings=SETTINGS, resume=False):
     def write_and_stop(place, checkpoint):
         write_checkpoint(place, checkpoint)
         if checkpoint.numbers["step"] == step:
@@ -77,7 +77,7 @@ def interrupt(folder, dataset, monkeypatch, *, step, settings=SETTINGS):
     with monkeypatch.context() as patch:
         patch.setattr(run_module, "write_checkpoint", write_and_stop)
         with pytest.raises(KeyboardInterrupt):
-            run(settings, folder, dataset, checkpoint_seconds=0)
+            run(settings, folder, dataset, resume=resume, checkpoint_seconds=0)
 
 
 def names_in(folder):
@@ -192,7 +192,7 @@ def test_a_folder_that_is_not_empty_is_refused(digits, tmp_path, finished):
     assert names_in(tmp_path / "a") == ["notes.txt"]
     with pytest.raises(FileExistsError, match="is not empty"):
         run(SETTINGS, finished, digits)
-    with pytest.raises(FileExistsError, match="must be a folder, it is a file"):
+    with pytest.raises(FileExistsError, match=r"must be a folder, but .*notes.txt is a file"):
         run(SETTINGS, tmp_path / "a" / "notes.txt", digits)
 
 
@@ -418,6 +418,8 @@ def test_a_checkpoint_that_does_not_say_its_run_is_refused(interrupted, digits, 
 def test_seconds_add_up(interrupted, digits, monkeypatch):
     path = interrupted / "checkpoint-4.json"
     path.write_text(json.dumps({**files.read_json(path), "seconds": 5000.0}))
+    interrupt(interrupted, digits, monkeypatch, step=5, resume=True)
+    assert 5000 < files.read_json(interrupted / "checkpoint-5.json")["seconds"] < 5100
     assert 5000 < run(SETTINGS, interrupted, digits, resume=True)["train_seconds"] < 5100
 
 
@@ -574,10 +576,14 @@ def test_a_link_to_nothing_makes_no_file(interrupted, digits, tmp_path):
     assert not (tmp_path / "new").exists()
 
 
-def test_planted_temporary_links_are_not_written_through(tmp_path):
+def test_planted_temporary_links_are_not_written_through(tmp_path, monkeypatch):
     outside = tmp_path / "outside"
     outside.write_text("mine")
     (tmp_path / f".a.json.{os.getpid()}.tmp").symlink_to(outside)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", lambda *_, **__: None)  # as if it came in between
+        with pytest.raises(FileExistsError):
+            files.write_json(tmp_path / "a.json", {"a": 1})
     files.write_json(tmp_path / "a.json", {"a": 1})
     assert outside.read_text() == "mine"
     assert files.read_json(tmp_path / "a.json") == {"a": 1}

@@ -49,7 +49,6 @@ BREAKS = [  # file below src/whence, text that is right, text that is wrong, tes
     ("prediction/model.py", "if self.training:", "if False:", "test_model"),
     ("prediction/fit.py", "picked[:, None] != drawn", "picked[:, None] > -drawn - 1", "test_fit"),
     ("prediction/fit.py", "        torch.manual_seed(plan.seed)\n", "", "test_fit"),
-    ("prediction/fit.py", "        model.encoder.eval()", "        pass", "test_fit"),
     ("prediction/recipe.py", "epochs * 3 // 4", "epochs * 2 // 4", "test_fit"),
     ("prediction/recipe.py", "nesterov=nesterov, ", "", "test_fit"),
     (
@@ -59,7 +58,7 @@ BREAKS = [  # file below src/whence, text that is right, text that is wrong, tes
         "test_resume",
     ),
     ("prediction/evaluate.py", "queries.split(draw_batch)", "queries.split(500)", "test_fit"),
-    ("prediction/evaluate.py", "statistics.pstdev", "statistics.stdev", "test_tables"),
+    ("prediction/evaluate.py", "statistics.pstdev", "statistics.stdev", "test_fit"),
     (
         "prediction/predict.py",
         "key=lambda item: (-item.weight, item.index)",

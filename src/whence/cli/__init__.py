@@ -54,9 +54,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         return complain(str(error))
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return complain(f"No space left on the disk of {error.filename or 'the run folder'}.")
+        if error.filename is None:
             raise
-        return complain(f"No space left on the disk of {error.filename or 'the run folder'}.")
+        return complain(f"{error.strerror}: {error.filename}.")
     except KeyboardInterrupt as stop:
         way_on = "Stopped; add --resume to go on from the newest checkpoint."
         print(str(stop) or way_on, file=sys.stderr)

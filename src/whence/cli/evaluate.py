@@ -2,6 +2,7 @@
 
 import json
 import statistics
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,8 @@ def evaluate(arguments: list[str]) -> None:
         )
         for folder in find_runs(Path(options.run))
     ]
+    for note in {note: None for result in results for note in result["notes"]}:
+        print(f"note: {note}", file=sys.stderr)
     if options.json:
         print(json.dumps(results[0] if len(results) == 1 else summarise(results), indent=1))
         return

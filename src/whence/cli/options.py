@@ -28,7 +28,10 @@ def parse(parser: ArgumentParser, arguments: list[str]) -> Namespace:
     try:
         return parser.parse_args(arguments)
     except ArgumentError as error:
-        raise ValueError(one_sentence(str(error))) from error
+        sentence = one_sentence(str(error))
+        if sentence.startswith("unrecognized arguments"):
+            sentence += f"; {parser.prog} --help lists the options."
+        raise ValueError(sentence) from error
 
 
 def add_device(parser: ArgumentParser) -> None:
@@ -50,7 +53,7 @@ def choose_device(name: str | None) -> str:
         kind = torch.device(name).type
     except RuntimeError as error:
         raise ValueError(f"device must be cpu or cuda, got {name!r}.") from error
-    if kind == "cuda" and not torch.cuda.is_available():
+    if kind == "cuda" and (torch.device(name).index or 0) >= torch.cuda.device_count():
         raise ValueError(f"No GPU was found for --device {name}; leave it out to use the CPU.")
     if kind not in ("cpu", "cuda"):
         raise ValueError(f"device must be cpu or cuda, got {name!r}.")

@@ -109,6 +109,8 @@ def evaluate_run(
     Returns:
         One JSON object, accuracies as fractions, with what identifies the run.
     """
+    if seed is not None and not 0 <= seed < 2**63:
+        raise ValueError(f"seed must be in 0 to 2**63 - 1, got {seed}.")
     about = read_run(folder)
     model: Classifier = load(folder, device=device)
     dataset = load_run_data(folder, about, data)

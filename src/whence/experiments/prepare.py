@@ -96,6 +96,7 @@ def prepare(settings: Settings, dataset: Dataset, *, device: str = "cpu") -> Par
     Raises:
         ValueError: if the settings and the data do not go together.
     """
+    check_numbers(settings)
     parts = split(
         dataset.train.labels,
         seed=settings.seed,
@@ -103,6 +104,8 @@ def prepare(settings: Settings, dataset: Dataset, *, device: str = "cpu") -> Par
         validation_examples=settings.validation_examples,
     )
     train, validation = dataset.train.take(parts.train), dataset.train.take(parts.validation)
+    if len(train) < 2:
+        raise ValueError("train_examples must be at least 2, got 1.")
     mean, std = choose_normalisation(settings, train)
     model, weights = build_model(settings, train, mean, std)
     recipe = choose_recipe(settings)
@@ -128,6 +131,14 @@ def prepare(settings: Settings, dataset: Dataset, *, device: str = "cpu") -> Par
         identity=identity,
         notes=dataset.notes,
     )
+
+
+def check_numbers(settings: Settings) -> None:
+    """Refuse numbers that would be found out only after the training, or not at all."""
+    if not 0 <= settings.seed < 2**63:
+        raise ValueError(f"seed must be in 0 to 2**63 - 1, got {settings.seed}.")
+    if settings.draw_batch < 1:
+        raise ValueError(f"draw_batch must be at least 1, got {settings.draw_batch}.")
 
 
 def choose_normalisation(
@@ -214,6 +225,9 @@ def choose_recipe(settings: Settings) -> Recipe:
     for name, low in (("batch_size", 2), ("learning_rate", 0), ("weight_decay", 0)):
         if getattr(recipe, name) < low:
             raise ValueError(f"{name} must be at least {low}, got {getattr(recipe, name)}.")
+    for name in ("momentum", "label_smoothing"):
+        if not 0 <= getattr(recipe, name) < 1:
+            raise ValueError(f"{name} must be in [0, 1), got {getattr(recipe, name)}.")
     return recipe
 
 

@@ -25,6 +25,7 @@ from whence.prediction.checkpoint import (
 )
 from whence.prediction.evaluate import Accuracy, evaluate
 from whence.prediction.files import (
+    check_finite,
     is_leftover,
     make_folder,
     read_json,
@@ -39,6 +40,7 @@ from whence.records import Dataset
 
 SETTINGS, METRICS, LOG, LOCK = "settings.toml", "metrics.json", "log.jsonl", ".lock"
 CHECKPOINT_SECONDS = 30.0
+LOWER = "; try a lower learning rate (--learning-rate)"
 
 
 def run(
@@ -90,8 +92,9 @@ def run(
 
 def check_folder(folder: Path, settings: Settings, *, resume: bool) -> None:
     """Refuse a folder that holds something else."""
-    if folder.exists() and not folder.is_dir():
-        raise FileExistsError(f"{folder} must be a folder, it is a file.")
+    there = next((path for path in (folder, *folder.parents) if path.exists()), folder)
+    if there.exists() and not there.is_dir():
+        raise FileExistsError(f"{folder} must be a folder, but {there} is a file.")
     content = list(folder.iterdir()) if folder.exists() else []
     if all(path.name == LOCK or is_leftover(path) for path in content):
         return
@@ -101,8 +104,8 @@ def check_folder(folder: Path, settings: Settings, *, resume: bool) -> None:
         )
     if not (folder / SETTINGS).exists():
         raise FileExistsError(f"{folder} holds no run that could go on; choose another --out.")
-    there = from_mapping(read_toml(folder / SETTINGS), where=str(folder / SETTINGS))
-    difference = first_difference(there, settings)
+    started = from_mapping(read_toml(folder / SETTINGS), where=str(folder / SETTINGS))
+    difference = first_difference(started, settings)
     if difference is not None:
         raise FileExistsError(
             f"{folder} was started with another {difference}; choose another --out."
@@ -232,6 +235,7 @@ def train(
             )
         except NonFiniteLossError as error:
             raise ValueError(str(error)) from error
+    check_finite("After the last step the model", parts.model.state_dict(), hint=LOWER)
     return before + time.monotonic() - started
 
 

@@ -238,15 +238,15 @@ def read_tensors(path: Path, wanted: Mapping[str, Layout]) -> dict[str, Tensor]:
     return tensors
 
 
-def check_finite(where: str, tensors: Mapping[str, Tensor]) -> None:
+def check_finite(where: str, tensors: Mapping[str, Tensor], *, hint: str = "") -> None:
     """Refuse tensors with NaN or infinity.
 
     Raises:
-        ValueError: naming ``where`` and the tensor.
+        ValueError: naming ``where`` and the tensor, with ``hint`` before the full stop.
     """
     for name, tensor in tensors.items():
         if not bool(torch.isfinite(tensor).all()):
-            raise ValueError(f"{where} must hold finite numbers, {name} has NaN or infinity.")
+            raise ValueError(f"{where} must hold finite numbers, {name} has NaN or infinity{hint}.")
 
 
 def check_layouts(
@@ -256,7 +256,7 @@ def check_layouts(
 
     Raises:
         ValueError: naming the first tensor that is missing, of another shape or type, or extra,
-            and ending with ``hint``.
+            with ``hint`` in place of the full stop.
     """
     end = hint or "."
     for name, layout in wanted.items():

@@ -1,8 +1,8 @@
 """The training loop: plain, seeded, and able to go on from any step to the same bits."""
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import torch
@@ -95,7 +95,8 @@ def fit(
     steps_per_epoch = total // batch_size
     generator = torch.Generator().manual_seed(plan.seed)
     devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices), train_mode(model, plan):
+    model.train()
+    with torch.random.fork_rng(devices=devices):
         torch.manual_seed(plan.seed)
         cached = encode_all(model, train.images) if plan.freeze_encoder else None
         learned = model.head if plan.freeze_encoder else model
@@ -237,12 +238,3 @@ def autocast(device: torch.device, *, enabled: bool) -> AbstractContextManager[N
         device.type, dtype=torch.bfloat16, enabled=enabled
     )
     return context
-
-
-@contextmanager
-def train_mode(model: Classifier, plan: Plan) -> Iterator[None]:
-    """Train the model, or, with a frozen encoder, its head alone."""
-    model.train()
-    if plan.freeze_encoder:
-        model.encoder.eval()
-    yield
