@@ -195,6 +195,7 @@ def test_a_module_of_the_users_own():
     "arguments, message",
     [
         ({"classes": 1}, "classes must be at least 2 different names, got 1"),
+        ({"classes": ["a", "b\x1b[2J"]}, "named by printable text"),
         ({"classes": ["a", "a"]}, "classes must be at least 2 different names"),
         ({"classes": 3, "variant": "mw"}, "Unknown variant 'mw'. Choose from: memory-wrap"),
         ({"classes": 3, "mean": [0.1, 0.2]}, r"one number per channel \(1\), got 2 and 1"),

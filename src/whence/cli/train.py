@@ -73,6 +73,8 @@ def train(arguments: list[str]) -> None:
         raise ValueError("seeds numbers the runs from 0, give either --seeds or --seed.")
     if options.seed is not None:
         seeds = 1
+    elif seeds > 1 and settings.seed != 0:
+        raise ValueError(f"{options.data} must have either seeds or a seed, it has both.")
     elif options.seeds is not None:
         seeds = options.seeds
     if seeds < 1:

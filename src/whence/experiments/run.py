@@ -35,7 +35,8 @@ from whence.prediction.files import (
     write_whole,
 )
 from whence.prediction.fit import EpochReport, NonFiniteLossError, check_plan, fit
-from whence.prediction.saved import DONE, check_sources, describe, read_about, write_model
+from whence.prediction.saved import DONE, describe, read_about, write_model
+from whence.prediction.saved_bank import check_sources
 from whence.records import Dataset
 
 SETTINGS, METRICS, LOG, LOCK = "settings.toml", "metrics.json", "log.jsonl", ".lock"

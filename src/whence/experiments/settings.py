@@ -111,9 +111,10 @@ def read_toml(path: Path) -> dict[str, Any]:
         FileNotFoundError: if it is not there.
         ValueError: if it is not TOML.
     """
+    content = read_small(path)
     try:
-        return tomllib.loads(read_small(path).decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        return tomllib.loads(content.decode())
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} must be TOML, it is damaged ({error}).") from error
 
 
@@ -122,7 +123,7 @@ def first_difference(one: Settings, other: Settings) -> str | None:
 
     Where the datasets lie does not count: fingerprints say whether the images are the same.
     """
-    for name in FIELDS.keys() - {"data_root"}:
-        if getattr(one, name) != getattr(other, name):
+    for name in FIELDS:
+        if name != "data_root" and getattr(one, name) != getattr(other, name):
             return f"{name} ({getattr(one, name)!r} and {getattr(other, name)!r})"
     return None

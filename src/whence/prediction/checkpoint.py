@@ -84,7 +84,7 @@ def unpack(
     problem = (
         find_misfit_of_model(tensors, model)
         or find_misfit_of_optimizer(tensors, learned)
-        or find_misfit_of_place(checkpoint, progress.steps_per_epoch)
+        or find_misfit_of_place(checkpoint, progress)
     )
     if problem is not None:
         raise ValueError(f"The checkpoint must hold {problem}; it is of another training.")
@@ -146,10 +146,10 @@ def find_misfit_of_optimizer(tensors: dict[str, Tensor], learned: list[Tensor]) 
     return None
 
 
-def find_misfit_of_place(checkpoint: Checkpoint, steps_per_epoch: int) -> str | None:
+def find_misfit_of_place(checkpoint: Checkpoint, progress: Progress) -> str | None:
     """Check the position in the epoch, the order of its images, and its losses so far."""
     tensors, step = checkpoint.tensors, checkpoint.numbers.get("step")
-    place = checkpoint.numbers.get("place")
+    place, steps_per_epoch = checkpoint.numbers.get("place"), progress.steps_per_epoch
     if type(step) is not int or step < 1 or place != step % steps_per_epoch:
         return f"a step and its place in {steps_per_epoch}, got {step!r} and {place!r}"
     done = place or steps_per_epoch  # the losses of a whole epoch stay until the next one starts
@@ -157,8 +157,8 @@ def find_misfit_of_place(checkpoint: Checkpoint, steps_per_epoch: int) -> str | 
         if name not in tensors or tensors[name].shape != (done,):
             return f"{done} {name}"
     order = tensors.get("order", torch.empty(()))
-    if order.ndim != 1 or order.sort().values.tolist() != list(range(len(order))):
-        return "the order of the images"
+    if order.ndim != 1 or order.sort().values.tolist() != list(range(progress.total)):
+        return f"the order of {progress.total} images"
     return None
 
 

@@ -101,7 +101,7 @@ def fit(
         cached = encode_all(model, train.images) if plan.freeze_encoder else None
         learned = model.head if plan.freeze_encoder else model
         optimizer = build_optimizer(recipe, learned.parameters())
-        progress = Progress(steps_per_epoch)
+        progress = Progress(total, steps_per_epoch)
         if resume is not None:
             unpack(resume, model, optimizer, generator, progress)
         while progress.step < plan.epochs * steps_per_epoch:
@@ -137,7 +137,8 @@ def fit(
 class Progress:
     """Where a training stands: steps done, the order of this epoch, its losses so far."""
 
-    def __init__(self, steps_per_epoch: int) -> None:
+    def __init__(self, total: int, steps_per_epoch: int) -> None:
+        self.total = total
         self.steps_per_epoch = steps_per_epoch
         self.step = 0
         self.place = 0  # steps done in this epoch

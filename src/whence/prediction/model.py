@@ -70,6 +70,12 @@ class Classifier(nn.Module):
         return names.get(type(self.head), "standard")
 
     @property
+    def features(self) -> int:
+        """Return D, the encoder's output width, read off the head's first layer."""
+        first = next(layer for layer in self.head.modules() if isinstance(layer, nn.Linear))
+        return first.in_features // 2 if self.variant == "memory-wrap" else first.in_features
+
+    @property
     def has_memory(self) -> bool:
         """Say whether answers are computed from a memory."""
         return self.variant != "standard"
@@ -245,7 +251,11 @@ class Stamp:
     def __init__(self, model: nn.Module) -> None:
         tensors = list(chain(model.parameters(), model.buffers()))
         self.versions = [tensor._version for tensor in tensors]
-        self.first = [t.detach().as_strided((1,), (1,)) for t in tensors if t.is_floating_point()]
+        self.first = [
+            t.detach().as_strided((1,), (1,))
+            for t in tensors
+            if t.is_floating_point() and t.numel()
+        ]
         self.numbers = torch.cat([number.double() for number in self.first])
         self.identity = [id(tensor) for tensor in tensors]
 
@@ -293,6 +303,8 @@ def wrap(
         ValueError: if a name is unknown, the shapes do not fit, or there are under two classes.
     """
     names = tuple(str(i) for i in range(classes)) if isinstance(classes, int) else tuple(classes)
+    if not all(isinstance(name, str) and name.isprintable() for name in names):
+        raise ValueError(f"classes must be named by printable text, got {names[:3]!r}.")
     if len(names) < 2 or len(set(names)) != len(names):
         raise ValueError(f"classes must be at least 2 different names, got {len(names)}.")
     channels = image_shape[0]

@@ -1,18 +1,15 @@
 """Models on disk: safetensors and JSON, nothing that can execute."""
 
-import json
-import re
 from collections.abc import Callable
 from importlib.metadata import version
-from pathlib import Path, PurePosixPath
-from typing import Any, TypeGuard
+from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from whence.encoders.own import FAMILIES, EncoderKind, adopt_encoder, build_encoder
 from whence.memory.attention import SIMILARITIES
-from whence.memory.bank import Bank
 from whence.prediction.files import (
     DTYPES,
     Layout,
@@ -27,6 +24,7 @@ from whence.prediction.files import (
     write_tensors,
 )
 from whence.prediction.model import VARIANTS, Classifier, build_head, evaluating
+from whence.prediction.saved_bank import bank_from_tensors, bank_to_tensors, is_list_of_names
 
 FORMAT = 1
 """The version of the folder's format; a newer one is refused, not guessed at."""
@@ -35,8 +33,6 @@ MODEL, BANK, DONE = "model.safetensors", "bank.safetensors", "whence.json"
 LARGEST = {"C": 1024, "H": 4096, "W": 4096}
 LARGEST_FEATURES = 2**20
 MOST_CLASSES = 100_000
-LONGEST_SOURCE = 4096
-"""Bytes that the file names of a bank may take on average, written as JSON."""
 
 PACKAGES = ("whence", "torch", "torchvision", "numpy")
 FLOATS = {str(d).removeprefix("torch."): d for d in DTYPES.values() if d.is_floating_point}
@@ -101,7 +97,7 @@ def describe(model: Classifier) -> dict[str, Any]:
         "variant": model.variant,
         "similarity": getattr(model.head, "similarity", None),
         "classifier": "mlp" if isinstance(model.head.classifier, nn.Sequential) else "linear",
-        "features": count_head_features(model),
+        "features": model.features,
         "dtype": str(model.mean.dtype).removeprefix("torch."),
         "mean": model.mean.flatten().tolist(),
         "std": model.std.flatten().tolist(),
@@ -113,12 +109,6 @@ def describe(model: Classifier) -> dict[str, Any]:
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "versions": {package: version(package) for package in PACKAGES},
     }
-
-
-def count_head_features(model: Classifier) -> int:
-    """Return D, read off the head's first layer."""
-    first = next(layer for layer in model.head.modules() if isinstance(layer, nn.Linear))
-    return first.in_features // 2 if model.variant == "memory-wrap" else first.in_features
 
 
 def load(
@@ -209,6 +199,8 @@ def find_problem_of_images(about: dict[str, Any]) -> str | None:
     classes, shape = about.get("classes"), about.get("image_shape")
     if not is_list_of_names(classes) or not 2 <= len(set(classes)) == len(classes) <= MOST_CLASSES:
         return f"must list 2 to {MOST_CLASSES} different class names"
+    if not all(name.isprintable() for name in classes):
+        return "must list class names of printable text"
     if not isinstance(shape, list) or len(shape) != 3:
         return f"must give image_shape as [C, H, W], got {shape!r}"
     for letter, size in zip("CHW", shape, strict=True):
@@ -252,11 +244,6 @@ def find_problem_of_record(about: dict[str, Any]) -> str | None:
         if not isinstance(about.get(name), dict):
             return f"must have an object {name}, got {about.get(name)!r}"
     return None
-
-
-def is_list_of_names(value: object) -> TypeGuard[list[str]]:
-    """Say whether a value read from JSON is a list of texts."""
-    return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
 def rebuild(path: Path, about: dict[str, Any], encoder: nn.Module | None) -> Classifier:
@@ -337,120 +324,3 @@ def assemble(network: nn.Module, kind: EncoderKind, about: dict[str, Any]) -> Cl
     )
     dtype = FLOATS[about["dtype"]]
     return model if dtype == torch.float32 else model.to(dtype)
-
-
-def bank_to_tensors(bank: Bank, *, pixels: bool) -> dict[str, Tensor]:
-    """Lay a bank out as named tensors; hashes and file names become bytes.
-
-    Raises:
-        ValueError: if a source is absolute or leaves the dataset's folder.
-    """
-    hashes = torch.frombuffer(bytearray.fromhex("".join(bank.hashes)), dtype=torch.uint8)
-    tensors = {
-        "features": bank.features,
-        "indices": bank.indices,
-        "labels": bank.labels,
-        "predicted": bank.predicted,
-        "hashes": hashes.view(len(bank), -1),
-    }
-    if pixels and bank.images is not None:
-        tensors["images"] = bank.images
-    if bank.sources is not None:
-        check_sources("sources", bank.sources)
-        names = bytearray(json.dumps(bank.sources).encode())
-        tensors["sources"] = torch.frombuffer(names, dtype=torch.uint8)
-    return tensors
-
-
-def bank_from_tensors(path: Path, model: Classifier) -> Bank:
-    """Read a bank and check everything in it against the model.
-
-    Raises:
-        ValueError: if a shape, index, label, number or file name is not what a bank may hold.
-    """
-    found = read_layouts(path)
-    tensors = read_tensors(path, declare_bank(path, found, model))
-    size, classes = len(tensors["features"]), len(model.class_names)
-    for name, low, high in (
-        ("indices", 0, 2**63 - 1),
-        ("labels", -1, classes - 1),
-        ("predicted", 0, classes - 1),
-    ):
-        least, most = int(tensors[name].min()), int(tensors[name].max())
-        if least < low or most > high:
-            raise ValueError(f"{path} must hold {name} in {low} to {high}, got {least} to {most}.")
-    images = tensors.get("images")
-    if (
-        images is not None
-        and images.is_floating_point()
-        and not 0 <= images.min() <= images.max() <= 1
-    ):
-        raise ValueError(f"{path} must hold images in [0, 1], it is damaged.")
-    return Bank(
-        features=tensors["features"],
-        indices=tensors["indices"],
-        labels=tensors["labels"],
-        predicted=tensors["predicted"],
-        hashes=tuple(row.tobytes().hex() for row in tensors["hashes"].numpy()),
-        images=images,
-        sources=read_sources(path, tensors.get("sources"), size),
-    )
-
-
-def declare_bank(path: Path, found: dict[str, Layout], model: Classifier) -> dict[str, Layout]:
-    """Say what a bank of the size that its file has must hold.
-
-    Raises:
-        ValueError: if it is empty, or its file names take too much.
-    """
-    nothing = Layout((0,), torch.float32)
-    features = found.get("features", nothing)
-    size = features.shape[0] if features.shape else 0
-    if size == 0:
-        raise ValueError(f"{path} must hold at least one image, got none.")
-    dtype = features.dtype if features.dtype.is_floating_point else torch.float32
-    declared = {
-        "features": Layout((size, count_head_features(model)), dtype),
-        "indices": Layout((size,), torch.int64),
-        "labels": Layout((size,), torch.int64),
-        "predicted": Layout((size,), torch.int64),
-        "hashes": Layout((size, 16), torch.uint8),
-    }
-    if "images" in found:
-        dtype = found["images"].dtype
-        kept = dtype if dtype.is_floating_point else torch.uint8
-        declared["images"] = Layout((size, *model.image_shape), kept)
-    if "sources" in found:
-        length = found["sources"].shape[0] if found["sources"].shape else 0
-        if length > size * LONGEST_SOURCE:
-            raise ValueError(
-                f"{path} must name sources in {LONGEST_SOURCE} bytes each, it is damaged."
-            )
-        declared["sources"] = Layout((length,), torch.uint8)
-    return declared
-
-
-def read_sources(path: Path, encoded: Tensor | None, size: int) -> tuple[str, ...] | None:
-    """Decode the file names of a bank; absolute names and ``..`` are refused."""
-    if encoded is None:
-        return None
-    try:
-        names = json.loads(encoded.numpy().tobytes())
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} must hold its sources as JSON, it is damaged.") from error
-    if not is_list_of_names(names) or len(names) != size:
-        raise ValueError(f"{path} must name {size} sources, it is damaged.")
-    check_sources(str(path), names)
-    return tuple(names)
-
-
-def check_sources(where: str, names: tuple[str, ...] | list[str]) -> None:
-    """Refuse file names that are absolute or leave the dataset's folder, on any system.
-
-    Raises:
-        ValueError: naming ``where`` and the file.
-    """
-    for name in names:
-        parts = PurePosixPath(name.replace("\\", "/"))
-        if parts.is_absolute() or ".." in parts.parts or re.match("[A-Za-z]:", name):
-            raise ValueError(f"{where} must name files inside the dataset's folder, got {name!r}.")
