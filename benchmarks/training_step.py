@@ -21,7 +21,7 @@ from benchmarks.authors_way import MEAN, STD, Images, Model, train_steps
 from benchmarks.sides import alternate, machine, random_images
 from whence.data.augment import flip
 from whence.data.memory_draw import draw_memory
-from whence.experiments.prepare import has_bfloat16_units
+from whence.experiments.prepare import choose_bfloat16, has_bfloat16_units
 from whence.prediction.fit import Plan, fit
 from whence.prediction.recipe import Recipe
 from whence.records import ImageSet
@@ -63,7 +63,7 @@ def main() -> None:
         model,
         train.take(torch.arange(128 * (WARM + COUNTED))),
         recipe=Recipe(augmentation="flip"),
-        plan=Plan(1, 100, bfloat16=options.precision == "auto" and has_bfloat16_units()),
+        plan=Plan(1, 100, bfloat16=choose_bfloat16(options.precision, model, "cpu")),
         on_step=lambda _: marks.append(time.perf_counter()),
     )
     times = [after - before for before, after in pairwise(marks)]

@@ -6,10 +6,13 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+import whence
 from whence.data.load import load_dataset
+from whence.experiments import prepare as prepare_module
 from whence.experiments.authors_yaml import read_authors_yaml
 from whence.experiments.parse import from_mapping
 from whence.experiments.prepare import (
+    choose_bfloat16,
     choose_normalisation,
     choose_plan,
     choose_recipe,
@@ -210,6 +213,20 @@ def test_settings_that_do_not_go_together():
     ):
         with pytest.raises(ValueError, match=message):
             prepare(settings, dataset)
+
+
+def test_auto_is_bfloat16_where_it_pays(monkeypatch):
+    def chosen(encoder, precision="auto", units=True):
+        monkeypatch.setattr(prepare_module, "has_bfloat16_units", lambda _: units)
+        return choose_bfloat16(precision, whence.wrap(encoder, 2), "cpu")
+
+    assert chosen("small_cnn")
+    assert chosen("torchvision:resnet18")
+    assert not chosen("small_cnn", units=False)
+    assert not chosen("efficientnet_b0")
+    assert not chosen("torchvision:mobilenet_v2")
+    assert chosen("efficientnet_b0", "bfloat16", units=False)
+    assert not chosen("small_cnn", "float32")
 
 
 def test_pretrained_weights_bring_their_normalisation():
