@@ -133,10 +133,20 @@ def fill(module: nn.Module, found: Mapping[str, Tensor], source: str) -> int:
             f"{source} must hold every parameter of the network: {listed} "
             f"({len(problems)} of {len(wanted)} do not fit). The file is of another network."
         )
-    with torch.no_grad():
-        for name, tensor in usable.items():
-            wanted[name].copy_(tensor)
+    copy_into(module, usable)
     return len(found) - len(usable)
+
+
+@torch.no_grad()
+def copy_into(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Copy tensors into the parameters and buffers of those names, which must fit.
+
+    Unlike ``load_state_dict`` this needs no record of module versions, which files do not keep and
+    some of torchvision's networks ask for.
+    """
+    state = module.state_dict()
+    for name, tensor in tensors.items():
+        state[name].copy_(tensor)
 
 
 def find_problem(name: str, wanted: Tensor, found: Tensor | None) -> str | None:

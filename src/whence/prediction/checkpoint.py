@@ -12,6 +12,7 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
+from whence.encoders.weights import copy_into
 from whence.prediction.files import (
     hash_file,
     layouts_of,
@@ -95,7 +96,7 @@ def unpack(
             torch.cuda.set_rng_state(tensors["random.cuda"], device)
     except (KeyError, RuntimeError, TypeError) as error:
         raise ValueError(f"The checkpoint must hold whole random states ({error}).") from error
-    model.load_state_dict({name: tensors[f"model.{name}"] for name in model.state_dict()})
+    copy_into(model, {name: tensors[f"model.{name}"] for name in model.state_dict()})
     state: dict[int, dict[str, Tensor]] = {}
     for number, name, tensor in optimizer_parts(tensors):
         state.setdefault(number, {})[name] = lay_out_like(tensor, learned[number])

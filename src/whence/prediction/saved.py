@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from whence.encoders.own import FAMILIES, EncoderKind, adopt_encoder, build_encoder
+from whence.encoders.weights import copy_into
 from whence.memory.attention import SIMILARITIES
 from whence.prediction.files import (
     DTYPES,
@@ -144,7 +145,7 @@ def load(
         read_layouts(folder / name)
         if hash_file(folder / name) != expected:
             raise ValueError(f"{folder / name} must have the hash in {DONE}, it is damaged.")
-    model.load_state_dict(read_tensors(folder / MODEL, layouts_of(model.state_dict())))
+    copy_into(model, read_tensors(folder / MODEL, layouts_of(model.state_dict())))
     if not bool((model.std > 0).all()):
         raise ValueError(f"{folder / MODEL} must hold a positive std, it is damaged.")
     model.eval().to(device or "cpu")
