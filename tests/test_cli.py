@@ -171,6 +171,13 @@ def test_modality_and_spelling_of_the_authors(tmp_path):
     assert main([*command, "--continue_train=False"]) == 2
 
 
+def test_a_reader_that_stops_early_is_no_error():
+    command = f"{sys.executable} -m whence table 1 --list | head -1"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("Table 1")
+    assert done.stderr == ""
+
+
 def test_options_of_the_command_itself_are_checked(capsys):
     assert main(["train", "digits", "--seeds", "x"]) == 2
     assert capsys.readouterr().err == "whence: seeds must be a whole number, got 'x'.\n"

@@ -192,7 +192,12 @@ def test_an_encoder_must_be_a_module(memory, tmp_path):
 
 @pytest.mark.parametrize(
     "encoder",
-    ["torchvision:shufflenet_v2_x0_5", "torchvision:mnasnet0_5", "torchvision:regnet_y_400mf", "timm:mobilenetv3_small_050"],
+    [
+        "torchvision:shufflenet_v2_x0_5",
+        "torchvision:mnasnet0_5",
+        "torchvision:regnet_y_400mf",
+        "timm:mobilenetv3_small_050",
+    ],
 )
 def test_networks_of_others_are_built_without_download(tmp_path, monkeypatch, encoder):
     def refuse(*_):

@@ -1,6 +1,7 @@
 """The command line: one file per sub-command, imported only when it is used."""
 
 import errno
+import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -45,12 +46,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     try:
         COMMANDS.find(given[0])([spell(argument) for argument in given[1:]])
+    except BrokenPipeError:  # the reader, head for example, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except OWN_LINE as error:
         return complain(str(error))
     except ModuleNotFoundError as error:
-        if (
-            error.name is not None
-        ):  # a real import failed; ours, about an optional package, has none
+        if error.name is not None:  # ours, about an optional package, name no module
             raise
         return complain(str(error))
     except OSError as error:
