@@ -44,8 +44,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given[0] == "--version":
         print(f"whence {version('whence')}")
         return 0
+    return call(given[0], [spell(argument) for argument in given[1:]])
+
+
+def call(command: str, arguments: list[str]) -> int:
+    """Run a command; what is wrong with its input becomes one sentence, the rest is raised."""
     try:
-        COMMANDS.find(given[0])([spell(argument) for argument in given[1:]])
+        COMMANDS.find(command)(arguments)
     except BrokenPipeError:  # the reader, head for example, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
