@@ -255,8 +255,13 @@ def test_killed_before_every_file_operation(tmp_path):
 
 
 def launch(folder, *more):
+    """Start a training that hears Ctrl-C, also where the tests run in the background."""
+    code = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from whence.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
     return subprocess.Popen(
-        [sys.executable, "-m", "whence", *TRAIN, *more, "--out", str(folder)],
+        [sys.executable, "-c", code, *TRAIN, *more, "--out", str(folder)],
         env=ALONE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
