@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from memorywrap import BaselineMemory, MemoryWrapLayer
 from torch.testing import assert_close
 
 from whence import MemoryWrap, OnlyMemory
@@ -138,3 +139,33 @@ def test_rejected_masks_and_names():
         score(queries, memory, similarity="l1")
     with pytest.raises(ValueError, match=r"Unknown classifier 'tree'. Choose from: mlp, linear"):
         MemoryWrap(4, 3, classifier="tree")
+
+
+@pytest.mark.parametrize("similarity", SLOW)
+@pytest.mark.parametrize(
+    "ours, theirs", [(MemoryWrap, MemoryWrapLayer), (OnlyMemory, BaselineMemory)]
+)
+@pytest.mark.parametrize("sizes", [(1, 1, 3, 2), (6, 4, 5, 3), (3, 40, 16, 10)])
+def test_heads_are_those_of_the_published_library(rng, ours, theirs, similarity, sizes):
+    batch, memory_size, width, classes = sizes
+    torch.manual_seed(0)
+    published = theirs(width, classes, distance=similarity).double()
+    head = ours(width, classes, similarity=similarity).double()
+    for mine, other in zip(head.parameters(), published.parameters(), strict=True):
+        mine.data.copy_(other.data)
+    inputs = [
+        torch.randn(n, width, generator=rng, dtype=torch.float64) for n in (batch, memory_size)
+    ]
+    copies = [part.clone().requires_grad_() for part in inputs]
+    inputs = [part.requires_grad_() for part in inputs]
+    read = head(*inputs)
+    logits, weights = published(*copies, return_weights=True)
+    assert_close(read.logits, logits)
+    assert_close(read.weights, weights)
+    direction = torch.randn(logits.shape, generator=rng, dtype=torch.float64)
+    (read.logits * direction).sum().backward()
+    (logits * direction).sum().backward()
+    for mine, other in zip(inputs, copies, strict=True):
+        assert_close(mine.grad, other.grad)
+    for mine, other in zip(head.parameters(), published.parameters(), strict=True):
+        assert_close(mine.grad, other.grad)
