@@ -10,7 +10,8 @@ from torch.testing import assert_close
 
 import whence
 from whence.data.memory_draw import draw_memory
-from whence.prediction.evaluate import draw_passes
+from whence.metrics.top_memory import TopMemory, measure_top_memory
+from whence.prediction.evaluate import SECOND_MEMORY, draw_passes
 from whence.prediction.fit import NonFiniteLossError, Plan, fit
 from whence.prediction.recipe import RECIPES, Recipe, build_optimizer, rate_at
 from whence.records import ImageSet
@@ -243,15 +244,48 @@ class TestEvaluate:
     @torch.no_grad()
     def test_logits_of_a_pass_are_those_of_encoding_again(self, model, train, test_set):
         features = model.encode(test_set.images)
-        (logits,) = draw_passes(
+        (answers,) = draw_passes(
             model, features, model.bank.features, memory_size=4, draws=1, seed=5, draw_batch=11
         )
         drawn = draw_memory(20, 4, generator=torch.Generator().manual_seed(5))
-        assert_close(logits, model(test_set.images, train.images[drawn]))
+        assert_close(answers.logits, model(test_set.images, train.images[drawn]))
+
+    @torch.no_grad()
+    def test_top_memory_done_slowly(self, model, train, test_set):
+        found = whence.evaluate(model, test_set, memory_size=4, draws=2, seed=5, draw_batch=11)
+        read = model.read(test_set.images)
+        predicted = read.logits.argmax(1)
+        hits = (predicted == test_set.labels).tolist()
+        top = [int(row.argmax()) for row in read.weights]
+        agrees = [
+            int(model.bank.predicted[t]) == int(p) for t, p in zip(top, predicted, strict=True)
+        ]
+        assert found.top.explanation_accuracy == pytest.approx(sum(agrees) / 11)
+        right = [hit for hit, agree in zip(hits, agrees, strict=True) if agree]
+        assert found.top.example_accuracy == pytest.approx(sum(right) / len(right))
+        first = torch.Generator().manual_seed(5)
+        second = torch.Generator().manual_seed(5 + SECOND_MEMORY)
+        for one in found.draws_top:
+            memory, other = (train.images[draw_memory(20, 4, generator=g)] for g in (first, second))
+            own = model(memory, other).argmax(1)
+            read = model.read(test_set.images, memory)
+            expected = own[read.weights.argmax(1)] == read.logits.argmax(1)
+            assert one.explanation_accuracy == pytest.approx(float(expected.float().mean()))
+
+    def test_top_memory_by_hand(self):
+        hits = torch.tensor([True, True, False, False, True])
+        agrees = torch.tensor([True, True, True, False, False])
+        assert measure_top_memory(hits, agrees) == TopMemory(0.6, pytest.approx(2 / 3), 0.5)
+        assert measure_top_memory(hits, agrees | True).counterfactual_accuracy is None
+        with pytest.raises(ValueError, match=r"agrees must be \(N\) with N=5, got shape \(4,\)"):
+            measure_top_memory(hits, agrees[:4])
+        with pytest.raises(ValueError, match=r"hits must hold at least one image, got none"):
+            measure_top_memory(hits[:0], agrees[:0])
 
     def test_standard_and_rejected(self, train, test_set):
         standard = make("standard").eval()
         found = whence.evaluate(standard, test_set)
         assert (found.draws, found.draws_mean, found.draws_std) == (None, None, None)
+        assert (found.top, found.draws_top) == (None, None)
         with pytest.raises(ValueError, match=r"at least one image to evaluate, got none"):
             whence.evaluate(standard, test_set.take(torch.arange(0)))

@@ -65,7 +65,15 @@ def describe(result: dict[str, Any]) -> str:
     draws = result["accuracy_draws"]
     if draws:
         line += f" with the whole memory, {draws['mean']:.2%} ± {draws['std']:.2%} with draws"
+        line += f"\n  top memory in the predicted class: {result['explanation_accuracy']:.2%}"
+        line += f" (then right: {percent(result['example_accuracy'])}, "
+        line += f"otherwise: {percent(result['counterfactual_accuracy'])})"
     return line
+
+
+def percent(share: float | None) -> str:
+    """Format a fraction, or say that no image was of that kind."""
+    return "no image" if share is None else f"{share:.2%}"
 
 
 def describe_summary(summary: dict[str, Any]) -> str:

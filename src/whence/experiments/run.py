@@ -2,10 +2,11 @@
 
 import json
 import os
+import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from whence.data.fingerprint import fingerprint
 from whence.experiments.parse import from_mapping
 from whence.experiments.prepare import Parts, prepare
 from whence.experiments.settings import Settings, first_difference, read_toml, to_toml
+from whence.metrics.top_memory import TopMemory
 from whence.prediction.checkpoint import (
     Checkpoint,
     find_checkpoints,
@@ -305,4 +307,20 @@ def describe_accuracy(accuracy: Accuracy) -> dict[str, Any]:
         "accuracy": accuracy.whole_memory,
         "accuracy_draws": draws,
         "per_class": list(accuracy.per_class),
+        **describe_top_memory(accuracy),
     }
+
+
+def describe_top_memory(accuracy: Accuracy) -> dict[str, Any]:
+    """Lay out what the top memory says: with the whole memory, and mean and deviation of draws."""
+    found: dict[str, Any] = {}
+    for measure in fields(TopMemory):
+        name = measure.name
+        found[name] = None if accuracy.top is None else getattr(accuracy.top, name)
+        values = [getattr(one, name) for one in accuracy.draws_top or ()]
+        known = [value for value in values if value is not None]
+        spread = (
+            {"mean": statistics.fmean(known), "std": statistics.pstdev(known)} if known else None
+        )
+        found[f"{name}_draws"] = spread
+    return found

@@ -2,17 +2,21 @@
 
 import statistics
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from whence.data.memory_draw import draw_memory
 from whence.memory.wrap import Read
+from whence.metrics.top_memory import TopMemory, measure_top_memory
 from whence.prediction.model import Classifier, encode_all, evaluating
 from whence.records import ImageSet
 
 DRAWS = 5
 PAPER_BATCH = 500
+SECOND_MEMORY = 2**32
+"""Added to the seed of the draws for the memories that memory images are classified with."""
 
 
 @dataclass(frozen=True)
@@ -24,12 +28,16 @@ class Accuracy:
         whole_memory: with the bank; for a standard model its plain accuracy.
         per_class: the same for the images of each class, None for a class without images.
         draws: one accuracy per pass of the paper's protocol; None for a standard model.
+        top: what the top memory says, with the bank; None for a standard model.
+        draws_top: the same for each pass.
     """
 
     images: int
     whole_memory: float
     per_class: tuple[float | None, ...]
-    draws: tuple[float, ...] | None
+    draws: tuple[float, ...] | None = None
+    top: TopMemory | None = None
+    draws_top: tuple[TopMemory, ...] | None = None
 
     @property
     def draws_mean(self) -> float | None:
@@ -78,28 +86,58 @@ def evaluate(
     with evaluating(model):
         if not model.has_memory:
             hits = model.head(queries).argmax(1) == labels
-            return Accuracy(len(images), mean(hits), split_by_class(hits, labels, model), None)
-        memory = model.checked_bank().features
-        hits = classify(model, queries, memory, batch_size=batch_size).eq(labels)
-        passes = tuple(
-            mean(logits.argmax(1) == labels)
-            for logits in draw_passes(
-                model,
-                queries,
-                memory,
-                memory_size=memory_size,
-                draws=draws,
-                seed=seed,
-                draw_batch=draw_batch,
-            )
+            return Accuracy(len(images), mean(hits), split_by_class(hits, labels, model))
+        bank = model.checked_bank()
+        whole = answer(model, queries, bank.features, bank.predicted, batch_size=batch_size)
+        passes = draw_passes(
+            model,
+            queries,
+            bank.features,
+            memory_size=memory_size,
+            draws=draws,
+            seed=seed,
+            draw_batch=draw_batch,
         )
-    return Accuracy(len(images), mean(hits), split_by_class(hits, labels, model), passes)
+    hits = whole.logits.argmax(1) == labels
+    draw_hits = [one.logits.argmax(1) == labels for one in passes]
+    return Accuracy(
+        len(images),
+        mean(hits),
+        split_by_class(hits, labels, model),
+        tuple(mean(one) for one in draw_hits),
+        measure_top_memory(hits, whole.agrees),
+        tuple(
+            measure_top_memory(right, one.agrees)
+            for right, one in zip(draw_hits, passes, strict=True)
+        ),
+    )
 
 
-def classify(model: Classifier, queries: Tensor, memory: Tensor, *, batch_size: int) -> Tensor:
-    """Classify `(N, D)` features with one memory `(M, D)`; returns `(N,)` class indices."""
-    parts = [model.head(part, memory).logits.argmax(1) for part in queries.split(batch_size)]
-    return torch.cat(parts)
+class Answers(NamedTuple):
+    """Answers for `N` images, and whether the top memory of each agrees."""
+
+    logits: Tensor  # (N, K)
+    agrees: Tensor  # (N,) bool, the model's class for the memory of highest weight is the answer
+
+
+def answer(
+    model: Classifier, queries: Tensor, memory: Tensor, own: Tensor, *, batch_size: int
+) -> Answers:
+    """Classify features with one memory.
+
+    Args:
+        model: in eval mode.
+        queries: `(N, D)` features.
+        memory: `(M, D)` features.
+        own: `(M,)` the model's own class for each memory image.
+        batch_size: queries classified at once.
+    """
+    logits, agrees = [], []
+    for part in queries.split(batch_size):
+        read: Read = model.head(part, memory)
+        logits.append(read.logits)
+        agrees.append(own[read.weights.argmax(1)] == read.logits.argmax(1))
+    return Answers(torch.cat(logits), torch.cat(agrees))
 
 
 def draw_passes(
@@ -111,8 +149,10 @@ def draw_passes(
     draws: int,
     seed: int,
     draw_batch: int = PAPER_BATCH,
-) -> list[Tensor]:
+) -> list[Answers]:
     """Classify everything ``draws`` times, with a fresh memory for every batch.
+
+    The model's own class for a memory image is predicted with a second memory, as in the paper.
 
     Args:
         model: in eval mode.
@@ -124,17 +164,21 @@ def draw_passes(
         draw_batch: images that share one memory, 500 in the paper.
 
     Returns:
-        One tensor of logits `(N, K)` per pass.
+        One record of answers for all `N` images per pass.
     """
     generator = torch.Generator().manual_seed(seed)
+    second = torch.Generator().manual_seed(seed + SECOND_MEMORY)
     passes = []
     for _ in range(draws):
-        parts: list[Tensor] = []
+        parts = []
         for part in queries.split(draw_batch):
-            drawn = draw_memory(len(memory), memory_size, generator=generator).to(memory.device)
-            read: Read = model.head(part, memory[drawn])
-            parts.append(read.logits)
-        passes.append(torch.cat(parts))
+            drawn, other = (
+                memory[draw_memory(len(memory), memory_size, generator=g).to(memory.device)]
+                for g in (generator, second)
+            )
+            own = model.head(drawn, other).logits.argmax(1)  # (M,)
+            parts.append(answer(model, part, drawn, own, batch_size=draw_batch))
+        passes.append(Answers(*(torch.cat(column) for column in zip(*parts, strict=True))))
     return passes
 
 

@@ -1,0 +1,1 @@
+"""Measures of explanations: plain functions of what was predicted."""
