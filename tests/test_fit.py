@@ -11,7 +11,7 @@ from torch.testing import assert_close
 import whence
 from whence.data.memory_draw import draw_memory
 from whence.metrics.top_memory import TopMemory, measure_top_memory
-from whence.prediction.evaluate import SECOND_MEMORY, draw_passes
+from whence.prediction.evaluate import SECOND_MEMORY, answer, draw_passes
 from whence.prediction.fit import NonFiniteLossError, Plan, fit
 from whence.prediction.recipe import RECIPES, Recipe, build_optimizer, rate_at
 from whence.records import ImageSet
@@ -271,6 +271,17 @@ class TestEvaluate:
             read = model.read(test_set.images, memory)
             expected = own[read.weights.argmax(1)] == read.logits.argmax(1)
             assert one.explanation_accuracy == pytest.approx(float(expected.float().mean()))
+
+    def test_the_top_memory_is_the_one_of_highest_weight(self):
+        model = make("only-memory").eval()
+        model.head = whence.OnlyMemory(3, 3, classifier="linear").requires_grad_(False)
+        model.head.classifier.weight.copy_(torch.eye(3))
+        model.head.classifier.bias.zero_()
+        query = torch.tensor([[1.0, 0.9, 0.0]])  # weights 0.54, 0.46 and 0, answer 0
+        for own, agrees in (([0, 1, 1], True), ([1, 0, 0], False)):
+            found = answer(model, query, torch.eye(3), torch.tensor(own), batch_size=1)
+            assert found.logits.argmax(1).tolist() == [0]
+            assert found.agrees.tolist() == [agrees]
 
     def test_top_memory_by_hand(self):
         hits = torch.tensor([True, True, False, False, True])

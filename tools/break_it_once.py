@@ -80,6 +80,21 @@ BREAKS = [  # file below src/whence, text that is right, text that is wrong, tes
     ),
     ("data/memory_draw.py", "if memory_size > total", "if False", "test_data_draw"),
     ("encoders/resnet18.py", 'mode="fan_out"', 'mode="fan_in"', "test_encoders"),
+    (
+        "prediction/evaluate.py",
+        "own[read.weights.argmax(1)]",
+        "own[read.weights.argmin(1)]",
+        "test_fit",
+    ),
+    (
+        "prediction/evaluate.py",
+        "for g in (generator, second)",
+        "for g in (generator, generator)",
+        "test_fit",
+    ),
+    ("metrics/top_memory.py", "share(hits[~agrees])", "share(hits[agrees])", "test_fit"),
+    ("cli/__init__.py", "    except BrokenPipeError:", "    except ZeroDivisionError:", "test_cli"),
+    ("cli/__init__.py", "        sys.stdout.flush()", "        pass", "test_cli"),
 ]
 
 

@@ -51,6 +51,7 @@ def call(command: str, arguments: list[str]) -> int:
     """Run a command; what is wrong with its input becomes one sentence, the rest is raised."""
     try:
         COMMANDS.find(command)(arguments)
+        sys.stdout.flush()  # here, not at exit, so that a closed pipe is noticed
     except BrokenPipeError:  # the reader, head for example, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

@@ -15,13 +15,18 @@ from whence.cli.options import add_device, build_parser, choose_device, parse
 from whence.experiments.prepare import load_data
 from whence.experiments.run import run
 from whence.experiments.settings import Settings
+from whence.prediction.model import Variant
 from whence.prediction.predict import predict
 from whence.prediction.saved import load
 from whence.records import Dataset, Prediction
 from whence.report.terminal import draw_pictures
 
 SETTINGS = Settings(data="digits", train_examples=100, memory_size=50, epochs=120)
-VARIANTS = {"Standard": "standard", "Only Memory": "only-memory", "Memory Wrap": "memory-wrap"}
+VARIANTS: dict[str, Variant] = {
+    "Standard": "standard",
+    "Only Memory": "only-memory",
+    "Memory Wrap": "memory-wrap",
+}
 SHOWN, COLUMNS = 4, 5
 
 
@@ -67,7 +72,7 @@ def train_all(
         for name, variant in VARIANTS.items():
             bar.set_description(name)
             for seed in range(seeds):
-                settings = replace(SETTINGS, variant=variant, seed=seed)  # type: ignore[arg-type]
+                settings = replace(SETTINGS, variant=variant, seed=seed)
                 folder = out / variant / f"seed-{seed}"
                 found = run(settings, folder, dataset, resume=True, device=device)
                 results.setdefault(name, []).append(found)
