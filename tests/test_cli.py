@@ -172,12 +172,18 @@ def test_modality_and_spelling_of_the_authors(tmp_path):
     assert main([*command, "--continue_train=False"]) == 2
 
 
-@pytest.mark.parametrize("words", [["1", "--list"], ["11"]], ids=["much text", "little text"])
-def test_a_reader_that_has_gone_is_no_error(words):
+@pytest.mark.parametrize(
+    "words", [["table", "1", "--list"], ["evaluate"]], ids=lambda words: words[0]
+)
+def test_a_reader_that_has_gone_is_no_error(run, words):
     reading, writing = os.pipe()
     os.close(reading)
-    command = [sys.executable, "-m", "whence", "table", *words]
-    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    place = [str(run)] if words == ["evaluate"] else []
+    command = [sys.executable, "-m", "whence", *words, *place]
+    buffered = {name: v for name, v in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    done = subprocess.run(
+        command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False, env=buffered
+    )
     os.close(writing)
     assert (done.returncode, done.stderr) == (1, "")
 
