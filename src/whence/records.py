@@ -71,7 +71,7 @@ class Evidence:
         index: its place in the dataset that the memory was taken from.
         label: its true class, None when not known.
         predicted: the model's own class for it, made with the image itself left out.
-        weight: its share of the memory vector, in (0, 1].
+        weight: its share of the memory vector, in (0, 1]; 0 only for a near miss.
         similarity: between its features and the input's, before sparsemax.
         role: "example" when the model puts it in the predicted class, else "counterfactual".
         source: the file it came from, None when not known.
@@ -100,3 +100,115 @@ class Prediction:
     predicted: int
     probabilities: Tensor
     evidence: tuple[Evidence, ...]
+
+
+@dataclass(frozen=True)
+class Draws:
+    """What becomes of an answer when random parts of the memory are read instead of all of it.
+
+    Attributes:
+        draws: how many random memories were read.
+        memory_size: images in each of them.
+        seed: of the draws.
+        probabilities: `(K,)` float32, the mean over the draws.
+        changed: fraction of the draws that give another class than the whole memory.
+        example_drawn: in how many draws the example took part.
+        example_kept: fraction of those in which it was the example again; None if it never did.
+    """
+
+    draws: int
+    memory_size: int
+    seed: int
+    probabilities: Tensor
+    changed: float
+    example_drawn: int
+    example_kept: float | None
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """One answer, the stored images it was computed from, and how far to trust it.
+
+    Attributes:
+        predicted: class index.
+        probabilities: `(K,)` float32, the softmax of the logits.
+        evidence: the stored images with weight above 0, highest weight first, weights sum to 1;
+            empty for a standard model.
+        without: `(A, K)` float32, how much every logit changes when one evidence image is left out
+            of the memory, in the order of ``evidence``; NaN where it is the whole memory.
+        example: the evidence of highest weight that the model puts in the predicted class.
+        example_reason: why there is none, in a sentence; None when there is one.
+        counterfactual: the evidence of highest weight that it puts in another class.
+        counterfactual_reason: why there is none; None when there is one.
+        counterfactuals: the best one of every other class that has one, highest weight first.
+        near_miss: when there is no counterfactual, the most similar stored image of another class,
+            with weight 0; None when the memory holds none.
+        left_out: dataset indices of stored images that are the very image explained (same content
+            hash); they took no part in the answer.
+        draws: what random memories give; None for a standard model or when not asked for.
+        reliance: how much of the answer comes from the memory, in [0, 1]; 0 for a standard model.
+        flag: the evidence of highest weight is a counterfactual, a sign of doubt.
+        error_probability: calibrated on validation images, in [0, 1]; None when not calibrated.
+    """
+
+    predicted: int
+    probabilities: Tensor
+    evidence: tuple[Evidence, ...]
+    without: Tensor
+    example: Evidence | None
+    example_reason: str | None
+    counterfactual: Evidence | None
+    counterfactual_reason: str | None
+    counterfactuals: tuple[Evidence, ...]
+    near_miss: Evidence | None
+    left_out: tuple[int, ...]
+    draws: Draws | None
+    reliance: float
+    flag: bool
+    error_probability: float | None
+
+
+@dataclass(frozen=True)
+class Removal:
+    """Stored images without which the answer is another one, or that none were found.
+
+    Attributes:
+        removed: dataset indices of an irreducible set: with all of them left out of the memory the
+            answer changes, and putting any one back restores it. Empty when none was found.
+        becomes: the class predicted without them; None when none was found.
+        smallest: the smallest such set, when one of ``searched`` images or fewer exists.
+        smallest_becomes: the class predicted without the smallest set.
+        searched: every set of up to so many stored images was tried.
+        reason: when none was found, how far the search went, in a sentence.
+    """
+
+    removed: tuple[int, ...]
+    becomes: int | None
+    smallest: tuple[int, ...] | None
+    smallest_becomes: int | None
+    searched: int
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class Heatmaps:
+    """Relevance of every pixel of images and of their evidence, in units of the score.
+
+    Attributes:
+        images: `(B, C, H, W)` float32, relevance of the input's pixels.
+        evidence: for each image `(A, C, H, W)`, of its evidence images, highest weight first.
+        rest: `(B,)`, what falls on stored images outside the evidence; None unless the whole
+            memory was moved.
+        score_change: `(B,)`, the score at the end of the path minus at its start.
+        completeness_error: `(B,)`, absolute difference between that and the sum of all relevance.
+        baseline: where the path starts.
+        steps: points on the path.
+    """
+
+    images: Tensor
+    evidence: tuple[Tensor, ...]
+    rest: Tensor | None
+    score_change: Tensor
+    completeness_error: Tensor
+    baseline: str
+    steps: int

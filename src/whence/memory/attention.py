@@ -18,36 +18,36 @@ EPSILON = 1e-6
 
 
 def cosine(queries: Tensor, memory: Tensor) -> Tensor:
-    """Compute `(B, M)` cosines, with lengths ``sqrt(sum v² + 1e-6)``; in [-1, 1]."""
-    return to_unit_length(queries) @ to_unit_length(memory).T
+    """Compute `(..., B, M)` cosines, with lengths ``sqrt(sum v² + 1e-6)``; in [-1, 1]."""
+    return to_unit_length(queries) @ to_unit_length(memory).mT
 
 
 def l2(queries: Tensor, memory: Tensor) -> Tensor:
-    """Compute `(B, M)` negated squared Euclidean distances; at most 0.
+    """Compute `(..., B, M)` negated squared Euclidean distances; at most 0.
 
     Both sides are moved by the memory's mean first, which changes no distance and keeps the
     difference of squares from losing digits.
     """
-    centre = memory.detach().mean(0)
+    centre = memory.detach().mean(-2, keepdim=True)
     queries, memory = queries - centre, memory - centre
-    lengths = queries.square().sum(-1)[:, None] + memory.square().sum(-1)  # (B, M)
-    return 2 * queries @ memory.T - lengths
+    lengths = queries.square().sum(-1)[..., None] + memory.square().sum(-1)[..., None, :]
+    return 2 * queries @ memory.mT - lengths  # (..., B, M)
 
 
 def dot(queries: Tensor, memory: Tensor) -> Tensor:
-    """Compute `(B, M)` dot products."""
-    return queries @ memory.T
+    """Compute `(..., B, M)` dot products."""
+    return queries @ memory.mT
 
 
 def to_unit_length(features: Tensor) -> Tensor:
-    """Divide each row of `(N, D)` by its length."""
+    """Divide each row of `(..., D)` by its length."""
     return features * (features.square().sum(-1, keepdim=True) + EPSILON).rsqrt()
 
 
 SIMILARITIES: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = MappingProxyType(
     {function.__name__: function for function in (cosine, l2, dot)}
 )
-"""Every similarity by name; a larger score means more alike."""
+"""Every similarity by name; a larger score means more alike. Leading axes are batch axes."""
 
 
 def score(queries: Tensor, memory: Tensor, *, similarity: str = "cosine") -> Tensor:

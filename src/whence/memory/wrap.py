@@ -41,9 +41,12 @@ class MemoryWrap(nn.Module):
         """Classify `(B, D)` queries with `(M, D)` memory features; mask `(B, M)`, True = usable."""
         scores = score(queries, memory, similarity=self.similarity)
         weights = weigh(scores, mask=mask)
-        vector = recall(weights, memory)  # (B, D)
-        joined = torch.cat([queries.to(vector.dtype), vector], dim=-1)  # (B, 2D)
-        return Read(classify(self.classifier, joined), weights, scores)
+        return Read(self.respond(queries, recall(weights, memory)), weights, scores)
+
+    def respond(self, queries: Tensor, vectors: Tensor) -> Tensor:
+        """Classify queries `(B, D)` with their memory vectors `(B, D)`; logits `(B, K)`."""
+        joined = torch.cat([queries.to(vectors.dtype), vectors], dim=-1)  # (B, 2D)
+        return classify(self.classifier, joined)
 
 
 class OnlyMemory(nn.Module):
@@ -68,7 +71,11 @@ class OnlyMemory(nn.Module):
         """Classify `(B, D)` queries with `(M, D)` memory features; mask `(B, M)`, True = usable."""
         scores = score(queries, memory, similarity=self.similarity)
         weights = weigh(scores, mask=mask)
-        return Read(classify(self.classifier, recall(weights, memory)), weights, scores)
+        return Read(self.respond(queries, recall(weights, memory)), weights, scores)
+
+    def respond(self, queries: Tensor, vectors: Tensor) -> Tensor:
+        """Classify memory vectors `(B, D)`; logits `(B, K)`. The queries are not looked at."""
+        return classify(self.classifier, vectors)
 
 
 class Standard(nn.Module):
