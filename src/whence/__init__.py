@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from whence import compat, encoders
     from whence.data.load import load_dataset
+    from whence.explanation.edit import edit
+    from whence.explanation.evidence import explain
+    from whence.explanation.removal import find_removals
     from whence.memory.sparsemax import sparsemax
     from whence.memory.wrap import MemoryWrap, OnlyMemory
     from whence.prediction.evaluate import evaluate
@@ -27,7 +30,10 @@ PLACES = {
     "OnlyMemory": "whence.memory.wrap",
     "Plan": "whence.prediction.fit",
     "Recipe": "whence.prediction.recipe",
+    "edit": "whence.explanation.edit",
     "evaluate": "whence.prediction.evaluate",
+    "explain": "whence.explanation.evidence",
+    "find_removals": "whence.explanation.removal",
     "fit": "whence.prediction.fit",
     "load": "whence.prediction.saved",
     "load_dataset": "whence.data.load",
@@ -45,8 +51,11 @@ __all__ = [
     "Plan",
     "Recipe",
     "compat",
+    "edit",
     "encoders",
     "evaluate",
+    "explain",
+    "find_removals",
     "fit",
     "load",
     "load_dataset",

@@ -14,6 +14,7 @@ from whence.data.fingerprint import content_hashes
 from whence.encoders.own import EncoderKind, adopt_encoder, count_features
 from whence.memory.bank import Bank, to_pixels
 from whence.memory.wrap import MemoryWrap, OnlyMemory, Read, Standard
+from whence.prediction.trust import Calibration
 from whence.shapes import check_shape
 
 Variant = Literal["memory-wrap", "only-memory", "standard"]
@@ -33,6 +34,7 @@ class Classifier(nn.Module):
         class_names: one name per class.
         image_shape: (C, H, W) of the images that the encoder was probed with.
         bank: the encoded memory, or None.
+        pool: all that was remembered, when the bank is an edited part of it; else None.
     """
 
     mean: Tensor
@@ -61,6 +63,8 @@ class Classifier(nn.Module):
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(-1, 1, 1))
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(-1, 1, 1))
         self.bank: Bank | None = None
+        self.pool: Bank | None = None
+        self._calibration: Calibration | None = None
         self._stamp: Stamp | None = None
 
     @property
@@ -188,8 +192,27 @@ class Classifier(nn.Module):
 
     def attach(self, bank: Bank) -> None:
         """Keep a bank that was encoded with the parameters the model has now."""
-        self.bank = bank
+        self.bank, self.pool = bank, None
+        self._calibration = None  # it was fitted to the memory before
         self._stamp = Stamp(self)
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """Return what turns signals of doubt into a probability of error, fitted to this model.
+
+        None when it was never set, and once the parameters or the memory have changed since.
+        """
+        fits = self._stamp is not None and self._stamp.fits(self)
+        return self._calibration if fits else None
+
+    @calibration.setter
+    def calibration(self, calibration: Calibration | None) -> None:
+        if calibration is not None and self.has_memory:
+            with evaluating(self):
+                self.checked_bank()
+        elif calibration is not None:
+            self._stamp = Stamp(self)
+        self._calibration = calibration
 
     def save(self, folder: str | Path, *, pixels: bool = True) -> None:
         """Write the model and its bank to a folder; see :func:`whence.prediction.saved.save`.
@@ -236,6 +259,8 @@ class Classifier(nn.Module):
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         if self.bank is not None:
             self.bank = self.bank.map_tensors(fn)
+            self.pool = None if self.pool is None else self.pool.map_tensors(fn)
+        if self._stamp is not None:
             still_fits = fresh and self.mean.dtype == dtype  # a cast would give other features
             self._stamp = Stamp(self) if still_fits else None
         return self

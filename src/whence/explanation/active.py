@@ -1,0 +1,24 @@
+"""Which stored images took part in an answer, in the order in which they are shown."""
+
+from torch import Tensor
+
+
+def order_active(weights: Tensor, indices: Tensor) -> tuple[Tensor, ...]:
+    """List the places of the weights above 0, highest weight first.
+
+    Args:
+        weights: `(B, M)`, zero where a stored image took no part.
+        indices: `(M,)` dataset indices; the lower one goes first among equal weights.
+
+    Returns:
+        For each row `(A,)` int64 places in 0 .. M-1.
+
+    >>> import torch
+    >>> weights = torch.tensor([[0.2, 0.0, 0.4, 0.4]])
+    >>> order_active(weights, torch.tensor([5, 6, 8, 7]))
+    (tensor([3, 2, 0]),)
+    """
+    by_index = indices.argsort(stable=True)
+    order = by_index[weights[:, by_index].argsort(dim=1, descending=True, stable=True)]  # (B, M)
+    counts = (weights > 0).sum(1).tolist()
+    return tuple(row[:count] for row, count in zip(order, counts, strict=True))

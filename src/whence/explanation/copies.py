@@ -1,0 +1,34 @@
+"""Stored images that are the very image to be explained."""
+
+import torch
+from torch import Tensor
+
+from whence.data.fingerprint import content_hashes
+from whence.memory.bank import Bank, to_pixels
+
+
+def mask_copies(bank: Bank, images: Tensor) -> Tensor | None:
+    """Find which stored images each image may be answered from: all but copies of itself.
+
+    An image that is in the bank (same content hash) would be its own evidence. Where the whole
+    memory consists of copies nothing is masked, since an answer needs a memory.
+
+    Args:
+        bank: of `M` stored images.
+        images: `(B, C, H, W)` uint8 or float in [0, 1].
+
+    Returns:
+        `(B, M)` bool on the bank's device, True where a stored image may be used; None when every
+        image may use all of them.
+    """
+    places: dict[str, list[int]] = {}
+    for place, stored in enumerate(bank.hashes):
+        places.setdefault(stored, []).append(place)
+    found = [places.get(name, []) for name in content_hashes(to_pixels(images.detach()))]
+    found = [copies if len(copies) < len(bank) else [] for copies in found]
+    if not any(found):
+        return None
+    mask = torch.ones(len(images), len(bank), dtype=torch.bool)
+    for row, copies in enumerate(found):
+        mask[row, copies] = False
+    return mask.to(bank.features.device)

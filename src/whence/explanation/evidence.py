@@ -1,0 +1,229 @@
+"""Answers with everything they were computed from."""
+
+import torch
+from torch import Tensor
+
+from whence.explanation.leave_one_out import leave_one_out
+from whence.explanation.random_memories import Plan, measure_draws, plan_draws
+from whence.explanation.reliance import measure_reliance
+from whence.explanation.reread import Cached, cache, reread
+from whence.memory.bank import Bank
+from whence.memory.wrap import Read
+from whence.prediction.model import Classifier, encode_all, evaluating
+from whence.prediction.predict import explain_read
+from whence.records import Draws, Evidence, Explanation, Prediction
+from whence.shapes import check_shape
+
+DRAWS = 20
+DRAWN = 100
+"""Images in a drawn memory, as in the paper; the whole bank where it holds fewer."""
+
+NO_MEMORY = "A standard model has no memory."
+
+
+def explain(
+    model: Classifier,
+    images: Tensor,
+    *,
+    draws: int = DRAWS,
+    memory_size: int | None = None,
+    seed: int = 0,
+    batch_size: int = 128,
+) -> tuple[Explanation, ...]:
+    """Answer for images and show the stored images that each answer was computed from.
+
+    La Rosa et al. (2021), arXiv:2106.01440, section 3.2. A stored image that is the very image to
+    be explained (same content hash) is left out for it, and ``left_out`` says so. The class that
+    the model itself gives a stored image was predicted once, when it was stored, so that examples
+    and counterfactuals never change roles between calls.
+
+    Args:
+        model: with a bank, unless it is a standard model.
+        images: `(B, C, H, W)` uint8 or float in [0, 1].
+        draws: random memories to answer again with; 0 for none.
+        memory_size: images in each of them; None is 100, or the whole bank where it holds fewer.
+        seed: of these draws, which are the same for all images of a call.
+        batch_size: images, and answers, computed at once; changes memory use, not the result.
+
+    Returns:
+        One explanation per image.
+
+    Raises:
+        RuntimeError: if the model has no bank that fits it.
+        ValueError: if shapes, numbers or pixel values do not fit.
+    """
+    check_shape("images", images, "B C H W")
+    if draws < 0:
+        raise ValueError(f"draws must be at least 0, got {draws}.")
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, got {batch_size}.")
+    found: list[Explanation] = []
+    if len(images) == 0:
+        return ()
+    with evaluating(model):
+        plan = None
+        if model.has_memory and draws:
+            bank = model.checked_bank()
+            size = min(DRAWN, len(bank)) if memory_size is None else memory_size
+            plan = plan_draws(bank, draws=draws, memory_size=size, seed=seed)
+        for batch in images.split(batch_size):
+            if model.has_memory:
+                found += explain_batch(model, batch, plan, batch_size=batch_size)
+            else:
+                found += explain_without_memory(model, batch)
+    return tuple(found)
+
+
+def explain_batch(
+    model: Classifier, images: Tensor, plan: Plan | None, *, batch_size: int
+) -> list[Explanation]:
+    """Explain one batch from features encoded once."""
+    bank = model.checked_bank()
+    cached = cache(model, images, batch_size=batch_size)
+    rows = torch.arange(len(images), device=cached.scores.device)
+    read = next(reread(cached, rows, batch_size=len(images)))
+    answers = explain_read(read, bank)
+    without = leave_one_out(cached, read, bank.indices, batch_size=batch_size)
+    misses = find_near_misses(cached, read, bank)
+    reliance = measure_reliance(cached, read).tolist()
+    draws: list[Draws | None] = [None] * len(answers)
+    if plan is not None:
+        draws = [*measure_draws(cached, read, bank, plan)]
+    left_out = [bank.indices[row].tolist() for row in cached.scores.isneginf()]
+    return [
+        assemble(
+            answer,
+            model.class_names,
+            without=without[row],
+            near_miss=misses[row],
+            left_out=tuple(sorted(left_out[row])),
+            draws=draws[row],
+            reliance=reliance[row],
+            error_probability=None,
+        )
+        for row, answer in enumerate(answers)
+    ]
+
+
+def assemble(
+    answer: Prediction,
+    names: tuple[str, ...],
+    *,
+    without: Tensor,
+    near_miss: Evidence | None,
+    left_out: tuple[int, ...],
+    draws: Draws | None,
+    reliance: float,
+    error_probability: float | None,
+) -> Explanation:
+    """Choose example and counterfactuals among the evidence, and say why one is missing."""
+    examples = [item for item in answer.evidence if item.role == "example"]
+    others: dict[int, Evidence] = {}
+    for item in answer.evidence:
+        if item.role == "counterfactual":
+            others.setdefault(item.predicted, item)
+    counterfactuals = tuple(others.values())
+    name = names[answer.predicted]
+    return Explanation(
+        predicted=answer.predicted,
+        probabilities=answer.probabilities,
+        evidence=answer.evidence,
+        without=without,
+        example=examples[0] if examples else None,
+        example_reason=None if examples else describe_missing_example(answer, name),
+        counterfactual=counterfactuals[0] if counterfactuals else None,
+        counterfactual_reason=(
+            None if counterfactuals else describe_missing_counterfactual(answer, names, near_miss)
+        ),
+        counterfactuals=counterfactuals,
+        near_miss=None if counterfactuals else near_miss,
+        left_out=left_out,
+        draws=draws,
+        reliance=reliance,
+        flag=answer.evidence[0].role == "counterfactual",
+        error_probability=error_probability,
+    )
+
+
+def describe_missing_example(answer: Prediction, name: str) -> str:
+    """Say why no stored image speaks for the answer."""
+    total = len(answer.evidence)
+    subject = "The one stored image" if total == 1 else f"All {total} stored images"
+    verb = "is one" if total == 1 else "are ones"
+    return f"{subject} with a weight above 0 {verb} that the model does not put in class {name}."
+
+
+def describe_missing_counterfactual(
+    answer: Prediction, names: tuple[str, ...], near_miss: Evidence | None
+) -> str:
+    """Say why no stored image speaks for another class, and how close the closest came."""
+    total, name = len(answer.evidence), names[answer.predicted]
+    subject = "The one stored image" if total == 1 else f"All {total} stored images"
+    verb = "is one" if total == 1 else "are ones"
+    text = f"{subject} with a weight above 0 {verb} that the model puts in class {name}, too"
+    if near_miss is None:
+        return f"{text}; the memory holds none of another class."
+    least = min(item.similarity for item in answer.evidence)
+    return (
+        f"{text}; the most similar one of another class ({names[near_miss.predicted]}) has a "
+        f"similarity of {near_miss.similarity:.3f}, the last one with a weight {least:.3f}."
+    )
+
+
+def find_near_misses(cached: Cached, read: Read, bank: Bank) -> list[Evidence | None]:
+    """Find, for each answer, the most similar image of another class that took no part.
+
+    Returns:
+        None where every other class took part or the memory holds no image of one.
+    """
+    predicted = read.logits.argmax(1)
+    out = (bank.predicted == predicted[:, None]) | (read.weights > 0)
+    scores = cached.scores.masked_fill(out, -torch.inf)  # (B, M)
+    best, places = scores.max(1)
+    columns = zip(
+        best.tolist(),
+        bank.indices[places].tolist(),
+        bank.labels[places].tolist(),
+        bank.predicted[places].tolist(),
+        places.tolist(),
+        strict=True,
+    )
+    return [
+        None
+        if similarity == -torch.inf
+        else Evidence(
+            index=index,
+            label=None if label < 0 else label,
+            predicted=own,
+            weight=0.0,
+            similarity=similarity,
+            role="counterfactual",
+            source=None if bank.sources is None else bank.sources[place],
+        )
+        for similarity, index, label, own, place in columns
+    ]
+
+
+def explain_without_memory(model: Classifier, images: Tensor) -> list[Explanation]:
+    """Explain the answers of a standard model: there is no evidence to show."""
+    logits = model.head(encode_all(model, images, batch_size=len(images)))
+    return [
+        Explanation(
+            predicted=int(row.argmax()),
+            probabilities=row,
+            evidence=(),
+            without=row.new_empty(0, len(row)),
+            example=None,
+            example_reason=NO_MEMORY,
+            counterfactual=None,
+            counterfactual_reason=NO_MEMORY,
+            counterfactuals=(),
+            near_miss=None,
+            left_out=(),
+            draws=None,
+            reliance=0.0,
+            flag=False,
+            error_probability=None,
+        )
+        for row in logits.float().softmax(1).cpu()
+    ]

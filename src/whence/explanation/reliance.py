@@ -1,0 +1,50 @@
+"""How much of an answer comes from the memory."""
+
+import torch
+from torch import Tensor
+
+from whence.explanation.reread import Cached
+from whence.memory.attention import recall
+from whence.memory.wrap import OnlyMemory, Read
+
+
+def measure_reliance(cached: Cached, read: Read) -> Tensor:
+    """Split each answer's log-odds between the image's own features and the memory vector.
+
+    With s(q, v) the log-odds of the predicted class for features q and memory vector v, and o the
+    mean of all stored features, which says nothing about the image, the memory's part is its
+    Shapley value in the game of two players (Shapley 1953)
+
+        m = ½ [s(q, v) - s(q, o)] + ½ [s(o, v) - s(o, o)],
+
+    the image's part e is the same with the roles exchanged, m + e = s(q, v) - s(o, o), and
+
+        reliance = |m| / (|m| + |e|).
+
+    An Only Memory head answers from the memory alone: its reliance is 1.
+
+    Returns:
+        `(B,)` float32 in [0, 1]; 0 where neither part changes the log-odds.
+    """
+    if isinstance(cached.head, OnlyMemory):
+        return torch.ones(len(cached.queries), device=cached.queries.device)
+    queries, vectors = cached.queries, recall(read.weights, cached.memory)  # (B, D) both
+    nothing = cached.memory.mean(0).expand_as(queries).to(vectors.dtype)
+    predicted = read.logits.argmax(1)
+
+    def measure(features: Tensor, memory: Tensor) -> Tensor:
+        return log_odds(cached.head.respond(features, memory), predicted)
+
+    whole, neither = measure(queries, vectors), measure(nothing, nothing)
+    image, memory = measure(queries, nothing), measure(nothing, vectors)
+    from_memory = ((whole - image) + (memory - neither)).abs()
+    from_image = ((whole - memory) + (image - neither)).abs()
+    total = from_memory + from_image
+    return torch.where(total > 0, from_memory / total, 0).float()
+
+
+def log_odds(logits: Tensor, classes: Tensor) -> Tensor:
+    """Compute log(p / (1 - p)) of one class per row, `(B, K)` and `(B,)` to `(B,)`."""
+    own = logits.gather(1, classes[:, None]).squeeze(1)
+    others = logits.scatter(1, classes[:, None], -torch.inf)
+    return own - others.logsumexp(1)
