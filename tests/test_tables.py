@@ -3,6 +3,7 @@
 import csv
 import importlib.util
 import json
+import shutil
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from whence.cli import main, table_text
 from whence.cli import table as cli_table
 from whence.cli.train import read_settings
 from whence.experiments import paper_tables, table_runs
-from whence.experiments.cell import Cell, Paper, read_cell
+from whence.experiments.cell import EXPLANATION_TABLES, Cell, Number, Paper, read_cell
 from whence.experiments.paper_tables import (
     CELLS,
     TABLES,
@@ -36,6 +37,7 @@ from whence.records import Dataset, ImageSet
 
 ROOT = Path(__file__).parents[1]
 COUNTS = {1: 27, 2: 27, 3: 27, 4: 27, 8: 27, 9: 27, 10: 27, 12: 36}
+OTHER_COUNTS = {5: 18, 6: 18, 7: 12, 13: 12}  # tables that show what else those runs measured
 OUR_NAMES = {
     "SVHN": "svhn",
     "CIFAR10": "cifar10",
@@ -85,19 +87,49 @@ train_examples = 128
 accuracy = 0.25
 accuracy_std = 0.0125
 """
-PAPER = Paper(1, "SVHN", "Toy", "Memory Wrap", 128, 0.25, 0.0125)
+EXPLANATION = """
+[paper.explanation_accuracy]
+table = 5
+mean = 0.75
+std = 0.03
+[paper.counterfactual_accuracy]
+table = 13
+mean = 0.5
+std = 0.02
+"""
+PAPER = Paper(
+    1, "SVHN", "Toy", "Memory Wrap", 128, 0.25, 0.0125, counterfactual_accuracy=Number(6, 0.5, 0.02)
+)
 
 
 @pytest.fixture(scope="module")
 def every_cell() -> list[Cell]:
-    return [cell for table in TABLES for cell in read_cells(table)]
+    return [cell for table in COUNTS for cell in read_cells(table)]
+
+
+@pytest.fixture(scope="module")
+def other_cells() -> dict[int, tuple[Cell, ...]]:
+    return {table: read_cells(table) for table in OTHER_COUNTS}
+
+
+@pytest.fixture(scope="module")
+def published() -> list[dict[str, str]]:
+    """Tables 5, 6, 7 and 13 of the paper."""
+    with (ROOT / "tests" / "explanation.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def write_toys(folder: Path, variants=("standard", "memory-wrap")) -> Path:
     (folder / "table-01").mkdir(parents=True)
     for variant in variants:
         path = folder / "table-01" / f"small_cnn-{variant}-128.toml"
-        path.write_text(TOY.format(variant=variant))
+        more = "" if variant == "standard" else EXPLANATION
+        path.write_text(TOY.format(variant=variant) + more)
+    for table in (2, 3):
+        shutil.copytree(folder / "table-01", folder / f"table-{table:02}")
+        for path in (folder / f"table-{table:02}").iterdir():
+            text = path.read_text().replace("table = 1\n", f"table = {table}\n")
+            path.write_text(text.split("[paper.explanation_accuracy]")[0])
     return folder
 
 
@@ -119,12 +151,12 @@ def run_table(capsys):
     return call
 
 
-def write_run(folder, settings, *, accuracy, draws, fingerprint="same"):
+def write_run(folder, settings, *, accuracy, draws, fingerprint="same", more=None):
     """What a finished run leaves, as far as a summary reads it."""
     folder.mkdir(parents=True)
     (folder / "settings.toml").write_bytes(to_toml(settings))
     test = {"accuracy": accuracy, "accuracy_draws": draws and {"mean": draws, "std": 0.0}}
-    (folder / "metrics.json").write_text(json.dumps({"test": test}))
+    (folder / "metrics.json").write_text(json.dumps({"test": test | (more or {})}))
     model = wrap("small_cnn", 2, settings.variant, (1, 8, 8))
     identity = {"train_fingerprint": "t", "test_fingerprint": fingerprint}
     about = {**describe(model), "sha256": {}, "run": identity}
@@ -198,6 +230,7 @@ def test_tool_writes_the_cells(every_cell, tmp_path, capsys):
         return f"{100 * fraction:.2f}"
 
     columns = ["table", "dataset", "encoder", "variant", "train_examples", "mean", "std"]
+    shutil.copy(ROOT / "tests" / "explanation.csv", tmp_path)
     for name, extra in (("accuracy", []), ("memory_size", ["memory_size"])):
         with (tmp_path / f"{name}.csv").open("w", newline="") as file:
             writer = csv.DictWriter(file, [*columns, *extra])
@@ -208,16 +241,73 @@ def test_tool_writes_the_cells(every_cell, tmp_path, capsys):
                     row["mean"] = percent(cell.paper.accuracy)
                     row["std"] = percent(cell.paper.accuracy_std)
                     writer.writerow(row)
-    place = ROOT / "tools" / "write_cells.py"
-    spec = importlib.util.spec_from_file_location("write_cells", place)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
+    tool = load_tool()
     tool.main([str(tmp_path), "--out", str(tmp_path / "cells")])
     assert "225 cells" in capsys.readouterr().out
     written = {path.relative_to(tmp_path / "cells"): path for path in tmp_path.rglob("*.toml")}
     assert written.keys() == {path.relative_to(CELLS) for path in CELLS.rglob("*.toml")}
     for name, path in written.items():
         assert path.read_text() == (CELLS / name).read_text()
+
+    with (tmp_path / "explanation.csv").open("a") as file:
+        file.write("5,explanation_accuracy,SVHN,MobileNet-v2,Memory Wrap,7000,81.46,1.05\n")
+    with pytest.raises(ValueError, match=r"rows of runs in accuracy.csv only, got .*'7000'"):
+        tool.main([str(tmp_path), "--out", str(tmp_path / "none")])
+    assert not (tmp_path / "none").exists()
+
+
+def load_tool():
+    place = ROOT / "tools" / "write_cells.py"
+    spec = importlib.util.spec_from_file_location("write_cells", place)
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    return tool
+
+
+def test_published_numbers_on_explanations(published, other_cells):
+    assert Counter(int(row["table"]) for row in published) == OTHER_COUNTS
+    seen = set()
+    for row in published:
+        wanted = {name: OUR_NAMES[row[name]] for name in ("dataset", "encoder", "variant")}
+        wanted["train_examples"] = row["train_examples"]
+        (cell,) = select(other_cells[int(row["table"])], wanted)
+        number = cell.paper.find(row["metric"])
+        assert number.table == int(row["table"])
+        assert number.mean == pytest.approx(float(row["mean"]) / 100, abs=1e-9)
+        assert number.std == pytest.approx(float(row["std"]) / 100, abs=1e-9)
+        seen.add((row["table"], cell))
+    assert len(seen) == 60
+
+
+def test_tables_on_explanations_have_the_cells_of_the_others(every_cell, other_cells):
+    cells = {cell for cell in every_cell if cell.paper.table in (1, 2, 3)}
+    for table, count in OTHER_COUNTS.items():
+        shown = other_cells[table]
+        assert len(shown) == count
+        assert set(shown) < cells
+        assert all(cell.settings.variant != "standard" for cell in shown)
+        assert list(shown) == sorted(shown, key=paper_tables.rank)
+    assert [c.paper.table for c in other_cells[5]] == [1] * 6 + [2] * 6 + [3] * 6
+    assert other_cells[5] == other_cells[6]
+    assert other_cells[7] == other_cells[13]
+    assert {t for tables in EXPLANATION_TABLES.values() for t in tables} == OTHER_COUNTS.keys()
+    assert TABLES.keys() == COUNTS.keys() | OTHER_COUNTS.keys()
+    assert [paper_tables.name_measure(t) for t in (4, 5, 6, 7, 13)] == [
+        "accuracy",
+        "explanation_accuracy",
+        "counterfactual_accuracy",
+        "explanation_accuracy",
+        "counterfactual_accuracy",
+    ]
+
+
+def test_a_cell_finds_its_numbers():
+    assert PAPER.find("accuracy") == Number(1, 0.25, 0.0125)
+    assert PAPER.find("counterfactual_accuracy") == Number(6, 0.5, 0.02)
+    assert PAPER.find("explanation_accuracy") is None
+    cell = read_cells(4)[0]
+    with pytest.raises(ValueError, match=f"{cell.name} must have a published explanation_accuracy"):
+        Job(cell, cell.settings, Path("f"), 1, "explanation_accuracy").summarise()
 
 
 @pytest.mark.parametrize(
@@ -257,12 +347,31 @@ def test_tool_writes_the_cells(every_cell, tmp_path, capsys):
             "accuracy = 0.25\nmemory_size = 0",
             "paper.memory_size as a whole number",
         ),
-        ("table = 1", "table = 2", "must have paper.table as 1, got 2"),
+        ("table = 1\n", "table = 2\n", "must have paper.table as 1, got 2"),
+        (
+            "mean = 0.75",
+            "mean = 75.0",
+            r"paper.explanation_accuracy.mean as a fraction .* got 75.0",
+        ),
+        ("mean = 0.5", "means = 0.5", "unknown setting paper.counterfactual_accuracy.means"),
+        ("mean = 0.5", "", "must give paper.counterfactual_accuracy.mean, it is missing"),
+        ("table = 13", "table = 5", "paper.counterfactual_accuracy.table as 6 or 13, got 5"),
+        ("table = 5", "table = 0", "paper.explanation_accuracy.table as a whole number"),
+        (
+            "[paper.explanation_accuracy]",
+            "[paper.example_accuracy]",
+            "unknown setting paper.example_accuracy",
+        ),
+        (
+            EXPLANATION,
+            "explanation_accuracy = 1\n",
+            r"must have a block \[paper.explanation_accuracy\], got 1",
+        ),
     ],
 )
 def test_refuses_a_wrong_cell(tmp_path, right, wrong, message):
-    folder = write_toys(tmp_path, ["standard"])
-    path = folder / "table-01" / "small_cnn-standard-128.toml"
+    folder = write_toys(tmp_path, ["memory-wrap"])
+    path = folder / "table-01" / "small_cnn-memory-wrap-128.toml"
     assert right in path.read_text()
     path.write_text(path.read_text().replace(right, wrong))
     with pytest.raises(ValueError, match=message) as caught:
@@ -280,8 +389,10 @@ def test_refuses_a_block_that_is_none(tmp_path):
 def test_refuses_a_table_without_cells(tmp_path):
     with pytest.raises(FileNotFoundError, match="No settings file of table 1 in"):
         read_cells(1, folder=tmp_path)
-    with pytest.raises(ValueError, match="table must be one of 1, 2, 3, 4, 8, 9, 10, 12, got 5"):
-        read_cells(5)
+    with pytest.raises(
+        ValueError, match="table must be one of 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 13, got 11"
+    ):
+        read_cells(11)
 
 
 def test_select():
@@ -340,6 +451,7 @@ def test_adapt_changes_what_is_asked_for():
 # summary ----------------------------------------------------------------------------------------
 
 SETTINGS = Settings(data="digits", encoder="small_cnn")
+NUMBER = Number(1, 0.25, 0.0125)
 
 
 def test_summary_by_hand(tmp_path):
@@ -347,7 +459,7 @@ def test_summary_by_hand(tmp_path):
         write_run(
             tmp_path / f"seed-{seed}", replace(SETTINGS, seed=seed), accuracy=accuracy, draws=draws
         )
-    summary = summarise(PAPER, read_results(tmp_path, SETTINGS, 2))
+    summary = summarise(NUMBER, read_results(tmp_path, SETTINGS, 2))
     assert [result.seed for result in summary.results] == [0, 1]
     assert (summary.mean, summary.std) == (0.375, 0.125)  # population deviation
     assert (summary.whole_mean, summary.whole_std) == (0.625, 0.125)
@@ -358,13 +470,13 @@ def test_summary_by_hand(tmp_path):
 def test_summary_of_a_standard_model_takes_its_plain_accuracy(tmp_path):
     settings = replace(SETTINGS, variant="standard", seed=1)
     write_run(tmp_path / "seed-1", settings, accuracy=0.5, draws=None)
-    summary = summarise(PAPER, read_results(tmp_path, replace(settings, seed=0), 3))
+    summary = summarise(NUMBER, read_results(tmp_path, replace(settings, seed=0), 3))
     assert (summary.mean, summary.std, summary.difference) == (0.5, None, 0.25)
     assert summary.whole_mean is summary.whole_std is None
 
 
 def test_summary_of_nothing(tmp_path):
-    summary = summarise(PAPER, read_results(tmp_path / "none", SETTINGS, 15))
+    summary = summarise(NUMBER, read_results(tmp_path / "none", SETTINGS, 15))
     assert summary.mean is summary.std is summary.whole_mean is summary.difference is None
     assert (summary.results, summary.paper_mean) == ((), 0.25)
 
@@ -378,9 +490,51 @@ def test_summary_refuses_runs_that_do_not_belong_together(tmp_path):
         read_results(tmp_path, SETTINGS, 2)
     with pytest.raises(FileExistsError, match="started with another epochs"):
         read_results(tmp_path, replace(SETTINGS, epochs=2), 1)
-    (tmp_path / "seed-0" / "metrics.json").write_text('{"test": {"accuracy": 0.5}}')
-    with pytest.raises(ValueError, match="seed-0 must hold the accuracies of a finished run"):
-        read_results(tmp_path, SETTINGS, 1)
+    for test in ({"accuracy": 0.5}, {"accuracy": None, "accuracy_draws": None}):
+        (tmp_path / "seed-0" / "metrics.json").write_text(json.dumps({"test": test}))
+        with pytest.raises(ValueError, match="seed-0 must hold the accuracies of a finished run"):
+            read_results(tmp_path, SETTINGS, 1)
+
+
+def test_summary_of_another_measure(tmp_path):
+    """Seed 0 is of an old version; in the draws of seed 2 no counterfactual is on top."""
+    whole, draws = "counterfactual_accuracy", "counterfactual_accuracy_draws"
+    for seed, more in enumerate(
+        (
+            {},
+            {whole: 0.25, draws: {"mean": 0.5, "std": 0.0}},
+            {whole: 0.125, draws: None},
+            {whole: 0.75, draws: {"mean": 0.75, "std": 0.0}},
+        )
+    ):
+        settings = replace(SETTINGS, seed=seed)
+        write_run(tmp_path / f"seed-{seed}", settings, accuracy=0.9, draws=0.8, more=more)
+    results = read_results(tmp_path, SETTINGS, 4, measure=whole)
+    assert [result.value for result in results] == [None, 0.5, None, 0.75]
+    assert [result.whole_memory for result in results] == [None, 0.25, 0.125, 0.75]
+    assert [result.measured for result in results] == [False, True, True, True]
+    summary = summarise(Number(6, 0.5, 0.02), results)
+    assert (summary.mean, summary.std, summary.difference) == (0.625, 0.125, 0.125)
+    assert (summary.whole_mean, summary.whole_std) == (0.5, 0.25)
+    assert (summary.paper_mean, summary.paper_std) == (0.5, 0.02)
+    plain = read_results(tmp_path, SETTINGS, 4)
+    assert [(one.value, one.measured) for one in plain] == [(0.8, True)] * 4
+    old = summarise(Number(6, 0.5, 0.02), results[:1])
+    assert old.mean is old.whole_mean is old.difference is None
+    write_run(
+        tmp_path / "seed-4",
+        replace(SETTINGS, seed=4),
+        accuracy=0.9,
+        draws=0.8,
+        more={whole: None, draws: None},
+    )
+    (nothing,) = read_results(tmp_path, SETTINGS, 5, measure=whole)[4:]
+    assert (nothing.value, nothing.whole_memory, nothing.measured) == (None, None, True)
+
+    metrics = tmp_path / "seed-1" / "metrics.json"
+    metrics.write_text(metrics.read_text().replace(draws, "else"))
+    with pytest.raises(ValueError, match="seed-1 must hold the accuracies of a finished run"):
+        read_results(tmp_path, SETTINGS, 4, measure=whole)
 
 
 # what is printed --------------------------------------------------------------------------------
@@ -390,7 +544,10 @@ def test_text_by_hand():
     cell = read_cell(CELLS / "table-12" / "resnet18-memory-wrap-1000-memory-20.toml")
     results = [Result(seed, Path("r"), 0.5, draws, "") for seed, draws in [(0, 0.25), (2, 0.5)]]
     rows = [
-        (job := Job(cell, settings, Path("f"), 5), summarise(job.cell.paper, found))
+        (
+            job := Job(cell, settings, Path("f"), 5),
+            summarise(job.cell.paper.find("accuracy"), found),
+        )
         for settings, found in [
             (cell.settings, results),
             (adapt(cell, data="a/photos", epochs=2), []),
@@ -408,6 +565,47 @@ def test_text_by_hand():
         "           -                           0-4  data a/photos, not svhn; epochs 2, not 40",
         "",
         "2 of 10 runs done, 8 missing",
+    ]
+
+
+def test_text_of_another_measure(toys, run_table):
+    """An old run counts as done, and the text says how to get its number."""
+    (cell,) = read_cells(5, folder=paper_tables.CELLS)
+    folder = toys / "table-01" / cell.name
+    write_run(folder / "seed-0", cell.settings, accuracy=0.5, draws=0.5)
+    more = {"explanation_accuracy": 0.75, "explanation_accuracy_draws": {"mean": 0.5, "std": 0}}
+    settings = replace(cell.settings, seed=1)
+    write_run(folder / "seed-1", settings, accuracy=0.5, draws=0.5, more=more)
+    code, out, err = run_table(5, "--list", "--out", toys)
+    assert (code, err) == (0, "")
+    assert out.splitlines() == [
+        "Table 5: explanation accuracy, MobileNet-v2, in %",
+        "mean ± population deviation over seeds, 3 in the paper",
+        "measured on the runs of table 1",
+        "",
+        "data    encoder    variant      images  seeds  whence          paper  difference"
+        "  whole memory  missing seeds  seeds without a value",
+        "digits  small_cnn  memory-wrap     128    2/3   50.00  75.00 ±  3.00      -25.00"
+        "         75.00              2                      0",
+        "",
+        "2 of 3 runs done, 1 missing",
+        f"runs done before whence measured the explanation accuracy: 1, such as "
+        f"{folder / 'seed-0'}; move them away and the same command trains them again",
+    ]
+    (row,) = json.loads(run_table(5, "--list", "--json", "--out", toys)[1])["cells"]
+    assert row["seeds"]["not_measured"] == [0]
+    assert row["runs"][0]["explanation_accuracy_draws"] is None
+    assert "without a value" not in run_table(1, "--list", "--out", toys)[1]
+
+    nothing = {"counterfactual_accuracy": None, "counterfactual_accuracy_draws": None}
+    settings = replace(cell.settings, seed=2)
+    write_run(folder / "seed-2", settings, accuracy=0.5, draws=0.5, more=nothing)
+    assert run_table(13, "--list", "--out", toys)[1].splitlines()[-3:] == [
+        "3 of 3 runs done, 0 missing",
+        "runs done before whence measured the counterfactual accuracy: 2, such as "
+        f"{folder / 'seed-0'}; move them away and the same command trains them again",
+        "runs without a test image that has a counterfactual on top: 1; "
+        "there is no accuracy on such images",
     ]
 
 
@@ -442,10 +640,19 @@ def test_table_of_parameters(capsys):
     "arguments, message",
     [
         (
-            ["5"],
-            "table must be one of 1, 2, 3, 4, 8, 9, 10, 11, 12, got '5'; tables 5, 6, 7 and 13",
+            ["14"],
+            "table must be one of 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, got '14'.",
         ),
         (["one"], "got 'one'"),
+        (
+            ["7", "--dataset", "cinic10"],
+            "dataset must be one that the table has, got 'cinic10'. Choose from: svhn, cifar10.",
+        ),
+        (["6", "--variant", "standard"], "got 'standard'. Choose from: only-memory, memory-wrap."),
+        (
+            ["13", "--data", "photos"],
+            "table 13 has svhn, cifar10; choose one with --dataset.",
+        ),
         (["1", "--seeds", "0"], "seeds must be at least 1, got 0."),
         (["1", "--epochs", "0"], "epochs must be at least 1, got 0."),
         (
@@ -557,7 +764,7 @@ def test_runs_what_is_missing_and_nothing_twice(toys, run_table, monkeypatch):
     found = json.loads(out)
     assert (code, found["table"], len(found["cells"]), len(loads)) == (0, 1, 1, 2)
     row = found["cells"][0]
-    assert row["seeds"] == {"asked": 2, "done": 2, "missing": [], "paper": 3}
+    assert row["seeds"] == {"asked": 2, "done": 2, "missing": [], "not_measured": [], "paper": 3}
     written = [
         json.loads((table / names[0] / f"seed-{k}" / "metrics.json").read_text()) for k in (0, 1)
     ]
@@ -580,6 +787,48 @@ def test_runs_what_is_missing_and_nothing_twice(toys, run_table, monkeypatch):
     code, _, err = run_table("1", "--seeds", "2", *variant, "--epochs", "2")
     assert code == 2
     assert "was started with another epochs (1 and 2); choose another --out." in err
+
+
+def test_tables_on_explanations_take_the_runs_of_the_accuracies(toys, run_table, monkeypatch):
+    """Table 13 trains in the folders of table 1, table 1 and 5 then train nothing."""
+    trained = []
+
+    def count(settings, folder, dataset, run=table_runs.run, **options):
+        trained.append(folder)
+        return run(settings, folder, dataset, **options)
+
+    monkeypatch.setattr(table_runs, "run", count)
+    arguments = ["--seeds", "2", "--out", toys, "--epochs", "12", "--no-keep-model", "--json"]
+    code, out, err = run_table("13", *arguments)
+    assert (code, err.count("test images right")) == (0, 2)
+    folder = toys / "table-01" / "small_cnn-memory-wrap-128"
+    assert trained == [folder / "seed-0", folder / "seed-1"]
+    assert [path.name for path in toys.iterdir()] == ["table-01"]
+    found = {13: json.loads(out)}
+    for table in (1, 5):
+        code, out, _ = run_table(table, "--variant", "memory-wrap", *arguments)
+        assert code == 0
+        found[table] = json.loads(out)
+    assert len(trained) == 2
+    tests = [json.loads((path / "metrics.json").read_text())["test"] for path in trained]
+    for table, measure, published in (
+        (1, "accuracy", (0.25, 0.0125)),
+        (5, "explanation_accuracy", (0.75, 0.03)),
+        (13, "counterfactual_accuracy", (0.5, 0.02)),
+    ):
+        assert found[table]["measure"] == measure
+        (row,) = found[table]["cells"]
+        draws = [test[f"{measure}_draws"]["mean"] for test in tests]
+        assert [one[f"{measure}_draws"] for one in row["runs"]] == draws
+        assert [one[measure] for one in row["runs"]] == [test[measure] for test in tests]
+        assert row["whence"]["mean"] == pytest.approx(sum(draws) / 2)
+        assert row["whole_memory"]["mean"] == pytest.approx(
+            sum(test[measure] for test in tests) / 2
+        )
+        assert row["paper"] == {"mean": published[0], "std": published[1]}
+        assert row["difference"] == pytest.approx(sum(draws) / 2 - published[0])
+        assert (row["runs_of_table"], row["seeds"]["not_measured"]) == (1, [])
+    assert len({str(found[table]["cells"][0]["whence"]) for table in found}) == 3
 
 
 def test_refuses_a_foreign_folder_before_the_first_training(toys, run_table):

@@ -1,8 +1,9 @@
 """Write the settings files of the paper's tables from CSV files of its numbers.
 
 Run as ``python tools/write_cells.py FOLDER``, where FOLDER holds ``accuracy.csv`` (columns table,
-dataset, encoder, variant, train_examples, mean, std) and ``memory_size.csv`` (the same and
-memory_size), accuracies in percent.
+dataset, encoder, variant, train_examples, mean, std), ``memory_size.csv`` (the same and
+memory_size) and ``explanation.csv`` (the same as the first and metric), all numbers in percent.
+The numbers of the last belong to runs of the first and stand in the same files.
 """
 
 import argparse
@@ -39,23 +40,53 @@ MEMORY_SEEDS = 5
 
 VALIDATION = 6_000
 
+RUN = ("dataset", "encoder", "variant", "train_examples")
+"""The columns that say which runs a number belongs to."""
+
+Row = dict[str, str]
+
 
 def main(arguments: Sequence[str]) -> None:
-    """Write one file per row of the CSV files."""
+    """Write one file per row of accuracies.
+
+    Raises:
+        ValueError: if a row of ``explanation.csv`` belongs to no row of ``accuracy.csv``.
+    """
     parser = argparse.ArgumentParser(description="Write the settings files of the paper's tables.")
-    parser.add_argument("folder", type=Path, help="holds accuracy.csv and memory_size.csv")
+    parser.add_argument("folder", type=Path, help="holds the three CSV files")
     parser.add_argument("--out", type=Path, default=CELLS, help="where table-01/*.toml go")
     options = parser.parse_args(arguments)
-    written = 0
-    for name in ("accuracy.csv", "memory_size.csv"):
-        with (options.folder / name).open(newline="") as file:
-            for row in csv.DictReader(file):
-                write_whole(options.out / name_cell(row), describe_cell(row).encode())
-                written += 1
-    print(f"{written} cells written to {options.out}")
+    accuracies = read_rows(options.folder / "accuracy.csv")
+    others: dict[tuple[str, ...], list[Row]] = {}
+    for row in read_rows(options.folder / "explanation.csv"):
+        others.setdefault(identify(row), []).append(row)
+    unknown = others.keys() - {identify(row) for row in accuracies}
+    if unknown:
+        raise ValueError(
+            f"explanation.csv must have rows of runs in accuracy.csv only, got {min(unknown)}."
+        )
+    cells = {
+        name_cell(row): describe_cell(row, others.get(identify(row), [])) for row in accuracies
+    }
+    for row in read_rows(options.folder / "memory_size.csv"):
+        cells[name_cell(row)] = describe_cell(row, [])
+    for name, text in cells.items():
+        write_whole(options.out / name, text.encode())
+    print(f"{len(cells)} cells written to {options.out}")
 
 
-def name_cell(row: dict[str, str]) -> str:
+def read_rows(path: Path) -> list[Row]:
+    """Read a CSV file with a header."""
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def identify(row: Row) -> tuple[str, ...]:
+    """Say which runs a row is about."""
+    return tuple(row[column] for column in RUN)
+
+
+def name_cell(row: Row) -> str:
     """Name the file of a row, relative to the folder of all cells."""
     parts = [ENCODERS[row["encoder"]], VARIANTS[row["variant"]], row["train_examples"]]
     if row["train_examples"] == FULL:
@@ -65,8 +96,13 @@ def name_cell(row: dict[str, str]) -> str:
     return f"{name_table(int(row['table']))}/{'-'.join(parts)}.toml"
 
 
-def describe_cell(row: dict[str, str]) -> str:
-    """Lay a row out as a settings file with the published number in it."""
+def describe_cell(row: Row, others: Sequence[Row]) -> str:
+    """Lay a row out as a settings file with the published numbers in it.
+
+    Args:
+        row: of accuracies.
+        others: what else was published of the same runs.
+    """
     data, full = DATASETS[row["dataset"]], row["train_examples"] == FULL
     examples: int | str = FULL if full else int(row["train_examples"])
     memory = int(row.get("memory_size", MEMORY_SIZE))
@@ -94,6 +130,12 @@ def describe_cell(row: dict[str, str]) -> str:
     }
     if "memory_size" in row:
         paper["memory_size"] = memory
+    for other in others:
+        paper[other["metric"]] = {
+            "table": int(other["table"]),
+            "mean": to_fraction(other["mean"]),
+            "std": to_fraction(other["std"]),
+        }
     images = "all training images" if full else f"{examples} training images"
     memories = "" if row["variant"] == "Standard" else f", memory of {memory}"
     head = (

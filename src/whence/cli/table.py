@@ -12,7 +12,15 @@ from jsonargparse import ArgumentParser, Namespace
 from whence.cli.options import add_device, build_parser, choose_device, given, parse
 from whence.cli.table_text import align, describe_table, to_json
 from whence.experiments.cell import FULL
-from whence.experiments.paper_tables import FILTERS, TABLES, adapt, name_table, read_cells, select
+from whence.experiments.paper_tables import (
+    FILTERS,
+    TABLES,
+    adapt,
+    name_measure,
+    name_table,
+    read_cells,
+    select,
+)
 from whence.experiments.parameter_counts import PARAMETER_TABLE, PARAMETERS, count_parameters
 from whence.experiments.table_runs import Job, train_missing
 
@@ -27,7 +35,8 @@ def build() -> ArgumentParser:
         "table",
         "Run the cells of a table of the Memory Wrap paper that are not done yet, one run folder "
         "per seed, and print ours beside the published numbers. Stopped at any moment, the same "
-        "command goes on. Table 11 counts parameters and trains nothing.",
+        "command goes on. Tables 5, 6, 7 and 13 show what else the runs of tables 1, 2 and 3 "
+        "measured; nothing is trained twice. Table 11 counts parameters and trains nothing.",
     )
     parser.add_argument("table", type=str, metavar="N", help=", ".join(map(str, NUMBERS)))
     parser.add_argument("--dataset", type=str, metavar="D", help="only its cells: svhn, ...")
@@ -84,8 +93,9 @@ def table(arguments: list[str]) -> None:
             raise KeyboardInterrupt(STOPPED) from stop
     rows = [(job, job.summarise()) for job in jobs]
     if options.json:
+        about = {"table": number, "title": TABLES[number], "measure": name_measure(number)}
         cells = [to_json(job, summary) for job, summary in rows]
-        print(json.dumps({"table": number, "title": TABLES[number], "cells": cells}, indent=1))
+        print(json.dumps({**about, "cells": cells}, indent=1))
     else:
         print(describe_table(number, rows))
 
@@ -97,10 +107,7 @@ def read_number(text: str) -> int:
         ValueError: if there is no such table here.
     """
     if text not in map(str, NUMBERS):
-        raise ValueError(
-            f"table must be one of {', '.join(map(str, NUMBERS))}, got {text!r}; tables 5, 6, 7 "
-            "and 13 are about explanations, which cannot be run yet."
-        )
+        raise ValueError(f"table must be one of {', '.join(map(str, NUMBERS))}, got {text!r}.")
     return int(text)
 
 
@@ -131,8 +138,9 @@ def plan_jobs(number: int, options: Namespace) -> list[Job]:
                 precision=options.precision,
                 keep_model=options.keep_model,
             ),
-            folder=Path(options.out or OUT) / name_table(number) / cell.name,
+            folder=Path(options.out or OUT) / name_table(cell.paper.table) / cell.name,
             seeds=cell.seeds if options.seeds is None else options.seeds,
+            measure=name_measure(number),
         )
         for cell in cells
     ]

@@ -4,8 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from whence.experiments.cell import FULL
-from whence.experiments.paper_tables import FILTERS, MEMORY_SIZE, TABLES, find_deviations
+from whence.experiments.cell import ACCURACY, FULL
+from whence.experiments.paper_tables import (
+    FILTERS,
+    MEMORY_SIZE,
+    TABLES,
+    find_deviations,
+    name_measure,
+)
 from whence.experiments.summary import Summary
 from whence.experiments.table_runs import Job
 
@@ -21,12 +27,13 @@ HEADER = (
     "difference",
     "whole memory",
     "missing seeds",
+    "seeds without a value",
     "not the paper's setting",
 )
 
 
 def describe_table(number: int, rows: Sequence[tuple[Job, Summary]]) -> str:
-    """Lay a table out for a terminal, accuracies in percent and differences in points."""
+    """Lay a table out for a terminal, fractions in percent and differences in points."""
     lines = [describe_row(job, summary) for job, summary in rows]
     kept = [place for place in range(len(HEADER)) if any(line[place] for line in lines)]
     cells = [[line[place] for place in kept] for line in (HEADER, *lines)]
@@ -36,12 +43,39 @@ def describe_table(number: int, rows: Sequence[tuple[Job, Summary]]) -> str:
         [
             f"Table {number}: {TABLES[number]}, in %",
             f"mean ± population deviation over seeds, {rows[0][0].cell.seeds} in the paper",
+            *([] if name_measure(number) == ACCURACY else [name_sources(rows)]),
             "",
             *align(cells),
             "",
             f"{done} of {total} runs done, {total - done} missing",
+            *describe_gaps(number, rows),
         ]
     )
+
+
+def name_sources(rows: Sequence[tuple[Job, Summary]]) -> str:
+    """Say which tables of accuracies the rows of a table on explanations share their runs with."""
+    tables = sorted({job.cell.paper.table for job, _ in rows})
+    return f"measured on the runs of table {', '.join(map(str, tables))}"
+
+
+def describe_gaps(number: int, rows: Sequence[tuple[Job, Summary]]) -> list[str]:
+    """Say which finished runs have no value, and why; no line where all have one."""
+    gaps = [run for _, summary in rows for run in summary.results if run.value is None]
+    old = [run for run in gaps if not run.measured]
+    lines = []
+    if old:
+        lines.append(
+            f"runs done before whence measured the {name_measure(number).replace('_', ' ')}: "
+            f"{len(old)}, such as {old[0].folder}; move them away and the same command trains "
+            "them again"
+        )
+    if len(gaps) > len(old):
+        lines.append(
+            "runs without a test image that has a counterfactual on top: "
+            f"{len(gaps) - len(old)}; there is no accuracy on such images"
+        )
+    return lines
 
 
 def describe_row(job: Job, summary: Summary) -> list[str]:
@@ -60,6 +94,7 @@ def describe_row(job: Job, summary: Summary) -> list[str]:
         "-" if difference is None else f"{100 * difference:+.2f}",
         percent(summary.whole_mean, summary.whole_std),
         describe_seeds(job.find_missing(summary)),
+        describe_seeds([result.seed for result in summary.results if result.value is None]),
         "; ".join(f"{name} {ours}, not {theirs}" for name, (theirs, ours) in changed),
     ]
 
@@ -109,11 +144,12 @@ def align(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def to_json(job: Job, summary: Summary) -> dict[str, Any]:
-    """Lay one row out as JSON, all fractions."""
+    """Lay one row out as JSON, all fractions, runs under the names of their ``metrics.json``."""
     cell, has_memory = job.cell, job.cell.settings.variant != "standard"
     changed = find_deviations(cell, job.settings).items()
     return {
         "cell": cell.name,
+        "runs_of_table": cell.paper.table,
         "folder": str(job.folder),
         "dataset": cell.settings.data,
         "data": job.settings.data,
@@ -125,6 +161,7 @@ def to_json(job: Job, summary: Summary) -> dict[str, Any]:
             "asked": job.seeds,
             "done": len(summary.results),
             "missing": job.find_missing(summary),
+            "not_measured": [result.seed for result in summary.results if not result.measured],
             "paper": cell.seeds,
         },
         "whence": {"mean": summary.mean, "std": summary.std},
@@ -136,8 +173,8 @@ def to_json(job: Job, summary: Summary) -> dict[str, Any]:
             {
                 "run": str(result.folder),
                 "seed": result.seed,
-                "accuracy": result.whole_memory,
-                "accuracy_draws": result.draws,
+                job.measure: result.whole_memory,
+                f"{job.measure}_draws": result.draws,
             }
             for result in summary.results
         ],

@@ -1,4 +1,4 @@
-"""One cell of a published table: a settings file with the published number in it."""
+"""One cell of the published tables: a settings file with the published numbers in it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
@@ -18,18 +18,41 @@ BLOCKS = ("seeds", "settings", "paper")
 TEXT, WHOLE, FRACTION = "text", "a whole number of at least 1", "a fraction in [0, 1]"
 WHOLE_OR_FULL = f"{WHOLE}, or {FULL!r}"
 
+ACCURACY = "accuracy"
+EXPLANATION_TABLES: Mapping[str, tuple[int, ...]] = MappingProxyType(
+    {"explanation_accuracy": (5, 7), "counterfactual_accuracy": (6, 13)}
+)
+"""What the runs of the accuracy tables measure as well, and the paper's tables that show it."""
+
 
 @dataclass(frozen=True)
-class Paper:
-    """The ``[paper]`` block of a cell: where its number stands and what it is.
+class Number:
+    """One published number.
 
     Attributes:
         table: the paper's number of the table.
+        mean: over the paper's runs, a fraction in [0, 1].
+        std: deviation over the paper's runs, a fraction.
+    """
+
+    table: int
+    mean: float
+    std: float
+
+
+@dataclass(frozen=True)
+class Paper:
+    """The ``[paper]`` block of a cell: where its numbers stand and what they are.
+
+    Attributes:
+        table: the paper's number of the table of accuracies.
         dataset, encoder, variant: as the paper writes them.
         train_examples: training images, or "full".
         accuracy: mean over the paper's runs, a fraction in [0, 1].
         accuracy_std: deviation over the paper's runs, a fraction.
         memory_size: where the table has a column for it.
+        explanation_accuracy: of the same runs, where a table shows it.
+        counterfactual_accuracy: the same.
     """
 
     table: int
@@ -40,6 +63,15 @@ class Paper:
     accuracy: float
     accuracy_std: float
     memory_size: int | None = None
+    explanation_accuracy: Number | None = None
+    counterfactual_accuracy: Number | None = None
+
+    def find(self, measure: str) -> Number | None:
+        """Return the number of a measure, "accuracy" or a key of ``EXPLANATION_TABLES``."""
+        if measure == ACCURACY:
+            return Number(self.table, self.accuracy, self.accuracy_std)
+        found: Number | None = getattr(self, measure)
+        return found
 
 
 CHECKS: Mapping[str, str] = MappingProxyType(
@@ -54,18 +86,23 @@ CHECKS: Mapping[str, str] = MappingProxyType(
         "memory_size": WHOLE,
     }
 )
-"""What each key of ``[paper]`` must be."""
+"""What each key of ``[paper]`` must be, but for the blocks in it."""
+
+NUMBER_CHECKS: Mapping[str, str] = MappingProxyType(
+    {"table": WHOLE, "mean": FRACTION, "std": FRACTION}
+)
+"""What each key of ``[paper.explanation_accuracy]`` and the like must be."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One number of one table, and the runs that it takes to measure it.
+    """One row of one table of accuracies, and the runs that it takes to measure it.
 
     Attributes:
         name: of the settings file, without its ending; names the folder of its runs.
         settings: of the run with seed 0.
-        seeds: runs behind the published number.
-        paper: the published number.
+        seeds: runs behind the published numbers.
+        paper: the published numbers.
     """
 
     name: str
@@ -102,11 +139,32 @@ def read_cell(path: Path) -> Cell:
 def read_paper(path: Path, block: object) -> Paper:
     """Check and build the ``[paper]`` block of a cell."""
     needed = [field.name for field in fields(Paper) if field.default is MISSING]
-    values = check_names(path, "paper.", block, list(CHECKS), needed)
+    values = check_names(path, "paper.", block, [*CHECKS, *EXPLANATION_TABLES], needed)
+    built: dict[str, Any] = {name: value for name, value in values.items() if name in CHECKS}
+    check_values(path, "paper.", built, CHECKS)
+    for name in values.keys() - CHECKS.keys():
+        built[name] = read_number(path, name, values[name])
+    return Paper(**built)
+
+
+def read_number(path: Path, measure: str, block: object) -> Number:
+    """Check and build a block such as ``[paper.explanation_accuracy]``."""
+    prefix, tables = f"paper.{measure}.", EXPLANATION_TABLES[measure]
+    values = check_names(path, prefix, block, list(NUMBER_CHECKS), list(NUMBER_CHECKS))
+    check_values(path, prefix, values, NUMBER_CHECKS)
+    if values["table"] not in tables:
+        choices = " or ".join(map(str, tables))
+        raise ValueError(f"{path} must have {prefix}table as {choices}, got {values['table']}.")
+    return Number(**values)
+
+
+def check_values(
+    path: Path, prefix: str, values: Mapping[str, Any], checks: Mapping[str, str]
+) -> None:
+    """Refuse a value of a block that is not what its check names."""
     for name, value in values.items():
-        if not is_like(value, CHECKS[name]):
-            raise ValueError(f"{path} must have paper.{name} as {CHECKS[name]}, got {value!r}.")
-    return Paper(**values)
+        if not is_like(value, checks[name]):
+            raise ValueError(f"{path} must have {prefix}{name} as {checks[name]}, got {value!r}.")
 
 
 def is_like(value: object, check: str) -> bool:

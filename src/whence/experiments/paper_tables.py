@@ -1,4 +1,4 @@
-"""The accuracy tables of the Memory Wrap paper, as cells that can be run."""
+"""The tables of the Memory Wrap paper, as cells that can be run."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -8,7 +8,7 @@ from typing import Any
 
 from whence.data import DATASETS
 from whence.encoders import ENCODERS
-from whence.experiments.cell import FULL, Cell, read_cell
+from whence.experiments.cell import ACCURACY, EXPLANATION_TABLES, FULL, Cell, read_cell
 from whence.experiments.prepare import PUBLISHED
 from whence.experiments.settings import Settings
 
@@ -27,13 +27,20 @@ TABLES: Mapping[int, str] = MappingProxyType(
         2: "accuracy on reduced CIFAR10",
         3: "accuracy on reduced CINIC10",
         4: "accuracy on the full datasets",
+        5: "explanation accuracy, MobileNet-v2",
+        6: "counterfactual accuracy, MobileNet-v2",
+        7: "explanation accuracy, other encoders",
         8: "accuracy on reduced SVHN, other encoders",
         9: "accuracy on reduced CIFAR10, other encoders",
         10: "accuracy on reduced CINIC10, other encoders",
         12: "accuracy on reduced SVHN by memory size",
+        13: "counterfactual accuracy, other encoders",
     }
 )
-"""The tables of accuracies and what they show (La Rosa et al. 2021, arXiv:2106.01440)."""
+"""The tables of trained models and what they show (La Rosa et al. 2021, arXiv:2106.01440)."""
+
+RUNS_OF = (1, 2, 3)
+"""The tables whose runs those on explanations are measured on."""
 
 VARIANTS = ("standard", "only-memory", "memory-wrap")
 """The order of the paper's rows."""
@@ -50,13 +57,26 @@ FILTERS: Mapping[str, Callable[[Cell], str]] = MappingProxyType(
 """What cells can be chosen by, and how to read it from a cell as text."""
 
 
+def name_measure(table: int) -> str:
+    """Name what a table shows, as ``metrics.json`` does.
+
+    >>> name_measure(7), name_measure(1)
+    ('explanation_accuracy', 'accuracy')
+    """
+    found = [measure for measure, tables in EXPLANATION_TABLES.items() if table in tables]
+    return found[0] if found else ACCURACY
+
+
 def name_table(table: int) -> str:
-    """Name the folder of a table, for its cells and for its runs."""
+    """Name the folder of a table of accuracies, for its cells and for its runs."""
     return f"table-{table:02}"
 
 
 def read_cells(table: int, *, folder: Path | None = None) -> tuple[Cell, ...]:
     """Read all cells of a table, in the order of their rows.
+
+    A table on explanations has no cells of its own: it shows what else the runs of the accuracy
+    tables measured.
 
     Args:
         table: a key of ``TABLES``.
@@ -68,7 +88,17 @@ def read_cells(table: int, *, folder: Path | None = None) -> tuple[Cell, ...]:
     """
     if table not in TABLES:
         raise ValueError(f"table must be one of {', '.join(map(str, TABLES))}, got {table}.")
-    below = (folder or CELLS) / name_table(table)
+    measure = name_measure(table)
+    sources = RUNS_OF if measure != ACCURACY else (table,)
+    cells = [cell for source in sources for cell in read_folder(source, folder or CELLS)]
+    numbers = [cell.paper.find(measure) for cell in cells]
+    shown = [c for c, n in zip(cells, numbers, strict=True) if n is not None and n.table == table]
+    return tuple(sorted(shown, key=rank))
+
+
+def read_folder(table: int, folder: Path) -> list[Cell]:
+    """Read the settings files of a table of accuracies."""
+    below = folder / name_table(table)
     paths = sorted(below.glob("*.toml"))
     if not paths:
         raise FileNotFoundError(
@@ -78,7 +108,7 @@ def read_cells(table: int, *, folder: Path | None = None) -> tuple[Cell, ...]:
     for path, cell in zip(paths, cells, strict=True):
         if cell.paper.table != table:
             raise ValueError(f"{path} must have paper.table as {table}, got {cell.paper.table}.")
-    return tuple(sorted(cells, key=rank))
+    return cells
 
 
 def rank(cell: Cell) -> tuple[int, ...]:

@@ -4,8 +4,9 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from whence.experiments.cell import Paper
+from whence.experiments.cell import ACCURACY, Number
 from whence.experiments.run import METRICS, check_folder
 from whence.experiments.settings import Settings
 from whence.prediction.files import read_json
@@ -18,24 +19,31 @@ FINGERPRINTS = ("train_fingerprint", "test_fingerprint")
 class Result:
     """What one finished run measured on the test images, as fractions.
 
+    A counterfactual accuracy is None where no image has a counterfactual on top.
+
     Attributes:
         seed: of the run.
         folder: of the run.
-        whole_memory: accuracy with the whole memory; for a standard model its plain accuracy.
-        draws: mean accuracy over the passes of the paper's protocol; None for a standard model.
+        whole_memory: with the whole memory; for a standard model its plain accuracy.
+        draws: mean over the passes of the paper's protocol; None for a standard model.
         fingerprint: of the training and test images.
+        measure: "accuracy", "explanation_accuracy" or "counterfactual_accuracy".
+        measured: False if the run was finished by a version that did not know the measure.
     """
 
     seed: int
     folder: Path
-    whole_memory: float
+    whole_memory: float | None
     draws: float | None
     fingerprint: str
+    measure: str = ACCURACY
+    measured: bool = True
 
     @property
-    def accuracy(self) -> float:
+    def value(self) -> float | None:
         """The number that the paper's tables average."""
-        return self.whole_memory if self.draws is None else self.draws
+        plain = self.draws is None and self.measure == ACCURACY
+        return self.whole_memory if plain else self.draws
 
 
 @dataclass(frozen=True)
@@ -43,12 +51,12 @@ class Summary:
     """One row of a table; fractions, not percent.
 
     Deviations are population deviations over the seeds, as the paper's, and None under two seeds;
-    everything but the paper's numbers is None without a finished run.
+    everything but the paper's numbers is None without a finished run that has a value.
 
     Attributes:
         results: of the finished runs, by seed.
-        mean, std: accuracy by the paper's protocol.
-        whole_mean, whole_std: accuracy with the whole memory; None for a standard model.
+        mean, std: by the paper's protocol.
+        whole_mean, whole_std: with the whole memory; None for a standard model.
         paper_mean, paper_std: as published.
         difference: ours minus the paper's.
     """
@@ -68,13 +76,16 @@ def name_run(seed: int) -> str:
     return f"seed-{seed}"
 
 
-def read_results(folder: Path, settings: Settings, seeds: int) -> tuple[Result, ...]:
+def read_results(
+    folder: Path, settings: Settings, seeds: int, *, measure: str = ACCURACY
+) -> tuple[Result, ...]:
     """Read the finished runs of a cell, those of seeds 0 to ``seeds - 1``.
 
     Args:
         folder: of the cell's runs; need not be there.
         settings: that the runs must have been made with.
         seeds: how many are looked for.
+        measure: what is read of them, a key of "test" in ``metrics.json``.
 
     Raises:
         FileExistsError: if a run there was started with other settings.
@@ -85,7 +96,7 @@ def read_results(folder: Path, settings: Settings, seeds: int) -> tuple[Result, 
         run = folder / name_run(seed)
         check_folder(run, replace(settings, seed=seed), resume=True)
         if (run / DONE).exists():
-            results.append(read_result(run, seed))
+            results.append(read_result(run, seed, measure))
     for result in results:
         if result.fingerprint != results[0].fingerprint:
             raise ValueError(
@@ -95,18 +106,28 @@ def read_results(folder: Path, settings: Settings, seeds: int) -> tuple[Result, 
     return tuple(results)
 
 
-def read_result(folder: Path, seed: int) -> Result:
-    """Read what one finished run measured."""
+def read_result(folder: Path, seed: int, measure: str) -> Result:
+    """Read what one finished run measured.
+
+    Runs of the first version of whence have accuracies only; theirs is not an error.
+
+    Raises:
+        ValueError: if the run is damaged.
+    """
     identity, metrics = read_about(folder).get("run"), read_json(folder / METRICS)
     try:
         test = metrics["test"]
-        draws = test["accuracy_draws"]
+        measured = measure == ACCURACY or measure in test
+        whole: Any = test[measure] if measured else None
+        draws = test[f"{measure}_draws"] if measured else None
         return Result(
             seed=seed,
             folder=folder,
-            whole_memory=float(test["accuracy"]),
+            whole_memory=float(whole) if whole is not None or measure == ACCURACY else None,
             draws=None if draws is None else float(draws["mean"]),
             fingerprint=" ".join(str(identity[name]) for name in FINGERPRINTS),  # type: ignore[index]
+            measure=measure,
+            measured=measured,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
@@ -115,31 +136,31 @@ def read_result(folder: Path, seed: int) -> Result:
         ) from error
 
 
-def summarise(paper: Paper, results: Sequence[Result]) -> Summary:
-    """Average runs and set them beside the published number."""
-    mean, std = average([result.accuracy for result in results])
-    has_memory = any(result.draws is not None for result in results)
-    whole = average([result.whole_memory for result in results] if has_memory else [])
+def summarise(number: Number, results: Sequence[Result]) -> Summary:
+    """Average runs and set them beside the published number; runs without a value do not count."""
+    mean, std = average([result.value for result in results])
+    whole = average([result.whole_memory for result in results if result.draws is not None])
     return Summary(
         results=tuple(results),
         mean=mean,
         std=std,
         whole_mean=whole[0],
         whole_std=whole[1],
-        paper_mean=paper.accuracy,
-        paper_std=paper.accuracy_std,
-        difference=None if mean is None else mean - paper.accuracy,
+        paper_mean=number.mean,
+        paper_std=number.std,
+        difference=None if mean is None else mean - number.mean,
     )
 
 
-def average(values: Sequence[float]) -> tuple[float | None, float | None]:
-    """Compute mean and population deviation; None where there are too few values.
+def average(values: Sequence[float | None]) -> tuple[float | None, float | None]:
+    """Compute mean and population deviation of what is there; None where that is too little.
 
     >>> average([0.25, 0.75])
     (0.5, 0.25)
     >>> average([0.25])
     (0.25, None)
     """
-    if not values:
+    there = [value for value in values if value is not None]
+    if not there:
         return None, None
-    return statistics.fmean(values), statistics.pstdev(values) if len(values) > 1 else None
+    return statistics.fmean(there), statistics.pstdev(there) if len(there) > 1 else None

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from whence.experiments.cell import Cell
+from whence.experiments.cell import ACCURACY, Cell
 from whence.experiments.prepare import load_data
 from whence.experiments.run import run
 from whence.experiments.settings import Settings
@@ -24,16 +24,27 @@ class Job:
         settings: that the runs are made with, the cell's or changed ones.
         folder: holds ``seed-0``, ``seed-1`` and so on.
         seeds: how many runs are asked for.
+        measure: what the table shows of them.
     """
 
     cell: Cell
     settings: Settings
     folder: Path
     seeds: int
+    measure: str = ACCURACY
 
     def summarise(self) -> Summary:
-        """Summarise the finished runs."""
-        return summarise(self.cell.paper, read_results(self.folder, self.settings, self.seeds))
+        """Summarise the finished runs.
+
+        Raises:
+            ValueError: if the cell has no published number of the measure, or a run is damaged.
+            FileExistsError: if a run was started with other settings.
+        """
+        number = self.cell.paper.find(self.measure)
+        if number is None:
+            raise ValueError(f"The cell {self.cell.name} must have a published {self.measure}.")
+        runs = read_results(self.folder, self.settings, self.seeds, measure=self.measure)
+        return summarise(number, runs)
 
     def find_missing(self, summary: Summary) -> list[int]:
         """List the seeds that have no finished run in a summary."""
