@@ -1,0 +1,188 @@
+"""Stored images whose label is probably wrong, found from the bank's features alone."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from whence.memory.attention import score as compare
+from whence.memory.bank import Bank
+from whence.memory.wrap import Read
+from whence.prediction.model import Classifier, evaluating
+
+TEMPERATURE = 0.1
+"""Of the votes: a cosine that is 0.1 higher counts 2.7 times as much."""
+
+LEAST = 0.5
+"""Listed from this score on: half of the usual votes for the label are missing."""
+
+
+@dataclass(frozen=True)
+class Suspicion:
+    """A stored image whose label the other stored images do not support.
+
+    Everything is computed with the image itself and its copies left out of the memory.
+
+    Attributes:
+        index: its place in the dataset that the memory was taken from.
+        label: the class that it is stored with.
+        predicted: the model's own class for it; a model that was trained long learns wrong labels
+            by heart, so that this is often the label all the same.
+        resembles: the class that it gets the most votes for, beside what is usual in that class,
+            other than its label: a guess at the right one.
+        source: the file it came from, None when not known.
+        score: share of the usual votes for its label that is missing, in [0, 1]: 0 when it gets as
+            many as images of the label get on average, 1 when it gets none.
+        probability: that the model gives the label, in [0, 1].
+        evidence_mass: weight of its own evidence on images with the same label, in [0, 1].
+    """
+
+    index: int
+    label: int
+    predicted: int
+    resembles: int
+    source: str | None
+    score: float
+    probability: float
+    evidence_mass: float
+
+
+class Votes(NamedTuple):
+    """What `R` stored images look like to the others."""
+
+    predicted: Tensor  # (R,) int64
+    probabilities: Tensor  # (R,) of the label
+    masses: Tensor  # (R,) evidence weight on images of the label
+    shares: Tensor  # (R, K), rows sum to one
+
+
+def find_suspicious(
+    model: Classifier, *, least: float = LEAST, batch_size: int = 128
+) -> tuple[Suspicion, ...]:
+    """List stored images whose label is probably wrong, most suspicious first.
+
+    Every labelled image votes for its label on every other image, with weight ``exp(10 cosine)``
+    of their features. An image gets some share of the votes for its own label, and images of that
+    label get some share on average; the score says how far it stays behind. Classes that are hard
+    to tell apart have a low average, so that their images are not all suspicious.
+
+    The model's own answer is told as well, but does not decide: it has seen the wrong labels in
+    training. The fewer epochs it was trained, the more of them are found. Nothing is encoded.
+
+    Images without a label neither vote nor are listed; neither is the only image of its label.
+
+    Args:
+        model: with a bank.
+        least: score from which on an image is listed, in [0, 1]; 0 lists every labelled image.
+        batch_size: images compared with the memory at once; changes memory use, not the result.
+
+    Returns:
+        The images listed, by falling score, equal ones by index.
+
+    Raises:
+        ValueError: for a standard model, or if ``least`` is out of range.
+        RuntimeError: without a bank that fits the model, or if none of its images has a label.
+    """
+    if not model.has_memory:
+        raise ValueError(
+            "A standard model stores no images whose labels could be checked; "
+            'build it with variant="memory-wrap".'
+        )
+    if not 0 <= least <= 1:
+        raise ValueError(f"least must be in [0, 1], got {least}.")
+    with evaluating(model):
+        bank = model.checked_bank()
+        if not bool((bank.labels >= 0).any()):
+            raise RuntimeError(
+                "The stored images have no labels that could be checked; "
+                "give them with model.remember(memory_images, labels)."
+            )
+        groups = group_copies(bank)
+        rows = find_comparable(bank, groups)
+        if len(rows) == 0:
+            return ()
+        parts = [collect_votes(model, bank, groups, part) for part in rows.split(batch_size)]
+    votes = Votes(*(torch.cat(column) for column in zip(*parts, strict=True)))
+    return describe(bank, rows, votes, least)
+
+
+def group_copies(bank: Bank) -> Tensor:
+    """Number the stored images `(M,)` so that equal images (same content hash) share a number."""
+    first: dict[str, int] = {}
+    numbers = [first.setdefault(name, len(first)) for name in bank.hashes]
+    return torch.tensor(numbers, device=bank.features.device)
+
+
+def find_comparable(bank: Bank, groups: Tensor) -> Tensor:
+    """List the places `(R,)` of labelled images that another image has the label of.
+
+    Args:
+        bank: of `M` stored images.
+        groups: `(M,)` as `group_copies` numbers them; a copy is not another image.
+    """
+    pairs = torch.stack([bank.labels, groups], dim=1).unique(dim=0)  # (P, 2), each once
+    different = (pairs[:, 0] + 1).bincount()  # (K + 1,) images of each label, without one first
+    found: Tensor = (different[bank.labels + 1] > 1) & (bank.labels >= 0)  # (M,)
+    return found.nonzero().squeeze(1)
+
+
+def collect_votes(model: Classifier, bank: Bank, groups: Tensor, rows: Tensor) -> Votes:
+    """Ask the model and the other stored images about those at ``rows`` `(b,)`."""
+    queries, labels = bank.features[rows], bank.labels[rows]
+    others = groups[rows, None] != groups  # (b, M)
+    read: Read = model.head(queries, bank.features, others)
+    similarities = compare(queries, bank.features, similarity="cosine")  # (b, M)
+    silent = ~others | (bank.labels < 0)
+    ballots = (similarities / TEMPERATURE).masked_fill(silent, -torch.inf).softmax(1)
+    classes = F.one_hot(bank.labels.clamp_min(0), len(model.class_names)).to(ballots.dtype)
+    same = labels[:, None] == bank.labels
+    return Votes(
+        predicted=read.logits.argmax(1),
+        probabilities=read.logits.softmax(1).gather(1, labels[:, None]).squeeze(1),
+        masses=(read.weights * same).sum(1),
+        shares=ballots @ classes,  # (b, K)
+    )
+
+
+def compare_with_usual(shares: Tensor, labels: Tensor) -> Tensor:
+    """Divide each class's share of the votes by what images with that label get on average.
+
+    Args:
+        shares: `(R, K)`, rows sum to one.
+        labels: `(R,)`.
+
+    Returns:
+        `(R, K)`, 1 where the share is the usual one, 0 in classes that no image here has.
+
+    >>> shares = torch.tensor([[0.75, 0.25], [0.25, 0.75], [0.5, 0.5]])
+    >>> compare_with_usual(shares, torch.tensor([0, 0, 1]))
+    tensor([[1.5000, 0.5000],
+            [0.5000, 1.5000],
+            [1.0000, 1.0000]])
+    """
+    members = F.one_hot(labels, shares.shape[1]).to(shares.dtype)  # (R, K)
+    usual = (members * shares).sum(0) / members.sum(0)  # (K,), NaN without an image
+    return (shares / usual).nan_to_num(nan=0.0)
+
+
+def describe(bank: Bank, rows: Tensor, votes: Votes, least: float) -> tuple[Suspicion, ...]:
+    """Turn votes on the images at ``rows`` into records of those listed, in their order."""
+    labels = bank.labels[rows]
+    relative = compare_with_usual(votes.shares, labels)
+    scores = (1 - relative.gather(1, labels[:, None]).squeeze(1)).clamp_min(0)  # (R,)
+    rivals = relative.scatter(1, labels[:, None], -torch.inf).argmax(1)
+    columns = zip(
+        bank.indices[rows].tolist(),
+        labels.tolist(),
+        votes.predicted.tolist(),
+        rivals.tolist(),
+        [None if bank.sources is None else bank.sources[row] for row in rows.tolist()],
+        scores.tolist(),
+        votes.probabilities.tolist(),
+        votes.masses.tolist(),
+        strict=True,
+    )
+    found = [suspicion for row in columns if (suspicion := Suspicion(*row)).score >= least]
+    return tuple(sorted(found, key=lambda one: (-one.score, one.index)))
