@@ -15,6 +15,8 @@ COMMANDS = Table(
         "train": "whence.cli.train:train",
         "evaluate": "whence.cli.evaluate:evaluate",
         "predict": "whence.cli.predict:predict",
+        "explain": "whence.cli.explain:explain",
+        "report": "whence.cli.report:report",
         "table": "whence.cli.table:table",
     },
 )
@@ -24,6 +26,8 @@ SUMMARIES = {
     "train": "train on a dataset, an image folder or a settings file",
     "evaluate": "measure the accuracy of a run, or of a folder of runs",
     "predict": "answer for images, with the training images each answer came from",
+    "explain": "write a page with the evidence behind answers, heatmaps and doubts",
+    "report": "write a page about a whole run: accuracy, trust, images to look at",
     "table": "run and print a table of the Memory Wrap paper, ours beside theirs",
 }
 

@@ -12,13 +12,16 @@ from torch import Tensor
 from tqdm import tqdm
 
 from whence.cli.options import add_device, build_parser, choose_device, parse
+from whence.experiments.explained import describe_origin, explain_images
 from whence.experiments.prepare import load_data
 from whence.experiments.run import run
 from whence.experiments.settings import Settings
-from whence.prediction.model import Variant
+from whence.prediction.files import write_whole
+from whence.prediction.model import Classifier, Variant
 from whence.prediction.predict import predict
-from whence.prediction.saved import load
+from whence.prediction.saved import load, read_about
 from whence.records import Dataset, Prediction
+from whence.report.page import render
 from whence.report.terminal import draw_pictures
 
 SETTINGS = Settings(data="digits", train_examples=100, memory_size=50, epochs=120)
@@ -35,7 +38,8 @@ def demo(arguments: list[str]) -> None:
     parser = build_parser(
         "demo",
         "Train Memory Wrap, Only Memory and Standard on 100 labelled digits, compare them on 500 "
-        "unseen ones, and show the training images that answers were computed from.",
+        "unseen ones, and show the training images that answers were computed from, here and on a "
+        "page for the browser.",
     )
     parser.add_argument("--out", type=str, default="runs/demo", help="folder (default runs/demo)")
     parser.add_argument(
@@ -55,10 +59,16 @@ def demo(arguments: list[str]) -> None:
     results = train_all(dataset, out, options.seeds, device)
     print(table(results))
     best = out / "memory-wrap" / "seed-0"
-    show_evidence(best, dataset, device)
+    model = load(best, device=device)
+    answers = predict(model, dataset.test.images)
+    places = choose(answers, dataset.test.labels.tolist())
+    show_evidence(model, dataset, answers, places)
+    page = out / "evidence.html"
+    write_page(page, best, model, dataset, places)
     print(
-        f"\nDone in {time.monotonic() - started:.0f} s. The run is in {best}; "
-        f"go on with:\n  whence evaluate {out / 'memory-wrap'}\n"
+        f"\nDone in {time.monotonic() - started:.0f} s. The same answers with heatmaps, and how "
+        f"far to trust them, are on one page; open it in a browser:\n  {page}\n"
+        f"The run is in {best}; go on with:\n  whence report {best} --out {out / 'report.html'}\n"
         f"  whence train YOUR_FOLDER --out runs/yours"
     )
 
@@ -98,12 +108,12 @@ def spread(values: list[float]) -> str:
     return f"{statistics.fmean(values):.1%} ± {statistics.pstdev(values):.1%}"
 
 
-def show_evidence(folder: Path, dataset: Dataset, device: str) -> None:
+def show_evidence(
+    model: Classifier, dataset: Dataset, answers: tuple[Prediction, ...], places: list[int]
+) -> None:
     """Print unseen digits, sure and doubtful ones, with the training digits each answer used."""
-    model = load(folder, device=device)
-    answers = predict(model, dataset.test.images)
     labels = dataset.test.labels.tolist()
-    for place in choose(answers, labels):
+    for place in places:
         answer = answers[place]
         share = float(answer.probabilities[answer.predicted])
         name = model.class_names[answer.predicted]
@@ -124,6 +134,20 @@ def show_evidence(folder: Path, dataset: Dataset, device: str) -> None:
         print(draw_pictures(pictures, captions))
     print('\n"taken for 3" marks a counterfactual: the model itself puts that image in class 3.')
     sys.stdout.flush()
+
+
+def write_page(
+    path: Path, folder: Path, model: Classifier, dataset: Dataset, places: list[int]
+) -> None:
+    """Write the page that ``whence explain`` would write for these unseen digits."""
+    answers = explain_images(
+        model,
+        dataset.test.images[places],
+        [f"unseen digit {place}" for place in places],
+        dataset.test.labels[places].tolist(),
+    )
+    origin = describe_origin(folder, read_about(folder), model)
+    write_whole(path, render(answers, origin, model.class_names).encode())
 
 
 def choose(answers: tuple[Prediction, ...], labels: list[int]) -> list[int]:

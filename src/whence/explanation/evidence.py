@@ -9,6 +9,8 @@ from whence.explanation.reliance import measure_reliance
 from whence.explanation.reread import Cached, cache, reread
 from whence.memory.bank import Bank
 from whence.memory.wrap import Read
+from whence.metrics.doubt import read_alone
+from whence.prediction.judge import judge
 from whence.prediction.model import Classifier, encode_all, evaluating
 from whence.prediction.predict import explain_read
 from whence.records import Draws, Evidence, Explanation, Prediction
@@ -89,6 +91,8 @@ def explain_batch(
     draws: list[Draws | None] = [None] * len(answers)
     if plan is not None:
         draws = [*measure_draws(cached, read, bank, plan)]
+    judged = judge(model, read)
+    errors = [None] * len(answers) if judged is None else judged.tolist()
     left_out = [bank.indices[row].tolist() for row in cached.scores.isneginf()]
     return [
         assemble(
@@ -99,7 +103,7 @@ def explain_batch(
             left_out=tuple(sorted(left_out[row])),
             draws=draws[row],
             reliance=reliance[row],
-            error_probability=None,
+            error_probability=errors[row],
         )
         for row, answer in enumerate(answers)
     ]
@@ -207,6 +211,9 @@ def find_near_misses(cached: Cached, read: Read, bank: Bank) -> list[Evidence | 
 def explain_without_memory(model: Classifier, images: Tensor) -> list[Explanation]:
     """Explain the answers of a standard model: there is no evidence to show."""
     logits = model.head(encode_all(model, images, batch_size=len(images)))
+    judged = judge(model, read_alone(logits))
+    errors = [None] * len(logits) if judged is None else judged.tolist()
+    probabilities = logits.float().softmax(1).cpu()
     return [
         Explanation(
             predicted=int(row.argmax()),
@@ -223,7 +230,7 @@ def explain_without_memory(model: Classifier, images: Tensor) -> list[Explanatio
             draws=None,
             reliance=0.0,
             flag=False,
-            error_probability=None,
+            error_probability=error,
         )
-        for row in logits.float().softmax(1).cpu()
+        for row, error in zip(probabilities, errors, strict=True)
     ]

@@ -1,0 +1,150 @@
+"""Answers and their evidence as JSON, classes by index and by name."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from torch import Tensor
+
+from whence.records import Draws, Evidence, Heatmaps, Removal
+from whence.report.answer import Answer, Origin
+from whence.report.doubt import find_doubt
+from whence.report.numbers import leave_out
+
+
+def to_json(
+    answers: Sequence[Answer],
+    origin: Origin,
+    class_names: Sequence[str],
+    *,
+    with_heatmaps: bool = False,
+) -> dict[str, Any]:
+    """Lay answers out for ``json.dumps``: every field of the records, NaN as null.
+
+    Args:
+        answers: in order.
+        origin: what they were computed from.
+        class_names: one name per class.
+        with_heatmaps: every pixel's relevance as nested lists `(C, H, W)`; otherwise only sums.
+
+    Returns:
+        An object with the keys run, classes, facts, notes and answers.
+    """
+    return {
+        "run": origin.run,
+        "classes": list(class_names),
+        "facts": dict(origin.facts),
+        "notes": list(origin.notes),
+        "answers": [lay_out(answer, class_names, with_heatmaps) for answer in answers],
+    }
+
+
+def lay_out(answer: Answer, classes: Sequence[str], with_heatmaps: bool) -> dict[str, Any]:
+    """Lay one answer out."""
+    explanation, doubt = answer.explanation, find_doubt(answer, classes)
+    left = leave_out(explanation.probabilities, explanation.without)
+    evidence = [
+        lay_out_evidence(item, classes)
+        | {"without": {"logit_changes": to_list(change), "probabilities": to_list(after)}}
+        for item, change, after in zip(explanation.evidence, explanation.without, left, strict=True)
+    ]
+    return {
+        "image": answer.name,
+        "truth": to_class(answer.truth, classes),
+        "predicted": to_class(explanation.predicted, classes),
+        "probabilities": to_list(explanation.probabilities),
+        "doubt": asdict(doubt),
+        "evidence": evidence,
+        "example": evidence_or_none(explanation.example, classes),
+        "example_reason": explanation.example_reason,
+        "counterfactual": evidence_or_none(explanation.counterfactual, classes),
+        "counterfactual_reason": explanation.counterfactual_reason,
+        "counterfactuals": [
+            lay_out_evidence(item, classes) for item in explanation.counterfactuals
+        ],
+        "near_miss": evidence_or_none(explanation.near_miss, classes),
+        "left_out": list(explanation.left_out),
+        "draws": draws_to_json(explanation.draws),
+        "reliance": explanation.reliance,
+        "flag": explanation.flag,
+        "error_probability": explanation.error_probability,
+        "removal": removal_to_json(answer.removal, classes),
+        "heatmaps": maps_to_json(answer.maps, with_heatmaps),
+        "notes": list(answer.notes),
+    }
+
+
+def to_class(index: int | None, classes: Sequence[str]) -> dict[str, Any] | None:
+    """Name a class by index and name."""
+    return None if index is None else {"index": index, "name": classes[index]}
+
+
+def to_list(tensor: Tensor) -> Any:  # noqa: ANN401
+    """Turn a tensor into nested lists, NaN and infinity into None."""
+
+    def clean(value: Any) -> Any:  # noqa: ANN401
+        if isinstance(value, list):
+            return [clean(one) for one in value]
+        return value if math.isfinite(value) else None
+
+    return clean(tensor.tolist())
+
+
+def lay_out_evidence(item: Evidence, classes: Sequence[str]) -> dict[str, Any]:
+    """Lay one evidence image out."""
+    named = {
+        "label": to_class(item.label, classes),
+        "predicted": to_class(item.predicted, classes),
+    }
+    return asdict(item) | named
+
+
+def evidence_or_none(item: Evidence | None, classes: Sequence[str]) -> dict[str, Any] | None:
+    """Lay out an evidence image that may be missing."""
+    return None if item is None else lay_out_evidence(item, classes)
+
+
+def draws_to_json(draws: Draws | None) -> dict[str, Any] | None:
+    """Lay out what random memories gave."""
+    if draws is None:
+        return None
+    return {
+        "draws": draws.draws,
+        "memory_size": draws.memory_size,
+        "seed": draws.seed,
+        "probabilities": to_list(draws.probabilities),
+        "changed": draws.changed,
+        "example_drawn": draws.example_drawn,
+        "example_kept": draws.example_kept,
+    }
+
+
+def removal_to_json(removal: Removal | None, classes: Sequence[str]) -> dict[str, Any] | None:
+    """Lay out which stored images' removal changes the answer."""
+    if removal is None:
+        return None
+    named = {
+        "becomes": to_class(removal.becomes, classes),
+        "smallest_becomes": to_class(removal.smallest_becomes, classes),
+    }
+    return asdict(removal) | named
+
+
+def maps_to_json(maps: Heatmaps | None, with_heatmaps: bool) -> dict[str, Any] | None:
+    """Lay out what heatmaps add up to, and their pixels where they were asked for."""
+    if maps is None:
+        return None
+    found: dict[str, Any] = {
+        "baseline": maps.baseline,
+        "steps": maps.steps,
+        "score_change": float(maps.score_change[0]),
+        "completeness_error": float(maps.completeness_error[0]),
+        "image_sum": float(maps.images[0].double().sum()),
+        "evidence_sums": [float(one.double().sum()) for one in maps.evidence[0]],
+        "rest": None if maps.rest is None else float(maps.rest[0]),
+    }
+    if with_heatmaps:
+        found["image"] = to_list(maps.images[0])
+        found["evidence"] = to_list(maps.evidence[0])
+    return found

@@ -1,0 +1,140 @@
+"""How far an answer can be trusted, in words: the line that a reader sees before the evidence."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from whence.report.answer import Answer
+from whence.report.numbers import count, out_of, percent
+
+Level = Literal["doubtful", "careful", "calm"]
+TITLES: dict[Level, str] = {
+    "doubtful": "Doubtful",
+    "careful": "Read with care",
+    "calm": "No sign of doubt",
+}
+
+DOUBTFUL_ERROR = 0.2
+"""Answers that are wrong at least so often are called doubtful."""
+
+SMALL_SHARE = 0.5
+"""An answer less probable than this is as likely wrong as right by the model's own count."""
+
+DOUBTFUL_CHANGE = 0.2
+"""The same for answers that change in at least so many of the random draws."""
+
+CLOSE = 0.5
+"""A second class with this share of the answer's probability, or more, is named."""
+
+OTHER_CLASSES = 1 / 3
+"""Stored images of other classes with so much weight, or more, are named."""
+
+LOW_RELIANCE = 0.1
+"""Below this share the stored images had little part in the answer."""
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """The warning line of an answer.
+
+    Attributes:
+        level: the strongest of its signs.
+        title: the level in words, so that it is never told by colour alone.
+        sentences: what speaks for and against trust, signs of doubt first.
+    """
+
+    level: Level
+    title: str
+    sentences: tuple[str, ...]
+
+
+def find_doubt(answer: Answer, classes: Sequence[str]) -> Doubt:
+    """Compose the warning line from what is known of an answer.
+
+    The true class plays no part, so that the line is the same where it is not known.
+    """
+    doubtful, careful = find_doubtful(answer, classes), find_careful(answer, classes)
+    level: Level = "doubtful" if doubtful else "careful" if careful else "calm"
+    calm = () if level != "calm" else (say_calm(answer),)
+    sentences = (*doubtful, *careful, *calm, *find_remarks(answer))
+    return Doubt(level, TITLES[level], sentences)
+
+
+def find_doubtful(answer: Answer, classes: Sequence[str]) -> list[str]:
+    """List signs that the answer may be wrong."""
+    found, explanation = [], answer.explanation
+    share = float(explanation.probabilities[explanation.predicted])
+    if explanation.flag and explanation.evidence:
+        other = classes[explanation.evidence[0].predicted]
+        found.append(
+            "The stored image with the highest weight is one that the model itself puts in "
+            f"another class ({other})."
+        )
+    error = explanation.error_probability
+    if error is not None and error >= DOUBTFUL_ERROR:
+        found.append(f"Answers like this one were wrong in {out_of(error)} validation images.")
+    if share < SMALL_SHARE:
+        found.append(f"The model gives its own answer only {percent(share)}.")
+    draws = explanation.draws
+    if draws is not None and draws.changed >= DOUBTFUL_CHANGE:
+        found.append(
+            f"With random parts of the memory the answer changed in {percent(draws.changed)} of "
+            f"{count(draws.draws, 'draw')}."
+        )
+    return found
+
+
+def find_careful(answer: Answer, classes: Sequence[str]) -> list[str]:
+    """List what is no clear sign of doubt, and why the evidence says less than it seems to."""
+    explanation, found = answer.explanation, []
+    share = float(explanation.probabilities[explanation.predicted])
+    others = explanation.probabilities.clone()
+    others[explanation.predicted] = 0
+    second = int(others.argmax())
+    if share >= SMALL_SHARE and others[second] >= CLOSE * share:
+        found.append(
+            f"The model finds {classes[second]} probable, too ({percent(float(others[second]))})."
+        )
+    if not explanation.evidence:
+        found.append("This model has no memory, so there is no evidence to check its answer with.")
+        return found
+    against = sum(item.weight for item in explanation.evidence if item.role == "counterfactual")
+    if against >= OTHER_CLASSES:
+        found.append(
+            f"Stored images that the model puts in other classes carry {percent(min(1, against))} "
+            "of the weight."
+        )
+    if explanation.reliance < LOW_RELIANCE:
+        found.append(
+            "The stored images had little part in this answer "
+            f"({percent(explanation.reliance)}): the image itself nearly decided it."
+        )
+    if len(explanation.evidence) == 1:
+        found.append("The answer read one stored image only.")
+    return found
+
+
+def say_calm(answer: Answer) -> str:
+    """Say what was looked at and that nothing was found."""
+    share = percent(sum(i.weight for i in answer.explanation.evidence if i.role == "example"))
+    return (
+        f"Stored images that the model puts in the same class carry {share} of the weight. "
+        "This is no proof that the answer is right."
+    )
+
+
+def find_remarks(answer: Answer) -> list[str]:
+    """List facts that are no sign of doubt but that a reader should know."""
+    found, explanation = [], answer.explanation
+    error = explanation.error_probability
+    if error is not None and error < DOUBTFUL_ERROR:
+        found.append(f"Answers like this one were wrong in {out_of(error)} validation images.")
+    if explanation.left_out:
+        places = ", ".join(str(index) for index in explanation.left_out[:5])
+        if len(explanation.left_out) > 5:
+            places += ", ..."
+        found.append(
+            f"This very image is in the memory (training image {places}); it was left out, so that "
+            "it is not its own evidence."
+        )
+    return found

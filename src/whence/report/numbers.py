@@ -1,0 +1,71 @@
+"""Shares as text, and the answer that remains when a stored image is left out."""
+
+from torch import Tensor
+
+from whence.shapes import check_shape
+
+MINUS = "\N{MINUS SIGN}"
+"""As wide as a plus, unlike the hyphen."""
+
+
+def percent(share: float) -> str:
+    """Write a share in [0, 1] as a percentage that is never rounded to a false 0 or 100.
+
+    >>> percent(0.8125), percent(0.0004), percent(0.9999), percent(1.0)
+    ('81.2%', 'under 0.1%', 'over 99.9%', '100%')
+    """
+    if share in (0, 1):
+        return f"{share:.0%}"
+    if share < 0.001:
+        return "under 0.1%"
+    return "over 99.9%" if share > 0.999 else f"{share:.1%}"
+
+
+def signed(value: float) -> str:
+    """Write a number with its sign and three digits.
+
+    >>> signed(1.2345), signed(-0.5) == MINUS + '0.5', signed(0.0)
+    ('+1.23', True, '0')
+    """
+    text = f"{value:+.3g}"
+    return "0" if float(text) == 0 else text.replace("-", MINUS)
+
+
+def out_of(share: float) -> str:
+    """Say a share in [0, 1] as a count of ten, or of a hundred where ten is too coarse.
+
+    >>> out_of(0.31), out_of(0.97), out_of(0.042), out_of(0.001)
+    ('about 3 of 10', 'about 97 of 100', 'about 4 of 100', 'fewer than 1 of 100')
+    """
+    if share < 0.01:
+        return "fewer than 1 of 100"
+    if 0.1 <= share <= 0.9:
+        return f"about {round(share * 10)} of 10"
+    return f"about {round(share * 100)} of 100"
+
+
+def count(number: int, noun: str) -> str:
+    """Write a number with its noun.
+
+    >>> count(1, "stored image"), count(1200, "stored image")
+    ('1 stored image', '1,200 stored images')
+    """
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def leave_out(probabilities: Tensor, changes: Tensor) -> Tensor:
+    """Compute the probabilities that remain when one stored image is left out.
+
+    A logit is the logarithm of its probability plus a number that all classes share, so that
+    softmax(log p + change) is exact. What float32 rounded to a probability of 0 stays 0.
+
+    Args:
+        probabilities: `(K,)` of the answer.
+        changes: `(A, K)` change of every logit; NaN where nothing would be left.
+
+    Returns:
+        `(A, K)` float64; NaN where the change is.
+    """
+    sizes = check_shape("changes", changes, "A K")
+    check_shape("probabilities", probabilities, "K", K=sizes["K"])
+    return (probabilities.double().log() + changes.double()).softmax(1)
