@@ -10,8 +10,7 @@ from torch.testing import assert_close
 
 import whence
 from whence.data.memory_draw import draw_memory
-from whence.metrics.top_memory import TopMemory, measure_top_memory
-from whence.prediction.evaluate import SECOND_MEMORY, answer, draw_passes
+from whence.prediction.answers import SECOND_MEMORY, Memory, answer, draw_passes
 from whence.prediction.fit import NonFiniteLossError, Plan, fit
 from whence.prediction.recipe import RECIPES, Recipe, build_optimizer, rate_at
 from whence.records import ImageSet
@@ -243,9 +242,10 @@ class TestEvaluate:
 
     @torch.no_grad()
     def test_logits_of_a_pass_are_those_of_encoding_again(self, model, train, test_set):
-        features = model.encode(test_set.images)
+        features, labels = model.encode(test_set.images), test_set.labels
+        memory = Memory.of(model.bank)
         (answers,) = draw_passes(
-            model, features, model.bank.features, memory_size=4, draws=1, seed=5, draw_batch=11
+            model, features, labels, memory, memory_size=4, draws=1, seed=5, draw_batch=11
         )
         drawn = draw_memory(20, 4, generator=torch.Generator().manual_seed(5))
         assert_close(answers.logits, model(test_set.images, train.images[drawn]))
@@ -260,13 +260,15 @@ class TestEvaluate:
         agrees = [
             int(model.bank.predicted[t]) == int(p) for t, p in zip(top, predicted, strict=True)
         ]
-        assert found.top.explanation_accuracy == pytest.approx(sum(agrees) / 11)
+        assert found.evidence.explanation_accuracy == pytest.approx(sum(agrees) / 11)
         right = [hit for hit, agree in zip(hits, agrees, strict=True) if agree]
-        assert found.top.example_accuracy == pytest.approx(sum(right) / len(right))
+        assert found.evidence.example_accuracy == pytest.approx(sum(right) / len(right))
         first = torch.Generator().manual_seed(5)
         second = torch.Generator().manual_seed(5 + SECOND_MEMORY)
-        for one in found.draws_top:
-            memory, other = (train.images[draw_memory(20, 4, generator=g)] for g in (first, second))
+        for one in found.draws_evidence:
+            places, others = (draw_memory(20, 4, generator=g) for g in (first, second))
+            assert not torch.equal(places, others), "the second memory is another one"
+            memory, other = train.images[places], train.images[others]
             own = model(memory, other).argmax(1)
             read = model.read(test_set.images, memory)
             expected = own[read.weights.argmax(1)] == read.logits.argmax(1)
@@ -279,24 +281,17 @@ class TestEvaluate:
         model.head.classifier.bias.zero_()
         query = torch.tensor([[1.0, 0.9, 0.0]])  # weights 0.54, 0.46 and 0, answer 0
         for own, agrees in (([0, 1, 1], True), ([1, 0, 0], False)):
-            found = answer(model, query, torch.eye(3), torch.tensor(own), batch_size=1)
+            memory = Memory(torch.eye(3), torch.tensor([0, 1, 1]), torch.tensor(own))
+            found = answer(model, query, torch.tensor([1]), memory, batch_size=1)
             assert found.logits.argmax(1).tolist() == [0]
-            assert found.agrees.tolist() == [agrees]
-
-    def test_top_memory_by_hand(self):
-        hits = torch.tensor([True, True, False, False, True])
-        agrees = torch.tensor([True, True, True, False, False])
-        assert measure_top_memory(hits, agrees) == TopMemory(0.6, pytest.approx(2 / 3), 0.5)
-        assert measure_top_memory(hits, agrees | True).counterfactual_accuracy is None
-        with pytest.raises(ValueError, match=r"agrees must be \(N\) with N=5, got shape \(4,\)"):
-            measure_top_memory(hits, agrees[:4])
-        with pytest.raises(ValueError, match=r"hits must hold at least one image, got none"):
-            measure_top_memory(hits[:0], agrees[:0])
+            assert found.traces.agrees.tolist() == [agrees]
+            assert found.traces.support.tolist() == [2]
+            assert found.traces.purity.tolist() == pytest.approx([0.4628], abs=1e-4)
 
     def test_standard_and_rejected(self, train, test_set):
         standard = make("standard").eval()
         found = whence.evaluate(standard, test_set)
         assert (found.draws, found.draws_mean, found.draws_std) == (None, None, None)
-        assert (found.top, found.draws_top) == (None, None)
+        assert (found.evidence, found.draws_evidence) == (None, None)
         with pytest.raises(ValueError, match=r"at least one image to evaluate, got none"):
             whence.evaluate(standard, test_set.take(torch.arange(0)))

@@ -1,4 +1,4 @@
-"""``whence evaluate``: the accuracy of a run, or of a folder of runs."""
+"""``whence evaluate``: how good a run is, how far it can be trusted; or a folder of runs."""
 
 import json
 import statistics
@@ -6,21 +6,29 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from whence.cli.evaluate_text import describe, describe_summary
 from whence.cli.options import add_device, build_parser, choose_device, parse
 from whence.experiments.finished import evaluate_run, find_runs
+from whence.experiments.measured import average_runs
 
 
 def evaluate(arguments: list[str]) -> None:
-    """Measure accuracy with the whole memory and by the paper's protocol."""
+    """Measure accuracy, evidence and signs of doubt."""
     parser = build_parser(
         "evaluate",
         "Measure the accuracy of a run with its whole memory, and by the paper's protocol (five "
-        "passes, a fresh memory for every batch). A folder of runs gives mean and deviation.",
+        "passes, a fresh memory for every batch); what its evidence says, beside controls; and how "
+        "well signs of doubt find its errors. A folder of runs gives mean and deviation.",
     )
     parser.add_argument("run", type=str, metavar="RUN", help="run folder, or a folder of runs")
     parser.add_argument("--data", type=str, help="other images: a dataset's name or image folder")
     parser.add_argument("--seed", type=int, help="of the drawn memories; the run's by default")
     parser.add_argument("--batch-size", type=int, default=128, help="images encoded at once (128)")
+    parser.add_argument(
+        "--no-controls",
+        action="store_true",
+        help="leave out the network before training, which encodes every image a second time",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     add_device(parser)
     options = parse(parser, arguments)
@@ -33,6 +41,7 @@ def evaluate(arguments: list[str]) -> None:
             device=choose_device(options.device),
             seed=options.seed,
             batch_size=options.batch_size,
+            controls=not options.no_controls,
         )
         for folder in find_runs(Path(options.run))
     ]
@@ -47,7 +56,10 @@ def evaluate(arguments: list[str]) -> None:
 
 
 def summarise(results: list[dict[str, Any]]) -> dict[str, Any]:
-    """Average accuracies over runs; deviations are population deviations, as in the paper."""
+    """Average what was measured over runs; deviations are population deviations, as in the paper.
+
+    A number that a run does not have is left out of the average.
+    """
     whole = [result["accuracy"] for result in results]
     draws = [result["accuracy_draws"]["mean"] for result in results if result["accuracy_draws"]]
     return {
@@ -55,29 +67,6 @@ def summarise(results: list[dict[str, Any]]) -> dict[str, Any]:
         "accuracy_draws": (
             {"mean": statistics.fmean(draws), "std": statistics.pstdev(draws)} if draws else None
         ),
+        **average_runs(results),
         "runs": results,
     }
-
-
-def describe(result: dict[str, Any]) -> str:
-    """Say in one line how good a run is."""
-    line = f"{result['run']}: {result['accuracy']:.2%} of {result['images']} images right"
-    draws = result["accuracy_draws"]
-    if draws:
-        line += f" with the whole memory, {draws['mean']:.2%} ± {draws['std']:.2%} with draws"
-        line += f"\n  top memory in the predicted class: {result['explanation_accuracy']:.2%}"
-        line += f" (then right: {percent(result['example_accuracy'])}, "
-        line += f"otherwise: {percent(result['counterfactual_accuracy'])})"
-    return line
-
-
-def percent(share: float | None) -> str:
-    """Format a fraction, or say that no image was of that kind."""
-    return "no image" if share is None else f"{share:.2%}"
-
-
-def describe_summary(summary: dict[str, Any]) -> str:
-    """Say in one line how good the runs are together."""
-    whole, draws = summary["accuracy"], summary["accuracy_draws"]
-    line = f"mean of {len(summary['runs'])} runs: {whole['mean']:.2%} ± {whole['std']:.2%}"
-    return line + (f", draws {draws['mean']:.2%} ± {draws['std']:.2%}" if draws else "")

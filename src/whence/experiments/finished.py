@@ -6,10 +6,12 @@ from typing import Any
 
 from whence.data.fingerprint import fingerprint
 from whence.data.load import load_dataset
+from whence.experiments.measured import describe_evaluation
 from whence.experiments.parse import from_mapping
 from whence.experiments.prepare import load_data
-from whence.experiments.run import SETTINGS, describe_accuracy
+from whence.experiments.run import SETTINGS
 from whence.experiments.settings import Settings, read_toml
+from whence.experiments.untrained import evaluate_untrained
 from whence.prediction.evaluate import evaluate
 from whence.prediction.model import Classifier
 from whence.prediction.saved import DONE, MODEL, load, read_about
@@ -102,12 +104,30 @@ def shorten(names: Sequence[str]) -> str:
 
 
 def evaluate_run(
-    folder: Path, *, data: str | None, device: str, seed: int | None, batch_size: int
+    folder: Path,
+    *,
+    data: str | None,
+    device: str,
+    seed: int | None,
+    batch_size: int,
+    controls: bool = True,
 ) -> dict[str, Any]:
     """Measure a finished run on its test images, or on others.
 
+    Args:
+        folder: of the run.
+        data: other images; None takes the run's test images.
+        device: where to compute.
+        seed: of the drawn memories; None takes the run's.
+        batch_size: images encoded at once.
+        controls: measure the network before training as well, which encodes everything again.
+
     Returns:
         One JSON object, accuracies as fractions, with what identifies the run.
+
+    Raises:
+        FileNotFoundError: if there is no finished run.
+        ValueError: if the run is damaged, or its images or pretrained weights changed.
     """
     if seed is not None and not 0 <= seed < 2**63:
         raise ValueError(f"seed must be in 0 to 2**63 - 1, got {seed}.")
@@ -118,7 +138,7 @@ def evaluate_run(
     memory_size = plan["memory_size"]
     if model.bank is not None:
         memory_size = min(memory_size, len(model.bank))
-    accuracy = evaluate(
+    found = evaluate(
         model,
         dataset.test,
         memory_size=memory_size,
@@ -126,11 +146,16 @@ def evaluate_run(
         draw_batch=settings.draw_batch,
         batch_size=batch_size,
     )
+    untrained = None
+    if controls and model.has_memory:
+        untrained = evaluate_untrained(
+            model, dataset.test, settings, about["run"], batch_size=batch_size
+        )
     return {
         "run": str(folder),
         "data": dataset.name,
         "notes": list(dataset.notes),
-        **describe_accuracy(accuracy),
+        **describe_evaluation(found, untrained),
         "variant": about["variant"],
         "encoder": about["encoder"]["name"],
         "train_images": about["run"]["train_images"],

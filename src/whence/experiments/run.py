@@ -2,11 +2,10 @@
 
 import json
 import os
-import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,11 @@ from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from whence.data.fingerprint import fingerprint
+from whence.experiments.measured import describe_evaluation
 from whence.experiments.parse import from_mapping
 from whence.experiments.prepare import Parts, prepare
 from whence.experiments.settings import Settings, first_difference, read_toml, to_toml
-from whence.metrics.top_memory import TopMemory
+from whence.prediction.calibrate import calibrate
 from whence.prediction.checkpoint import (
     Checkpoint,
     find_checkpoints,
@@ -25,7 +25,7 @@ from whence.prediction.checkpoint import (
     remove_checkpoint,
     write_checkpoint,
 )
-from whence.prediction.evaluate import Accuracy, evaluate
+from whence.prediction.evaluate import evaluate
 from whence.prediction.files import (
     check_finite,
     is_leftover,
@@ -37,6 +37,7 @@ from whence.prediction.files import (
     write_whole,
 )
 from whence.prediction.fit import EpochReport, NonFiniteLossError, check_plan, fit
+from whence.prediction.model import encode_all
 from whence.prediction.saved import DONE, describe, read_about, write_model
 from whence.prediction.saved_bank import check_sources
 from whence.records import Dataset
@@ -252,7 +253,7 @@ def trim_log(path: Path, *, epochs: int) -> None:
 def finish(
     parts: Parts, folder: Path, settings: Settings, device: str, seconds: float, batch_size: int
 ) -> dict[str, Any]:
-    """Remember the training images, evaluate, and write what marks the run as done."""
+    """Remember the training images, evaluate, calibrate, and write what marks the run as done."""
     model, train_set = parts.model, parts.train
     if model.has_memory:
         model.remember(
@@ -262,21 +263,24 @@ def finish(
             train_set.sources,
             batch_size=batch_size,
         )
-    found = {
-        name: describe_accuracy(
-            evaluate(
-                model,
-                images,
-                memory_size=parts.plan.memory_size,
-                seed=parts.plan.seed,
-                draw_batch=settings.draw_batch,
-                batch_size=batch_size,
-            )
+    measured = {}
+    for name, images in (("validation", parts.validation), ("test", parts.test)):
+        if len(images) == 0:
+            continue
+        features = encode_all(model, images.images, batch_size=batch_size)
+        found = evaluate(
+            model,
+            images,
+            memory_size=parts.plan.memory_size,
+            seed=parts.plan.seed,
+            draw_batch=settings.draw_batch,
+            batch_size=batch_size,
+            features=features,
         )
-        for name, images in (("validation", parts.validation), ("test", parts.test))
-        if len(images)
-    }
-    metrics = {**found, "train_seconds": round(seconds, 3), "device": device}
+        measured[name] = describe_evaluation(found)
+        if name == "validation":  # not before: its own flag would be measured where it was fitted
+            model.calibration = calibrate(model, images, batch_size, features=features)
+    metrics = {**measured, "train_seconds": round(seconds, 3), "device": device}
     write_json(folder / METRICS, metrics)
     about = {**identify(parts), "device": device}
     if settings.keep_model:
@@ -291,36 +295,3 @@ def remove_checkpoints(folder: Path) -> None:
     """Free the disk of a finished run from what only an unfinished one needs."""
     for step in find_checkpoints(folder):
         remove_checkpoint(folder, step)
-
-
-def describe_accuracy(accuracy: Accuracy) -> dict[str, Any]:
-    """Lay an accuracy out as JSON, all fractions."""
-    draws = None
-    if accuracy.draws is not None:
-        draws = {
-            "mean": accuracy.draws_mean,
-            "std": accuracy.draws_std,
-            "passes": list(accuracy.draws),
-        }
-    return {
-        "images": accuracy.images,
-        "accuracy": accuracy.whole_memory,
-        "accuracy_draws": draws,
-        "per_class": list(accuracy.per_class),
-        **describe_top_memory(accuracy),
-    }
-
-
-def describe_top_memory(accuracy: Accuracy) -> dict[str, Any]:
-    """Lay out what the top memory says: with the whole memory, and mean and deviation of draws."""
-    found: dict[str, Any] = {}
-    for measure in fields(TopMemory):
-        name = measure.name
-        found[name] = None if accuracy.top is None else getattr(accuracy.top, name)
-        values = [getattr(one, name) for one in accuracy.draws_top or ()]
-        known = [value for value in values if value is not None]
-        spread = (
-            {"mean": statistics.fmean(known), "std": statistics.pstdev(known)} if known else None
-        )
-        found[f"{name}_draws"] = spread
-    return found

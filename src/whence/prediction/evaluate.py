@@ -1,43 +1,53 @@
-"""Accuracy with the whole memory, and by the paper's protocol, from features encoded once."""
+"""Accuracy, measures of the evidence and of the signs of doubt, from features encoded once."""
 
 import statistics
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
-from whence.data.memory_draw import draw_memory
-from whence.memory.wrap import Read
-from whence.metrics.top_memory import TopMemory, measure_top_memory
+from whence.metrics import PROBABILITIES
+from whence.metrics.evidence import EvidenceMeasures, measure_evidence
+from whence.metrics.flag import FlagQuality, measure_flag
+from whence.prediction.answers import Answers, Memory, answer, draw_passes, signals_of
+from whence.prediction.controls import has_labels, measure_nearest, measure_random
 from whence.prediction.model import Classifier, encode_all, evaluating
+from whence.prediction.trust import Calibration, error_probability
 from whence.records import ImageSet
 
 DRAWS = 5
 PAPER_BATCH = 500
-SECOND_MEMORY = 2**32
-"""Added to the seed of the draws for the memories that memory images are classified with."""
 
 
 @dataclass(frozen=True)
-class Accuracy:
-    """Fractions in [0, 1] on one set of images.
+class Evaluation:
+    """What was measured on one set of images; fractions in [0, 1].
 
     Attributes:
         images: how many were classified.
-        whole_memory: with the bank; for a standard model its plain accuracy.
+        whole_memory: accuracy with the bank; for a standard model its plain accuracy.
         per_class: the same for the images of each class, None for a class without images.
         draws: one accuracy per pass of the paper's protocol; None for a standard model.
-        top: what the top memory says, with the bank; None for a standard model.
-        draws_top: the same for each pass.
+        evidence: what the memory images that were read say, with the bank; None for a standard
+            model.
+        draws_evidence: the same for each pass.
+        controls: the same with another image in place of the top memory: "random" and "nearest",
+            see ``whence.prediction.controls``; empty for a standard model.
+        signals: how well each signal of doubt finds the wrong answers, with the bank;
+            "error_probability" is among them when the model is calibrated.
+        calibration: the model's, None when it is not calibrated.
     """
 
     images: int
     whole_memory: float
     per_class: tuple[float | None, ...]
     draws: tuple[float, ...] | None = None
-    top: TopMemory | None = None
-    draws_top: tuple[TopMemory, ...] | None = None
+    evidence: EvidenceMeasures | None = None
+    draws_evidence: tuple[EvidenceMeasures, ...] | None = None
+    controls: Mapping[str, EvidenceMeasures] = field(default_factory=dict)
+    signals: Mapping[str, FlagQuality] = field(default_factory=dict)
+    calibration: Calibration | None = None
 
     @property
     def draws_mean(self) -> float | None:
@@ -59,8 +69,9 @@ def evaluate(
     seed: int = 0,
     draw_batch: int = PAPER_BATCH,
     batch_size: int = 128,
-) -> Accuracy:
-    """Measure accuracy, encoding every image once.
+    features: Tensor | None = None,
+) -> Evaluation:
+    """Measure accuracy, evidence and signs of doubt, encoding every image once.
 
     The features of a test image do not depend on the memory, so the five passes of the paper's
     protocol (batches of 500, each with a fresh memory of 100; La Rosa et al. 2021, A.1.2) cost
@@ -70,10 +81,11 @@ def evaluate(
         model: with a bank, unless it is a standard model.
         images: test or validation images.
         memory_size: images per drawn memory; at most what the bank holds.
-        draws: passes of the paper's protocol.
+        draws: passes of the paper's protocol, at least 1.
         seed: of the draws.
         draw_batch: images that share one drawn memory.
         batch_size: images encoded at once; changes memory use, not the result.
+        features: `(N, D)` the images encoded by this model, if that was done already.
 
     Raises:
         ValueError: if there are no images, or fewer in the bank than ``memory_size``.
@@ -81,105 +93,81 @@ def evaluate(
     """
     if len(images) == 0:
         raise ValueError("images must hold at least one image to evaluate, got none.")
-    queries = encode_all(model, images.images, batch_size=batch_size)
-    labels = images.labels.to(queries.device)
+    if draws < 1:
+        raise ValueError(f"draws must be at least 1, got {draws}.")
     with evaluating(model):
-        if not model.has_memory:
-            hits = model.head(queries).argmax(1) == labels
-            return Accuracy(len(images), mean(hits), split_by_class(hits, labels, model))
-        bank = model.checked_bank()
-        whole = answer(model, queries, bank.features, bank.predicted, batch_size=batch_size)
+        memory = Memory.of(model.checked_bank()) if model.has_memory else None
+        if features is None:
+            features = encode_all(model, images.images, batch_size=batch_size)
+        labels, names = images.labels.to(features.device), signals_of(model)
+        whole = answer(model, features, labels, memory, signals=names, batch_size=batch_size)
+        hits, calibration = find_hits(whole, labels), model.calibration
+        found = Evaluation(
+            len(images),
+            mean(hits),
+            split_by_class(hits, labels, model),
+            signals=measure_signals(whole.doubts, ~hits, names, calibration),
+            calibration=calibration,
+        )
+        if memory is None:
+            return found
         passes = draw_passes(
             model,
-            queries,
-            bank.features,
+            features,
+            labels,
+            memory,
             memory_size=memory_size,
             draws=draws,
             seed=seed,
             draw_batch=draw_batch,
         )
-    hits = whole.logits.argmax(1) == labels
-    draw_hits = [one.logits.argmax(1) == labels for one in passes]
-    return Accuracy(
-        len(images),
-        mean(hits),
-        split_by_class(hits, labels, model),
-        tuple(mean(one) for one in draw_hits),
-        measure_top_memory(hits, whole.agrees),
-        tuple(
-            measure_top_memory(right, one.agrees)
-            for right, one in zip(draw_hits, passes, strict=True)
-        ),
+        nearest = measure_nearest(features, whole.logits, labels, memory, batch_size=batch_size)
+    return replace(
+        found,
+        draws=tuple(mean(find_hits(one, labels)) for one in passes),
+        evidence=describe_evidence(whole, labels, memory),
+        draws_evidence=tuple(describe_evidence(one, labels, memory) for one in passes),
+        controls={"random": measure_random(whole.logits, labels, memory), "nearest": nearest},
     )
 
 
-class Answers(NamedTuple):
-    """Answers for `N` images, and whether the top memory of each agrees."""
-
-    logits: Tensor  # (N, K)
-    agrees: Tensor  # (N,) bool, the model's class for the memory of highest weight is the answer
-
-
-def answer(
-    model: Classifier, queries: Tensor, memory: Tensor, own: Tensor, *, batch_size: int
-) -> Answers:
-    """Classify features with one memory.
+def measure_signals(
+    doubts: Tensor, errors: Tensor, names: tuple[str, ...], calibration: Calibration | None
+) -> dict[str, FlagQuality]:
+    """Measure every signal, and the calibrated probability of error before them if there is one.
 
     Args:
-        model: in eval mode.
-        queries: `(N, D)` features.
-        memory: `(M, D)` features.
-        own: `(M,)` the model's own class for each memory image.
-        batch_size: queries classified at once.
+        doubts: `(N, S)`, a column per name.
+        errors: `(N,)` bool, the answer is wrong.
+        names: of the signals.
+        calibration: of the model.
     """
-    logits, agrees = [], []
-    for part in queries.split(batch_size):
-        read: Read = model.head(part, memory)
-        logits.append(read.logits)
-        agrees.append(own[read.weights.argmax(1)] == read.logits.argmax(1))
-    return Answers(torch.cat(logits), torch.cat(agrees))
+    columns = dict(zip(names, doubts.unbind(1), strict=True))
+    if calibration is not None:
+        chosen = torch.stack([columns[name] for name in calibration.names], 1)
+        columns = {"error_probability": error_probability(calibration, chosen), **columns}
+    return {
+        name: measure_flag(column, errors, probability=name in PROBABILITIES)
+        for name, column in columns.items()
+    }
 
 
-def draw_passes(
-    model: Classifier,
-    queries: Tensor,
-    memory: Tensor,
-    *,
-    memory_size: int,
-    draws: int,
-    seed: int,
-    draw_batch: int = PAPER_BATCH,
-) -> list[Answers]:
-    """Classify everything ``draws`` times, with a fresh memory for every batch.
+def describe_evidence(answers: Answers, labels: Tensor, memory: Memory) -> EvidenceMeasures:
+    """Measure the evidence of the answers to images with true classes `(N,)`.
 
-    The model's own class for a memory image is predicted with a second memory, as in the paper.
-
-    Args:
-        model: in eval mode.
-        queries: `(N, D)` features.
-        memory: `(M, D)` features that the memories are drawn from.
-        memory_size: images per memory.
-        draws: passes.
-        seed: of the draws.
-        draw_batch: images that share one memory, 500 in the paper.
-
-    Returns:
-        One record of answers for all `N` images per pass.
+    Raises:
+        ValueError: if the answers were computed without a memory.
     """
-    generator = torch.Generator().manual_seed(seed)
-    second = torch.Generator().manual_seed(seed + SECOND_MEMORY)
-    passes = []
-    for _ in range(draws):
-        parts = []
-        for part in queries.split(draw_batch):
-            drawn, other = (
-                memory[draw_memory(len(memory), memory_size, generator=g).to(memory.device)]
-                for g in (generator, second)
-            )
-            own = model.head(drawn, other).logits.argmax(1)  # (M,)
-            parts.append(answer(model, part, drawn, own, batch_size=draw_batch))
-        passes.append(Answers(*(torch.cat(column) for column in zip(*parts, strict=True))))
-    return passes
+    traces = answers.traces
+    if traces is None:
+        raise ValueError("answers must be computed from a memory to have evidence.")
+    purity = traces.purity if has_labels(memory) else None
+    return measure_evidence(find_hits(answers, labels), traces.agrees, purity, traces.support)
+
+
+def find_hits(answers: Answers, labels: Tensor) -> Tensor:
+    """Say which answers are right, `(N,)` bool."""
+    return answers.logits.argmax(1) == labels
 
 
 def split_by_class(hits: Tensor, labels: Tensor, model: Classifier) -> tuple[float | None, ...]:

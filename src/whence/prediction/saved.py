@@ -26,6 +26,11 @@ from whence.prediction.files import (
 )
 from whence.prediction.model import VARIANTS, Classifier, build_head, evaluating
 from whence.prediction.saved_bank import bank_from_tensors, bank_to_tensors, is_list_of_names
+from whence.prediction.saved_calibration import (
+    calibration_from_json,
+    calibration_to_json,
+    find_problem_of_calibration,
+)
 
 FORMAT = 1
 """The version of the folder's format; a newer one is refused, not guessed at."""
@@ -107,6 +112,7 @@ def describe(model: Classifier) -> dict[str, Any]:
             "name": model.kind.name,
             "type": type(model.encoder).__qualname__,
         },
+        "calibration": calibration_to_json(model.calibration),
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "versions": {package: version(package) for package in PACKAGES},
     }
@@ -152,6 +158,8 @@ def load(
     if BANK in about["sha256"]:
         bank = bank_from_tensors(folder / BANK, model)
         model.attach(bank.map_tensors(lambda tensor: tensor.to(model.mean.device)))
+    if model.bank is not None or not model.has_memory:
+        model.calibration = calibration_from_json(about.get("calibration"))
     return model
 
 
@@ -192,6 +200,9 @@ def find_problem(about: dict[str, Any]) -> str | None:
         find_problem_of_images(about)
         or find_problem_of_network(about)
         or find_problem_of_record(about)
+        or find_problem_of_calibration(
+            about.get("calibration"), has_memory=about["variant"] != "standard"
+        )
     )
 
 

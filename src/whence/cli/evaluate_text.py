@@ -1,0 +1,132 @@
+"""What ``whence evaluate`` prints: measures beside their controls, and signs of doubt."""
+
+from typing import Any
+
+from whence.cli.table_text import align
+from whence.metrics.evidence import MEASURES
+
+ABSENT = "-"
+COUNTS = ("support_size", "support_size_median")
+COVERED = ("0.8", "0.9")
+SIGNAL_NAMES = {
+    "error_probability": "calibrated probability of error",
+    "top_memory": "top memory in another class",
+    "softmax": "1 - highest probability",
+    "entropy": "entropy of the probabilities",
+    "nearest": "distance to the nearest memory",
+    "class_mass": "weight outside the predicted class",
+    "support": "memories with weight",
+    "top_weight": "1 - highest weight",
+}
+
+
+def describe(result: dict[str, Any]) -> str:
+    """Say how good a run is, and how far its evidence and its signs of doubt can be trusted."""
+    line = f"{result['run']}: {result['accuracy']:.2%} of {result['images']} images right"
+    draws = result["accuracy_draws"]
+    if draws:
+        line += f" with the whole memory, {draws['mean']:.2%} ± {draws['std']:.2%} with draws"
+    blocks = [line]
+    if draws:
+        blocks += ["", *indent(describe_evidence(result))]
+    return "\n".join([*blocks, "", *indent(describe_signals(result["flag"])), ""])
+
+
+def describe_evidence(result: dict[str, Any]) -> list[str]:
+    """Lay the measures of the evidence out, each beside its controls."""
+    controls = result["controls"]
+    before = controls["untrained"] is not None
+    header = ["evidence", "whole memory", "draws", "random image", "nearest image"]
+    rows = [[*header, "untrained"] if before else header]
+    for name, text in MEASURES.items():
+        spread = result[f"{name}_draws"]
+        numbers = [result[name], spread and spread["mean"], controls["random"][name]]
+        numbers.append(controls["nearest"][name])
+        if before:
+            numbers.append(controls["untrained"][name])
+        rows.append([text, *(write(name, number) for number in numbers)])
+    lines = align(rows)
+    if before:
+        accuracy = controls["untrained"]["accuracy"]
+        lines.append(f"(untrained: the network before training, {accuracy:.2%} right)")
+    return lines
+
+
+def describe_signals(flag: dict[str, Any]) -> list[str]:
+    """Lay the signs of doubt out, the calibrated probability first, and name the best one."""
+    header = ["sign of doubt", "AUROC", "ECE", "AURC"]
+    rows = [header + [f"wrong of the surest {float(part):.0%}" for part in COVERED]]
+    for name, found in flag["signals"].items():
+        risks = [f"{found['risk_coverage'][part]:.2%}" for part in COVERED]
+        numbers = [number(found[key]) for key in ("auroc", "ece", "aurc")]
+        rows.append([SIGNAL_NAMES[name], *numbers, *risks])
+    lines = align(rows)
+    if flag["best"] is not None:
+        best = flag["signals"][flag["best"]]["auroc"]
+        lines.append(
+            f"{SIGNAL_NAMES[flag['best']]} finds errors best (AUROC {best:.3f}; 0.5 is a coin)"
+        )
+    if flag["calibration_images"] is None:
+        lines.append(
+            "not calibrated: a training run does that, given 5 wrong and 5 right validation answers"
+        )
+    else:
+        lines.append(
+            f"calibrated on {flag['calibration_images']} validation images, "
+            f"{flag['calibration_errors']} of them wrong"
+        )
+    return lines
+
+
+def describe_summary(summary: dict[str, Any]) -> str:
+    """Say how good several runs are together: mean and deviation of what was measured."""
+    whole, draws = summary["accuracy"], summary["accuracy_draws"]
+    line = f"mean of {len(summary['runs'])} runs: {spread_percent(whole)}"
+    lines = [line + (f", draws {spread_percent(draws)}" if draws else "")]
+    rows = [["evidence", "whole memory", "random image", "nearest image", "untrained"]]
+    for name, text in MEASURES.items():
+        parts = [summary[name]]
+        parts += [(summary["controls"][one] or {}).get(name) for one in summary["controls"]]
+        rows.append([text, *(write_spread(name, part) for part in parts)])
+    if draws:
+        lines += ["", *indent(align(rows))]
+    rows = [["sign of doubt", "AUROC", "ECE", "AURC"]]
+    for name, found in summary["flag"]["signals"].items():
+        texts = [write_spread("", found[key]) for key in ("auroc", "ece", "aurc")]
+        rows.append([SIGNAL_NAMES[name], *texts])
+    return "\n".join([*lines, "", *indent(align(rows))])
+
+
+def indent(lines: list[str]) -> list[str]:
+    """Move lines to the right by two spaces."""
+    return [f"  {line}" for line in lines]
+
+
+def write(name: str, value: float | None) -> str:
+    """Write a measure: a count as it is, a fraction in percent.
+
+    >>> write("purity", 0.5), write("support_size", 3.14), write("purity", None)
+    ('50.00%', '3.1', '-')
+    """
+    if value is None:
+        return ABSENT
+    return f"{value:.1f}" if name in COUNTS else f"{value:.2%}"
+
+
+def write_spread(name: str, value: dict[str, float] | None) -> str:
+    """Write mean and deviation over runs; without a name they are plain numbers."""
+    if value is None:
+        return ABSENT
+    if name == "":
+        return f"{value['mean']:.3f} ± {value['std']:.3f}"
+    return f"{write(name, value['mean'])} ± {write(name, value['std'])}"
+
+
+def spread_percent(value: dict[str, float]) -> str:
+    """Write mean and deviation of fractions in percent."""
+    return write_spread("accuracy", value)
+
+
+def number(value: float | None) -> str:
+    """Write a number with three digits after the point."""
+    return ABSENT if value is None else f"{value:.3f}"

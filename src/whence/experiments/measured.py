@@ -1,0 +1,128 @@
+"""What was measured, as JSON: accuracies, evidence beside its controls, signs of doubt."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from whence.metrics.evidence import MEASURES, EvidenceMeasures
+from whence.metrics.flag import FlagQuality
+from whence.prediction.evaluate import Evaluation
+
+NESTED = ("controls", "flag")
+"""The objects of a measurement that are averaged over runs, beside the measures themselves."""
+
+
+def describe_evaluation(found: Evaluation, untrained: Evaluation | None = None) -> dict[str, Any]:
+    """Lay a measurement out as JSON, all fractions; null where a number does not apply.
+
+    Args:
+        found: of the model.
+        untrained: of the same network before training, as a control.
+    """
+    draws = None
+    if found.draws is not None:
+        draws = {"mean": found.draws_mean, "std": found.draws_std, "passes": list(found.draws)}
+    return {
+        "images": found.images,
+        "accuracy": found.whole_memory,
+        "accuracy_draws": draws,
+        "per_class": list(found.per_class),
+        **describe_evidence(found.evidence, found.draws_evidence or ()),
+        "controls": describe_controls(found, untrained),
+        "flag": describe_flag(found),
+    }
+
+
+def describe_evidence(
+    whole: EvidenceMeasures | None, draws: Sequence[EvidenceMeasures]
+) -> dict[str, Any]:
+    """Lay out each measure with the whole memory, and its mean and deviation over draws."""
+    found: dict[str, Any] = {}
+    for name in MEASURES:
+        found[name] = None if whole is None else getattr(whole, name)
+        found[f"{name}_draws"] = spread([getattr(one, name) for one in draws])
+    return found
+
+
+def spread(values: Sequence[float | None]) -> dict[str, float] | None:
+    """Compute mean and population deviation of the numbers that there are; None without any.
+
+    >>> spread([0.25, None, 0.75])
+    {'mean': 0.5, 'std': 0.25}
+    """
+    known = [value for value in values if value is not None]
+    if not known:
+        return None
+    return {"mean": statistics.fmean(known), "std": statistics.pstdev(known)}
+
+
+def describe_controls(found: Evaluation, untrained: Evaluation | None) -> dict[str, Any]:
+    """Lay the controls out: None for one that was left out or does not apply."""
+    controls: dict[str, Any] = {
+        name: None if (control := found.controls.get(name)) is None else asdict(control)
+        for name in ("random", "nearest")
+    }
+    before = None
+    if untrained is not None and untrained.evidence is not None:
+        before = {"accuracy": untrained.whole_memory, **asdict(untrained.evidence)}
+    return {**controls, "untrained": before}
+
+
+def describe_flag(found: Evaluation) -> dict[str, Any]:
+    """Lay out how well errors are found: by the calibrated probability, and by each signal."""
+    calibration = found.calibration
+    signals = {name: describe_quality(quality) for name, quality in found.signals.items()}
+    nothing = dict.fromkeys(("auroc", "ece", "aurc", "risk_coverage"))
+    return {
+        **signals.get("error_probability", nothing),
+        "best": find_best(found.signals),
+        "calibration_images": None if calibration is None else calibration.images,
+        "calibration_errors": None if calibration is None else calibration.errors,
+        "signals": signals,
+    }
+
+
+def describe_quality(quality: FlagQuality) -> dict[str, Any]:
+    """Lay out one signal; coverages become texts, as JSON wants them."""
+    risks = {str(share): risk for share, risk in quality.risk_coverage.items()}
+    return {
+        "auroc": quality.auroc,
+        "ece": quality.ece,
+        "aurc": quality.aurc,
+        "risk_coverage": risks,
+    }
+
+
+def find_best(signals: Mapping[str, FlagQuality]) -> str | None:
+    """Name the signal of the highest AUROC; None when all answers are right, or all wrong."""
+    known = {name: one.auroc for name, one in signals.items() if one.auroc is not None}
+    return max(known, key=lambda name: known[name]) if known else None
+
+
+def average_runs(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Average the measures, controls and flags of several runs, number by number.
+
+    Args:
+        results: JSON as ``describe_evaluation`` gives it.
+
+    Returns:
+        The same keys; in place of each number its mean and population deviation over the runs that
+        have it, None where none has.
+    """
+    return {name: average([one[name] for one in results]) for name in (*MEASURES, *NESTED)}
+
+
+def average(values: Sequence[Any]) -> Any:  # noqa: ANN401
+    """Average numbers, or objects of numbers, that may be None; texts are left out.
+
+    >>> average([{"a": 1, "b": None}, {"a": 2, "b": None}, None])
+    {'a': {'mean': 1.5, 'std': 0.5}, 'b': None}
+    """
+    objects = [value for value in values if isinstance(value, Mapping)]
+    if not objects:
+        return spread(values)
+    names = dict.fromkeys(name for one in objects for name in one)
+    columns = {name: [one.get(name) for one in objects] for name in names}
+    kept = {n: v for n, v in columns.items() if not any(isinstance(value, str) for value in v)}
+    return {name: average(column) for name, column in kept.items()}

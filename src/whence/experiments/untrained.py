@@ -1,0 +1,70 @@
+"""The same network before training: a control for what training gave to the evidence."""
+
+from typing import Any
+
+from whence.data.fingerprint import fingerprint
+from whence.experiments.prepare import build_model, load_data
+from whence.experiments.settings import Settings
+from whence.prediction.evaluate import Evaluation, evaluate
+from whence.prediction.model import Classifier
+from whence.records import ImageSet
+
+HINT = "add --no-controls to leave this control out."
+
+
+def evaluate_untrained(
+    model: Classifier,
+    images: ImageSet,
+    settings: Settings,
+    run: dict[str, Any],
+    *,
+    batch_size: int,
+) -> Evaluation:
+    """Measure the model that a run started from, with the memory that the run ended with.
+
+    Its parameters are exactly those before the first step: drawn from the seed of the run, or the
+    pretrained ones. What it reads are the same images, encoded by itself.
+
+    Args:
+        model: of the finished run, with its bank.
+        images: those that the run is measured on.
+        settings: of the run.
+        run: what ``whence.json`` says of it.
+        batch_size: images encoded at once.
+
+    Raises:
+        ValueError: if the memory images or the pretrained weights are no longer there as they were.
+    """
+    memory = find_memory(model, settings, run)
+    means, stds = (tuple(tensor.flatten().tolist()) for tensor in (model.mean, model.std))
+    try:
+        start, weights = build_model(settings, memory, means, stds)
+    except (OSError, ValueError) as error:  # weights that are not here any more
+        raise ValueError(
+            f"The network before training cannot be built again ({str(error).rstrip('.')}); {HINT}"
+        ) from error
+    if weights != run.get("weights"):
+        raise ValueError(
+            f"weights must be those that the run started with, {settings.weights} changed; {HINT}"
+        )
+    start.to(model.mean.device)
+    start.remember(memory.images, memory.labels, batch_size=batch_size)
+    return evaluate(start, images, memory_size=1, draws=1, batch_size=batch_size)
+
+
+def find_memory(model: Classifier, settings: Settings, run: dict[str, Any]) -> ImageSet:
+    """Take the memory images from the bank, or from the data when it keeps no pixels.
+
+    Raises:
+        ValueError: if the data no longer holds them.
+    """
+    bank = model.checked_bank()
+    if bank.images is not None:
+        return ImageSet(bank.images, bank.labels, model.class_names)
+    train = load_data(settings).train
+    if fingerprint(train) != run.get("train_fingerprint"):
+        raise ValueError(
+            f"{settings.data} must hold the training images that the run was made with, which "
+            f"keeps no pixels itself; {HINT}"
+        )
+    return train.take(bank.indices.cpu())

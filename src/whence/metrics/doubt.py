@@ -1,0 +1,121 @@
+"""Signs that an answer may be wrong: one number per image, larger = more doubtful.
+
+Each function takes what the head returned, ``read``, and ``own`` `(M,)`, the class in which the
+model itself puts each memory image, and returns `(B,)` float64.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from whence.memory.wrap import Read
+from whence.metrics import SIGNALS, WITHOUT_MEMORY
+from whence.shapes import check_shape
+
+
+def top_memory(read: Read, own: Tensor) -> Tensor:
+    """Return 1 where the memory image of highest weight is a counterfactual, else 0.
+
+    La Rosa et al. (2021), arXiv:2106.01440, section 4.3.
+    """
+    return (own[read.weights.argmax(1)] != read.logits.argmax(1)).double()
+
+
+def softmax(read: Read, own: Tensor) -> Tensor:
+    """Return 1 minus the highest probability; in [0, 1 - 1/K].
+
+    Hendrycks and Gimpel (2017), arXiv:1610.02136. The other probabilities are summed, so that
+    very sure answers do not all become 0.
+    """
+    probabilities = read.logits.double().softmax(1)
+    return probabilities.scatter(1, read.logits.argmax(1, keepdim=True), 0).sum(1)
+
+
+def entropy(read: Read, own: Tensor) -> Tensor:
+    """Return the entropy of the probabilities, in nats; in [0, log K]."""
+    summands: Tensor = torch.special.entr(read.logits.double().softmax(1))  # (B, K)
+    return summands.sum(1)
+
+
+def nearest(read: Read, own: Tensor) -> Tensor:
+    """Return minus the highest similarity: how far the nearest usable memory image is."""
+    return -read.scores.amax(1).double()
+
+
+def class_mass(read: Read, own: Tensor) -> Tensor:
+    """Return 1 minus the weight on memory images that the model puts in the predicted class."""
+    same = own == read.logits.argmax(1, keepdim=True)  # (B, M)
+    return leave((read.weights * same).sum(1))
+
+
+def support(read: Read, own: Tensor) -> Tensor:
+    """Return the number of memory images with weight above 0; in 1 .. M."""
+    return (read.weights > 0).sum(1).double()
+
+
+def top_weight(read: Read, own: Tensor) -> Tensor:
+    """Return 1 minus the highest weight."""
+    return leave(read.weights.amax(1))
+
+
+def leave(shares: Tensor) -> Tensor:
+    """Subtract shares `(B,)` from 1, rounded to the six digits that a sum in float32 has.
+
+    So an answer with all of its weight in one class is as doubtful as any other such answer.
+    """
+    return (1 - shares.double()).clamp(0, 1).round(decimals=6)
+
+
+def measure_doubts(read: Read, own: Tensor, names: Sequence[str]) -> Tensor:
+    """Compute several signals at once.
+
+    Args:
+        read: logits `(B, K)`, weights and scores `(B, M)`; M is 0 for a standard model, see
+            ``read_alone``. Scores of memory images that may not be used are minus infinity, see
+            ``forbid``.
+        own: `(M,)` the model's own class for each memory image.
+        names: from ``SIGNALS``.
+
+    Returns:
+        `(B, S)` float64, one column per name.
+
+    Raises:
+        ValueError: on an unknown name, shapes that do not fit, or a signal that needs a memory
+            where there is none.
+
+    >>> read = Read(torch.tensor([[2.0, 0.0]]), torch.tensor([[0.75, 0.25]]), torch.ones(1, 2))
+    >>> measure_doubts(read, torch.tensor([0, 1]), ("class_mass", "support", "top_memory"))
+    tensor([[0.2500, 2.0000, 0.0000]], dtype=torch.float64)
+    """
+    sizes = check_shape("logits", read.logits, "B K")
+    check_shape("weights", read.weights, "B M", B=sizes["B"])
+    check_shape("scores", read.scores, "B M", B=sizes["B"], M=read.weights.shape[1])
+    check_shape("own", own, "M", M=read.weights.shape[1])
+    functions = [SIGNALS.find(name) for name in names]
+    if read.weights.shape[1] == 0:
+        for name in names:
+            if name not in WITHOUT_MEMORY:
+                raise ValueError(
+                    f"{name} needs a memory, and a standard model has none; "
+                    f"choose from: {', '.join(WITHOUT_MEMORY)}."
+                )
+    columns = [function(read, own) for function in functions]
+    return torch.stack(columns, 1) if columns else read.logits.new_zeros(sizes["B"], 0).double()
+
+
+def read_alone(logits: Tensor) -> Read:
+    """Lay out the logits `(B, K)` of a standard model as a read of no memory at all."""
+    nothing = logits.new_zeros(len(logits), 0)
+    return Read(logits, nothing, nothing)
+
+
+def forbid(read: Read, mask: Tensor | None) -> Read:
+    """Set the scores of memory images that may not be used (False in the mask) to minus infinity.
+
+    A head that was given a mask keeps it out of its weights, but its scores are of all images.
+    """
+    if mask is None:
+        return read
+    check_shape("mask", mask, "B M", B=read.scores.shape[0], M=read.scores.shape[1])
+    return read._replace(scores=read.scores.masked_fill(~mask, -torch.inf))

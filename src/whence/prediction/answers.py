@@ -1,0 +1,151 @@
+"""Answers for cached features, and what the memory did for each; nothing is encoded here."""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from whence.data.memory_draw import draw_memory
+from whence.memory.bank import Bank
+from whence.memory.wrap import Read
+from whence.metrics import SIGNALS, WITHOUT_MEMORY
+from whence.metrics.doubt import measure_doubts, read_alone
+from whence.prediction.model import Classifier
+
+SECOND_MEMORY = 2**31
+"""Added to the seed of the draws for the memories that memory images are classified with.
+
+Below 2**32, because a generator on the CPU looks at no higher bits of its seed.
+"""
+
+
+class Memory(NamedTuple):
+    """The part of a bank that answers are computed and judged from."""
+
+    features: Tensor  # (M, D)
+    labels: Tensor  # (M,), -1 where not known
+    own: Tensor  # (M,) the model's own class for each memory image
+
+    @classmethod
+    def of(cls, bank: Bank) -> "Memory":
+        """Take these tensors of a bank."""
+        return cls(bank.features, bank.labels, bank.predicted)
+
+
+class Traces(NamedTuple):
+    """What the memory did for the answers of `N` images."""
+
+    agrees: Tensor  # (N,) bool, the model's class for the memory of highest weight is the answer
+    purity: Tensor  # (N,) weight on memory images whose label is the true class
+    support: Tensor  # (N,) memory images with weight above 0
+
+
+class Answers(NamedTuple):
+    """Answers for `N` images."""
+
+    logits: Tensor  # (N, K)
+    doubts: Tensor  # (N, S), one column per signal that was asked for
+    traces: Traces | None  # None for a standard model
+
+
+def signals_of(model: Classifier) -> tuple[str, ...]:
+    """Name the signals of doubt that a model has."""
+    return tuple(SIGNALS) if model.has_memory else WITHOUT_MEMORY
+
+
+def answer(
+    model: Classifier,
+    queries: Tensor,
+    labels: Tensor,
+    memory: Memory | None,
+    *,
+    signals: Sequence[str] = (),
+    batch_size: int,
+) -> Answers:
+    """Classify features with one memory.
+
+    Args:
+        model: in eval mode.
+        queries: `(N, D)` features.
+        labels: `(N,)` true classes.
+        memory: what the answers are computed from; None for a standard model.
+        signals: names from ``SIGNALS``, computed for every image.
+        batch_size: queries classified at once.
+    """
+    parts = []
+    for part, truth in zip(queries.split(batch_size), labels.split(batch_size), strict=True):
+        if memory is None:
+            alone = read_alone(model.head(part))
+            doubts = measure_doubts(alone, labels.new_zeros(0), signals)
+            parts.append(Answers(alone.logits, doubts, None))
+        else:
+            read: Read = model.head(part, memory.features)
+            doubts = measure_doubts(read, memory.own, signals)
+            parts.append(Answers(read.logits, doubts, trace(read, truth, memory)))
+    return join(parts)
+
+
+def trace(read: Read, labels: Tensor, memory: Memory) -> Traces:
+    """Note what the memory did for the answers to `B` images with true classes ``labels``."""
+    right = memory.labels == labels[:, None]  # (B, M)
+    return Traces(
+        agrees=memory.own[read.weights.argmax(1)] == read.logits.argmax(1),
+        purity=(read.weights * right).sum(1),
+        support=(read.weights > 0).sum(1),
+    )
+
+
+def join(parts: Iterable[Answers]) -> Answers:
+    """Put the answers to successive images together."""
+    logits, doubts, traces = zip(*parts, strict=True)
+    known = [one for one in traces if one is not None]
+    joined = Traces(*map(torch.cat, zip(*known, strict=True))) if known else None
+    return Answers(torch.cat(logits), torch.cat(doubts), joined)
+
+
+def draw_passes(
+    model: Classifier,
+    queries: Tensor,
+    labels: Tensor,
+    memory: Memory,
+    *,
+    memory_size: int,
+    draws: int,
+    seed: int,
+    draw_batch: int,
+) -> list[Answers]:
+    """Classify everything ``draws`` times, with a fresh memory for every batch.
+
+    The paper's protocol (La Rosa et al. 2021, A.1.2). The model's own class for a memory image is
+    predicted with a second memory, as in the paper.
+
+    Args:
+        model: in eval mode.
+        queries: `(N, D)` features.
+        labels: `(N,)` true classes.
+        memory: what the memories are drawn from.
+        memory_size: images per memory.
+        draws: passes.
+        seed: of the draws.
+        draw_batch: images that share one memory, 500 in the paper.
+
+    Returns:
+        The answers for all `N` images, for each pass.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    second = torch.Generator().manual_seed(seed + SECOND_MEMORY)
+    total, device = len(memory.features), memory.features.device
+    passes = []
+    for _ in range(draws):
+        parts = []
+        for part, truth in zip(queries.split(draw_batch), labels.split(draw_batch), strict=True):
+            drawn, other = (
+                draw_memory(total, memory_size, generator=g).to(device) for g in (generator, second)
+            )
+            features = memory.features[drawn]
+            own = model.head(features, memory.features[other]).logits.argmax(1)  # (M,)
+            chosen = Memory(features, memory.labels[drawn], own)
+            parts.append(answer(model, part, truth, chosen, batch_size=draw_batch))
+        passes.append(join(parts))
+    return passes

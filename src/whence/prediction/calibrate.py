@@ -1,0 +1,103 @@
+"""Fit the probability of an error on validation images."""
+
+import math
+
+import torch
+from sklearn.linear_model import LogisticRegression
+from torch import Tensor
+
+from whence.prediction.answers import Memory, answer, signals_of
+from whence.prediction.model import Classifier, encode_all, evaluating
+from whence.prediction.trust import Calibration, prepare
+from whence.records import ImageSet
+
+LEAST = 5
+"""Wrong answers, and right ones, that a calibration needs."""
+
+PER_SIGNAL = 10
+"""Wrong answers, and right ones, that each signal after the first needs (Peduzzi et al. 1996)."""
+
+NOISE = 1e-6
+"""A signal that varies less, relative to its mean, does not vary: it comes from float32."""
+
+
+def calibrate(
+    model: Classifier,
+    images: ImageSet,
+    batch_size: int = 128,
+    *,
+    features: Tensor | None = None,
+) -> Calibration | None:
+    """Fit the probability that an answer is wrong, from signals of doubt.
+
+    Set ``model.calibration`` to the result. Use images that the model was not trained on and that
+    are not in its memory.
+
+    Args:
+        model: with a bank, unless it is a standard model.
+        images: labelled validation images.
+        batch_size: images encoded at once; changes memory use, not the result.
+        features: `(N, D)` the images encoded by this model, if that was done already.
+
+    Returns:
+        None when fewer than five answers are wrong, or fewer than five right.
+
+    Raises:
+        ValueError: if there are no images, or the signals are not finite.
+        RuntimeError: if the model has no bank that fits it.
+    """
+    if len(images) == 0:
+        raise ValueError("images must hold at least one image to calibrate on, got none.")
+    with evaluating(model):
+        memory = Memory.of(model.checked_bank()) if model.has_memory else None
+        if features is None:
+            features = encode_all(model, images.images, batch_size=batch_size)
+        labels, names = images.labels.to(features.device), signals_of(model)
+        found = answer(model, features, labels, memory, signals=names, batch_size=batch_size)
+    return fit_calibration(found.doubts, found.logits.argmax(1) != labels, names)
+
+
+def fit_calibration(signals: Tensor, errors: Tensor, names: tuple[str, ...]) -> Calibration | None:
+    """Fit a logistic regression of errors on signals.
+
+    The signals are prepared (log-odds and logs, see ``whence.prediction.trust``) and standardised;
+    the squared coefficients are penalised (scikit-learn's C = 1). The rarer of wrong and right
+    answers limits what can be learnt: the first signal is taken alone while there are fewer than
+    20 of them, and one more for every 10. Measured on FashionMNIST and CIFAR-10 (1,000 training
+    images): with 5 errors the first signal alone halves the calibration error of the softmax at
+    least and keeps its AUROC, all seven lose 0.03 to 0.06 of it; below 5 the slope is often of
+    the wrong sign. A signal that never changes, but for rounding, gets the coefficient 0.
+
+    Args:
+        signals: `(N, S)`, a column per name.
+        errors: `(N,)` bool, the answer is wrong.
+        names: of the signals, the most important first.
+
+    Returns:
+        None with fewer than ``LEAST`` errors or right answers.
+
+    Raises:
+        ValueError: if a signal is not finite.
+    """
+    wrong = int(errors.sum())
+    if min(wrong, len(errors) - wrong) < LEAST:
+        return None
+    names = names[: max(1, min(wrong, len(errors) - wrong) // PER_SIGNAL)]
+    values = prepare(signals[:, : len(names)], names).cpu()
+    if not bool(torch.isfinite(values).all()):
+        raise ValueError("signals of doubt must be finite numbers, got NaN or infinity.")
+    means, scales = values.mean(0), values.std(0, correction=0)
+    scales = torch.where(scales > NOISE * (1 + means.abs()), scales, torch.inf)
+    standardised = ((values - means) / scales).numpy()  # 0 for a signal that never changes
+    found = LogisticRegression(C=1.0, tol=1e-8, max_iter=1000).fit(
+        standardised, errors.cpu().numpy()
+    )
+    return Calibration(
+        names=names,
+        means=tuple(means.tolist()),
+        scales=tuple(1.0 if math.isinf(scale) else scale for scale in scales.tolist()),
+        coefficients=tuple(float(number) for number in found.coef_[0]),
+        intercept=float(found.intercept_[0]),
+        images=len(errors),
+        errors=wrong,
+    )

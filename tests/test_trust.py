@@ -1,0 +1,392 @@
+"""The calibrated probability of error: fitted, kept, stored and used."""
+
+import json
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+import whence
+from whence.metrics import SIGNALS, WITHOUT_MEMORY
+from whence.metrics.doubt import forbid, measure_doubts, read_alone
+from whence.prediction.calibrate import LEAST, calibrate, fit_calibration
+from whence.prediction.judge import judge
+from whence.prediction.model import encode_all
+from whence.prediction.trust import PREPARED, Calibration, error_probability, prepare
+from whence.records import ImageSet
+
+SHAPE = (1, 8, 8)
+NAMES = ("a", "b", "c")
+
+
+def draw(size, seed):
+    rng = torch.Generator().manual_seed(seed)
+    faint = torch.rand(size, 1, 1, 1, generator=rng)  # else noise looks alike to any network
+    shade = torch.rand(size, 1, 1, 1, generator=rng)
+    images = (torch.rand(size, *SHAPE, generator=rng) * faint + shade * (1 - faint)) * 255
+    return ImageSet(images.to(torch.uint8), torch.randint(0, 3, (size,), generator=rng), NAMES)
+
+
+def make(variant="memory-wrap"):
+    torch.manual_seed(0)
+    model = whence.wrap("small_cnn", NAMES, variant, SHAPE, mean=[0.4], std=[0.2]).eval()
+    if model.has_memory:
+        stored = draw(11, seed=1)
+        model.remember(stored.images, stored.labels)
+    return model
+
+
+@pytest.fixture(scope="module")
+def validation():
+    return draw(240, seed=2)
+
+
+@pytest.fixture(params=["memory-wrap", "only-memory", "standard"])
+def calibrated(request, validation):
+    model = make(request.param)
+    model.calibration = calibrate(model, validation)
+    assert model.calibration is not None
+    return model
+
+
+# The formula
+
+
+def test_error_probability_by_hand():
+    calibration = Calibration(
+        names=("support", "softmax", "nearest"),
+        means=(1.0, -2.0, 0.5),
+        scales=(2.0, 4.0, 0.25),
+        coefficients=(3.0, -1.0, 0.5),
+        intercept=-0.75,
+        images=50,
+        errors=9,
+    )
+    signals = torch.tensor([[7.0, 0.2, -0.5], [1.0, 0.0, 0.5]], dtype=torch.float64)
+    first = -0.75 + 3 * (math.log(7) - 1) / 2 - (math.log(0.2 / 0.8) + 2) / 4 + 0.5 * -1.0 / 0.25
+    second = -0.75 + 3 * (0 - 1) / 2 - (math.log(1e-9) + 2) / 4 + 0
+    expected = [1 / (1 + math.exp(-z)) for z in (first, second)]
+    assert error_probability(calibration, signals).tolist() == pytest.approx(expected)
+    with pytest.raises(ValueError, match=r"signals must be \(B, S\) with S=3, got shape \(2, 2\)"):
+        error_probability(calibration, signals[:, :2])
+
+
+def test_prepared_signals_are_finite_at_their_ends():
+    assert set(PREPARED) < set(SIGNALS)
+    ends = torch.tensor([[0.0, 0.0, 1.0], [1.0, 3.0, 9.0]])
+    found = prepare(ends, ("softmax", "entropy", "support"))
+    assert_close(found[0], torch.tensor([math.log(1e-9), math.log(1e-9), 0], dtype=torch.float64))
+    assert_close(
+        found[1], torch.tensor([-math.log(1e-9), math.log(3), math.log(9)], dtype=torch.float64)
+    )
+    assert_close(prepare(ends[:, 1:2], ("nearest",)), ends[:, 1:2].double())
+
+
+# The fit
+
+
+@pytest.fixture
+def signals(rng):
+    """Doubts of 90 answers, and errors that follow the second of them."""
+    doubts = torch.rand(90, 3, generator=rng, dtype=torch.float64) * torch.tensor([1.0, 4.0, 0.1])
+    errors = torch.rand(90, generator=rng) < doubts[:, 1] / 5
+    return doubts, errors
+
+
+KINDS = ("top_weight", "nearest", "entropy")
+
+
+def test_fit_is_the_penalised_maximum_of_the_likelihood(signals):
+    """Newton's steps on the log-loss plus half the squared coefficients, written out."""
+    doubts, errors = signals
+    found = fit_calibration(doubts, errors, KINDS)
+    columns = torch.stack([doubts[:, 0], doubts[:, 1], doubts[:, 2].log()], 1)
+    means, scales = columns.mean(0), (columns - columns.mean(0)).square().mean(0).sqrt()
+    design = torch.cat([(columns - means) / scales, torch.ones(90, 1)], 1).double()
+    penalty = torch.diag(torch.tensor([1.0, 1.0, 1.0, 0.0], dtype=torch.float64))
+    solution = torch.zeros(4, dtype=torch.float64)
+    for _ in range(30):
+        p = (design @ solution).sigmoid()
+        slope = design.T @ (p - errors.double()) + penalty @ solution
+        curvature = design.T @ ((p * (1 - p))[:, None] * design) + penalty
+        solution = solution - torch.linalg.solve(curvature, slope)
+    assert found.names == KINDS
+    assert found.means == pytest.approx(means.tolist())
+    assert found.scales == pytest.approx(scales.tolist())
+    assert found.coefficients == pytest.approx(solution[:3].tolist(), abs=1e-4)
+    assert found.intercept == pytest.approx(float(solution[3]), abs=1e-4)
+    assert (found.images, found.errors) == (90, int(errors.sum()))
+    assert found.coefficients[1] > 0.5 > abs(found.coefficients[0])
+
+
+def test_probabilities_average_to_the_share_of_errors(signals):
+    doubts, errors = signals
+    found = error_probability(fit_calibration(doubts, errors, KINDS), doubts)
+    assert float(found.mean()) == pytest.approx(float(errors.double().mean()), abs=1e-5)
+    assert found[errors].mean() > found[~errors].mean() + 0.05
+
+
+@pytest.mark.parametrize("noise", [0, 1e-8])
+def test_a_signal_that_never_changes_counts_nothing(signals, noise):
+    doubts, errors = signals
+    doubts[:, 0] = 0.1 + noise * errors
+    found = fit_calibration(doubts, errors, KINDS)
+    assert (found.scales[0], found.coefficients[0]) == (1.0, pytest.approx(0, abs=1e-9))
+    other = doubts.clone()
+    other[:, 0] = 0.9
+    assert_close(error_probability(found, other), error_probability(found, doubts))
+
+
+@pytest.mark.parametrize("kind", [True, False])
+def test_too_few_of_a_kind(signals, kind):
+    doubts, _ = signals
+    rare = torch.arange(90) < LEAST
+    errors = rare if kind else ~rare
+    assert fit_calibration(doubts, errors, KINDS).errors == (LEAST if kind else 90 - LEAST)
+    assert fit_calibration(doubts[1:], errors[1:], KINDS) is None
+    assert fit_calibration(doubts[1:], errors[1:] & False, KINDS) is None
+
+
+@pytest.mark.parametrize("kind", [True, False])
+@pytest.mark.parametrize(("rarer", "kept"), [(5, 1), (19, 1), (20, 2), (29, 2), (30, 3), (45, 3)])
+def test_few_of_a_kind_fit_few_signals(signals, kind, rarer, kept):
+    doubts, _ = signals
+    errors = (torch.arange(90) < rarer) == kind
+    found = fit_calibration(doubts, errors, KINDS)
+    assert found == fit_calibration(doubts[:, :kept], errors, KINDS[:kept])
+    assert found.names == KINDS[:kept]
+    assert len(found.coefficients) == len(found.means) == kept
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_signals_must_be_finite(signals, value):
+    doubts, errors = signals
+    doubts[3, 1] = value
+    with pytest.raises(ValueError, match="signals of doubt must be finite numbers, got NaN or inf"):
+        fit_calibration(doubts, errors, KINDS)
+
+
+# On a model
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("variant", ["memory-wrap", "only-memory"])
+def test_calibrate_is_a_fit_on_what_the_model_reads(variant, validation):
+    model = make(variant)
+    read = model.read(validation.images)
+    doubts = measure_doubts(read, model.bank.predicted, tuple(SIGNALS))
+    expected = fit_calibration(doubts, read.logits.argmax(1) != validation.labels, tuple(SIGNALS))
+    found = calibrate(model.train(), validation, 7)
+    assert model.training, "the mode is restored"
+    assert found.names == tuple(SIGNALS)
+    assert found.means == pytest.approx(expected.means, abs=1e-4)
+    assert found.coefficients == pytest.approx(expected.coefficients, abs=1e-3)
+    assert (found.images, found.errors) == (240, expected.errors)
+
+
+def test_a_standard_model_has_two_signals(validation):
+    model = make("standard")
+    found = calibrate(model, validation)
+    with torch.no_grad():
+        logits = model(validation.images)
+    errors = logits.argmax(1) != validation.labels
+    doubts = measure_doubts(read_alone(logits), torch.zeros(0), WITHOUT_MEMORY)
+    assert found.names == WITHOUT_MEMORY
+    assert found.coefficients == pytest.approx(
+        fit_calibration(doubts, errors, WITHOUT_MEMORY).coefficients, abs=1e-3
+    )
+
+
+def test_features_that_are_there_are_not_computed_again(validation):
+    model = make()
+    features = encode_all(model, validation.images)
+    model.encoder.forward = None  # whoever encodes now fails
+    assert calibrate(model, validation, features=features).images == 240
+    with pytest.raises(TypeError):
+        calibrate(model, validation)
+
+
+def test_a_model_that_is_always_right_is_not_calibrated(validation):
+    model = make()
+    with torch.no_grad():
+        predicted = model(validation.images).argmax(1)
+    assert calibrate(model, replace(validation, labels=predicted)) is None
+    assert calibrate(model, replace(validation, labels=(predicted + 1) % 3)) is None
+
+
+def test_calibrate_refuses(validation):
+    with pytest.raises(ValueError, match="at least one image to calibrate on, got none"):
+        calibrate(make(), validation.take([]))
+    bare = whence.wrap("small_cnn", NAMES, image_shape=SHAPE).eval()
+    with pytest.raises(RuntimeError, match="The model has no memory yet"):
+        calibrate(bare, validation)
+    with pytest.raises(RuntimeError, match="The model has no memory yet"):
+        bare.calibration = calibrate(make(), validation)
+    assert bare.calibration is None
+
+
+def test_another_memory_or_other_parameters_end_it(calibrated):
+    model = calibrated
+    kept = model.calibration
+    model.to("cpu")
+    model.float().train()
+    model._apply(torch.clone)  # as a move to another device does
+    assert model.calibration is kept
+    if model.has_memory:
+        model.eval().attach(model.bank)
+        assert model.calibration is None
+        model.calibration = kept
+        stored = draw(5, seed=4)
+        model.remember(stored.images, stored.labels)
+        assert model.calibration is None
+        model.calibration = kept
+    with torch.no_grad():
+        next(model.head.parameters()).add_(0.5)
+    assert model.calibration is None
+    if not model.has_memory:
+        model.calibration = kept
+        assert model.calibration is kept
+        assert model.double().calibration is None
+    model.calibration = None
+    assert model.calibration is None
+
+
+@torch.no_grad()
+def test_judge_is_the_formula_on_the_answers(calibrated):
+    images = draw(9, seed=5).images
+    if calibrated.has_memory:
+        read, own = calibrated.read(images), calibrated.bank.predicted
+    else:
+        read, own = read_alone(calibrated(images)), torch.zeros(0)
+    names = calibrated.calibration.names
+    expected = error_probability(calibrated.calibration, measure_doubts(read, own, names))
+    found = judge(calibrated, read)
+    assert found.shape == (9,)
+    assert_close(found, expected)
+    assert found.std() > 1e-3, "pick a case with a spread"
+    calibrated.calibration = None
+    assert judge(calibrated, read) is None
+
+
+@torch.no_grad()
+def test_judge_with_a_mask(validation):
+    model = make()
+    model.calibration = calibrate(model, validation)
+    images, mask = validation.images[:4], torch.ones(4, 11, dtype=torch.bool)
+    tops = model.read(images).scores.argmax(1)
+    mask[torch.arange(4), tops] = False
+    features = model.bank.features
+    read = model.head(model.encode(images), features, mask)
+    found = judge(model, read, mask=mask)
+    doubts = measure_doubts(forbid(read, mask), model.bank.predicted, tuple(SIGNALS))
+    assert_close(found, error_probability(model.calibration, doubts))
+    assert not torch.equal(found, judge(model, read)), "the nearest image is one that is masked"
+    with pytest.raises(ValueError, match=r"mask must be \(B, M\) with B=4, got shape \(3, 11\)"):
+        judge(model, read, mask=mask[:3])
+    with pytest.raises(ValueError, match=r"own must be \(M\) with M=10, got shape \(11,\)"):
+        judge(model, model.head(model.encode(images), features[:10]))
+
+
+# On disk
+
+
+def test_a_calibration_is_saved_and_loaded(calibrated, tmp_path):
+    calibrated.save(tmp_path / "a")
+    assert whence.load(tmp_path / "a").calibration == calibrated.calibration
+    about = json.loads((tmp_path / "a" / "whence.json").read_text())
+    assert about["calibration"]["names"] == list(calibrated.calibration.names)
+    calibrated.calibration = None
+    calibrated.save(tmp_path / "b")
+    assert json.loads((tmp_path / "b" / "whence.json").read_text())["calibration"] is None
+    assert whence.load(tmp_path / "b").calibration is None
+
+
+def rewrite(folder, change):
+    about = json.loads((folder / "whence.json").read_text())
+    change(about)
+    (folder / "whence.json").write_text(json.dumps(about))
+    return folder
+
+
+def test_a_folder_from_before_calibrations_loads(calibrated, tmp_path):
+    calibrated.save(tmp_path / "a")
+    loaded = whence.load(rewrite(tmp_path / "a", lambda about: about.pop("calibration")))
+    assert loaded.calibration is None
+
+
+FIELDS = "names, means, scales, coefficients, intercept, images, errors"
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        (3, f"a calibration of {FIELDS}, or null"),
+        ([], "a calibration of names"),
+        ({"intercept": ...}, "a calibration of names"),
+        ({"more": 1}, "a calibration of names"),
+        ({"names": "softmax"}, "a calibration of different signals of softmax, class_mass"),
+        ({"names": []}, "different signals"),
+        ({"names": ["softmax", 1]}, "different signals"),
+        ({"names": ["softmax", "softmax"]}, "different signals"),
+        ({"names": ["softmax", "os.system"]}, "different signals"),
+        ({"names": ["softmax"]}, "a calibration with 1 means, one per signal"),
+        ({"means": 1}, "with 2 means, one per signal"),
+        ({"scales": [1.0]}, "with 2 scales, one per signal"),
+        ({"coefficients": [1, 2, 3]}, "with 2 coefficients, one per signal"),
+        ({"coefficients": [1, "2"]}, "with finite coefficients"),
+        ({"coefficients": [1, True]}, "with finite coefficients"),
+        ({"means": [0, 10**400]}, "with finite means"),
+        ({"means": [0, -1e101]}, "with finite means"),
+        ({"scales": [1, 0]}, "with positive scales"),
+        ({"scales": [1, -2.0]}, "with positive scales"),
+        ({"scales": [1, 1e-200]}, "with positive scales"),
+        ({"intercept": None}, "with a finite intercept"),
+        ({"intercept": [1]}, "with a finite intercept"),
+        ({"images": 50.0}, "numbers of images and, fewer, of errors"),
+        ({"errors": True}, "numbers of images and, fewer, of errors"),
+        ({"errors": 0}, "numbers of images and, fewer, of errors"),
+        ({"errors": 50}, "numbers of images and, fewer, of errors"),
+        ({"images": 10**200}, "numbers of images and, fewer, of errors"),
+    ],
+)
+def test_a_damaged_calibration_is_refused(tmp_path, fields, message):
+    make().save(tmp_path / "a")
+    good = {
+        "names": ["softmax", "support"],
+        "means": [0.5, 1],
+        "scales": [1, 2.0],
+        "coefficients": [0.5, -1.0],
+        "intercept": -2.0,
+        "images": 50,
+        "errors": 9,
+    }
+
+    def change(about):
+        merged = {**good, **fields} if isinstance(fields, dict) else fields
+        if isinstance(merged, dict):
+            merged = {name: value for name, value in merged.items() if value is not ...}
+        about["calibration"] = merged
+
+    with pytest.raises(ValueError, match=rf"whence.json must have .*{message}.*; it is damaged"):
+        whence.load(rewrite(tmp_path / "a", change))
+    rewrite(tmp_path / "a", lambda about: about.update(calibration=good))
+    assert whence.load(tmp_path / "a").calibration.coefficients == (0.5, -1.0)
+
+
+def test_a_standard_model_refuses_signals_of_a_memory(tmp_path, validation):
+    model = make("standard")
+    model.calibration = calibrate(model, validation)
+    model.save(tmp_path / "a")
+    rewrite(tmp_path / "a", lambda about: about["calibration"].update(names=["softmax", "support"]))
+    with pytest.raises(ValueError, match="a calibration of different signals of softmax, entropy"):
+        whence.load(tmp_path / "a")
+
+
+def test_a_calibration_without_its_bank_is_left(tmp_path, validation):
+    model = make()
+    model.calibration = calibrate(model, validation)
+    model.save(tmp_path / "a")
+    rewrite(tmp_path / "a", lambda about: about["sha256"].pop("bank.safetensors"))
+    assert whence.load(tmp_path / "a").calibration is None
