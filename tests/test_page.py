@@ -202,7 +202,7 @@ def test_every_sign_of_doubt_is_said():
     found = sentences(
         items=items,
         flag=True,
-        error_probability=0.31,
+        error_probability=0.34,
         probabilities=torch.tensor([0.45, 0.46, 0.09]),
         draws=draws(changed=0.25),
         reliance=0.05,
@@ -227,8 +227,10 @@ def test_every_sign_of_doubt_is_said():
     "changes, level",
     [
         ({"flag": True}, "doubtful"),
-        ({"error_probability": 0.2}, "doubtful"),
-        ({"error_probability": 0.19}, "calm"),
+        ({"error_probability": 0.34}, "doubtful"),
+        ({"error_probability": 0.33}, "careful"),
+        ({"error_probability": 0.15}, "careful"),
+        ({"error_probability": 0.149}, "calm"),
         ({"probabilities": torch.tensor([0.3, 0.49, 0.21])}, "doubtful"),
         ({"probabilities": torch.tensor([0.24, 0.5, 0.26])}, "careful"),
         ({"probabilities": torch.tensor([0.26, 0.5, 0.24])}, "careful"),
@@ -704,7 +706,7 @@ def test_json_holds_every_field_with_classes_by_name_and_index():
     assert (first["draws"]["seed"], first["draws"]["example_kept"]) == (3, 0.75)
     assert first["removal"]["smallest"] == [7, 40]
     assert first["removal"]["becomes"] == {"index": 0, "name": "cat"}
-    assert first["doubt"]["level"] == "doubtful"
+    assert first["doubt"]["level"] == "careful"
     assert (first["flag"], first["reliance"], first["error_probability"]) == (False, 0.4, 0.25)
     assert first["heatmaps"]["evidence_sums"] == pytest.approx([-0.24, -0.48, -0.72])
     assert first["heatmaps"]["image_sum"] == pytest.approx(24)

@@ -14,8 +14,11 @@ TITLES: dict[Level, str] = {
     "calm": "No sign of doubt",
 }
 
-DOUBTFUL_ERROR = 0.2
+DOUBTFUL_ERROR = 1 / 3
 """Answers that are wrong at least so often are called doubtful."""
+
+CAREFUL_ERROR = 0.15
+"""Answers that are wrong at least so often should be read with care."""
 
 SMALL_SHARE = 0.5
 """An answer less probable than this is as likely wrong as right by the model's own count."""
@@ -72,7 +75,7 @@ def find_doubtful(answer: Answer, classes: Sequence[str]) -> list[str]:
         )
     error = explanation.error_probability
     if error is not None and error >= DOUBTFUL_ERROR:
-        found.append(f"Answers like this one were wrong in {out_of(error)} validation images.")
+        found.append(say_error(error))
     if share < SMALL_SHARE:
         found.append(f"The model gives its own answer only {percent(share)}.")
     draws = explanation.draws
@@ -91,6 +94,9 @@ def find_careful(answer: Answer, classes: Sequence[str]) -> list[str]:
     others = explanation.probabilities.clone()
     others[explanation.predicted] = 0
     second = int(others.argmax())
+    error = explanation.error_probability
+    if error is not None and CAREFUL_ERROR <= error < DOUBTFUL_ERROR:
+        found.append(say_error(error))
     if share >= SMALL_SHARE and others[second] >= CLOSE * share:
         found.append(
             f"The model finds {classes[second]} probable, too ({percent(float(others[second]))})."
@@ -114,6 +120,11 @@ def find_careful(answer: Answer, classes: Sequence[str]) -> list[str]:
     return found
 
 
+def say_error(error: float) -> str:
+    """Put the calibrated probability of an error in words."""
+    return f"Answers like this one were wrong in {out_of(error)} validation images."
+
+
 def say_calm(answer: Answer) -> str:
     """Say what was looked at and that nothing was found."""
     share = percent(sum(i.weight for i in answer.explanation.evidence if i.role == "example"))
@@ -127,8 +138,8 @@ def find_remarks(answer: Answer) -> list[str]:
     """List facts that are no sign of doubt but that a reader should know."""
     found, explanation = [], answer.explanation
     error = explanation.error_probability
-    if error is not None and error < DOUBTFUL_ERROR:
-        found.append(f"Answers like this one were wrong in {out_of(error)} validation images.")
+    if error is not None and error < CAREFUL_ERROR:
+        found.append(say_error(error))
     if explanation.left_out:
         places = ", ".join(str(index) for index in explanation.left_out[:5])
         if len(explanation.left_out) > 5:
