@@ -3,7 +3,7 @@
 import runpy
 import sys
 
-SPEED = ("benchmarks.evaluation", "benchmarks.training_step")
+SPEED = ("benchmarks.evaluation", "benchmarks.training_step", "benchmarks.heatmaps")
 
 if __name__ == "__main__":
     sys.argv = sys.argv[:1]

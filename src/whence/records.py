@@ -195,7 +195,8 @@ class Heatmaps:
     """Relevance of every pixel of images and of their evidence, in units of the score.
 
     Attributes:
-        images: `(B, C, H, W)` float32, relevance of the input's pixels.
+        images: `(B, C, H, W)` relevance of the input's pixels, float32 as all of these (float64
+            from a float64 model).
         evidence: for each image `(A, C, H, W)`, of its evidence images, highest weight first.
         rest: `(B,)`, what falls on stored images outside the evidence; None unless the whole
             memory was moved.
@@ -209,6 +210,28 @@ class Heatmaps:
     evidence: tuple[Tensor, ...]
     rest: Tensor | None
     score_change: Tensor
+    completeness_error: Tensor
+    baseline: str
+    steps: int
+
+
+@dataclass(frozen=True)
+class SimilarityMaps:
+    """Relevance of every pixel for the similarity of images and one evidence image of each.
+
+    Attributes:
+        images: `(B, C, H, W)` relevance of the input's pixels, in units of the similarity, float32
+            (float64 from a float64 model).
+        evidence: `(B, C, H, W)` of the evidence image's pixels.
+        similarity_change: `(B,)`, the similarity of the two minus that of their baselines.
+        completeness_error: `(B,)`, absolute difference between that and the sum of all relevance.
+        baseline: where the path starts.
+        steps: points on the path.
+    """
+
+    images: Tensor
+    evidence: Tensor
+    similarity_change: Tensor
     completeness_error: Tensor
     baseline: str
     steps: int

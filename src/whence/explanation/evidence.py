@@ -175,14 +175,12 @@ def describe_missing_counterfactual(
 
 
 def find_near_misses(cached: Cached, read: Read, bank: Bank) -> list[Evidence | None]:
-    """Find, for each answer, the most similar image of another class that took no part.
+    """Find, for each answer, the most similar image that the model puts in another class.
 
-    Returns:
-        None where every other class took part or the memory holds no image of one.
+    It is a near miss where no such image took part; there is none where the memory holds none.
     """
-    predicted = read.logits.argmax(1)
-    out = (bank.predicted == predicted[:, None]) | (read.weights > 0)
-    scores = cached.scores.masked_fill(out, -torch.inf)  # (B, M)
+    same = bank.predicted == read.logits.argmax(1, keepdim=True)  # (B, M)
+    scores = cached.scores.masked_fill(same, -torch.inf)
     best, places = scores.max(1)
     columns = zip(
         best.tolist(),

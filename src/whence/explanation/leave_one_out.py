@@ -21,13 +21,12 @@ def leave_one_out(
 
     Returns:
         For each query `(A, K)` float32 on the CPU, logit without the image minus logit with it, in
-        the order of the evidence; NaN where the image is all that the query may use.
+        the order of the evidence; NaN where the image is all that the query may use, since
+        sparsemax of nothing is NaN.
     """
     places = order_active(read.weights, indices)
     counts = torch.tensor([len(found) for found in places], device=read.weights.device)
     rows = torch.arange(len(places), device=counts.device).repeat_interleave(counts)  # (T,)
     without = answer_without(cached, rows, torch.cat(places)[:, None], batch_size=batch_size)
     change = without - read.logits[rows]  # (T, K)
-    alone = cached.scores.isfinite().sum(1) == 1  # (B,)
-    change[alone[rows]] = torch.nan
     return tuple(change.float().cpu().split(counts.tolist()))

@@ -1,0 +1,77 @@
+"""The answers that heatmaps explain, and the state that they are made in."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from whence.explanation.active import order_active
+from whence.explanation.copies import mask_copies
+from whence.memory.bank import Bank
+from whence.prediction.model import Classifier, evaluating
+from whence.shapes import check_shape
+
+
+class Answer(NamedTuple):
+    """Answers for B images, on the model's device."""
+
+    classes: Tensor  # (B,) predicted
+    logits: Tensor  # (B,) of the predicted class
+    evidence: tuple[Tensor, ...]  # B times (A,) places in the bank, highest weight first
+    mask: Tensor | None  # (B, M) bool, False where a stored image is a copy of the input
+
+
+def answer(model: Classifier, images: Tensor) -> Answer:
+    """Classify images `(B, C, H, W)` with the bank, without a gradient."""
+    with torch.no_grad():
+        queries = model.encode(images)
+        if not model.has_memory:
+            logits, classes = model.head(queries).max(1)
+            nothing = torch.zeros(0, dtype=torch.int64, device=classes.device)
+            return Answer(classes, logits, (nothing,) * len(images), None)
+        bank = model.checked_bank()
+        mask = mask_copies(bank, images)
+        read = model.head(queries, bank.features, mask)
+        logits, classes = read.logits.max(1)
+        return Answer(classes, logits, order_active(read.weights, bank.indices), mask)
+
+
+@contextmanager
+def differentiating(model: Classifier) -> Iterator[None]:
+    """Put a model in eval mode with gradients switched on, and restore both afterwards."""
+    with evaluating(model), torch.inference_mode(False), torch.enable_grad():
+        yield
+
+
+def check_request(model: Classifier, images: Tensor, batch_size: int) -> None:
+    """Refuse images of another shape, no image at all, and a batch size below 1.
+
+    Raises:
+        ValueError: with what came.
+    """
+    check_shape("images", images, "B C H W", C=model.image_shape[0])
+    if len(images) == 0:
+        raise ValueError("images must hold at least one image, got none.")
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, got {batch_size}.")
+
+
+def stored_pixels(bank: Bank) -> Tensor:
+    """Return the bank's images `(M, C, H, W)`.
+
+    Raises:
+        ValueError: if it was saved without them.
+    """
+    if bank.images is None:
+        raise ValueError(
+            "The bank was saved without pixels, which heatmaps on stored images need; "
+            "call model.remember(memory_images) again, or save the model with pixels."
+        )
+    return bank.images
+
+
+def precision(model: Classifier) -> torch.dtype:
+    """Name the precision of pixels and maps: the model's, float32 at least."""
+    return torch.promote_types(model.mean.dtype, torch.float32)

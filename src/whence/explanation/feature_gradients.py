@@ -1,0 +1,144 @@
+"""Gradients of a class's logit with respect to features: the input's and those it reads.
+
+Sparsemax gives an exactly zero gradient to every stored image without weight, so only the images
+with weight are looked at, a few of many.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from whence.memory.attention import SIMILARITIES, at_least_float32, weigh
+from whence.memory.wrap import MemoryWrap, OnlyMemory, Standard
+
+Reader = MemoryWrap | OnlyMemory
+
+PAIRS = 8192
+"""How many pairs of an input and a stored image, padding included, are held at once."""
+
+
+class Memory(NamedTuple):
+    """Stored images, some of which move, seen from S points on the path."""
+
+    features: Tensor  # (M, D) of the images as they are
+    moved: Tensor  # (S, U, D) of the images that move, at each point
+    places: Tensor  # (U,) which images these are
+    moves: Tensor  # (B, M) bool, True where an image moves for an input
+    mask: Tensor | None  # (B, M) bool, True where an image may be used
+
+
+class Gradients(NamedTuple):
+    """Gradients of some rows; row s * B + b is input b at point s. A: the most images read."""
+
+    rows: Tensor  # (n,)
+    logits: Tensor  # (n,)
+    queries: Tensor  # (n, D) gradient with respect to the input's features
+    read: Tensor  # (n, A, D) gradient with respect to the features of each image read
+    places: Tensor  # (n, A) which images
+    moving: Tensor  # (n, A) bool, False where the image stays as it is, and in the padding
+
+
+def differentiate(
+    head: Reader, queries: Tensor, memory: Memory, classes: Tensor
+) -> Iterator[Gradients]:
+    """Differentiate the logit of each input's class at S points, a bounded part at a time.
+
+    Args:
+        head: its classifier and similarity.
+        queries: `(S, B, D)` features of the inputs at each point.
+        memory: what the inputs read.
+        classes: `(B,)` class whose logit is the score.
+
+    Yields:
+        All S * B rows, in order.
+    """
+    steps, total = queries.shape[:2]
+    with torch.no_grad():
+        weights = weigh_all(head, queries, memory)  # (S * B, M)
+    width = int((weights > 0).sum(1).max())
+    for rows in torch.arange(steps * total, device=weights.device).split(max(1, PAIRS // width)):
+        step, image = rows // total, rows % total
+        top, places = weights[rows].topk(width)  # (n, A)
+        moving = (top > 0) & memory.moves[image[:, None], places]
+        logits, (query_gradients, read_gradients) = differentiate_active(
+            head, queries[step, image], pick(memory, step, places, moving), top > 0, classes[image]
+        )
+        yield Gradients(rows, logits, query_gradients, read_gradients, places, moving)
+
+
+def weigh_all(head: Reader, queries: Tensor, memory: Memory) -> Tensor:
+    """Weigh all stored images, moved or not, for queries `(S, B, D)`; `(S * B, M)`."""
+    similarity = SIMILARITIES[head.similarity]
+    queries, moved = at_least_float32(queries), at_least_float32(memory.moved)
+    with torch.autocast(queries.device.type, enabled=False):
+        scores = similarity(queries, at_least_float32(memory.features))  # (S, B, M)
+        staying = scores[..., memory.places]  # (S, B, U)
+        scores[..., memory.places] = torch.where(
+            memory.moves[:, memory.places], similarity(queries, moved), staying
+        )
+    mask = None if memory.mask is None else memory.mask.repeat(len(queries), 1)
+    return weigh(scores.flatten(0, 1), mask=mask)
+
+
+def pick(memory: Memory, step: Tensor, places: Tensor, moving: Tensor) -> Tensor:
+    """Pick the features that each row reads: those of the moved image where it moves.
+
+    Args:
+        memory: M images of which U move.
+        step: `(n,)` point of each row.
+        places: `(n, A)` images read.
+        moving: `(n, A)` bool.
+
+    Returns:
+        `(n, A, D)`.
+    """
+    column = torch.zeros(len(memory.features), dtype=torch.int64, device=places.device)
+    column[memory.places] = torch.arange(len(memory.places), device=places.device)
+    moved = memory.moved[step[:, None], column[places]]  # (n, A, D)
+    return torch.where(moving[..., None], moved, memory.features[places])
+
+
+def differentiate_active(
+    head: Reader, queries: Tensor, read: Tensor, allowed: Tensor, classes: Tensor
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """Differentiate the logit of a class when each input has a small memory of its own.
+
+    Args:
+        head: its classifier and similarity.
+        queries: `(n, D)`.
+        read: `(n, A, D)` the memory of each.
+        allowed: `(n, A)` bool, False in the padding.
+        classes: `(n,)`.
+
+    Returns:
+        Logits `(n,)`, and the gradients with respect to ``queries`` and ``read``.
+    """
+    similarity = SIMILARITIES[head.similarity]
+    leaves = [at_least_float32(t).detach().requires_grad_() for t in (queries, read)]
+    query, stored = leaves
+    with torch.autocast(query.device.type, enabled=False):
+        scores = similarity(query[:, None], stored)[:, 0]  # (n, A)
+        weights = weigh(scores, mask=allowed)
+        vectors = (weights[:, None] @ stored)[:, 0]  # (n, D)
+    logits = head.respond(query, vectors).gather(1, classes[:, None])[:, 0]
+    return logits.detach(), torch.autograd.grad(logits.sum(), leaves)
+
+
+def differentiate_alone(head: Standard, queries: Tensor, classes: Tensor) -> Gradients:
+    """Differentiate the logit of each input's class for ``Standard``, which reads nothing.
+
+    Args:
+        head: its classifier.
+        queries: `(S, B, D)`.
+        classes: `(B,)`.
+    """
+    steps, total = queries.shape[:2]
+    leaf = queries.flatten(0, 1).detach().requires_grad_()  # (S * B, D)
+    logits = head(leaf).gather(1, classes.repeat(steps)[:, None])[:, 0]
+    (gradients,) = torch.autograd.grad(logits.sum(), leaf)
+    rows = torch.arange(steps * total, device=leaf.device)
+    nothing = rows[:, None][:, :0]
+    read = gradients[:, None][:, :0]
+    return Gradients(rows, logits.detach(), gradients, read, nothing, nothing.bool())

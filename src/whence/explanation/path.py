@@ -1,0 +1,130 @@
+"""The straight path from a baseline to an image, and gradients along it back to the pixels.
+
+Sundararajan, Taly and Yan (2017), arXiv:1703.01365, equation 1.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from whence.data.augment import to_float
+from whence.prediction.model import Classifier
+
+Baseline = Callable[[Tensor], Tensor]
+
+
+def midpoints(steps: int) -> tuple[Tensor, Tensor]:
+    """Cut [0, 1] into equal parts and stand in the middle of each.
+
+    Args:
+        steps: how many parts.
+
+    Returns:
+        `(steps,)` points and `(steps,)` shares of the integral, float64.
+
+    Raises:
+        ValueError: if there is no step.
+
+    >>> midpoints(2)
+    (tensor([0.2500, 0.7500], dtype=torch.float64), tensor([0.5000, 0.5000], dtype=torch.float64))
+    """
+    if steps < 1:
+        raise ValueError(f"steps must be at least 1, got {steps}.")
+    times = (torch.arange(steps, dtype=torch.float64) + 0.5) / steps
+    return times, torch.full((steps,), 1 / steps, dtype=torch.float64)
+
+
+def cells(shares: Tensor) -> Tensor:
+    """Say where the parts of [0, 1] begin and end, from their shares `(steps,)`; `(steps + 1,)`.
+
+    >>> cells(torch.tensor([0.5, 0.25, 0.25]))
+    tensor([0.0000, 0.5000, 0.7500, 1.0000])
+    """
+    return torch.cat([shares.new_zeros(1), shares.cumsum(0)])
+
+
+def move(images: Tensor, times: Tensor, baseline: Baseline) -> tuple[Tensor, Tensor]:
+    """Put every image on its path.
+
+    Args:
+        images: `(n, C, H, W)` uint8 or float in [0, 1].
+        times: `(n,)` 0 is the baseline, 1 the image; their dtype is the result's.
+        baseline: from ``BASELINES``.
+
+    Returns:
+        The points `(n, C, H, W)` in [0, 1], and image minus baseline.
+    """
+    ends = to_float(images).to(times.dtype)
+    starts = baseline(ends)
+    changes = ends - starts
+    points = starts + times[:, None, None, None] * changes
+    return points.clamp(0, 1), changes  # rounding may leave [0, 1]
+
+
+def encode_along(
+    model: Classifier,
+    images: Tensor,
+    places: Tensor,
+    times: Tensor,
+    baseline: Baseline,
+    *,
+    batch_size: int,
+) -> Tensor:
+    """Encode images at several points of their paths, without a gradient.
+
+    Args:
+        model: in eval mode.
+        images: `(N, C, H, W)` uint8 or float in [0, 1].
+        places: `(n,)` which of them.
+        times: `(S,)`.
+        baseline: from ``BASELINES``.
+        batch_size: how many points are encoded at once.
+
+    Returns:
+        Features `(S, n, D)`.
+    """
+    total = len(places)
+    points = torch.arange(len(times) * total, device=places.device)
+    with torch.no_grad():
+        features: Tensor = torch.cat(
+            [
+                model.encode(move(images[places[p % total]], times[p // total], baseline)[0])
+                for p in points.split(batch_size)
+            ]
+        )
+    return features.view(len(times), total, -1)
+
+
+def pull_back(
+    model: Classifier, images: Tensor, times: Tensor, gradients: Tensor, baseline: Baseline
+) -> Tensor:
+    """Bring gradients with respect to features back to the pixels, times image minus baseline.
+
+    Args:
+        model: in eval mode.
+        images: `(n, C, H, W)` uint8 or float in [0, 1].
+        times: `(n,)` the point of each on its path.
+        gradients: `(n, D)` of the score with respect to the features at that point.
+        baseline: from ``BASELINES``.
+
+    Returns:
+        Relevance `(n, C, H, W)`, in units of the score.
+
+    Raises:
+        RuntimeError: if the encoder lets no gradient through.
+    """
+    points, changes = move(images, times, baseline)
+    points.requires_grad_()
+    features = model.encode(points)
+    found = None
+    if features.requires_grad:
+        arriving = gradients.to(features.dtype)
+        (found,) = torch.autograd.grad(features, points, arriving, allow_unused=True)
+    if found is None:
+        raise RuntimeError(
+            "The encoder lets no gradient through to the pixels, which heatmaps need; "
+            "remove no_grad() or detach() from its forward."
+        )
+    relevance: Tensor = found * changes
+    return relevance

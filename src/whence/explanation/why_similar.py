@@ -1,0 +1,154 @@
+"""Which pixels of an image and of a stored one make the model find them alike."""
+
+from typing import NamedTuple, cast
+
+import torch
+from torch import Tensor
+
+from whence.explanation.answer import (
+    answer,
+    check_request,
+    differentiating,
+    precision,
+    stored_pixels,
+)
+from whence.explanation.baselines import BASELINES
+from whence.explanation.feature_gradients import Reader
+from whence.explanation.path import Baseline, encode_along, midpoints, pull_back
+from whence.memory.attention import SIMILARITIES, at_least_float32
+from whence.prediction.model import Classifier
+from whence.records import SimilarityMaps
+
+
+def why_similar(
+    model: Classifier,
+    images: Tensor,
+    *,
+    rank: int = 0,
+    steps: int = 32,
+    baseline: str = "white",
+    batch_size: int = 128,
+) -> SimilarityMaps:
+    """Say how much every pixel adds to the similarity of images to one of their evidence images.
+
+    Integrated Gradients (Sundararajan, Taly and Yan, 2017, arXiv:1703.01365) of the similarity
+    that the weights are made from, by the midpoint rule. Both images move from the baseline to
+    themselves together.
+
+    Args:
+        model: with a bank.
+        images: `(B, C, H, W)` uint8 or float in [0, 1]. An image that is itself stored does not
+            read itself.
+        rank: which evidence image, 0 is the one of highest weight.
+        steps: points on the path; more make the sum more exact.
+        baseline: where the path starts, a name from ``BASELINES``.
+        batch_size: how many images are encoded at once; changes memory use, not the result.
+
+    Returns:
+        Maps on the CPU, in units of the similarity.
+
+    Raises:
+        ValueError: on an unknown name, a number that is too small, no image, a standard model, a
+            bank without pixels, or an image with too few evidence images.
+        RuntimeError: if the model has no bank that fits it, or its encoder has no gradient.
+    """
+    start = BASELINES.find(baseline)
+    points = midpoints(steps)
+    check_request(model, images, batch_size)
+    if rank < 0:
+        raise ValueError(f"rank must be at least 0, the evidence of highest weight, got {rank}.")
+    if not model.has_memory:
+        raise ValueError(
+            "A standard model has no evidence that an image could be similar to; "
+            'build it with variant="memory-wrap".'
+        )
+    with differentiating(model):
+        partners = find_partners(model, images.detach(), rank, batch_size)
+        parts = [
+            explain_pairs(model, *pair, points, start, batch_size)
+            for pair in zip(
+                images.detach().split(batch_size), partners.split(batch_size), strict=True
+            )
+        ]
+    maps, evidence, change = (torch.cat(column) for column in zip(*parts, strict=True))
+    total = sum(one.sum((1, 2, 3), dtype=torch.float64) for one in (maps, evidence))
+    return SimilarityMaps(
+        images=maps,
+        evidence=evidence,
+        similarity_change=change,
+        completeness_error=(total - change).abs().to(change.dtype),
+        baseline=baseline,
+        steps=steps,
+    )
+
+
+def find_partners(model: Classifier, images: Tensor, rank: int, batch_size: int) -> Tensor:
+    """Find the evidence image number ``rank`` of every image; `(B,)` places in the bank.
+
+    Raises:
+        ValueError: if an image has too few, with its number.
+    """
+    found = [
+        places for batch in images.split(batch_size) for places in answer(model, batch).evidence
+    ]
+    for number, places in enumerate(found):
+        if len(places) <= rank:
+            raise ValueError(
+                f"rank must be below {len(places)}, the number of evidence images of image "
+                f"{number}, got {rank}."
+            )
+    return torch.stack([places[rank] for places in found])
+
+
+class Part(NamedTuple):
+    """The maps of one batch, on the CPU."""
+
+    images: Tensor  # (B, C, H, W)
+    evidence: Tensor  # (B, C, H, W)
+    similarity_change: Tensor  # (B,)
+
+
+def explain_pairs(
+    model: Classifier,
+    images: Tensor,
+    partners: Tensor,
+    points: tuple[Tensor, Tensor],
+    baseline: Baseline,
+    batch_size: int,
+) -> Part:
+    """Add up the relevance of images `(B, C, H, W)` and their partners `(B,)` over ``points``."""
+    images = images.to(model.mean.device)
+    sides = images, stored_pixels(model.checked_bank())[partners]
+    times, shares = (one.to(images.device, precision(model)) for one in points)
+    total, everything = len(images), torch.arange(len(images), device=images.device)
+    maps = [times.new_zeros(side.shape) for side in sides]
+
+    def differentiate_at(at: Tensor) -> tuple[Tensor, list[Tensor]]:
+        features = [
+            encode_along(model, side, everything, at, baseline, batch_size=batch_size).flatten(0, 1)
+            for side in sides
+        ]
+        return differentiate_pairs(cast(Reader, model.head), *features)
+
+    together = max(1, batch_size // total)  # as many points as fill a batch
+    for some, share in zip(times.split(together), shares.split(together), strict=True):
+        _, gradients = differentiate_at(some)
+        at, weight = (one.repeat_interleave(total) for one in (some, share))
+        for result, side, gradient in zip(maps, sides, gradients, strict=True):
+            repeated = side.repeat(len(some), 1, 1, 1)
+            found = pull_back(model, repeated, at, weight[:, None] * gradient, baseline)
+            result.add_(found.unflatten(0, (len(some), total)).sum(0))
+    ends, _ = differentiate_at(times.new_tensor([0.0, 1.0]))
+    begin, end = ends.view(2, total)
+    return Part(maps[0].cpu(), maps[1].cpu(), (end - begin).cpu())
+
+
+def differentiate_pairs(
+    head: Reader, queries: Tensor, partners: Tensor
+) -> tuple[Tensor, list[Tensor]]:
+    """Compare `(n, D)` with `(n, D)`, row by row; similarities `(n,)` and both gradients."""
+    leaves = [at_least_float32(side).detach().requires_grad_() for side in (queries, partners)]
+    with torch.autocast(queries.device.type, enabled=False):
+        left, right = (leaf[:, None] for leaf in leaves)
+        scores = SIMILARITIES[head.similarity](left, right)[:, 0, 0]
+        return scores.detach(), list(torch.autograd.grad(scores.sum(), leaves))
