@@ -6,8 +6,10 @@ import torch
 from explaining import CLASSES, build, build_with_memory, draw_images
 
 import whence
+from whence.data.memory_draw import draw_memory
 from whence.explanation.active import order_active
 from whence.explanation.copies import mask_copies
+from whence.explanation.random_memories import find_example
 from whence.explanation.reliance import log_odds, measure_reliance
 from whence.explanation.reread import Cached, cache, reread
 from whence.memory.wrap import MemoryWrap
@@ -179,19 +181,20 @@ def test_the_result_does_not_depend_on_the_batch(model):
             assert one.reliance == pytest.approx(other.reliance, abs=1e-5)
 
 
-def test_draws_are_what_small_memories_answer():
+@pytest.mark.parametrize("size, draws", [(8, 6), (1, 40)])
+def test_draws_are_what_small_memories_answer(size, draws):
     """The slow way: a model of its own for every drawn memory."""
     model = build_with_memory()
-    images = draw_images(12, seed=8)
-    found = whence.explain(model, images, draws=6, memory_size=8, seed=3)
+    images = draw_images(40, seed=8)
+    found = whence.explain(model, images, draws=draws, memory_size=size, seed=3)
     generator = torch.Generator().manual_seed(3)
-    drawn = [torch.randperm(17, generator=generator)[:8].tolist() for _ in range(6)]
-    changed, kept, held = [0] * 12, [0] * 12, [0] * 12
-    mean = torch.zeros(12, 3)
+    drawn = [draw_memory(17, size, generator=generator).tolist() for _ in range(draws)]
+    changed, kept, held = [0] * 40, [0] * 40, [0] * 40
+    mean = torch.zeros(40, 3)
     for places in drawn:
         part = whence.edit(model, keep=[10 * m + 7 for m in places])
         for row, answer in enumerate(whence.explain(part, images, draws=0)):
-            mean[row] += answer.probabilities / 6
+            mean[row] += answer.probabilities / draws
             changed[row] += answer.predicted != found[row].predicted
             example = found[row].example
             if example is not None and (example.index - 7) // 10 in places:
@@ -200,12 +203,18 @@ def test_draws_are_what_small_memories_answer():
     assert sum(changed), "the case is degenerate"
     assert 0 < sum(kept) < sum(held), "the case is degenerate"
     for row, e in enumerate(found):
-        assert (e.draws.draws, e.draws.memory_size, e.draws.seed) == (6, 8, 3)
+        assert (e.draws.draws, e.draws.memory_size, e.draws.seed) == (draws, size, 3)
         torch.testing.assert_close(e.draws.probabilities, mean[row])
-        assert e.draws.changed == pytest.approx(changed[row] / 6)
+        assert e.draws.changed == pytest.approx(changed[row] / draws)
         assert e.draws.example_drawn == held[row]
         expected = kept[row] / held[row] if held[row] else None
         assert e.draws.example_kept == (None if expected is None else pytest.approx(expected))
+
+
+def test_the_lower_index_is_the_example_among_equal_weights():
+    weights = torch.tensor([[0.4, 0.3, 0.3, 0.0], [0.0, 0.0, 0.0, 1.0]])
+    own, indices = torch.tensor([1, 0, 0, 1]), torch.tensor([5, 9, 3, 1])
+    assert find_example(weights, torch.tensor([0, 0]), own, indices).tolist() == [2, -1]
 
 
 def test_other_draws_with_another_seed_or_size_and_none_on_request():

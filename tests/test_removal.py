@@ -13,6 +13,11 @@ def answers_without(model, image, gone):
     return int(whence.edit(model, remove=list(gone))(image[None]).argmax())
 
 
+def margin_without(model, image, gone, answer):
+    logits = whence.edit(model, remove=list(gone))(image[None])[0]
+    return float(logits[answer] - max(v for k, v in enumerate(logits.tolist()) if k != answer))
+
+
 @pytest.mark.parametrize("variant", ["memory-wrap", "only-memory"])
 def test_against_every_set_of_one_and_two(variant):
     """The slow way: edit the memory and ask again, for every set there is."""
@@ -38,6 +43,8 @@ def test_against_every_set_of_one_and_two(variant):
         else:
             assert hits[tuple(sorted(removal.smallest))] == removal.smallest_becomes
             assert removal.removed == removal.smallest
+            margins = {gone: margin_without(model, image, gone, answer) for gone in hits}
+            assert min(margins, key=margins.get) == tuple(sorted(removal.smallest))
             assert removal.becomes == removal.smallest_becomes
     assert sizes >= {None, 1}, "the case is degenerate"
 
