@@ -211,6 +211,24 @@ def test_draws_are_what_small_memories_answer(size, draws):
         assert e.draws.example_kept == (None if expected is None else pytest.approx(expected))
 
 
+def test_an_example_that_is_drawn_but_not_on_the_answers_side_is_not_kept():
+    """Alone in the memory the example gives another class, for which there is no example."""
+    model = build_with_memory()
+    model.attach(replace(model.bank, predicted=torch.ones(17, dtype=torch.int64)))
+    seen = 0
+    for e, image in zip(whence.explain(model, images := draw_images(80)), images, strict=True):
+        if e.predicted != 1:
+            continue
+        alone = whence.edit(model, keep=e.example)
+        if int(alone(image[None]).argmax()) == 1:
+            continue
+        draws = whence.explain(model, image[None], draws=60, memory_size=1)[0].draws
+        assert draws.example_drawn > 0
+        assert draws.example_kept == 0
+        seen += 1
+    assert seen, "the case is degenerate"
+
+
 def test_the_lower_index_is_the_example_among_equal_weights():
     weights = torch.tensor([[0.4, 0.3, 0.3, 0.0], [0.0, 0.0, 0.0, 1.0]])
     own, indices = torch.tensor([1, 0, 0, 1]), torch.tensor([5, 9, 3, 1])

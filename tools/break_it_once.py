@@ -107,7 +107,7 @@ BREAKS = [  # file below src/whence, text that is right, text that is wrong, tes
     ("explanation/copies.py", "mask[row, copies] = False", "pass", "test_explain"),
     ("explanation/leave_one_out.py", "without - read.logits[rows]", "without", "test_explain"),
     ("explanation/reliance.py", "(memory - neither)", "(memory + neither)", "test_explain"),
-    ("explanation/random_memories.py", "there & (best >= 0)", "(best >= 0)", "test_explain"),
+    ("explanation/random_memories.py", "kept += (best >= 0) & ", "kept += ", "test_explain"),
     ("explanation/random_memories.py", "tied.argmin(1)", "same.argmax(1)", "test_explain"),
     ("explanation/evidence.py", "masked_fill(same,", "masked_fill(~same,", "test_explain"),
     ("explanation/evidence.py", "others.setdefault(item.predicted, item)", "pass", "test_explain"),

@@ -12,9 +12,13 @@ if TYPE_CHECKING:
     from whence.data.load import load_dataset
     from whence.explanation.edit import edit
     from whence.explanation.evidence import explain
+    from whence.explanation.heatmaps import heatmaps
     from whence.explanation.removal import find_removals
+    from whence.explanation.suspicious import find_suspicious
+    from whence.explanation.why_similar import why_similar
     from whence.memory.sparsemax import sparsemax
     from whence.memory.wrap import MemoryWrap, OnlyMemory
+    from whence.prediction.calibrate import calibrate
     from whence.prediction.evaluate import evaluate
     from whence.prediction.fit import Plan, fit
     from whence.prediction.model import Classifier, wrap
@@ -30,15 +34,19 @@ PLACES = {
     "OnlyMemory": "whence.memory.wrap",
     "Plan": "whence.prediction.fit",
     "Recipe": "whence.prediction.recipe",
+    "calibrate": "whence.prediction.calibrate",
     "edit": "whence.explanation.edit",
     "evaluate": "whence.prediction.evaluate",
     "explain": "whence.explanation.evidence",
     "find_removals": "whence.explanation.removal",
+    "find_suspicious": "whence.explanation.suspicious",
     "fit": "whence.prediction.fit",
+    "heatmaps": "whence.explanation.heatmaps",
     "load": "whence.prediction.saved",
     "load_dataset": "whence.data.load",
     "predict": "whence.prediction.predict",
     "sparsemax": "whence.memory.sparsemax",
+    "why_similar": "whence.explanation.why_similar",
     "wrap": "whence.prediction.model",
 }
 MODULES = ("compat", "encoders")
@@ -50,17 +58,21 @@ __all__ = [
     "OnlyMemory",
     "Plan",
     "Recipe",
+    "calibrate",
     "compat",
     "edit",
     "encoders",
     "evaluate",
     "explain",
     "find_removals",
+    "find_suspicious",
     "fit",
+    "heatmaps",
     "load",
     "load_dataset",
     "predict",
     "sparsemax",
+    "why_similar",
     "wrap",
 ]
 

@@ -68,7 +68,7 @@ def measure_draws(cached: Cached, read: Read, bank: Bank, plan: Plan) -> list[Dr
         own, indices = bank.predicted[places], bank.indices[places]
         best = find_example(again.weights, answer, own, indices)  # (B,) in the drawn memory
         drawn += there
-        kept += there & (best >= 0) & (places[best.clamp_min(0)] == example)
+        kept += (best >= 0) & (places[best.clamp_min(0)] == example)
     total = len(plan.places)
     mean = (probabilities / total).float().cpu()
     columns = zip(mean, changed.tolist(), drawn.tolist(), kept.tolist(), strict=True)

@@ -1,0 +1,321 @@
+"""A whole run in numbers: gathered from features that are encoded once."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from whence.experiments.explained import find_places, take_stored
+from whence.experiments.settings import Settings
+from whence.explanation.suspicious import Suspicion, find_suspicious
+from whence.memory.bank import Bank
+from whence.memory.wrap import Read
+from whence.metrics.doubt import measure_doubts, read_alone
+from whence.metrics.flag import risk_at, risk_curve
+from whence.prediction.answers import Memory, signals_of
+from whence.prediction.evaluate import evaluate
+from whence.prediction.model import Classifier, encode_all, evaluating
+from whence.prediction.trust import error_probability
+from whence.records import ImageSet
+from whence.report.overview import LISTED, Curve, Hard, Made, MemoryUse, Overview, Used
+from whence.shapes import check_shape
+
+TOP = 12
+"""Stored images that each list of the most used ones has."""
+
+DRAWN = ("error_probability", "softmax", "entropy", "nearest")
+"""Signals of doubt that have a curve, where the model has them."""
+
+FIRST = 0.05
+"""Curves begin at this share of the images; before it a single image would move them."""
+
+POINTS = 96
+"""Points of a curve, one per percent."""
+
+
+class Use(NamedTuple):
+    """How much each stored image was read by many answers."""
+
+    weights: Tensor  # (M,) float64, sum over all answers
+    wrong: Tensor  # (M,) float64, sum over the wrong ones
+    answers: Tensor  # (M,) int64, in how many it had a weight above 0
+
+
+class Readings(NamedTuple):
+    """What all answers are measured by, on the CPU."""
+
+    predicted: Tensor  # (N,) int64, classes of the answers
+    doubts: Tensor  # (N, S) float64, a column per signal of the model
+    use: Use | None  # None for a standard model
+
+
+def describe_run(about: dict[str, Any], settings: Settings, data: str, model: Classifier) -> Made:
+    """Collect how a finished run was made.
+
+    Args:
+        about: the content of its ``whence.json``.
+        settings: of the run.
+        data: name of the data that it is measured on.
+        model: that was loaded from it.
+    """
+    run = about["run"]
+    drawn = run["plan"]["memory_size"]
+    return Made(
+        trained_on=str(run.get("dataset", settings.data)),
+        measured_on=data,
+        variant=model.variant,
+        encoder=about["encoder"]["name"],
+        train_images=run["train_images"],
+        seed=run["seed"],
+        drawn=drawn if model.bank is None else min(drawn, len(model.bank)),
+        draw_batch=settings.draw_batch,
+    )
+
+
+def gather_overview(
+    model: Classifier,
+    images: ImageSet,
+    made: Made,
+    *,
+    hard: int = 8,
+    seed: int = 0,
+    batch_size: int = 128,
+) -> Overview:
+    """Measure a model on labelled images, and find what is worth a look.
+
+    Args:
+        model: with a bank, unless it is a standard model.
+        images: test images; every one of them is encoded once.
+        made: how the model was made, with the sizes of the paper's protocol.
+        hard: images to look at, half of them wrong answers of high probability.
+        seed: of the paper's random memories.
+        batch_size: images computed at once; changes memory use, not the result.
+
+    Raises:
+        ValueError: if there are no images, or a number does not fit.
+        RuntimeError: if the model has no bank that fits it.
+    """
+    if len(images) == 0:
+        raise ValueError("images must hold at least one image to report on, got none.")
+    with evaluating(model):
+        features = encode_all(model, images.images, batch_size=batch_size)
+        labels = images.labels.to(features.device)
+        evaluation = evaluate(
+            model,
+            images,
+            memory_size=made.drawn,
+            seed=seed,
+            draw_batch=made.draw_batch,
+            batch_size=batch_size,
+            features=features,
+        )
+        readings = read_all(model, features, labels, batch_size=batch_size)
+    labels, predicted = labels.cpu(), readings.predicted
+    columns = name_doubts(model, readings.doubts)
+    use, bank = readings.use, model.bank
+    memory = None if use is None or bank is None else describe_use(use, bank.indices.tolist())
+    suspicious = list_suspicious(model, batch_size=batch_size)
+    named = [] if memory is None else [one.index for one in (*memory.most, *memory.misleading)]
+    named += [one.index for one in (suspicious or ())[:LISTED]]
+    places = {} if bank is None else find_places(bank)
+    return Overview(
+        made=made,
+        class_names=model.class_names,
+        evaluation=evaluation,
+        confusion=confuse(labels, predicted, len(model.class_names)),
+        curves=tuple(
+            trace_curve(name, columns[name], predicted != labels)
+            for name in DRAWN
+            if name in columns
+        ),
+        hard=choose_hard(
+            predicted, labels, columns["softmax"], columns.get("error_probability"), hard=hard
+        ),
+        memory=memory,
+        suspicious=suspicious,
+        stored={} if bank is None else {one: take_stored(bank, places[one]) for one in named},
+    )
+
+
+def read_all(model: Classifier, features: Tensor, labels: Tensor, *, batch_size: int) -> Readings:
+    """Answer for features `(N, D)` with the whole memory, and add up which images were read.
+
+    Args:
+        model: in eval mode.
+        features: of the images.
+        labels: `(N,)` true classes, on the same device.
+        batch_size: answers computed at once.
+    """
+    names, predicted, doubts = signals_of(model), [], []
+    bank = model.checked_bank() if model.has_memory else None
+    use = None if bank is None else start_use(bank)
+    own = labels[:0] if bank is None else Memory.of(bank).own
+    for part, truth in zip(features.split(batch_size), labels.split(batch_size), strict=True):
+        read: Read = (
+            read_alone(model.head(part)) if bank is None else model.head(part, bank.features)
+        )
+        answers = read.logits.argmax(1)
+        if use is not None:
+            use = add_use(use, read.weights, answers != truth)
+        predicted.append(answers.cpu())
+        doubts.append(measure_doubts(read, own, names).cpu())
+    moved = None if use is None else Use(*(column.cpu() for column in use))
+    return Readings(torch.cat(predicted), torch.cat(doubts), moved)
+
+
+def start_use(bank: Bank) -> Use:
+    """Begin to count how much the stored images are read."""
+    nothing = torch.zeros(len(bank), dtype=torch.float64, device=bank.features.device)
+    return Use(nothing, nothing, nothing.long())
+
+
+def add_use(use: Use, weights: Tensor, wrong: Tensor) -> Use:
+    """Add what `B` more answers read.
+
+    Args:
+        use: of the answers before.
+        weights: `(B, M)`, rows sum to one.
+        wrong: `(B,)` bool.
+    """
+    sizes = check_shape("weights", weights, "B M", M=len(use.weights))
+    check_shape("wrong", wrong, "B", B=sizes["B"])
+    exact = weights.double()
+    return Use(
+        use.weights + exact.sum(0),
+        use.wrong + exact[wrong].sum(0),
+        use.answers + (weights > 0).sum(0),
+    )
+
+
+def describe_use(use: Use, indices: Sequence[int], *, top: int = TOP) -> MemoryUse:
+    """Choose the stored images that were used most, in all answers and in wrong ones.
+
+    Args:
+        use: of `M` stored images.
+        indices: the dataset index of each.
+        top: length of each list.
+    """
+    weights = use.weights.sort(descending=True).values
+    # One part in a million is rounding: the weights are float32.
+    enough = weights.cumsum(0) >= weights.sum() * (0.5 - 1e-6)  # (M,)
+    return MemoryUse(
+        size=len(indices),
+        unused=int((use.answers == 0).sum()),
+        half=int(enough.long().argmax()) + 1,
+        most=rank_use(use, use.weights, indices, top),
+        misleading=rank_use(use, use.wrong, indices, top),
+    )
+
+
+def rank_use(use: Use, by: Tensor, indices: Sequence[int], top: int) -> tuple[Used, ...]:
+    """List the stored images with the largest numbers ``by`` `(M,)` above 0, ties by index."""
+    used = [place for place, amount in enumerate(by.tolist()) if amount > 0]
+    used.sort(key=lambda place: (-float(by[place]), indices[place]))
+    return tuple(
+        Used(
+            index=indices[place],
+            weight=float(use.weights[place]),
+            wrong=float(use.wrong[place]),
+            answers=int(use.answers[place]),
+        )
+        for place in used[:top]
+    )
+
+
+def confuse(labels: Tensor, predicted: Tensor, classes: int) -> Tensor:
+    """Count images by true class and answer.
+
+    Args:
+        labels: `(N,)` true classes.
+        predicted: `(N,)` answers.
+        classes: K.
+
+    Returns:
+        `(K, K)` int64, rows are true classes.
+
+    >>> confuse(torch.tensor([0, 0, 1]), torch.tensor([0, 1, 1]), 2)
+    tensor([[1, 1],
+            [0, 1]])
+    """
+    sizes = check_shape("labels", labels, "N")
+    check_shape("predicted", predicted, "N", **sizes)
+    return (labels * classes + predicted).bincount(minlength=classes**2).view(classes, classes)
+
+
+def name_doubts(model: Classifier, doubts: Tensor) -> dict[str, Tensor]:
+    """Name the columns `(N, S)` of doubt, the calibrated probability first if there is one."""
+    columns = dict(zip(signals_of(model), doubts.unbind(1), strict=True))
+    calibration = model.calibration
+    if calibration is None:
+        return columns
+    chosen = torch.stack([columns[name] for name in calibration.names], 1)
+    return {"error_probability": error_probability(calibration, chosen), **columns}
+
+
+def trace_curve(signal: str, doubts: Tensor, errors: Tensor) -> Curve:
+    """Follow the share of wrong answers among the least doubtful 5 % to 100 % of the images.
+
+    Args:
+        signal: its name.
+        doubts: `(N,)`, larger = more doubtful.
+        errors: `(N,)` bool, the answer is wrong.
+    """
+    risks = risk_curve(doubts, errors)
+    shares = [FIRST + (1 - FIRST) * step / (POINTS - 1) for step in range(POINTS)]
+    shares = [round(share, 6) for share in shares]
+    return Curve(signal, tuple(shares), tuple(risk_at(risks, share) for share in shares))
+
+
+def choose_hard(
+    predicted: Tensor,
+    labels: Tensor,
+    unsure: Tensor,
+    errors: Tensor | None,
+    *,
+    hard: int,
+) -> tuple[Hard, ...]:
+    """Choose wrong answers of high probability, and then the most doubtful of the other answers.
+
+    Where there are fewer wrong answers than half of ``hard``, more doubtful ones take their place.
+
+    Args:
+        predicted: `(N,)` answers.
+        labels: `(N,)` true classes.
+        unsure: `(N,)` 1 minus the probability of each answer.
+        errors: `(N,)` calibrated probability of error, which then tells what is doubtful; None
+            without, then ``unsure`` does.
+        hard: how many to choose; all images if there are fewer.
+
+    Raises:
+        ValueError: if ``hard`` is negative, or the shapes differ.
+    """
+    if hard < 0:
+        raise ValueError(f"hard must be at least 0, got {hard}.")
+    sizes = check_shape("labels", labels, "N")
+    check_shape("predicted", predicted, "N", **sizes)
+    check_shape("unsure", unsure, "N", **sizes)
+    doubts = unsure if errors is None else errors
+    check_shape("errors", doubts, "N", **sizes)
+    wrong = (predicted != labels).nonzero()[:, 0]
+    sure = wrong[unsure[wrong].argsort(stable=True)][: (hard + 1) // 2].tolist()
+    rest = [row for row in doubts.argsort(descending=True, stable=True).tolist() if row not in sure]
+    chosen = [*sure, *rest[: hard - len(sure)]]
+    return tuple(
+        Hard(
+            place=row,
+            kind="sure" if number < len(sure) else "doubtful",
+            truth=int(labels[row]),
+            predicted=int(predicted[row]),
+            probability=1 - float(unsure[row]),
+            error_probability=None if errors is None else float(errors[row]),
+        )
+        for number, row in enumerate(chosen)
+    )
+
+
+def list_suspicious(model: Classifier, *, batch_size: int) -> tuple[Suspicion, ...] | None:
+    """List suspicious labels, None where there are no labels at all."""
+    if model.bank is None or not bool((model.bank.labels >= 0).any()):
+        return None
+    return find_suspicious(model, batch_size=batch_size)

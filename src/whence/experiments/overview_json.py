@@ -1,0 +1,76 @@
+"""A whole run as JSON: the numbers of its page, without pictures and explanations."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from whence.experiments.measured import describe_evaluation
+from whence.explanation.suspicious import Suspicion
+from whence.report.as_json import to_class
+from whence.report.overview import Hard, MemoryUse, Overview, Used
+
+
+def to_json(overview: Overview, run: str) -> dict[str, Any]:
+    """Lay a run out for ``json.dumps``: all fractions, classes by index and by name.
+
+    Args:
+        overview: the run in numbers.
+        run: its folder.
+
+    Returns:
+        The measurement as ``whence evaluate --json`` has it (without the network before training),
+        and beside it confusion, curves, memory, suspicious and hard.
+    """
+    names, suspicious = overview.class_names, overview.suspicious
+    return {
+        "run": run,
+        **asdict(overview.made),
+        "classes": list(names),
+        **describe_evaluation(overview.evaluation),
+        "confusion": overview.confusion.tolist(),
+        "curves": {
+            curve.signal: {"coverages": list(curve.coverages), "risks": list(curve.risks)}
+            for curve in overview.curves
+        },
+        "memory": None if overview.memory is None else lay_out_use(overview.memory, overview),
+        "suspicious": (
+            None if suspicious is None else [lay_out_suspicion(one, names) for one in suspicious]
+        ),
+        "hard": [lay_out_hard(one, names) for one in overview.hard],
+    }
+
+
+def lay_out_use(memory: MemoryUse, overview: Overview) -> dict[str, Any]:
+    """Lay out which stored images were used."""
+
+    def lay_out(item: Used) -> dict[str, Any]:
+        stored = overview.stored[item.index]
+        return {
+            **asdict(item),
+            "wrong_share": item.wrong_share,
+            "label": to_class(stored.label, overview.class_names),
+            "predicted": to_class(stored.predicted, overview.class_names),
+            "source": stored.source,
+        }
+
+    return {
+        "size": memory.size,
+        "unused": memory.unused,
+        "half": memory.half,
+        "most": [lay_out(item) for item in memory.most],
+        "misleading": [lay_out(item) for item in memory.misleading],
+    }
+
+
+def lay_out_suspicion(item: Suspicion, classes: Sequence[str]) -> dict[str, Any]:
+    """Lay out a stored image with a suspicious label."""
+    named = {
+        name: to_class(getattr(item, name), classes) for name in ("label", "predicted", "resembles")
+    }
+    return asdict(item) | named
+
+
+def lay_out_hard(item: Hard, classes: Sequence[str]) -> dict[str, Any]:
+    """Lay out a hard case."""
+    named = {name: to_class(getattr(item, name), classes) for name in ("truth", "predicted")}
+    return asdict(item) | named

@@ -1,0 +1,149 @@
+"""What a report on a whole run shows: how good its answers are, and which images they read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from torch import Tensor
+
+from whence.explanation.suspicious import Suspicion
+from whence.prediction.evaluate import Evaluation
+from whence.report.answer import Stored
+from whence.shapes import check_shape
+
+LISTED = 24
+"""Suspicious images that a page shows; the rest is counted."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """How a run was made, and what it is measured on.
+
+    Attributes:
+        trained_on: name of the training data.
+        measured_on: name of the data whose test images are measured.
+        variant: "memory-wrap", "only-memory" or "standard".
+        encoder: name.
+        train_images: images that it was trained on.
+        seed: of the run.
+        drawn: images in each random memory of the paper's protocol.
+        draw_batch: images that share one of them.
+    """
+
+    trained_on: str
+    measured_on: str
+    variant: str
+    encoder: str
+    train_images: int
+    seed: int
+    drawn: int
+    draw_batch: int
+
+
+@dataclass(frozen=True)
+class Used:
+    """How much one stored image was read.
+
+    Attributes:
+        index: its place in the dataset that the memory was taken from.
+        weight: sum of its weights over all answers.
+        wrong: the same over the wrong answers alone.
+        answers: in how many answers it had a weight above 0.
+    """
+
+    index: int
+    weight: float
+    wrong: float
+    answers: int
+
+    @property
+    def wrong_share(self) -> float:
+        """Share of its use that went into wrong answers, in [0, 1]; 0 if it was never used."""
+        return self.wrong / self.weight if self.weight else 0.0
+
+
+@dataclass(frozen=True)
+class MemoryUse:
+    """Which stored images all answers together were computed from.
+
+    Attributes:
+        size: stored images.
+        unused: how many of them took part in no answer.
+        half: so many of them carry at least half of all weight; the smallest such number.
+        most: those with the largest sum of weights, largest first; only such as were used.
+        misleading: those with the largest sum over wrong answers, largest first; likewise.
+    """
+
+    size: int
+    unused: int
+    half: int
+    most: tuple[Used, ...]
+    misleading: tuple[Used, ...]
+
+
+@dataclass(frozen=True)
+class Hard:
+    """A test image that is worth a look.
+
+    Attributes:
+        place: in the test set.
+        kind: "sure", answered wrongly with a high probability, or "doubtful".
+        truth: its true class.
+        predicted: class of the answer.
+        probability: that the model gives its answer.
+        error_probability: calibrated; None when the model is not calibrated.
+    """
+
+    place: int
+    kind: Literal["sure", "doubtful"]
+    truth: int
+    predicted: int
+    probability: float
+    error_probability: float | None
+
+
+@dataclass(frozen=True)
+class Curve:
+    """How often answers are wrong when the most doubtful ones are left out.
+
+    Attributes:
+        signal: of doubt, that decides which ones those are.
+        coverages: shares of the images that are answered, rising to 1.
+        risks: share of wrong answers among them, for each coverage.
+    """
+
+    signal: str
+    coverages: tuple[float, ...]
+    risks: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Overview:
+    """A run as a whole.
+
+    Attributes:
+        made: how the run was made.
+        class_names: one name per class.
+        evaluation: accuracies, measures of the evidence, and of the signs of doubt.
+        confusion: `(K, K)` int64, test images by true class (rows) and answer (columns).
+        curves: one per signal that is drawn.
+        hard: the images to look at, the surest wrong answers first.
+        memory: which stored images were read; None for a standard model.
+        suspicious: all stored images whose label the others do not support, most suspicious
+            first; None for a standard model and where no label is known.
+        stored: by dataset index, the stored images that ``memory`` names, and the first ``LISTED``
+            of ``suspicious``.
+    """
+
+    made: Made
+    class_names: tuple[str, ...]
+    evaluation: Evaluation
+    confusion: Tensor
+    curves: tuple[Curve, ...]
+    hard: tuple[Hard, ...] = ()
+    memory: MemoryUse | None = None
+    suspicious: tuple[Suspicion, ...] | None = None
+    stored: Mapping[int, Stored] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_shape("confusion", self.confusion, "K K", K=len(self.class_names))

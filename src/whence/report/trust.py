@@ -1,0 +1,159 @@
+"""How far to trust a run, in tables and sentences: its evidence, and its signs of doubt."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from whence.metrics.evidence import MEASURES, EvidenceMeasures
+from whence.metrics.flag import FlagQuality
+from whence.prediction.evaluate import Evaluation
+from whence.report.numbers import count, percent
+
+COUNTS = ("support_size", "support_size_median")
+"""Measures that are numbers of images; all others are shares."""
+
+ABSENT = "\N{EN DASH}"
+
+SIGNAL_NAMES = {
+    "error_probability": "calibrated probability of error",
+    "top_memory": "top stored image in another class",
+    "softmax": "1 \N{MINUS SIGN} highest probability (softmax)",
+    "entropy": "entropy of the probabilities",
+    "nearest": "distance to the nearest stored image",
+    "class_mass": "weight outside the predicted class",
+    "support": "stored images with weight",
+    "top_weight": "1 \N{MINUS SIGN} highest weight",
+}
+
+COVERED = 0.8
+"""Share of the images that the sentence on leaving out doubtful answers speaks of."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A row of a table: what it is, a word of explanation, and its numbers as text."""
+
+    name: str
+    meaning: str
+    numbers: tuple[str, ...]
+    best: bool = False
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table of numbers."""
+
+    header: tuple[str, ...]
+    lines: tuple[Entry, ...]
+
+
+def lay_out_evidence(found: Evaluation) -> Grid | None:
+    """Set each measure of the evidence beside its controls; None for a standard model."""
+    if found.evidence is None:
+        return None
+    draws, controls = found.draws_evidence or (), found.controls
+    lines = []
+    for name, meaning in MEASURES.items():
+        numbers = [read(found.evidence, name), mean([read(one, name) for one in draws])]
+        numbers += [read(controls[one], name) for one in ("random", "nearest")]
+        texts = tuple(write(name, number) for number in numbers)
+        lines.append(Entry(name.replace("_", " "), meaning, texts))
+    header = ("whole memory", "random memories", "a random image", "the nearest image")
+    return Grid(header, tuple(lines))
+
+
+def read(measures: EvidenceMeasures, name: str) -> float | None:
+    """Read one measure."""
+    value: float | None = getattr(measures, name)
+    return value
+
+
+def mean(values: Sequence[float | None]) -> float | None:
+    """Average the numbers that there are; None without any."""
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else None
+
+
+def write(name: str, value: float | None) -> str:
+    """Write a measure: a number of images as it is, a share in percent.
+
+    >>> write("purity", 0.5), write("support_size", 3.14), write("purity", None) == ABSENT
+    ('50.0%', '3.1', True)
+    """
+    if value is None:
+        return ABSENT
+    return f"{value:,.1f}" if name in COUNTS else percent(value)
+
+
+def say_evidence(found: EvidenceMeasures) -> tuple[str, ...]:
+    """Say what the measures of the evidence mean for a reader of single answers."""
+    share = percent(found.explanation_accuracy)
+    sentences = [
+        f"For {share} of the images, the stored image with the highest weight is one that the "
+        "model itself puts in the class of its answer."
+    ]
+    same, other = found.example_accuracy, found.counterfactual_accuracy
+    if same is not None and other is not None:
+        sentences.append(
+            f"Of these answers {percent(same)} are right, of the others {percent(other)}."
+        )
+        if other < same:
+            sentences.append("So a stored image of another class on top is a sign of doubt.")
+    return tuple(sentences)
+
+
+def lay_out_signals(found: Evaluation) -> Grid:
+    """Set the signs of doubt side by side, the one that finds errors best marked."""
+    best = find_best(found)
+    lines = [
+        Entry(SIGNAL_NAMES[name], "", write_quality(quality), best=name == best)
+        for name, quality in found.signals.items()
+    ]
+    return Grid(("AUROC", "ECE", "AURC", f"wrong at {COVERED:.0%}"), tuple(lines))
+
+
+def find_best(found: Evaluation) -> str | None:
+    """Name the signal of the highest AUROC; None when all answers are right, or all wrong."""
+    known = {name: one.auroc for name, one in found.signals.items() if one.auroc is not None}
+    return max(known, key=lambda name: known[name]) if known else None
+
+
+def write_quality(quality: FlagQuality) -> tuple[str, ...]:
+    """Write the numbers of one signal."""
+    numbers = (quality.auroc, quality.ece, quality.aurc)
+    texts = [ABSENT if number is None else f"{number:.3f}" for number in numbers]
+    return (*texts, percent(quality.risk_coverage[COVERED]))
+
+
+def say_doubt(found: Evaluation) -> tuple[str, ...]:
+    """Say what leaving out the most doubtful answers gives, and where the numbers are from."""
+    name = "error_probability" if "error_probability" in found.signals else "softmax"
+    risks = found.signals[name].risk_coverage
+    before = risks[1.0]
+    if before == 0:
+        return ("No answer is wrong, so no sign of doubt can be judged.",)
+    sentences = [
+        f"Answering only for the {COVERED:.0%} of images with least doubt, "
+        f"{percent(risks[COVERED])} are wrong instead of {percent(before)}; for the "
+        f"{0.5:.0%} with least doubt, {percent(risks[0.5])}. Doubt is told here by "
+        f"{describe_signal(name)}."
+    ]
+    if found.calibration is None:
+        sentences.append(
+            "This run has no calibrated probability of error: it was saved without one, or too "
+            "few validation images were answered wrongly, or rightly, to fit it."
+        )
+    else:
+        images = count(found.calibration.images, "validation image")
+        sentences.append(
+            f"That probability was calibrated on {images}, {found.calibration.errors:,} of them "
+            "answered wrongly."
+        )
+    return tuple(sentences)
+
+
+def describe_signal(name: str) -> str:
+    """Name a signal within a sentence."""
+    if name == "error_probability":
+        return "the calibrated probability of an error"
+    return "how far the highest probability is from 1"

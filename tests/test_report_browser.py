@@ -1,0 +1,75 @@
+"""The page of a whole run in a real browser; run with ``pytest -m browser``."""
+
+import re
+from dataclasses import replace
+
+import pytest
+import torch
+from pages import CLASSES, ORIGIN
+from test_page_browser import browse, measure, requests
+from test_report import answers, evaluation, overview
+
+from whence.report.answer import Stored
+from whence.report.overview_page import render_overview
+
+pytestmark = pytest.mark.browser
+
+LONG = ("a" * 120, "supercalifragilistic " * 8, "<script>", *(f"class {i}" for i in range(7)))
+MANY = (*LONG, *(f"class {i}" for i in range(7, 17)))
+
+
+def rich_page(classes=CLASSES, largest=1000, shape=(3, 8, 10)):
+    """Every part of the page, with many classes, large numbers and long names."""
+    total = len(classes)
+    confusion = torch.full((total, total), largest // 9).fill_diagonal_(largest)
+    found = overview(
+        shape,
+        class_names=classes,
+        confusion=confusion,
+        evaluation=evaluation(per_class=(0.75,) * total),
+    )
+    stored = {
+        index: replace(one, source=f"{'folder' * 20}/{index}.png")
+        for index, one in found.stored.items()
+    }
+    found = replace(found, stored={index: Stored(**vars(one)) for index, one in stored.items()})
+    given = []
+    for one in answers(shape):
+        chances = torch.full((total,), 0.5 / (total - 1))
+        chances[1] = 0.5
+        told = replace(one.explanation, probabilities=chances, without=torch.zeros(3, total))
+        given.append(replace(one, name=f"{'x' * 90}.png", explanation=told))
+    return render_overview(found, given, replace(ORIGIN, notes=("All are grey.",)))
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+@pytest.mark.parametrize(
+    "classes, largest, shape",
+    [
+        (CLASSES, 1000, (3, 8, 10)),
+        ((*CLASSES, *LONG[3:]), 1000, (1, 28, 28)),
+        (LONG, 1000, (3, 32, 32)),
+        (MANY, 100, (3, 64, 64)),
+        ((*MANY, *CLASSES), 100, (3, 224, 224)),
+    ],
+    ids=["3", "10", "10-long-names", "20-long-names", "23"],
+)
+def test_nothing_sticks_out_and_every_image_loads(tmp_path, width, classes, largest, shape):
+    found = measure(tmp_path, rich_page(classes, largest, shape), width)
+    assert found["inner"] == width
+    assert found["scroll"] <= width
+    assert found["out"] == []
+    assert len(found["images"]) >= 13
+    assert all(natural > 0 for natural, _ in found["images"])
+
+
+def test_a_page_asks_for_nothing(tmp_path):
+    assert requests(tmp_path, rich_page()) == []
+
+
+def test_a_page_can_be_printed(tmp_path):
+    file, paper = tmp_path / "page.html", tmp_path / "page.pdf"
+    file.write_text(rich_page())
+    browse(tmp_path, f"--print-to-pdf={paper}", file.as_uri())
+    pages = len(re.findall(rb"/Type\s*/Page\b", paper.read_bytes()))
+    assert 3 <= pages <= 12
