@@ -340,7 +340,7 @@ def test_explaining_leaves_no_trace():
     assert torch.equal(images, IMAGES)
     assert all(torch.equal(state[name], value) for name, value in model.state_dict().items())
     assert all(p.requires_grad and p.grad is None for p in model.parameters())
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="give pixels before any normalisation"):
         whence.explain(model, images.float())
     assert model.training
 

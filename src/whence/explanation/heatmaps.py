@@ -8,10 +8,11 @@ from torch import Tensor
 
 from whence.explanation.answer import check_request, differentiating, precision
 from whence.explanation.baselines import BASELINES
-from whence.explanation.path import cells, midpoints, pull_back
+from whence.explanation.path import midpoints, pull_back
 from whence.explanation.scene import (
     Scene,
     differentiate_at,
+    differentiate_stored,
     encode_stored,
     number_evidence,
     set_scene,
@@ -39,7 +40,8 @@ def heatmaps(
     from the baseline to themselves together, and at every step each input reads a memory of its
     own. The relevance of all pixels adds up to the change of the logit on that path. Of images
     outside the evidence only the sum is wanted: there the gradient with respect to their features
-    is multiplied by how far the features move in each step, which needs no way back to the pixels.
+    is multiplied by how fast the features change along the path, which is the same number and
+    needs no way back to the pixels.
 
     Args:
         model: with a bank, unless it is a standard model, which gives maps of the inputs only.
@@ -104,8 +106,8 @@ def explain_scene(model: Classifier, scene: Scene, points: tuple[Tensor, Tensor]
     total, counts, slots = len(scene.images), scene.counts, number_evidence(scene)
     maps, rest = times.new_zeros(scene.images.shape), times.new_zeros(total)
     evidence = times.new_zeros((sum(counts), *scene.stored.shape[1:]))
-    for some, share, travelled in walk(model, scene, times, shares):
-        for part in differentiate_at(model, scene, some):
+    for some, share, moved, speed in walk(model, scene, times, shares):
+        for part in differentiate_at(model, scene, some, moved):
             step, image = part.rows // total, part.rows % total
             slot = torch.where(part.moving, slots[image].gather(1, part.places), -1)  # (n, A)
             gradients = share[step, None] * part.queries
@@ -116,34 +118,32 @@ def explain_scene(model: Classifier, scene: Scene, points: tuple[Tensor, Tensor]
                 gradients = share[step[row], None] * part.read[row, column]
                 found = pull_back(model, stored, at, gradients, scene.baseline)
                 evidence.index_add_(0, slot[row, column], found)
-            if travelled is not None:
-                changes = (part.read * travelled[step[:, None], part.places]).sum(-1)  # (n, A)
-                rest.index_add_(0, image, (changes * (part.moving & (slot < 0))).sum(1))
-    begin = torch.cat([part.logits for part in differentiate_at(model, scene, 0 * times[:1])])
+            if speed is not None:
+                changes = (part.read * speed[step[:, None], part.places]).sum(-1)  # (n, A)
+                changes = changes * (part.moving & (slot < 0)) * share[step, None]
+                rest.index_add_(0, image, changes.sum(1))
+    start = 0 * times[:1]
+    first = differentiate_at(model, scene, start, encode_stored(model, scene, start))
+    begin = torch.cat([part.logits for part in first])
     change = scene.answer.logits - begin
     return Part(maps.cpu(), rest.cpu(), change.cpu(), evidence.cpu().split(counts))
 
 
 def walk(
     model: Classifier, scene: Scene, times: Tensor, shares: Tensor
-) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
+) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor | None]]:
     """Take as many points of the path at once as fill a batch.
 
     Yields:
-        Points `(S,)`, their shares `(S,)`, and, only where the whole memory moves, how far the
-        features of all stored images move in the part of the path that each point stands for,
-        `(S, M, D)`.
+        Points `(S,)`, their shares `(S,)`, the features of the stored images that move there
+        `(S, U, D)`, and, only where the whole memory moves, how fast these change, `(S, M, D)`.
     """
     together = max(1, scene.batch_size // max(len(scene.images), len(scene.places)))
-    edges = cells(shares)
-    before = encode_stored(model, scene, edges[:1]) if scene.everything else None
-    for group in torch.arange(len(times), device=times.device).split(together):
-        if before is None:
-            yield times[group], shares[group], None
+    for some, share in zip(times.split(together), shares.split(together), strict=True):
+        if scene.everything:
+            yield some, share, *differentiate_stored(model, scene, some)
         else:
-            after = encode_stored(model, scene, edges[group + 1])
-            yield times[group], shares[group], torch.cat([before, after]).diff(dim=0)
-            before = after[-1:]
+            yield some, share, encode_stored(model, scene, some), None
 
 
 def chunk_pairs(chosen: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from whence.data.augment import to_float
 from whence.prediction.model import Classifier
@@ -33,15 +34,6 @@ def midpoints(steps: int) -> tuple[Tensor, Tensor]:
         raise ValueError(f"steps must be at least 1, got {steps}.")
     times = (torch.arange(steps, dtype=torch.float64) + 0.5) / steps
     return times, torch.full((steps,), 1 / steps, dtype=torch.float64)
-
-
-def cells(shares: Tensor) -> Tensor:
-    """Say where the parts of [0, 1] begin and end, from their shares `(steps,)`; `(steps + 1,)`.
-
-    >>> cells(torch.tensor([0.5, 0.25, 0.25]))
-    tensor([0.0000, 0.5000, 0.7500, 1.0000])
-    """
-    return torch.cat([shares.new_zeros(1), shares.cumsum(0)])
 
 
 def move(images: Tensor, times: Tensor, baseline: Baseline) -> tuple[Tensor, Tensor]:
@@ -94,6 +86,55 @@ def encode_along(
             ]
         )
     return features.view(len(times), total, -1)
+
+
+def differentiate_along(
+    model: Classifier,
+    images: Tensor,
+    places: Tensor,
+    times: Tensor,
+    baseline: Baseline,
+    *,
+    batch_size: int,
+) -> tuple[Tensor, Tensor]:
+    """Encode images at several points of their paths, and differentiate along the path.
+
+    Forward-mode differentiation: one pass for each point, whatever is asked of it later. Attention
+    layers take their plain form for it, since the fused ones know the backward mode only.
+
+    Args:
+        model: in eval mode.
+        images: `(N, C, H, W)` uint8 or float in [0, 1].
+        places: `(n,)` which of them.
+        times: `(S,)`.
+        baseline: from ``BASELINES``.
+        batch_size: how many points are encoded at once.
+
+    Returns:
+        Features `(S, n, D)`, and by how much they change per unit of time, `(S, n, D)`.
+
+    Raises:
+        RuntimeError: if a layer of the encoder has no forward-mode derivative.
+    """
+    total = len(places)
+    points = torch.arange(len(times) * total, device=places.device)
+    features, changes = [], []
+    for p in points.split(batch_size):
+        at, direction = move(images[places[p % total]], times[p // total], baseline)
+        try:
+            with sdpa_kernel(SDPBackend.MATH):
+                found, change, *_ = torch.func.jvp(model.encode, (at,), (direction,))
+        except (NotImplementedError, RuntimeError) as error:
+            if isinstance(error, torch.OutOfMemoryError):
+                raise
+            raise RuntimeError(
+                "The encoder has a layer without a forward-mode derivative, which memory='all' "
+                f"needs ({str(error).splitlines()[0]}); use memory='evidence'."
+            ) from error
+        features.append(found.detach())
+        changes.append(change.detach())
+    shape = len(times), total, -1
+    return torch.cat(features).view(shape), torch.cat(changes).view(shape)
 
 
 def pull_back(

@@ -14,7 +14,7 @@ from whence.explanation.feature_gradients import (
     differentiate,
     differentiate_alone,
 )
-from whence.explanation.path import Baseline, encode_along
+from whence.explanation.path import Baseline, differentiate_along, encode_along
 from whence.memory.wrap import Standard
 from whence.prediction.model import Classifier
 
@@ -76,8 +76,17 @@ def number_evidence(scene: Scene) -> Tensor:
     return slots
 
 
-def differentiate_at(model: Classifier, scene: Scene, times: Tensor) -> Iterator[Gradients]:
-    """Differentiate the score with respect to features at points `(S,)` of the path."""
+def differentiate_at(
+    model: Classifier, scene: Scene, times: Tensor, moved: Tensor
+) -> Iterator[Gradients]:
+    """Differentiate the score with respect to features at points `(S,)` of the path.
+
+    Args:
+        model: in eval mode, with gradients.
+        scene: what moves.
+        times: `(S,)`.
+        moved: `(S, U, D)` features of the stored images that move; not read without a memory.
+    """
     inputs = torch.arange(len(scene.images), device=times.device)
     classes, size = scene.answer.classes, scene.batch_size
     queries = encode_along(
@@ -85,13 +94,21 @@ def differentiate_at(model: Classifier, scene: Scene, times: Tensor) -> Iterator
     )  # (S, B, D)
     if not model.has_memory:
         return iter([differentiate_alone(cast(Standard, model.head), queries, classes)])
-    moved = encode_stored(model, scene, times)
     memory = Memory(scene.features, moved, scene.places, scene.moves, scene.answer.mask)
     return differentiate(cast(Reader, model.head), queries, memory, classes)
 
 
 def encode_stored(model: Classifier, scene: Scene, times: Tensor) -> Tensor:
     """Encode the stored images that move, at points `(S,)` of the path; `(S, U, D)`."""
+    if len(scene.places) == 0:
+        return times.new_zeros((len(times), 0, model.features))
     return encode_along(
+        model, scene.stored, scene.places, times, scene.baseline, batch_size=scene.batch_size
+    )
+
+
+def differentiate_stored(model: Classifier, scene: Scene, times: Tensor) -> tuple[Tensor, Tensor]:
+    """Encode the whole memory at points `(S,)`; features and their speed, `(S, M, D)` both."""
+    return differentiate_along(
         model, scene.stored, scene.places, times, scene.baseline, batch_size=scene.batch_size
     )
