@@ -223,3 +223,7 @@ def test_demo_is_resumed_and_shows_evidence(tmp_path, capsys, monkeypatch):
     assert text.count("Memory Wrap  ") == 2
     assert text.count("computed from these training images") == 8
     assert "@@" in text
+    assert str(tmp_path / "demo" / "evidence.html") in text
+    page = (tmp_path / "demo" / "evidence.html").read_text()
+    assert page.count("The evidence the model used") == 4
+    assert "data:image/png" in page

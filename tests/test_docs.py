@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 BLOCKS = [
     (path.name, number, block)
-    for path in (ROOT / "README.md", ROOT / "docs" / "guide.md")
+    for path in (ROOT / "README.md", ROOT / "docs" / "guide.md", ROOT / "docs" / "evidence.md")
     for number, block in enumerate(re.findall(r"```python\n(.*?)```", path.read_text(), re.DOTALL))
 ]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
