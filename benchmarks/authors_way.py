@@ -47,6 +47,10 @@ class Model(nn.Module):
         """Classify images with one memory for the batch."""
         return self.head(self.encoder(images), self.encoder(memory))
 
+    def read(self, images: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """Classify and return the weights as well."""
+        return self.head(self.encoder(images), self.encoder(memory), return_weights=True)
+
 
 @torch.no_grad()
 def evaluate(model: Model, train: Images, test: Images) -> list[float]:
@@ -62,6 +66,23 @@ def evaluate(model: Model, train: Images, test: Images) -> list[float]:
             hits += int((model(images, memory).argmax(1) == labels).sum())
         accuracies.append(hits / len(test))
     return accuracies
+
+
+@torch.no_grad()
+def measure_explanations(model: Model, train: Images, test: Images) -> float:
+    """Compute explanation accuracy as a separate script does, encoding everything once more.
+
+    The class of a memory image is predicted with a second memory.
+    """
+    model.eval()
+    memories = DataLoader(train, batch_size=100, shuffle=True, drop_last=True)
+    hits = 0
+    for images, _ in DataLoader(test, batch_size=500):
+        (memory, _), (second, _) = next(iter(memories)), next(iter(memories))
+        logits, weights = model.read(images, memory)
+        own = model(memory, second).argmax(1)
+        hits += int((own[weights.argmax(1)] == logits.argmax(1)).sum())
+    return hits / len(test)
 
 
 def train_steps(model: Model, train: Images) -> Iterator[None]:
