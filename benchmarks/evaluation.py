@@ -31,7 +31,8 @@ def main() -> None:
     if options.side is None:
         print(machine())
         for encoder in CASES:
-            print(f"evaluation, {encoder}, {CASES[encoder][1]} test images, five passes and explanations:")
+            total = CASES[encoder][1]
+            print(f"evaluation, {encoder}, {total} test images, five passes and explanations:")
             alternate(
                 "benchmarks.evaluation",
                 ("authors", "whence"),
