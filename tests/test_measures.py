@@ -450,11 +450,11 @@ def test_text_of_one_run(finished, few_digits, capsys):
     text = capsys.readouterr().out
     found = measure(finished)
     lines = {line.split("  ")[1].strip(): line for line in text.splitlines() if "  " in line}
-    purity = lines["weight on memories of the true class"].split()
+    purity = lines["weight on stored images of the true class"].split()
     values = [found["purity"], found["purity_draws"]["mean"]]
     values += [found["controls"][name]["purity"] for name in ("random", "nearest", "untrained")]
     assert purity[-5:] == [f"{value:.2%}" for value in values]
-    support = lines["memories with weight, mean"].split()
+    support = lines["stored images with weight, mean"].split()
     assert support[-5:-2] == [
         f"{found['support_size']:.1f}",
         f"{found['support_size_draws']['mean']:.1f}",

@@ -4,20 +4,11 @@ from typing import Any
 
 from whence.cli.table_text import align
 from whence.metrics.evidence import MEASURES
+from whence.report.trust import SIGNAL_NAMES
 
 ABSENT = "-"
 COUNTS = ("support_size", "support_size_median")
 COVERED = ("0.8", "0.9")
-SIGNAL_NAMES = {
-    "error_probability": "calibrated probability of error",
-    "top_memory": "top memory in another class",
-    "softmax": "1 - highest probability",
-    "entropy": "entropy of the probabilities",
-    "nearest": "distance to the nearest memory",
-    "class_mass": "weight outside the predicted class",
-    "support": "memories with weight",
-    "top_weight": "1 - highest weight",
-}
 
 
 def describe(result: dict[str, Any]) -> str:

@@ -39,12 +39,12 @@ class EvidenceMeasures:
 
 MEASURES: Mapping[str, str] = MappingProxyType(
     {
-        "explanation_accuracy": "top memory in the predicted class",
+        "explanation_accuracy": "top stored image in the predicted class",
         "example_accuracy": "right where it is",
         "counterfactual_accuracy": "right where it is not",
-        "purity": "weight on memories of the true class",
-        "support_size": "memories with weight, mean",
-        "support_size_median": "memories with weight, median",
+        "purity": "weight on stored images of the true class",
+        "support_size": "stored images with weight, mean",
+        "support_size_median": "stored images with weight, median",
     }
 )
 """Every field of ``EvidenceMeasures``, and what a table calls it."""
