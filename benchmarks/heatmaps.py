@@ -4,7 +4,7 @@ Claim: `heatmaps(memory="all")` of 8 images with 1,000 memories and 32 steps tak
 less time than captum's Integrated Gradients, for the same maps. captum needs a memory of its own in
 every row (`internal_batch_size=1`), or its result is wrong. n = 3 processes a side, in turn.
 
-    python -m benchmarks.heatmaps [--data FOLDER] [--encoder resnet18]
+    python -m benchmarks.heatmaps --data FOLDER [--encoder resnet18]
 
 Two cases. "same work": both sides do all of it. "whole": captum does 1 image and 4 steps, and its
 time is multiplied by 64, since it goes through images and steps one by one. The encoder is trained
@@ -91,6 +91,7 @@ Measured = tuple[float, dict[str, Any], tuple[Tensor, ...]]
 
 def run_whence(model: whence.Classifier, images: Tensor, case: str) -> Measured:
     """Measure our maps of the whole case."""
+    heatmaps(model, images[:1], steps=1, memory="all")  # PyTorch prepares forward mode once
     started = time.perf_counter()
     maps = heatmaps(model, images, steps=CASES[case][2], memory="all")
     seconds = time.perf_counter() - started
@@ -107,6 +108,8 @@ def run_captum(model: whence.Classifier, images: Tensor, case: str) -> Measured:
     def forward(image: Tensor, *memory: Tensor) -> Tensor:
         return model.head(model.encode(image), model.encode(torch.cat(memory))).logits
 
+    with torch.no_grad():
+        forward(images[:1].float() / 255, *stored[:2, None])  # warm up, too
     maps, started = [], time.perf_counter()
     for image in images[:sample, None].float() / 255:
         inputs = (image, *stored[:, None])
