@@ -77,6 +77,12 @@ def test_a_swapped_in_image_may_be_there_twice(model):
     check_same(edited, model, [*range(1, 17), 1])
 
 
+def test_an_exchange_is_made_at_once(model):
+    small = whence.edit(model, keep=[7, 17, 27])
+    check_same(whence.edit(small, swap={7: 17, 17: 7}), model, [2, 1, 0])
+    check_same(whence.edit(small, swap={7: 17, 17: 97}), model, [2, 1, 9])
+
+
 def test_keep_then_remove_then_swap(model):
     edited = whence.edit(model, keep="bee", remove=17, swap={47: 7})
     check_same(edited, model, [7, 10, 13, 16, 0])

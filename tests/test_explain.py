@@ -8,14 +8,15 @@ from explaining import CLASSES, build, build_with_memory, draw_images
 import whence
 from whence.data.memory_draw import draw_memory
 from whence.explanation.active import order_active
-from whence.explanation.copies import mask_copies
 from whence.explanation.random_memories import find_example
 from whence.explanation.reliance import log_odds, measure_reliance
 from whence.explanation.reread import Cached, cache, reread
+from whence.memory.copies import mask_copies
 from whence.memory.wrap import MemoryWrap
 from whence.prediction.model import evaluating
 
 IMAGES = draw_images(9)
+SET = whence.ImageSet(IMAGES, torch.arange(9) % 3, CLASSES)
 
 
 @pytest.fixture(params=["memory-wrap", "only-memory"])
@@ -357,6 +358,50 @@ def test_explaining_leaves_no_trace():
 def test_numbers_out_of_range(change, message):
     with pytest.raises(ValueError, match=message):
         whence.explain(build_with_memory(), IMAGES, **change)
+
+
+def test_predict_leaves_copies_out_like_explain():
+    model = build_with_memory()
+    stored = model.bank.images[2:6]
+    for one, other in zip(
+        whence.predict(model, stored), whence.explain(model, stored), strict=True
+    ):
+        assert one.predicted == other.predicted
+        assert one.evidence == other.evidence
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda model: model.remember(IMAGES, batch_size=0),
+        lambda model: whence.find_removals(model, IMAGES, batch_size=0),
+        lambda model: whence.find_suspicious(model, batch_size=0),
+        lambda model: whence.predict(model, IMAGES, batch_size=0),
+        lambda model: whence.heatmaps(model, IMAGES, batch_size=0),
+        lambda model: whence.calibrate(model, SET, batch_size=0),
+        lambda model: whence.evaluate(model, SET, memory_size=5, batch_size=0),
+    ],
+)
+def test_no_batch_is_empty(call):
+    with pytest.raises(ValueError, match="batch_size must be at least 1, got 0"):
+        call(build_with_memory())
+
+
+@pytest.mark.parametrize("call", [whence.explain, whence.find_removals, whence.heatmaps])
+def test_another_size_is_refused(call):
+    images = torch.zeros(2, 1, 4, 3)
+    with pytest.raises(ValueError, match=r"images must be .* with H=3, got shape \(2, 1, 4, 3\)"):
+        call(build_with_memory(), images)
+
+
+def test_indices_and_labels_are_checked():
+    model = build_with_memory()
+    with pytest.raises(ValueError, match="indices must name every image once"):
+        model.remember(IMAGES, indices=torch.zeros(9, dtype=torch.int64))
+    wrong = whence.ImageSet(IMAGES, torch.full((9,), 3), CLASSES)
+    for call in (whence.calibrate, whence.evaluate):
+        with pytest.raises(ValueError, match="labels must be in 0 to 2, got 3 to 3"):
+            call(model, wrong)
 
 
 def test_wrong_images_and_a_missing_memory():

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import os
 
 import pytest
 import torch
@@ -65,6 +66,22 @@ def call(run, here, capsys):
 
 def files(folder):
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def test_only_ordinary_files_are_replaced(tmp_path, capsys):
+    from whence.cli.explain import refuse_existing
+
+    pipe, file = tmp_path / "pipe", tmp_path / "file"
+    os.mkfifo(pipe)
+    file.write_text("")
+    for path, what in (
+        (pipe, "no ordinary file"),
+        (tmp_path, "is a folder"),
+        (file / "page.html", "must be in a folder, but"),
+    ):
+        with pytest.raises(FileExistsError, match=what):
+            refuse_existing([path], force=True)
+    refuse_existing([file, tmp_path / "new" / "page.html"], force=True)
 
 
 def test_a_page_for_files_and_folders(call, here, run, digits):

@@ -31,7 +31,7 @@ from whence.report.cards import SHOWN, evidence_strip, say_without
 from whence.report.colours import find_colours
 from whence.report.doubt import find_doubt
 from whence.report.figures import draw_evidence, draw_heatmaps
-from whence.report.numbers import leave_out, percent, signed
+from whence.report.numbers import add_weights, leave_out, percent, signed
 from whence.report.page import make_bars, make_section, render
 from whence.report.picture import (
     NEGATIVE,
@@ -212,7 +212,7 @@ def test_every_sign_of_doubt_is_said():
     assert found.sentences == (
         "The stored image with the highest weight is one that the model itself puts in another "
         "class (cat).",
-        "Answers like this one were wrong in about 3 of 10 validation images.",
+        "By the calibration, about 3 of 10 answers like this one are wrong.",
         "The model gives its own answer only 46.0%.",
         "With random parts of the memory the answer changed in 25.0% of 20 draws.",
         "Stored images that the model puts in other classes carry 60.0% of the weight.",
@@ -259,7 +259,7 @@ def test_a_probable_second_class_is_named():
 
 def test_a_small_probability_of_error_is_told_calmly():
     assert sentences(error_probability=0.04).sentences[-1] == (
-        "Answers like this one were wrong in about 4 of 100 validation images."
+        "By the calibration, about 4 of 100 answers like this one are wrong."
     )
 
 
@@ -724,3 +724,12 @@ def test_json_with_heatmaps_holds_every_pixel():
     assert torch.equal(torch.tensor(laid["evidence"]), maps.evidence[0])
     assert laid["rest"] == 1.5
     assert set(Heatmaps.__dataclass_fields__) - {"images", "evidence"} <= set(laid)
+
+
+def test_weights_of_one_kind_add_up_to_all():
+    third = torch.tensor(1 / 3, dtype=torch.float32).item()
+    items = [evidence(i, third * 0.99999, 1) for i in range(3)]
+    assert add_weights(items) == 0.99999
+    whole = [evidence(i, float(torch.tensor(0.1)), 1) for i in range(10)]
+    assert add_weights(whole) == 1.0
+    assert add_weights(whole, "counterfactual") == 0

@@ -91,6 +91,30 @@ def test_the_limit_stops_the_search_and_is_named():
             assert "leaving out 3 one after another" in other.reason
 
 
+def test_much_evidence_is_not_tried_in_pairs(monkeypatch):
+    from whence.explanation import removal
+
+    model = build_with_memory(40, seed=1)
+    images = draw_images(60, seed=11)
+    full = whence.find_removals(model, images)
+    counts = [len(e.evidence) for e in whence.explain(model, images, draws=0)]
+    monkeypatch.setattr(removal, "HEAVIEST", 6)
+    found = whence.find_removals(model, images)
+    assert min(counts) <= 6 < max(counts), "the case is degenerate"
+    for one, other, size, image in zip(full, found, counts, images, strict=True):
+        assert other.searched == (2 if size <= 6 else 1)
+        if size <= 6 or len(one.removed) == 1:
+            assert other.smallest == one.smallest
+        else:
+            assert other.smallest is None
+        if other.removed:
+            assert answers_without(model, image, other.removed) == other.becomes
+        else:
+            assert other.reason.startswith(
+                "No one or two stored images change" if size <= 6 else "No stored image changes"
+            )
+
+
 def test_batches_do_not_matter():
     model = build_with_memory(20, seed=1)
     whole = whence.find_removals(model, IMAGES)

@@ -104,7 +104,7 @@ BREAKS = [  # file below src/whence, text that is right, text that is wrong, tes
         "pass",
         "test_removal",
     ),
-    ("explanation/copies.py", "mask[row, copies] = False", "pass", "test_explain"),
+    ("memory/copies.py", "mask[row, copies] = False", "pass", "test_explain"),
     ("explanation/leave_one_out.py", "without - read.logits[rows]", "without", "test_explain"),
     ("explanation/reliance.py", "(memory - neither)", "(memory + neither)", "test_explain"),
     ("explanation/random_memories.py", "kept += (best >= 0) & ", "kept += ", "test_explain"),

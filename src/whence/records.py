@@ -112,7 +112,7 @@ class Draws:
         seed: of the draws.
         probabilities: `(K,)` float32, the mean over the draws.
         changed: fraction of the draws that give another class than the whole memory.
-        example_drawn: in how many draws the example took part.
+        example_drawn: how many draws held the example.
         example_kept: fraction of those in which it was the example again; None if it never did.
     """
 

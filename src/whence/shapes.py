@@ -7,6 +7,16 @@ M images in the memory   D features      K classes
 from torch import Tensor
 
 
+def check_batch_size(batch_size: int) -> None:
+    """Refuse a batch size below 1.
+
+    Raises:
+        ValueError: with what came.
+    """
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, got {batch_size}.")
+
+
 def check_shape(name: str, tensor: Tensor, axes: str, **sizes: int) -> dict[str, int]:
     """Match a tensor against axis letters and return the size of each letter.
 

@@ -92,6 +92,9 @@ def build() -> ArgumentParser:
         help="stored images that take that path: evidence or all (evidence)",
     )
     parser.add_argument("--draws", type=int, default=20, help="random memories to compare (20)")
+    parser.add_argument(
+        "--memory-size", type=int, metavar="M", help="images in each of them (100, or all)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of these random memories (0)")
     parser.add_argument("--batch-size", type=int, default=128, help="images encoded at once (128)")
     add_device(parser)
@@ -120,6 +123,7 @@ def explain(arguments: list[str]) -> None:
         asked.names,
         asked.truths,
         draws=options.draws,
+        memory_size=options.memory_size,
         seed=options.seed,
         with_heatmaps=not options.no_heatmaps,
         steps=options.steps,
@@ -196,8 +200,13 @@ def refuse_existing(files: Sequence[Path], *, force: bool) -> None:
         FileExistsError: naming it.
     """
     for path in files:
+        there = next((one for one in (path, *path.parents) if one.exists()), path)
         if path.is_dir():
             raise FileExistsError(f"{path} is a folder; name a file with --out.")
+        if there != path and not there.is_dir():
+            raise FileExistsError(f"{path} must be in a folder, but {there} is a file.")
+        if there == path and path.exists() and not path.is_file():
+            raise FileExistsError(f"{path} is no ordinary file; choose another --out.")
         if not force and (path.exists() or path.is_symlink()):
             raise FileExistsError(
                 f"{path} is there already; choose another --out, or add --force to overwrite it."

@@ -32,6 +32,7 @@ def explain_images(
     truths: Sequence[int | None],
     *,
     draws: int = 20,
+    memory_size: int | None = None,
     seed: int = 0,
     with_heatmaps: bool = True,
     steps: int = 32,
@@ -47,6 +48,7 @@ def explain_images(
         names: what each image is called.
         truths: true classes, None where they are not known.
         draws: random memories to answer again with; 0 for none.
+        memory_size: images in each of them; None is 100, or the whole bank where it holds fewer.
         seed: of these draws.
         with_heatmaps: heatmaps too; left out where the bank has no pixels.
         steps: see ``heatmaps``.
@@ -66,7 +68,9 @@ def explain_images(
             f"names and truths must have one entry per image ({len(images)}), "
             f"got {len(names)} and {len(truths)}."
         )
-    explanations = explain(model, images, draws=draws, seed=seed, batch_size=batch_size)
+    explanations = explain(
+        model, images, draws=draws, memory_size=memory_size, seed=seed, batch_size=batch_size
+    )
     removals: Sequence[Removal | None] = [None] * len(images)
     if model.has_memory:
         removals = find_removals(model, images, batch_size=batch_size)

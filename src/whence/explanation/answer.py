@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from whence.explanation.active import order_active
-from whence.explanation.copies import mask_copies
 from whence.memory.bank import Bank
-from whence.prediction.model import Classifier, evaluating
-from whence.shapes import check_shape
+from whence.memory.copies import mask_copies
+from whence.prediction.model import Classifier, check_images, evaluating
+from whence.shapes import check_batch_size
 
 
 class Answer(NamedTuple):
@@ -51,11 +51,10 @@ def check_request(model: Classifier, images: Tensor, batch_size: int) -> None:
     Raises:
         ValueError: with what came.
     """
-    check_shape("images", images, "B C H W", C=model.image_shape[0])
+    check_images(model, images)
+    check_batch_size(batch_size)
     if len(images) == 0:
         raise ValueError("images must hold at least one image, got none.")
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {batch_size}.")
 
 
 def stored_pixels(bank: Bank) -> Tensor:

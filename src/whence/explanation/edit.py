@@ -53,8 +53,9 @@ def edit(
         remove: the images to take out.
         keep: the only images to leave in.
         swap: ``{out: in}``: the images chosen by ``out`` go, those chosen by ``in`` come, out of
-            all that the model has remembered, also those that an earlier edit took out. An image
-            that is in the memory already is then there twice.
+            all that the model has remembered, also those that an earlier edit took out; all at
+            once, so that ``{3: 7, 7: 3}`` changes nothing. An image that is in the memory already
+            is then there twice, and shares its weight with itself.
 
     Returns:
         A new model in the same mode that shares encoder and head with the old one. The own classes
@@ -78,10 +79,10 @@ def edit(
         bank = bank.take(choose(bank, keep, names, "keep"))
     if remove is not None:
         bank = drop(bank, choose(bank, remove, names, "remove"), "remove")
-    for out, coming in (swap or {}).items():
-        going = choose(bank, out, names, "swap")
-        new = pool.take(choose(pool, coming, names, "swap"))
-        bank = join(bank.take(others(bank, going)), new)
+    if swap:
+        going = [choose(bank, out, names, "swap") for out in swap]
+        coming = [choose(pool, new, names, "swap") for new in swap.values()]
+        bank = join(bank.take(others(bank, torch.cat(going))), pool.take(torch.cat(coming)))
     edited = copy.copy(model)
     for part in ("_parameters", "_buffers", "_modules"):
         edited.__dict__[part] = dict(edited.__dict__[part])

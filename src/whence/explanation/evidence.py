@@ -11,10 +11,10 @@ from whence.memory.bank import Bank
 from whence.memory.wrap import Read
 from whence.metrics.doubt import read_alone
 from whence.prediction.judge import judge
-from whence.prediction.model import Classifier, encode_all, evaluating
+from whence.prediction.model import Classifier, check_images, encode_all, evaluating
 from whence.prediction.predict import explain_read
 from whence.records import Draws, Evidence, Explanation, Prediction
-from whence.shapes import check_shape
+from whence.shapes import check_batch_size
 
 DRAWS = 20
 DRAWN = 100
@@ -54,11 +54,10 @@ def explain(
         RuntimeError: if the model has no bank that fits it.
         ValueError: if shapes, numbers or pixel values do not fit.
     """
-    check_shape("images", images, "B C H W")
+    check_images(model, images)
+    check_batch_size(batch_size)
     if draws < 0:
         raise ValueError(f"draws must be at least 0, got {draws}.")
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {batch_size}.")
     found: list[Explanation] = []
     if len(images) == 0:
         return ()

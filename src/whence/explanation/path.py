@@ -3,6 +3,7 @@
 Sundararajan, Taly and Yan (2017), arXiv:1703.01365, equation 1.
 """
 
+import warnings
 from collections.abc import Callable
 
 import torch
@@ -122,7 +123,10 @@ def differentiate_along(
     for p in points.split(batch_size):
         at, direction = move(images[places[p % total]], times[p // total], baseline)
         try:
-            with sdpa_kernel(SDPBackend.MATH):
+            with sdpa_kernel(SDPBackend.MATH), warnings.catch_warnings():
+                warnings.filterwarnings(
+                    "ignore", ".torch.jit.script. is deprecated"
+                )  # PyTorch's own
                 found, change, *_ = torch.func.jvp(model.encode, (at,), (direction,))
         except (NotImplementedError, RuntimeError) as error:
             if isinstance(error, torch.OutOfMemoryError):

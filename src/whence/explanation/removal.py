@@ -7,12 +7,15 @@ from torch import Tensor
 
 from whence.explanation.reread import Cached, answer_without, cache, reread
 from whence.memory.bank import Bank
-from whence.prediction.model import Classifier, evaluating
+from whence.prediction.model import Classifier, check_images, evaluating
 from whence.records import Removal
-from whence.shapes import check_shape
+from whence.shapes import check_batch_size
 
 SEARCHED = 2
 LIMIT = 100
+HEAVIEST = 100
+"""Evidence of more images than this is too much to try in pairs; the greedy search then looks at
+the images of highest weight only."""
 
 
 class Found(NamedTuple):
@@ -27,7 +30,8 @@ def find_removals(
 ) -> tuple[Removal, ...]:
     """Search for the stored images without which each answer would be another one.
 
-    First every set of one and of two images is tried. Only images with a weight can matter: taking
+    First every set of one and of two images is tried (of one only, where over 100 images have a
+    weight; ``searched`` says so). Only images with a weight can matter: taking
     out another changes no weight, so the second of a pair must have a weight without the first,
     and the search is complete although it tries few pairs. Where none is found, images are taken
     out greedily, each time the one without which the answer is closest to changing; of the result
@@ -46,7 +50,8 @@ def find_removals(
         ValueError: if the model has no memory, or shapes or numbers do not fit.
         RuntimeError: if the bank does not fit the model.
     """
-    check_shape("images", images, "B C H W")
+    check_images(model, images)
+    check_batch_size(batch_size)
     if not model.has_memory:
         raise ValueError("A standard model has no memory; nothing can be removed from it.")
     if limit < 1:
@@ -67,7 +72,8 @@ def search(cached: Cached, bank: Bank, *, limit: int, batch_size: int) -> list[R
     read = next(reread(cached, rows, batch_size=len(rows)))
     predicted = read.logits.argmax(1)
     usable = cached.scores.isfinite().sum(1)  # (B,)
-    smallest = search_sets_of_one_or_two(cached, predicted, read.weights, usable, batch_size)
+    few = (read.weights > 0).sum(1) <= HEAVIEST  # (B,)
+    smallest = search_sets_of_one_or_two(cached, predicted, read.weights, usable, few, batch_size)
     open_rows = [row for row, found in enumerate(smallest) if found is None]
     greedy = search_greedily(
         cached, predicted, usable, open_rows, limit=limit, batch_size=batch_size
@@ -77,18 +83,22 @@ def search(cached: Cached, bank: Bank, *, limit: int, batch_size: int) -> list[R
             bank,
             small,
             small or greedy.get(row),
+            searched=SEARCHED if few[row] else 1,
             tried=min(limit, int(usable[row]) - 1),
         )
         for row, small in enumerate(smallest)
     ]
 
 
-def describe(bank: Bank, smallest: Found | None, removed: Found | None, *, tried: int) -> Removal:
+def describe(
+    bank: Bank, smallest: Found | None, removed: Found | None, *, searched: int, tried: int
+) -> Removal:
     """Turn places into dataset indices, or say how far the search went."""
     reason = None
     if removed is None:
         reason = (
-            f"No one or two stored images change the answer when they are left out, and leaving "
+            ("No one or two stored images change" if searched > 1 else "No stored image changes")
+            + " the answer when left out, and leaving "
             f"out {tried} one after another does not either."
             if tried > 0
             else "The memory holds one image only, nothing can be left out."
@@ -98,7 +108,7 @@ def describe(bank: Bank, smallest: Found | None, removed: Found | None, *, tried
         becomes=None if removed is None else removed.becomes,
         smallest=None if smallest is None else to_indices(bank, smallest),
         smallest_becomes=None if smallest is None else smallest.becomes,
-        searched=SEARCHED,
+        searched=searched,
         reason=reason,
     )
 
@@ -116,14 +126,22 @@ def margin(logits: Tensor, predicted: Tensor) -> Tensor:
 
 
 def search_sets_of_one_or_two(
-    cached: Cached, predicted: Tensor, weights: Tensor, usable: Tensor, batch_size: int
+    cached: Cached,
+    predicted: Tensor,
+    weights: Tensor,
+    usable: Tensor,
+    few: Tensor,
+    batch_size: int,
 ) -> list[Found | None]:
-    """Try every set of one, then of two stored images; the strongest change wins."""
+    """Try every set of one, then, for ``few`` `(B,)`, of two stored images.
+
+    The strongest change wins.
+    """
     rows, first = active_pairs(weights, usable > 1)
     found: list[Found | None] = [None] * len(predicted)
     take_best(found, cached, predicted, rows, first[:, None], batch_size)
     unsolved = torch.tensor([one is None for one in found], device=rows.device)
-    left = unsolved[rows] & (usable[rows] > 2)
+    left = (unsolved & few & (usable > 2))[rows]
     rows, first = rows[left], first[left]
     place = 0
     for read in reread(cached, rows, first[:, None], batch_size=batch_size):
@@ -142,6 +160,14 @@ def active_pairs(weights: Tensor, rows: Tensor | None = None) -> tuple[Tensor, T
     chosen = weights > 0 if rows is None else (weights > 0) & rows[:, None]
     found = chosen.nonzero()
     return found[:, 0], found[:, 1]
+
+
+def keep_heaviest(weights: Tensor) -> Tensor:
+    """Set all but the ``HEAVIEST`` weights of each row `(B, M)` to 0."""
+    if weights.shape[1] <= HEAVIEST:
+        return weights
+    top = weights.topk(HEAVIEST, dim=1)
+    return torch.zeros_like(weights).scatter(1, top.indices, top.values)
 
 
 def take_best(
@@ -185,7 +211,8 @@ def search_greedily(
         rows = torch.tensor(going, device=device)
         gone = torch.tensor([removed[row] for row in going], device=device).view(len(rows), taken)
         parts = reread(cached, rows, gone.long(), batch_size=batch_size)
-        which, place = active_pairs(torch.cat([part.weights for part in parts]))
+        weights = torch.cat([part.weights for part in parts])
+        which, place = active_pairs(keep_heaviest(weights))
         sets = torch.cat([gone.long()[which], place[:, None]], dim=1)  # (T, taken + 1)
         logits = answer_without(cached, rows[which], sets, batch_size=batch_size)
         margins = margin(logits, predicted[rows[which]])

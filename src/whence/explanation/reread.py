@@ -6,8 +6,8 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor
 
-from whence.explanation.copies import mask_copies
 from whence.memory.attention import recall, weigh
+from whence.memory.copies import mask_copies
 from whence.memory.wrap import MemoryWrap, OnlyMemory, Read
 from whence.prediction.model import Classifier, encode_all
 

@@ -11,6 +11,7 @@ from whence.memory.attention import score as compare
 from whence.memory.bank import Bank
 from whence.memory.wrap import Read
 from whence.prediction.model import Classifier, evaluating
+from whence.shapes import check_batch_size
 
 TEMPERATURE = 0.1
 """Of the votes: a cosine that is 0.1 higher counts 2.7 times as much."""
@@ -90,6 +91,7 @@ def find_suspicious(
             "A standard model stores no images whose labels could be checked; "
             'build it with variant="memory-wrap".'
         )
+    check_batch_size(batch_size)
     if not 0 <= least <= 1:
         raise ValueError(f"least must be in [0, 1], got {least}.")
     with evaluating(model):

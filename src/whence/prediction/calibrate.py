@@ -7,7 +7,7 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from whence.prediction.answers import Memory, answer, signals_of
-from whence.prediction.model import Classifier, encode_all, evaluating
+from whence.prediction.model import Classifier, check_labels, encode_all, evaluating
 from whence.prediction.trust import Calibration, prepare
 from whence.records import ImageSet
 
@@ -48,6 +48,7 @@ def calibrate(
     """
     if len(images) == 0:
         raise ValueError("images must hold at least one image to calibrate on, got none.")
+    check_labels(images.labels, len(model.class_names))
     with evaluating(model):
         memory = Memory.of(model.checked_bank()) if model.has_memory else None
         if features is None:

@@ -12,7 +12,7 @@ from whence.metrics.evidence import EvidenceMeasures, measure_evidence
 from whence.metrics.flag import FlagQuality, measure_flag
 from whence.prediction.answers import Answers, Memory, answer, draw_passes, signals_of
 from whence.prediction.controls import has_labels, measure_nearest, measure_random
-from whence.prediction.model import Classifier, encode_all, evaluating
+from whence.prediction.model import Classifier, check_labels, encode_all, evaluating
 from whence.prediction.trust import Calibration, error_probability
 from whence.records import ImageSet
 
@@ -93,6 +93,7 @@ def evaluate(
     """
     if len(images) == 0:
         raise ValueError("images must hold at least one image to evaluate, got none.")
+    check_labels(images.labels, len(model.class_names))
     if draws < 1:
         raise ValueError(f"draws must be at least 1, got {draws}.")
     with evaluating(model):

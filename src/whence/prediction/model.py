@@ -15,7 +15,7 @@ from whence.encoders.own import EncoderKind, adopt_encoder, count_features
 from whence.memory.bank import Bank, to_pixels
 from whence.memory.wrap import MemoryWrap, OnlyMemory, Read, Standard
 from whence.prediction.trust import Calibration
-from whence.shapes import check_shape
+from whence.shapes import check_batch_size, check_shape
 
 Variant = Literal["memory-wrap", "only-memory", "standard"]
 VARIANTS: tuple[str, ...] = get_args(Variant)
@@ -173,6 +173,8 @@ class Classifier(nn.Module):
                 f"labels must be below {len(self.class_names)}, the number of classes, "
                 f"got {int(labels.min())} to {int(labels.max())}."
             )
+        if len(indices.unique()) != sizes["M"]:
+            raise ValueError("indices must name every image once, some are there twice.")
         if sources is not None and len(sources) != sizes["M"]:
             raise ValueError(f"sources must name {sizes['M']} files, got {len(sources)}.")
         features = encode_all(self, memory_images, batch_size=batch_size)
@@ -388,6 +390,7 @@ def encode_all(model: Classifier, images: Tensor, *, batch_size: int = 128) -> T
     Where a batch does not fit into the device's memory, half as many are encoded at once; the
     features are the same.
     """
+    check_batch_size(batch_size)
     parts: list[Tensor] = []
     start = 0
     with evaluating(model):
@@ -402,6 +405,27 @@ def encode_all(model: Classifier, images: Tensor, *, batch_size: int = 128) -> T
             else:
                 start += batch_size
     return torch.cat(parts)
+
+
+def check_images(model: Classifier, images: Tensor) -> None:
+    """Refuse images `(B, C, H, W)` of another shape than the model was made for.
+
+    Raises:
+        ValueError: with what came.
+    """
+    channels, height, width = model.image_shape
+    check_shape("images", images, "B C H W", C=channels, H=height, W=width)
+
+
+def check_labels(labels: Tensor, classes: int) -> None:
+    """Refuse true classes `(N,)` outside 0 .. classes - 1.
+
+    Raises:
+        ValueError: with what came.
+    """
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= classes:
+        raise ValueError(f"labels must be in 0 to {classes - 1}, got {low} to {high}.")
 
 
 def predict_left_out(model: Classifier, features: Tensor, *, batch_size: int = 128) -> Tensor:

@@ -3,13 +3,17 @@
 from torch import Tensor
 
 from whence.memory.bank import Bank
+from whence.memory.copies import mask_copies
 from whence.memory.wrap import Read
 from whence.prediction.model import Classifier, evaluating
 from whence.records import Evidence, Prediction
+from whence.shapes import check_batch_size
 
 
 def predict(model: Classifier, images: Tensor, *, batch_size: int = 128) -> tuple[Prediction, ...]:
     """Classify images with the model's bank.
+
+    A stored image that is the very image asked about (same content hash) is left out for it.
 
     Args:
         model: with a bank, unless it is a standard model.
@@ -22,11 +26,13 @@ def predict(model: Classifier, images: Tensor, *, batch_size: int = 128) -> tupl
     Raises:
         RuntimeError: if the model has no bank that fits it.
     """
+    check_batch_size(batch_size)
     answers: list[Prediction] = []
     with evaluating(model):
         for batch in images.split(batch_size):
             if model.has_memory:
-                answers += explain_read(model.read(batch), model.checked_bank())
+                bank = model.checked_bank()
+                answers += explain_read(model.read(batch, mask=mask_copies(bank, batch)), bank)
             else:
                 probabilities = model(batch).float().softmax(1).cpu()
                 answers += [Prediction(int(row.argmax()), row, ()) for row in probabilities]

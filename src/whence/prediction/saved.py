@@ -174,6 +174,10 @@ def read_about(folder: Path) -> dict[str, Any]:
         raise FileNotFoundError(
             f"No run in {folder}; start one with: whence train DATA --out {folder}"
         )
+    below = sorted(path.parent.name for path in folder.glob(f"*/{DONE}"))
+    if below and not (folder / DONE).exists():
+        names = ", ".join(below[:3]) + (", ..." if len(below) > 3 else "")
+        raise FileNotFoundError(f"{folder} is a folder of runs; name one of them: {names}.")
     if not (folder / DONE).exists():
         raise FileNotFoundError(
             f"No finished run in {folder}; start one with: whence train DATA --out {folder}, "

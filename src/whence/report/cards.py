@@ -8,7 +8,7 @@ from torch import Tensor
 
 from whence.records import Evidence
 from whence.report.answer import Answer, Stored
-from whence.report.numbers import count, leave_out, percent
+from whence.report.numbers import add_weights, count, leave_out, percent
 from whence.report.picture import shown_size, to_data_uri
 
 SHOWN = 24
@@ -146,7 +146,7 @@ def evidence_strip(answer: Answer, classes: Sequence[str]) -> Strip:
     more = explanation.evidence[SHOWN:]
     rest = ""
     if more:
-        share = percent(sum(item.weight for item in more))
+        share = percent(add_weights(more))
         rest = f"Not shown: {count(len(more), 'stored image')} with {share} of the weight together."
     return make_strip(cards, rest)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from whence.report.answer import Answer
-from whence.report.numbers import count, out_of, percent
+from whence.report.numbers import add_weights, count, out_of, percent
 
 Level = Literal["doubtful", "careful", "calm"]
 TITLES: dict[Level, str] = {
@@ -104,7 +104,7 @@ def find_careful(answer: Answer, classes: Sequence[str]) -> list[str]:
     if not explanation.evidence:
         found.append("This model has no memory, so there is no evidence to check its answer with.")
         return found
-    against = sum(item.weight for item in explanation.evidence if item.role == "counterfactual")
+    against = add_weights(explanation.evidence, "counterfactual")
     if against >= OTHER_CLASSES:
         found.append(
             f"Stored images that the model puts in other classes carry {percent(min(1, against))} "
@@ -122,12 +122,12 @@ def find_careful(answer: Answer, classes: Sequence[str]) -> list[str]:
 
 def say_error(error: float) -> str:
     """Put the calibrated probability of an error in words."""
-    return f"Answers like this one were wrong in {out_of(error)} validation images."
+    return f"By the calibration, {out_of(error)} answers like this one are wrong."
 
 
 def say_calm(answer: Answer) -> str:
     """Say what was looked at and that nothing was found."""
-    share = percent(sum(i.weight for i in answer.explanation.evidence if i.role == "example"))
+    share = percent(add_weights(answer.explanation.evidence, "example"))
     return (
         f"Stored images that the model puts in the same class carry {share} of the weight. "
         "This is no proof that the answer is right."

@@ -14,7 +14,7 @@ from whence.records import Evidence
 from whence.report.answer import Answer
 from whence.report.cards import name_label
 from whence.report.colours import find_colours
-from whence.report.numbers import count, percent
+from whence.report.numbers import add_weights, count, percent
 from whence.report.picture import colour
 
 Grid = NDArray[np.object_]
@@ -71,7 +71,7 @@ def fill_evidence(
         show(axes[place // COLUMNS, 1 + place % COLUMNS], stored_image(item, answer), words)
     more = explanation.evidence[SHOWN:]
     if more:
-        share = percent(sum(item.weight for item in more))
+        share = percent(add_weights(more))
         axes[-1, 0].text(
             0.5,
             0.5,

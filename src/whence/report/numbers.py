@@ -1,7 +1,10 @@
 """Shares as text, and the answer that remains when a stored image is left out."""
 
+from collections.abc import Iterable
+
 from torch import Tensor
 
+from whence.records import Evidence
 from whence.shapes import check_shape
 
 MINUS = "\N{MINUS SIGN}"
@@ -51,6 +54,14 @@ def count(number: int, noun: str) -> str:
     ('1 stored image', '1,200 stored images')
     """
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def add_weights(items: Iterable[Evidence], role: str | None = None) -> float:
+    """Sum the weights of evidence, of one role or of all; in [0, 1].
+
+    Weights are float32 and sum to 1 up to their last digits, which are rounded away.
+    """
+    return min(1.0, round(sum(item.weight for item in items if role in (None, item.role)), 6))
 
 
 def leave_out(probabilities: Tensor, changes: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ from whence.report.cards import (
 )
 from whence.report.colours import Colours, find_colours
 from whence.report.doubt import Doubt, find_doubt
-from whence.report.numbers import count, percent, signed
+from whence.report.numbers import add_weights, count, percent, signed
 from whence.report.picture import colour, draw_scale, to_data_uri
 
 TOP_CLASSES = 5
@@ -188,7 +188,7 @@ def say_evidence(explanation: Explanation, predicted: str) -> tuple[str, ...]:
     evidence = explanation.evidence
     if not evidence:
         return ("This model has no memory. It answers from the image alone and shows no evidence.",)
-    inside = sum(item.weight for item in evidence if item.role == "example")
+    inside = percent(add_weights(evidence, "example"))
     now = percent(float(explanation.probabilities[explanation.predicted]))
     effect = (
         f"\N{LEFT DOUBLE QUOTATION MARK}Without it\N{RIGHT DOUBLE QUOTATION MARK} tells how "
@@ -198,8 +198,7 @@ def say_evidence(explanation: Explanation, predicted: str) -> tuple[str, ...]:
         return ("The answer was computed with 1 stored image, which has all the weight.", effect)
     return (
         f"The answer was computed with {count(len(evidence), 'stored image')}, highest weight "
-        f"first. {percent(min(1.0, inside))} of the weight is on images that the model puts in "
-        f"{predicted} too.",
+        f"first. Of the weight, {inside} is on images that the model puts in {predicted} too.",
         f"An example is an image that the model puts in {predicted} too, a counterfactual one "
         "that it puts in another class.",
         effect,
