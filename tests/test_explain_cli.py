@@ -68,6 +68,27 @@ def files(folder):
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
+@pytest.mark.parametrize(
+    "mode, name, options, note",
+    [
+        ("RGB", "a.png", {}, None),
+        ("L", "a.png", {}, None),
+        ("RGBA", "a.png", {}, "a.png: its transparent parts were put on white."),
+        ("CMYK", "a.jpg", {}, "a.jpg: it was converted from CMYK to RGB."),
+        ("I;16", "a.png", {}, "a.png: its 16-bit values were brought to 8 bits."),
+        ("L", "a.gif", {"save_all": True}, "a.gif: only the first of its 2 frames counts."),
+    ],
+)
+def test_conversions_are_said(tmp_path, mode, name, options, note):
+    from whence.cli.explain import note_file
+
+    first, second = Image.new(mode, (8, 6)), Image.new(mode, (8, 6), 200)
+    more = {"append_images": [second], **options} if options else {}
+    first.save(tmp_path / name, **more)
+    assert note_file(tmp_path / name, 6, 8) == (() if note is None else (note,))
+    assert len(note_file(tmp_path / name, 3, 4)) == (1 if note is None else 2)
+
+
 def test_only_ordinary_files_are_replaced(tmp_path, capsys):
     from whence.cli.explain import refuse_existing
 

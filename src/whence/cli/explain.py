@@ -14,7 +14,7 @@ from torch import Tensor
 
 from whence.cli.options import add_device, build_parser, choose_device, parse
 from whence.cli.predict import find_images
-from whence.data.decode import ORIENTATION
+from whence.data.decode import ORIENTATION, list_conversions
 from whence.data.image_file import read_images
 from whence.experiments.explained import describe_origin, explain_images, lacks_pixels
 from whence.experiments.finished import load_run_data, read_run
@@ -230,20 +230,22 @@ def read_files(paths: Sequence[Path], model: Classifier) -> Asked:
     """Read image files as the model needs them."""
     channels, height, width = model.image_shape
     found = read_images(paths, size=(height, width), channels=channels)
-    own = [note_size(path, height, width) for path in paths]
+    own = [note_file(path, height, width) for path in paths]
     return Asked(found.images, [str(p) for p in paths], [None] * len(paths), found.notes, own)
 
 
-def note_size(path: Path, height: int, width: int) -> tuple[str, ...]:
-    """Say when a file was made smaller, larger or cropped for the model."""
+def note_file(path: Path, height: int, width: int) -> tuple[str, ...]:
+    """Say when a file was converted, made smaller or larger, or cropped for the model."""
     with Image.open(path) as image:
+        notes = tuple(f"{path.name}: {what}." for what in list_conversions(image))
         wide, high = image.size
         if image.getexif().get(ORIENTATION) in TURNED:
             wide, high = high, wide
     if (high, wide) == (height, width):
-        return ()
+        return notes
     what = "it" if wide * height == high * width else "its middle"
-    return (f"{path.name} has {wide} x {high} pixels; the model saw {what} at {width} x {height}.",)
+    size = f"{path.name} has {wide} x {high} pixels; the model saw {what} at {width} x {height}."
+    return (*notes, size)
 
 
 def read_test(folder: Path, indices: Sequence[int]) -> Asked:

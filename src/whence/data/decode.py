@@ -110,6 +110,21 @@ def cover(image: Image.Image, height: int, width: int) -> Image.Image:
     return image.resize((width, height), Image.Resampling.BILINEAR, box)
 
 
+def list_conversions(image: Image.Image) -> list[str]:
+    """Say in clauses what ``decode`` does to an opened image besides its size and rotation."""
+    found = []
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1:
+        found.append(f"only the first of its {frames} frames counts")
+    if image.mode.startswith("I"):
+        found.append("its 16-bit values were brought to 8 bits")
+    elif image.has_transparency_data:
+        found.append("its transparent parts were put on white")
+    elif image.mode not in {"1", "L", "P", "RGB"}:
+        found.append(f"it was converted from {image.mode} to RGB")
+    return found
+
+
 def _flatten(image: Image.Image) -> Image.Image:
     """Convert any mode to L or RGB, with transparent parts on white."""
     if image.mode in {"L", "RGB"} and "transparency" not in image.info:
