@@ -67,7 +67,7 @@ def _read(path: Path) -> ImageSet:
         KeyError,
         OSError,
         EOFError,
-        NotImplementedError,
+        NotImplementedError,  # what scipy raises for files of MATLAB 7.3
         struct.error,
         zlib.error,
     ) as error:

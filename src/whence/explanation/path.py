@@ -124,11 +124,10 @@ def differentiate_along(
         at, direction = move(images[places[p % total]], times[p // total], baseline)
         try:
             with sdpa_kernel(SDPBackend.MATH), warnings.catch_warnings():
-                warnings.filterwarnings(
-                    "ignore", ".torch.jit.script. is deprecated"
-                )  # PyTorch's own
+                # PyTorch scripts its own forward-mode formulas at the first use
+                warnings.filterwarnings("ignore", ".torch.jit.script. is deprecated")
                 found, change, *_ = torch.func.jvp(model.encode, (at,), (direction,))
-        except (NotImplementedError, RuntimeError) as error:
+        except RuntimeError as error:  # the encoder ran before, so forward mode is what fails
             if isinstance(error, torch.OutOfMemoryError):
                 raise
             raise RuntimeError(
