@@ -39,7 +39,7 @@ BREAKS = [  # file below src/whence, text that is right, text that is wrong, tes
         "test_compat",
     ),
     (
-        "prediction/model.py",
+        "prediction/stamp.py",
         "torch.equal(torch.cat(self.first).double(), self.numbers)",
         "True",
         "test_model",

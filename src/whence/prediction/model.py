@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -14,6 +13,7 @@ from whence.data.fingerprint import content_hashes
 from whence.encoders.own import EncoderKind, adopt_encoder, count_features
 from whence.memory.bank import Bank, to_pixels
 from whence.memory.wrap import MemoryWrap, OnlyMemory, Read, Standard
+from whence.prediction.stamp import Stamp
 from whence.prediction.trust import Calibration
 from whence.shapes import check_batch_size, check_shape
 
@@ -266,34 +266,6 @@ class Classifier(nn.Module):
             still_fits = fresh and self.mean.dtype == dtype  # a cast would give other features
             self._stamp = Stamp(self) if still_fits else None
         return self
-
-
-class Stamp:
-    """What parameters and statistics were when the bank was made.
-
-    In-place changes count up a tensor's version, except those of fused optimisers, which change
-    almost every number; so the first number of every tensor is remembered as well.
-    """
-
-    def __init__(self, model: nn.Module) -> None:
-        tensors = list(chain(model.parameters(), model.buffers()))
-        self.versions = [tensor._version for tensor in tensors]
-        self.first = [
-            t.detach().as_strided((1,), (1,))
-            for t in tensors
-            if t.is_floating_point() and t.numel()
-        ]
-        self.numbers = torch.cat([number.double() for number in self.first])
-        self.identity = [id(tensor) for tensor in tensors]
-
-    def fits(self, model: nn.Module) -> bool:
-        """Say whether nothing changed since."""
-        tensors = list(chain(model.parameters(), model.buffers()))
-        return (
-            [id(tensor) for tensor in tensors] == self.identity
-            and [tensor._version for tensor in tensors] == self.versions
-            and torch.equal(torch.cat(self.first).double(), self.numbers)
-        )
 
 
 def wrap(
