@@ -28,6 +28,9 @@ class Table(Mapping[str, Callable[..., Any]]):
         found: Callable[..., Any] = getattr(import_module(module), function)
         return found
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._entries)
 

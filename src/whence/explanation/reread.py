@@ -1,7 +1,7 @@
 """Reading the memory again with some of its images left out, without encoding anything."""
 
 from collections.abc import Iterator
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -35,8 +35,7 @@ def cache(model: Classifier, images: Tensor, *, batch_size: int) -> Cached:
     scores = model.head(queries, bank.features, mask).scores
     if mask is not None:
         scores = scores.masked_fill(~mask, -torch.inf)
-    head = cast("MemoryWrap | OnlyMemory", model.head)
-    return Cached(head, queries, bank.features, scores)
+    return Cached(model.memory_head, queries, bank.features, scores)
 
 
 def reread(

@@ -41,7 +41,13 @@ def dot(queries: Tensor, memory: Tensor) -> Tensor:
 
 def to_unit_length(features: Tensor) -> Tensor:
     """Divide each row of `(..., D)` by its length."""
-    return features * (features.square().sum(-1, keepdim=True) + EPSILON).rsqrt()
+    return features * unit_scale(features).unsqueeze(-1)
+
+
+def unit_scale(features: Tensor) -> Tensor:
+    """Compute what brings each row of `(..., D)` to unit length, `(...)`, in one pass."""
+    lengths: Tensor = torch.linalg.vector_norm(features, dim=-1)
+    return (lengths.square() + EPSILON).rsqrt()
 
 
 SIMILARITIES: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = MappingProxyType(
@@ -64,13 +70,18 @@ def score(queries: Tensor, memory: Tensor, *, similarity: str = "cosine") -> Ten
     Raises:
         ValueError: on shapes that do not fit, an empty memory or an unknown similarity.
     """
+    check_pair(queries, memory, similarity)
+    with torch.autocast(queries.device.type, enabled=False):
+        return SIMILARITIES[similarity](at_least_float32(queries), at_least_float32(memory))
+
+
+def check_pair(queries: Tensor, memory: Tensor, similarity: str) -> None:
+    """Refuse queries and a memory that cannot be compared."""
     sizes = check_shape("queries", queries, "B D")
     check_shape("memory", memory, "M D", D=sizes["D"])
     if len(memory) == 0:
         raise ValueError("memory must hold at least one image, got none.")
     check_similarity(similarity)
-    with torch.autocast(queries.device.type, enabled=False):
-        return SIMILARITIES[similarity](at_least_float32(queries), at_least_float32(memory))
 
 
 def check_similarity(name: str) -> None:
@@ -94,12 +105,17 @@ def weigh(scores: Tensor, *, mask: Tensor | None = None) -> Tensor:
     """
     if mask is None:
         return sparsemax(scores)
-    check_shape("mask", mask, "B M", B=scores.shape[0], M=scores.shape[1])
+    check_mask(mask, *scores.shape)
+    return sparsemax(scores.masked_fill(~mask, -torch.inf))
+
+
+def check_mask(mask: Tensor, queries: int, stored: int) -> None:
+    """Refuse a mask of another shape or type, or one that leaves a query nothing to read."""
+    check_shape("mask", mask, "B M", B=queries, M=stored)
     if mask.dtype != torch.bool:
         raise TypeError(f"mask must be bool, True where an image may be used, got {mask.dtype}.")
     if not bool(mask.any(-1).all()):
         raise ValueError("mask must leave every query at least one memory image, a row is empty.")
-    return sparsemax(scores.masked_fill(~mask, -torch.inf))
 
 
 def recall(weights: Tensor, memory: Tensor) -> Tensor:

@@ -1,11 +1,13 @@
 """The bank: a memory that was encoded once and is kept with the model."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
+from whence.memory.attention import at_least_float32, unit_scale
 from whence.shapes import check_shape
 
 
@@ -36,6 +38,19 @@ class Bank:
         sizes = check_shape("features", self.features, "M D")
         for name in ("indices", "labels", "predicted"):
             check_shape(name, getattr(self, name), "M", M=sizes["M"])
+
+    @cached_property
+    def scale(self) -> Tensor:
+        """Return what brings the features to unit length, `(M,)`; see ``unit_scale``."""
+        return unit_scale(at_least_float32(self.features))
+
+    @cached_property
+    def places(self) -> Mapping[str, tuple[int, ...]]:
+        """List where each content hash stands in the bank."""
+        found: dict[str, list[int]] = {}
+        for place, name in enumerate(self.hashes):
+            found.setdefault(name, []).append(place)
+        return {name: tuple(places) for name, places in found.items()}
 
     def __len__(self) -> int:
         return len(self.features)

@@ -21,14 +21,12 @@ def mask_copies(bank: Bank, images: Tensor) -> Tensor | None:
         `(B, M)` bool on the bank's device, True where a stored image may be used; None when every
         image may use all of them.
     """
-    places: dict[str, list[int]] = {}
-    for place, stored in enumerate(bank.hashes):
-        places.setdefault(stored, []).append(place)
-    found = [places.get(name, []) for name in content_hashes(to_pixels(images.detach()))]
-    found = [copies if len(copies) < len(bank) else [] for copies in found]
+    names = content_hashes(to_pixels(images.detach()))
+    found = [bank.places.get(name, ()) for name in names]
+    found = [copies if len(copies) < len(bank) else () for copies in found]
     if not any(found):
         return None
     mask = torch.ones(len(images), len(bank), dtype=torch.bool)
     for row, copies in enumerate(found):
-        mask[row, copies] = False
+        mask[row, list(copies)] = False
     return mask.to(bank.features.device)

@@ -86,15 +86,31 @@ def threshold(scores: Tensor) -> Tensor:
         `(..., 1)` thresholds in [-1, 0).
     """
     total = scores.shape[-1]
-    looked_at = min(total, FIRST_LOOK)
+    if total <= FIRST_LOOK:
+        return find_threshold(scores.sort(-1, descending=True).values)
+    looked_at = FIRST_LOOK
     while True:
         ranked = scores.topk(looked_at, dim=-1).values  # (..., looked_at), descending
-        rank = torch.arange(1, looked_at + 1, dtype=scores.dtype, device=scores.device)
-        excess = ranked.cumsum(-1) - 1
-        support = (rank * ranked > excess).sum(-1, keepdim=True).clamp_min(1)  # (..., 1)
-        if looked_at == total or bool((support < looked_at).all()):
-            return excess.gather(-1, support - 1) / support
+        found = find_threshold(ranked)
+        if looked_at == total or not bool((ranked[..., -1:] > found).any()):
+            return found
         looked_at = min(total, 4 * looked_at)
+
+
+def find_threshold(ranked: Tensor) -> Tensor:
+    """Find the threshold of sparsemax from scores `(..., M)` in descending order, `(..., 1)`.
+
+    Martins and Astudillo (2016), arXiv:1602.02068, algorithm 1.
+
+    >>> find_threshold(torch.tensor([1.0, 0.5, -3.0]))
+    tensor([0.2500])
+    """
+    top = ranked[..., :1]
+    ranked = ranked - top  # a shift changes nothing but the rounding
+    rank = torch.arange(1, ranked.shape[-1] + 1, dtype=ranked.dtype, device=ranked.device)
+    excess = ranked.cumsum(-1) - 1
+    support = (rank * ranked > excess).sum(-1, keepdim=True).clamp_min(1)  # (..., 1)
+    return excess.gather(-1, support - 1) / support + top
 
 
 def centre_on_support(direction: Tensor, weights: Tensor) -> Tensor:

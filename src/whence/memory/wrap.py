@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from whence.memory.attend import read_vectors
 from whence.memory.attention import at_least_float32, check_similarity, recall, score, weigh
 
 
@@ -43,6 +44,25 @@ class MemoryWrap(nn.Module):
         weights = weigh(scores, mask=mask)
         return Read(self.respond(queries, recall(weights, memory)), weights, scores)
 
+    def logits(
+        self,
+        queries: Tensor,
+        memory: Tensor,
+        mask: Tensor | None = None,
+        *,
+        scale: Tensor | None = None,
+    ) -> Tensor:
+        """Compute the logits `(B, K)` of ``forward`` alone; holds no weights of a large memory.
+
+        Args:
+            queries: `(B, D)` features.
+            memory: `(M, D)` features.
+            mask: `(B, M)` bool, True where a stored image may be used; None allows all.
+            scale: `(M,)` ``unit_scale`` of the memory, if it was computed before.
+        """
+        vectors = read_vectors(queries, memory, similarity=self.similarity, mask=mask, scale=scale)
+        return self.respond(queries, vectors)
+
     def respond(self, queries: Tensor, vectors: Tensor) -> Tensor:
         """Classify queries `(B, D)` with their memory vectors `(B, D)`; logits `(B, K)`."""
         joined = torch.cat([queries.to(vectors.dtype), vectors], dim=-1)  # (B, 2D)
@@ -72,6 +92,25 @@ class OnlyMemory(nn.Module):
         scores = score(queries, memory, similarity=self.similarity)
         weights = weigh(scores, mask=mask)
         return Read(self.respond(queries, recall(weights, memory)), weights, scores)
+
+    def logits(
+        self,
+        queries: Tensor,
+        memory: Tensor,
+        mask: Tensor | None = None,
+        *,
+        scale: Tensor | None = None,
+    ) -> Tensor:
+        """Compute the logits `(B, K)` of ``forward`` alone; holds no weights of a large memory.
+
+        Args:
+            queries: `(B, D)` features.
+            memory: `(M, D)` features.
+            mask: `(B, M)` bool, True where a stored image may be used; None allows all.
+            scale: `(M,)` ``unit_scale`` of the memory, if it was computed before.
+        """
+        vectors = read_vectors(queries, memory, similarity=self.similarity, mask=mask, scale=scale)
+        return self.respond(queries, vectors)
 
     def respond(self, queries: Tensor, vectors: Tensor) -> Tensor:
         """Classify memory vectors `(B, D)`; logits `(B, K)`. The queries are not looked at."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from whence.data.augment import to_float
 from whence.data.fingerprint import content_hashes
 from whence.encoders.own import EncoderKind, adopt_encoder, count_features
+from whence.memory.attention import at_least_float32, unit_scale
 from whence.memory.bank import Bank, to_pixels
 from whence.memory.wrap import MemoryWrap, OnlyMemory, Read, Standard
 from whence.prediction.stamp import Stamp
@@ -84,6 +85,16 @@ class Classifier(nn.Module):
         """Say whether answers are computed from a memory."""
         return self.variant != "standard"
 
+    @property
+    def memory_head(self) -> MemoryWrap | OnlyMemory:
+        """Return the head of a model that has a memory.
+
+        Raises:
+            ValueError: for a standard model.
+        """
+        self._refuse_memory(self.has_memory)
+        return cast("MemoryWrap | OnlyMemory", self.head)
+
     def forward(
         self, images: Tensor, memory_images: Tensor | None = None, mask: Tensor | None = None
     ) -> Tensor:
@@ -103,8 +114,14 @@ class Classifier(nn.Module):
         if not self.has_memory:
             self._refuse_memory(memory_images is None and mask is None)
             logits: Tensor = self.head(self.encode(images))
-            return logits
-        return self.read(images, memory_images, mask).logits
+        elif memory_images is None:
+            bank = self.checked_bank()
+            logits = self.memory_head.logits(
+                self.encode(images), bank.features, mask, scale=bank.scale
+            )
+        else:
+            logits = self.memory_head.logits(self.encode(images), self.encode(memory_images), mask)
+        return logits
 
     def read(
         self, images: Tensor, memory_images: Tensor | None = None, mask: Tensor | None = None
@@ -346,14 +363,15 @@ def build_head(
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
     """Put a model in eval mode without gradients, and restore every module's mode afterwards."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
+    trained = [module for module in model.modules() if module.training]
+    for module in trained:
+        module.training = False
     try:
         with torch.no_grad():
             yield
     finally:
-        for module, mode in modes:
-            module.training = mode
+        for module in trained:
+            module.training = True
 
 
 def encode_all(model: Classifier, images: Tensor, *, batch_size: int = 128) -> Tensor:
@@ -413,9 +431,11 @@ def predict_left_out(model: Classifier, features: Tensor, *, batch_size: int = 1
     """
     total = len(features)
     places = torch.arange(total, device=features.device)
+    scale = unit_scale(at_least_float32(features))
     predicted = []
     with evaluating(model):
         for rows in places.split(batch_size):
             mask = None if total == 1 else rows[:, None] != places
-            predicted.append(model.head(features[rows], features, mask).logits.argmax(1))
+            logits = model.memory_head.logits(features[rows], features, mask, scale=scale)
+            predicted.append(logits.argmax(1))
     return torch.cat(predicted)

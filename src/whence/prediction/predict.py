@@ -2,6 +2,7 @@
 
 from torch import Tensor
 
+from whence.memory.attend import Pairs, attend
 from whence.memory.bank import Bank
 from whence.memory.copies import mask_copies
 from whence.memory.wrap import Read
@@ -31,28 +32,50 @@ def predict(model: Classifier, images: Tensor, *, batch_size: int = 128) -> tupl
     with evaluating(model):
         for batch in images.split(batch_size):
             if model.has_memory:
-                bank = model.checked_bank()
-                answers += explain_read(model.read(batch, mask=mask_copies(bank, batch)), bank)
+                answers += answer_batch(model, batch)
             else:
                 probabilities = model(batch).float().softmax(1).cpu()
                 answers += [Prediction(int(row.argmax()), row, ()) for row in probabilities]
     return tuple(answers)
 
 
+def answer_batch(model: Classifier, images: Tensor) -> list[Prediction]:
+    """Classify one batch with the bank of a model in eval mode."""
+    bank, head = model.checked_bank(), model.memory_head
+    queries = model.encode(images)
+    found = attend(
+        queries,
+        bank.features,
+        similarity=head.similarity,
+        mask=mask_copies(bank, images),
+        scale=bank.scale,
+    )
+    return explain_pairs(head.respond(queries, found.vectors), found.pairs, bank)
+
+
 def explain_read(read: Read, bank: Bank) -> list[Prediction]:
     """Turn what the head returned for `B` images into records."""
-    probabilities = read.logits.float().softmax(1).cpu()
-    predicted = read.logits.argmax(1).tolist()
     rows, places = (read.weights > 0).nonzero(as_tuple=True)
+    return explain_pairs(
+        read.logits,
+        Pairs(rows, places, read.weights[rows, places], read.scores[rows, places]),
+        bank,
+    )
+
+
+def explain_pairs(logits: Tensor, pairs: Pairs, bank: Bank) -> list[Prediction]:
+    """Turn logits `(B, K)` and the stored images with a weight into records."""
+    probabilities = logits.float().softmax(1).cpu()
+    predicted = logits.argmax(1).tolist()
     found: list[list[Evidence]] = [[] for _ in predicted]
     columns = zip(
-        rows.tolist(),
-        read.weights[rows, places].tolist(),
-        read.scores[rows, places].tolist(),
-        bank.indices[places].tolist(),
-        bank.labels[places].tolist(),
-        bank.predicted[places].tolist(),
-        places.tolist(),
+        pairs.rows.tolist(),
+        pairs.weights.tolist(),
+        pairs.scores.tolist(),
+        bank.indices[pairs.places].tolist(),
+        bank.labels[pairs.places].tolist(),
+        bank.predicted[pairs.places].tolist(),
+        pairs.places.tolist(),
         strict=True,
     )
     for row, weight, similarity, index, label, own, place in columns:

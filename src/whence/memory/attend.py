@@ -1,0 +1,109 @@
+"""Sparse attention over a memory of any size: sparse weights out, sparse gradients in."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from whence.memory.attention import (
+    at_least_float32,
+    check_mask,
+    check_pair,
+    recall,
+    score,
+    weigh,
+)
+from whence.memory.read_pairs import RULES, ReadPairs
+from whence.memory.support import BLOCK, find_support
+from whence.shapes import check_shape
+
+SMALL = 512
+"""Stored images up to which dense weights cost less than looking for the sparse ones."""
+
+
+class Pairs(NamedTuple):
+    """The `N` pairs of query and stored image with a weight, by query, then by place."""
+
+    rows: Tensor  # (N,) int64, the query, in 0 .. B-1
+    places: Tensor  # (N,) int64, the stored image, in 0 .. M-1
+    weights: Tensor  # (N,) in (0, 1], those of a query sum to one
+    scores: Tensor  # (N,) the similarities, without a gradient
+
+
+class Attended(NamedTuple):
+    """What attention reads out of a memory."""
+
+    vectors: Tensor  # (B, D)
+    pairs: Pairs
+
+
+def attend(
+    queries: Tensor,
+    memory: Tensor,
+    *,
+    similarity: str = "cosine",
+    mask: Tensor | None = None,
+    scale: Tensor | None = None,
+    block: int = BLOCK,
+) -> Attended:
+    """Read a memory with sparse attention, never holding all weights or their gradient.
+
+    The same function as ``score``, ``weigh`` and ``recall`` one after the other (La Rosa et al.
+    2021, arXiv:2106.01440, equations 2 and 3), exact up to rounding, at little more than the cost
+    of comparing queries and memory. Float32 or float64, whatever autocast says. Vectors and
+    weights can be differentiated once; the gradient looks at the pairs with a weight only.
+
+    Args:
+        queries: `(B, D)` features of the images to classify.
+        memory: `(M, D)` features of the stored images.
+        similarity: a name from ``SIMILARITIES``.
+        mask: `(B, M)` bool, True where a stored image may be used; None allows all.
+        scale: `(M,)` what ``unit_scale`` returns for this memory, if it was computed before; saves
+            a pass over the memory for "cosine".
+        block: scores computed at once; changes memory use, not the result.
+
+    Returns:
+        Memory vectors and sparse weights. Where a query's scores hold NaN, its memory vector is NaN
+        and it has no weights.
+
+    Raises:
+        ValueError: on shapes that do not fit, an empty memory, an unknown similarity, or a row of
+            the mask that allows nothing.
+
+    >>> queries, memory = torch.tensor([[1.0, 0.0]]), torch.tensor([[1.0, 0.0], [-1.0, 0.0]])
+    >>> attend(queries, memory, similarity="dot").pairs.weights
+    tensor([1.])
+    """
+    check_pair(queries, memory, similarity)
+    if mask is not None:
+        check_mask(mask, len(queries), len(memory))
+    if scale is not None:
+        check_shape("scale", scale, "M", M=len(memory))
+    with torch.autocast(queries.device.type, enabled=False):
+        queries, memory = at_least_float32(queries), at_least_float32(memory)
+        rule = RULES[similarity]
+        if scale is None or similarity != "cosine":
+            scale = rule.scale(memory.detach())  # (M,)
+        found = find_support(
+            queries, memory, similarity=similarity, scale=scale, mask=mask, block=block
+        )
+        weights, vectors = ReadPairs.apply(rule.map_queries(queries), memory, scale, *found, rule)
+    return Attended(vectors, Pairs(found.rows, found.places, weights, found.scores))
+
+
+def read_vectors(
+    queries: Tensor,
+    memory: Tensor,
+    *,
+    similarity: str,
+    mask: Tensor | None = None,
+    scale: Tensor | None = None,
+) -> Tensor:
+    """Compute the memory vectors `(B, D)` alone, in the way that is faster for this memory.
+
+    Arguments as for ``attend``. Up to ``SMALL`` stored images all weights are held.
+    """
+    if len(memory) > SMALL:
+        found = attend(queries, memory, similarity=similarity, mask=mask, scale=scale)
+        return found.vectors
+    return recall(weigh(score(queries, memory, similarity=similarity), mask=mask), memory)

@@ -1,0 +1,129 @@
+"""Weights and memory vectors from single pairs of query and stored image, and their gradient."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import embedding_bag
+
+from whence.memory.attention import to_unit_length, unit_scale
+
+
+class Rule(NamedTuple):
+    """A similarity as ``scale * (mapped query . memory)``, but for terms of one side alone.
+
+    The gradient of a pair's score in the stored image's features is then
+    ``scale * mapped query - shrink * memory``.
+    """
+
+    map_queries: Callable[[Tensor], Tensor]  # (B, D) to (B, D), differentiable
+    scale: Callable[[Tensor], Tensor]  # memory (U, D) to (U,)
+    shrink: Callable[[Tensor, Tensor], Tensor]  # scores (N,), scale (N,) to (N,)
+
+
+RULES: Mapping[str, Rule] = MappingProxyType(
+    {
+        "cosine": Rule(to_unit_length, unit_scale, lambda scores, scale: scores * scale.square()),
+        "l2": Rule(
+            lambda queries: 2 * queries,
+            lambda memory: memory.new_ones(len(memory)),
+            lambda scores, _: torch.full_like(scores, 2),
+        ),
+        "dot": Rule(
+            lambda queries: queries,
+            lambda memory: memory.new_ones(len(memory)),
+            lambda scores, _: torch.zeros_like(scores),
+        ),
+    }
+)
+"""How each similarity is differentiated at single pairs."""
+
+
+class ReadPairs(torch.autograd.Function):
+    """Weights and memory vectors from the scores of the support; only pairs are looked at."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,  # noqa: ANN401
+        queries: Tensor,
+        memory: Tensor,
+        scale: Tensor,
+        rows: Tensor,
+        places: Tensor,
+        scores: Tensor,
+        rule: Rule,
+    ) -> tuple[Tensor, Tensor]:
+        """Return the weights `(N,)` and the memory vectors `(B, D)`, NaN without pairs."""
+        counts = rows.bincount(minlength=len(queries))
+        weights = weigh_pairs(rows, counts, scores)
+        followed = any(ctx.needs_input_grad)
+        with torch.set_grad_enabled(followed):  # for torch's own gradient in the weights, later
+            leaf = weights.detach().requires_grad_(followed)
+            summed = sum_rows(memory.detach(), places, counts, leaf)
+        ctx.rule, ctx.inner = rule, (leaf, summed)
+        ctx.save_for_backward(queries, memory, scale, rows, places, counts, scores)
+        return weights, summed.detach().masked_fill((counts == 0)[:, None], torch.nan)
+
+    @staticmethod
+    def backward(ctx: Any, to_weights: Tensor, to_vectors: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
+        """Follow gradients `(N,)` and `(B, D)` to queries `(B, D)` and memory `(M, D)`."""
+        if torch.is_grad_enabled():
+            raise RuntimeError(
+                "attend can be differentiated once only; "
+                "compute score, weigh and recall for second derivatives."
+            )
+        queries, memory, scale, rows, places, counts, scores = ctx.saved_tensors
+        leaf, summed = ctx.inner
+        (through,) = torch.autograd.grad(summed, leaf, to_vectors, retain_graph=True)
+        to_scores = centre(rows, counts, through + to_weights)
+        if 2 * len(places) > len(memory):  # most of the memory was read
+            active, read, pair = None, memory, places
+        else:
+            active, pair = places.unique(return_inverse=True)  # (U,), (N,)
+            read = memory[active]  # (U, D)
+        scale = scale[places]  # (N,)
+        to_queries = to_memory = None
+        if ctx.needs_input_grad[0]:
+            to_queries = sum_rows(memory, places, counts, to_scores * scale)
+        if ctx.needs_input_grad[1]:
+            order = pair.argsort(stable=True)
+            table = torch.cat([queries, to_vectors])  # (2B, D)
+            sources = torch.stack([rows, rows + len(queries)], 1)[order].flatten()  # (2N,)
+            factors = torch.stack([to_scores * scale, leaf.detach()], 1)[order].flatten()
+            uses = pair.bincount(minlength=len(read))  # (U,)
+            to_memory = sum_rows(table, sources, 2 * uses, factors)  # (U, D)
+            shrink = to_scores * ctx.rule.shrink(scores, scale)
+            shrink = shrink.new_zeros(len(read)).index_add_(0, pair, shrink)
+            to_memory.addcmul_(read, shrink[:, None], value=-1)
+            if active is not None:
+                to_memory = torch.zeros_like(memory).index_copy_(0, active, to_memory)
+        return to_queries, to_memory, None, None, None, None, None
+
+
+def weigh_pairs(rows: Tensor, counts: Tensor, scores: Tensor) -> Tensor:
+    """Turn the scores `(N,)` of the support into sparsemax's weights `(N,)`.
+
+    On the support sparsemax takes off the same number everywhere, so that the weights sum to one.
+    """
+    return centre(rows, counts, scores) + (1 / counts)[rows]
+
+
+def centre(rows: Tensor, counts: Tensor, values: Tensor) -> Tensor:
+    """Take the mean of each row off the values `(N,)` of its pairs."""
+    sums = values.new_zeros(len(counts)).index_add_(0, rows, values)
+    return values - (sums / counts)[rows]
+
+
+def sum_rows(table: Tensor, places: Tensor, counts: Tensor, weights: Tensor) -> Tensor:
+    """Sum weighted rows of a table `(T, D)`: the first ``counts[0]`` places, and so on; `(B, D)`.
+
+    Args:
+        table: `(T, D)`.
+        places: `(N,)` int64, rows of the table.
+        counts: `(B,)` int64, how many of them belong to each sum; together `N`.
+        weights: `(N,)`.
+    """
+    starts = counts.cumsum(0) - counts
+    return embedding_bag(places, table, starts, mode="sum", per_sample_weights=weights)

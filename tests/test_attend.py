@@ -1,0 +1,284 @@
+"""Streaming sparse attention against dense weights, and its sparse gradients against dense ones."""
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from whence.memory import support
+from whence.memory.attend import SMALL, attend, read_vectors
+from whence.memory.attention import SIMILARITIES, recall, score, unit_scale, weigh
+from whence.memory.bank import Bank
+from whence.memory.support import GROUP, find_bound, find_support
+from whence.memory.wrap import MemoryWrap, OnlyMemory
+
+B, M, D = 7, 700, 5
+BLOCKS = (B * GROUP, B * 4 * GROUP, B * 100, B * M, 10**9)
+
+
+def make(seed=0, *, queries=B, stored=M, features=D, dtype=torch.float64):
+    generator = torch.Generator().manual_seed(seed)
+    return (
+        torch.randn(queries, features, generator=generator, dtype=dtype),
+        torch.randn(stored, features, generator=generator, dtype=dtype),
+    )
+
+
+def dense(queries, memory, similarity, mask=None):
+    weights = weigh(score(queries, memory, similarity=similarity), mask=mask)
+    return recall(weights, memory), weights
+
+
+def to_dense(found, shape):
+    pairs = found.pairs
+    return pairs.weights.new_zeros(shape).index_put((pairs.rows, pairs.places), pairs.weights)
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+@pytest.mark.parametrize("similarity", SIMILARITIES)
+def test_equals_dense_weights(similarity, block):
+    queries, memory = make()
+    vectors, weights = dense(queries, memory, similarity)
+    found = attend(queries, memory, similarity=similarity, block=block)
+    assert_close(found.vectors, vectors)
+    assert_close(to_dense(found, (B, M)), weights)
+    assert (found.pairs.weights > 0).all()
+    scores = score(queries, memory, similarity=similarity)
+    assert_close(found.pairs.scores, scores[found.pairs.rows, found.pairs.places])
+    keys = found.pairs.rows * M + found.pairs.places
+    assert (keys.diff() > 0).all()  # by query, then by place, each once
+
+
+@pytest.mark.parametrize("stored", [1, 2, GROUP - 1, GROUP, GROUP + 1, 3 * GROUP + 5])
+@pytest.mark.parametrize("queries", [1, 6])
+def test_every_size_of_memory(queries, stored):
+    given = make(queries=queries, stored=stored)
+    for block in (1, GROUP * queries, 10**6):
+        found = attend(*given, block=block)
+        assert_close(found.vectors, dense(*given, "cosine")[0])
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_float32_gives_the_same_support(block):
+    queries, memory = make(dtype=torch.float32, features=64)
+    vectors, weights = dense(queries, memory, "cosine")
+    found = attend(queries, memory, block=block)
+    assert found.vectors.dtype == torch.float32
+    assert_close(to_dense(found, (B, M)), weights, atol=1e-6, rtol=0)
+    assert_close(found.vectors, vectors, atol=1e-5, rtol=0)
+
+
+def test_half_precision_is_lifted_also_under_autocast():
+    queries, memory = make(dtype=torch.bfloat16)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = attend(queries, memory)
+    assert found.vectors.dtype == torch.float32
+    assert_close(found.vectors, dense(queries.float(), memory.float(), "cosine")[0])
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_a_mask_leaves_images_out(block):
+    queries, memory = make(1)
+    mask = torch.rand(B, M, generator=torch.Generator().manual_seed(2)) < 0.3
+    mask[0] = False
+    mask[0, M - 1] = True  # the last place only, so that whole blocks hold nothing to read
+    found = attend(queries, memory, mask=mask, block=block)
+    assert_close(to_dense(found, (B, M)), dense(queries, memory, "cosine", mask)[1])
+    assert mask[found.pairs.rows, found.pairs.places].all()
+    assert found.pairs.weights[0] == 1
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_ties_are_shared(block):
+    """All images alike: every one has a weight, more than the first look keeps."""
+    queries, memory = make()
+    found = attend(queries, memory[:1].repeat(M, 1), block=block)
+    assert len(found.pairs.rows) == B * M
+    assert_close(found.pairs.weights, torch.full((B * M,), 1 / M, dtype=torch.float64))
+
+
+def test_the_order_of_the_memory_does_not_matter():
+    """Ascending similarity is the worst case: every block raises the threshold."""
+    queries, memory = make(queries=1)
+    order = score(queries, memory)[0].argsort()
+    for places in (order, order.flip(0)):
+        found = attend(queries, memory[places], block=GROUP)
+        assert_close(found.vectors, dense(queries, memory, "cosine")[0])
+
+
+def test_large_scores_still_sum_to_one():
+    queries, memory = make(dtype=torch.float32)
+    found = attend(1e4 * queries, memory, similarity="dot")
+    sums = torch.zeros(B).index_add(0, found.pairs.rows, found.pairs.weights)
+    assert_close(sums, torch.ones(B))
+
+
+@pytest.mark.parametrize("block", [B * GROUP, 10**6])
+@pytest.mark.parametrize("place", [0, 350, M - 1])
+def test_nan_stays_visible(place, block):
+    queries, memory = make()
+    queries[2] = torch.nan
+    found = attend(queries, memory, block=block)
+    assert found.vectors[2].isnan().all()
+    assert not (found.pairs.rows == 2).any()
+    whole = [row for row in range(B) if row != 2]
+    assert_close(found.vectors[whole], dense(queries[whole], memory, "cosine")[0])
+    memory[place] = torch.nan
+    assert attend(queries, memory, block=block).vectors.isnan().all()
+
+
+def test_the_bound_is_below_the_threshold():
+    scores = make(features=60, dtype=torch.float32)[0]  # (B, 60)
+    ranked = scores.sort(1, descending=True).values
+    weights = weigh(scores)
+    threshold = (scores - weights).masked_fill(weights == 0, torch.inf).amin(1, keepdim=True)
+    for looked_at in (1, 2, 5, 60):
+        bound = find_bound(ranked[:, :looked_at])
+        assert (bound < threshold).all()
+        assert (bound >= ranked[:, :1] - 1 - 1e-5).all()
+
+
+def test_little_is_looked_at(monkeypatch):
+    """Only groups of scores that reach above the bound are taken apart."""
+    seen = []
+    real = support.merge
+    monkeypatch.setattr(support, "merge", lambda *given: seen.append(given[0]) or real(*given))
+    queries, memory = make(stored=20_000, features=32, dtype=torch.float32)
+    found = find_support(queries, memory, block=B * 2000)
+    candidates = sum(len(part.rows) for part in seen[0])
+    assert len(seen[0]) == 10
+    assert len(found.rows) <= candidates < B * 20_000 / 20
+
+
+@pytest.mark.parametrize("similarity", SIMILARITIES)
+def test_the_gradient_is_that_of_dense_weights(similarity):
+    for stored in (M, 12):  # a small part of the memory is read, and most of it
+        queries, memory = (t.requires_grad_() for t in make(3, stored=stored))
+        direction = make(4)[0]
+        vectors, weights = dense(queries, memory, similarity)
+        used = (weights > 0).any(0)
+        assert 1 < int((weights > 0).sum())
+        mixed = (vectors * direction).sum() + (weights.square() * 3).sum()
+        expected = torch.autograd.grad(mixed, [queries, memory])
+        found = attend(queries, memory, similarity=similarity)
+        mixed = (found.vectors * direction).sum() + (found.pairs.weights.square() * 3).sum()
+        got = torch.autograd.grad(mixed, [queries, memory])
+        assert min(part.abs().max() for part in expected) > 0.01  # not a constant
+        assert_close(got, expected)
+        assert (got[1][~used] == 0).all()
+
+
+@pytest.mark.parametrize("similarity", SIMILARITIES)
+def test_the_gradient_in_numbers(similarity):
+    queries, memory = (t.requires_grad_() for t in make(5, queries=3, stored=40, features=4))
+    assert torch.autograd.gradcheck(
+        lambda q, m: attend(q, m, similarity=similarity)[0], (queries, memory)
+    )
+
+
+@pytest.mark.parametrize("followed", [0, 1])
+def test_one_side_alone_has_a_gradient(followed):
+    given = list(make(6))
+    given[followed].requires_grad_()
+    attend(*given).vectors.sum().backward()
+    expected = [side.detach().clone() for side in given]
+    expected[followed].requires_grad_()
+    dense(*expected, "cosine")[0].sum().backward()
+    assert_close(given[followed].grad, expected[followed].grad)
+    assert given[1 - followed].grad is None
+
+
+def test_a_second_derivative_is_refused():
+    queries, memory = (t.requires_grad_() for t in make())
+    once = attend(queries, memory).vectors.sum()
+    with pytest.raises(RuntimeError, match="differentiated once only; compute score, weigh"):
+        torch.autograd.grad(once, queries, create_graph=True)
+
+
+@pytest.mark.parametrize("similarity", SIMILARITIES)
+def test_a_known_scale_changes_nothing(similarity):
+    queries, memory = (t.requires_grad_() for t in make(7))
+    plain = attend(queries, memory, similarity=similarity)
+    scaled = attend(queries, memory, similarity=similarity, scale=unit_scale(memory.detach()))
+    assert_close(scaled.vectors, plain.vectors)
+    assert_close(
+        torch.autograd.grad(scaled.vectors.sum(), memory),
+        torch.autograd.grad(plain.vectors.sum(), memory),
+    )
+
+
+def test_the_scale_of_a_bank_is_used():
+    queries, memory = make()
+    wrong = attend(queries, memory, scale=unit_scale(memory) * torch.linspace(1, 2, M))
+    assert not torch.allclose(wrong.vectors, attend(queries, memory).vectors)
+
+
+def test_inputs_and_memory_use_of_weights():
+    """The inputs stay as they are, and no result is as large as all weights."""
+    queries, memory = make()
+    copies = queries.clone(), memory.clone()
+    found = attend(queries, memory)
+    assert torch.equal(queries, copies[0]) and torch.equal(memory, copies[1])
+    assert max(part.numel() for part in found.pairs) < B * M
+
+
+@pytest.mark.parametrize("head", [MemoryWrap, OnlyMemory])
+@pytest.mark.parametrize("stored", [SMALL - 3, SMALL + 3])
+def test_heads_give_the_logits_of_their_whole_answer(head, stored):
+    queries, memory = make(8, stored=stored, dtype=torch.float32)
+    mask = torch.rand(B, stored, generator=torch.Generator().manual_seed(9)) < 0.5
+    for similarity in SIMILARITIES:
+        made = head(D, 3, similarity=similarity)
+        for given in (None, mask):
+            expected = made(queries, memory, given).logits
+            assert_close(made.logits(queries, memory, given), expected)
+            scaled = made.logits(queries, memory, given, scale=unit_scale(memory))
+            assert_close(scaled, expected)
+
+
+def test_small_memories_are_read_densely(monkeypatch):
+    def refuse(*_given, **_options):
+        raise AssertionError
+
+    monkeypatch.setattr("whence.memory.attend.find_support", refuse)
+    queries, memory = make(stored=SMALL)
+    assert_close(
+        read_vectors(queries, memory, similarity="cosine"), dense(queries, memory, "cosine")[0]
+    )
+    with pytest.raises(AssertionError):
+        read_vectors(*make(stored=SMALL + 1), similarity="cosine")
+
+
+def test_a_bank_knows_its_scale_and_places():
+    features = make(stored=4, dtype=torch.float32)[1]
+    numbers = torch.arange(4)
+    bank = Bank(features, numbers, numbers, numbers, ("a", "b", "a", "c"))
+    assert_close(bank.scale, unit_scale(features))
+    assert dict(bank.places) == {"a": (0, 2), "b": (1,), "c": (3,)}
+    part = bank.take(torch.tensor([3, 0]))
+    assert_close(part.scale, unit_scale(features[[3, 0]]))
+    assert dict(part.places) == {"c": (0,), "a": (1,)}
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"queries": torch.ones(B)}, r"queries must be \(B, D\), got shape \(7,\)"),
+        ({"memory": torch.ones(3, D + 1)}, r"memory must be \(M, D\) with D=5, got"),
+        ({"memory": torch.ones(0, D)}, "memory must hold at least one image, got none"),
+        ({"similarity": "cosin"}, "Unknown similarity 'cosin'. Choose from: cosine, l2, dot"),
+        ({"mask": torch.ones(B, M - 1, dtype=torch.bool)}, r"mask must be \(B, M\) with"),
+        ({"mask": torch.zeros(B, M, dtype=torch.bool)}, "mask must leave every query at least one"),
+        ({"scale": torch.ones(3)}, r"scale must be \(M\) with M=700, got shape \(3,\)"),
+    ],
+)
+def test_what_is_refused(change, message):
+    queries, memory = make(dtype=torch.float32)
+    given = {"queries": queries, "memory": memory, **change}
+    with pytest.raises(ValueError, match=message):
+        attend(given.pop("queries"), given.pop("memory"), **given)
+
+
+def test_a_mask_of_numbers_is_refused():
+    queries, memory = make()
+    with pytest.raises(TypeError, match="mask must be bool"):
+        attend(queries, memory, mask=torch.ones(B, M))
