@@ -5,6 +5,8 @@ import platform
 import statistics
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -52,3 +54,35 @@ def random_images(total: int, *, seed: int) -> ImageSet:
     images = torch.randint(0, 256, (total, 3, 32, 32), generator=generator, dtype=torch.uint8)
     labels: Tensor = torch.randint(0, 10, (total,), generator=generator)
     return ImageSet(images, labels, tuple("0123456789"))
+
+
+def take_turns(
+    sides: Mapping[str, Callable[[], object]], repeats: int, *, calls: int = 1
+) -> dict[str, list[float]]:
+    """Time both sides in turn within this process, after one call each that does not count.
+
+    Args:
+        sides: what to call, by name.
+        repeats: rounds.
+        calls: calls a round, for work that is over in milliseconds.
+
+    Returns:
+        Seconds a call, one number per round.
+    """
+    for work in sides.values():
+        work()
+    found: dict[str, list[float]] = {name: [] for name in sides}
+    for _ in range(repeats):
+        for name, work in sides.items():
+            started = time.perf_counter()
+            for _ in range(calls):
+                work()
+            found[name].append((time.perf_counter() - started) / calls)
+    return found
+
+
+def ratio(found: Mapping[str, list[float]], over: str, under: str) -> str:
+    """Describe how long one side takes, measured in the other, by medians and round by round."""
+    pairs = [one / other for one, other in zip(found[over], found[under], strict=True)]
+    middle = statistics.median(found[over]) / statistics.median(found[under])
+    return f"{middle:.2f} ({min(pairs):.2f} to {max(pairs):.2f})"

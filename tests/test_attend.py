@@ -156,7 +156,7 @@ def test_the_gradient_is_that_of_dense_weights(similarity):
         direction = make(4)[0]
         vectors, weights = dense(queries, memory, similarity)
         used = (weights > 0).any(0)
-        assert 1 < int((weights > 0).sum())
+        assert int((weights > 0).sum()) > 1
         mixed = (vectors * direction).sum() + (weights.square() * 3).sum()
         expected = torch.autograd.grad(mixed, [queries, memory])
         found = attend(queries, memory, similarity=similarity)
@@ -217,7 +217,8 @@ def test_inputs_and_memory_use_of_weights():
     queries, memory = make()
     copies = queries.clone(), memory.clone()
     found = attend(queries, memory)
-    assert torch.equal(queries, copies[0]) and torch.equal(memory, copies[1])
+    assert torch.equal(queries, copies[0])
+    assert torch.equal(memory, copies[1])
     assert max(part.numel() for part in found.pairs) < B * M
 
 

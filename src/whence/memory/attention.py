@@ -18,8 +18,12 @@ EPSILON = 1e-6
 
 
 def cosine(queries: Tensor, memory: Tensor) -> Tensor:
-    """Compute `(..., B, M)` cosines, with lengths ``sqrt(sum v² + 1e-6)``; in [-1, 1]."""
-    return to_unit_length(queries) @ to_unit_length(memory).mT
+    """Compute `(..., B, M)` cosines, with lengths ``sqrt(sum v² + 1e-6)``; in [-1, 1].
+
+    The products are scaled, not the features, which are many more numbers.
+    """
+    scores = queries @ memory.mT * unit_scale(queries).unsqueeze(-1)
+    return scores * unit_scale(memory).unsqueeze(-2)
 
 
 def l2(queries: Tensor, memory: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from whence.memory.attention import SIMILARITIES, to_unit_length, unit_scale
-from whence.memory.sparsemax import find_threshold
+from whence.memory.sparsemax import find_largest, find_threshold, sort_descending
 
 GROUP = 32
 """Scores whose largest one stands for all of them in the first look at a block."""
@@ -62,8 +62,7 @@ def find_support(
     for start, scores in score_blocks(queries, memory, similarity, scale, mask, block):
         groups = scores.unflatten(1, (-1, GROUP))  # (B, G, GROUP)
         maxima = groups.amax(2)
-        tops = torch.cat([tops, maxima], 1)
-        tops = tops.topk(min(TOP, tops.shape[1])).values
+        tops = find_largest(torch.cat([tops, maxima], 1), TOP)
         threshold = find_bound(tops)  # (B, 1)
         rows, group = (maxima > threshold).nonzero(as_tuple=True)
         near = groups.flatten(0, 1).index_select(0, rows * groups.shape[1] + group)  # (n, GROUP)
@@ -136,4 +135,4 @@ def pad(pairs: Support, queries: int) -> Tensor:
     columns = torch.arange(len(pairs.rows), device=counts.device) - starts[pairs.rows]
     padded = pairs.scores.new_full((queries, max(1, int(counts.max()))), -torch.inf)
     padded[pairs.rows, columns] = pairs.scores
-    return padded.sort(1, descending=True).values
+    return sort_descending(padded)
