@@ -367,7 +367,12 @@ def test_predict_leaves_copies_out_like_explain():
         whence.predict(model, stored), whence.explain(model, stored), strict=True
     ):
         assert one.predicted == other.predicted
-        assert one.evidence == other.evidence
+        assert [(item.index, item.role) for item in one.evidence] == [
+            (item.index, item.role) for item in other.evidence
+        ]
+        for item, same in zip(one.evidence, other.evidence, strict=True):
+            assert item.weight == pytest.approx(same.weight, abs=1e-6)
+            assert item.similarity == pytest.approx(same.similarity, abs=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -95,6 +95,22 @@ def test_layers_with_hooks_are_left_alone(listen):
     assert merge(net) is not None
 
 
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_layer_that_is_watched_later_is_noticed(when):
+    model = make_model()
+    images = torch.rand(2, 3, 32, 32)
+    if when == "after":
+        encode_all(model, images)
+    seen = []
+    layer = next(m for m in model.encoder.modules() if isinstance(m, nn.BatchNorm2d))
+    handle = layer.register_forward_hook(lambda *_: seen.append(1))
+    encode_all(model, images)
+    assert seen == [1]
+    handle.remove()
+    layer.forward = torch.zeros_like
+    assert encode_all(model, images).std(0).max() == 0
+
+
 def test_without_running_statistics_nothing_is_merged():
     net = Net(lambda net, images: net.second(net.first(images)))
     net.second = nn.BatchNorm2d(4, track_running_stats=False)

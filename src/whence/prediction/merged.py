@@ -19,13 +19,18 @@ class Merged:
 
     def __init__(self, encoder: nn.Module) -> None:
         self.stamp = Stamp(encoder)
-        self.norms = [m for m in encoder.modules() if isinstance(m, nn.BatchNorm2d)]
+        self.modules = list(encoder.modules())
+        self.norms = [m for m in self.modules if isinstance(m, nn.BatchNorm2d)]
         merged = merge(encoder) if self.norms and not self._in_training() else None
         self.network = encoder if merged is None else merged
 
     def fits(self, encoder: nn.Module) -> bool:
         """Say whether the copy still computes what the encoder does."""
-        return self.stamp.fits(encoder) and (self.network is encoder or not self._in_training())
+        if not self.stamp.fits(encoder):
+            return False
+        return self.network is encoder or not (
+            self._in_training() or any(map(is_watched, self.modules))
+        )
 
     def _in_training(self) -> bool:
         return any(norm.training for norm in self.norms)
@@ -38,10 +43,10 @@ def merge(encoder: nn.Module) -> nn.Module | None:
     and shift. Ioffe and Szegedy (2015), arXiv:1502.03167, section 3.1.
 
     Returns:
-        The copy, or None where there is nothing to merge, layers have hooks, or torch.fx cannot
+        The copy, or None where there is nothing to merge, layers are watched, or torch.fx cannot
         follow the forward pass.
     """
-    if any(has_hooks(module) for module in encoder.modules()):
+    if any(map(is_watched, encoder.modules())):
         return None
     network = copy.deepcopy(encoder).requires_grad_(False)
     try:
@@ -93,9 +98,11 @@ def set_module(network: nn.Module, path: object, layer: nn.Module) -> None:
     setattr(network.get_submodule(parent), name, layer)
 
 
-def has_hooks(module: nn.Module) -> bool:
-    """Say whether someone listens to a layer."""
-    return any(
-        getattr(module, name)
-        for name in ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks")
+def is_watched(module: nn.Module) -> bool:
+    """Say whether someone listens to a layer, or put another forward pass in its place."""
+    return bool(
+        module._forward_hooks
+        or module._forward_pre_hooks
+        or module._backward_hooks
+        or "forward" in vars(module)
     )
