@@ -3,7 +3,14 @@
 import runpy
 import sys
 
-SPEED = ("benchmarks.evaluation", "benchmarks.training_step", "benchmarks.heatmaps")
+SPEED = (
+    "benchmarks.startup",
+    "benchmarks.attention",
+    "benchmarks.prediction",
+    "benchmarks.evaluation",
+    "benchmarks.training_step",
+    "benchmarks.heatmaps",
+)
 
 if __name__ == "__main__":
     sys.argv = sys.argv[:1]

@@ -80,7 +80,7 @@ def files(folder):
     ],
 )
 def test_conversions_are_said(tmp_path, mode, name, options, note):
-    from whence.cli.explain import note_file
+    from whence.cli.explain_work import note_file
 
     first, second = Image.new(mode, (8, 6)), Image.new(mode, (8, 6), 200)
     more = {"append_images": [second], **options} if options else {}
@@ -357,7 +357,7 @@ def test_a_full_disk_leaves_nothing(call, here, monkeypatch):
     def fail(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("whence.prediction.files.os.fsync", fail)
+    monkeypatch.setattr("whence.prediction.plain_files.os.fsync", fail)
     before = files(here)
     code, _, errors = call("more", "--steps", 1, "--out", here / "page.html")
     assert code == 2

@@ -16,7 +16,7 @@ from whence.encoders.weights import hash_tensors
 from whence.experiments import run as run_module
 from whence.experiments import untrained as untrained_module
 from whence.experiments.finished import evaluate_run
-from whence.experiments.measured import average_runs, describe_evaluation, find_best, spread
+from whence.experiments.measured import average_runs, describe_evaluation, spread
 from whence.experiments.prepare import prepare
 from whence.experiments.run import run
 from whence.experiments.settings import Settings
@@ -31,6 +31,7 @@ from whence.prediction.evaluate import describe_evidence
 from whence.prediction.judge import judge
 from whence.prediction.model import encode_all
 from whence.records import ImageSet
+from whence.report.trust import find_best
 
 SETTINGS = Settings(
     data="digits",

@@ -17,11 +17,12 @@ from torch import nn
 from torch.testing import assert_close
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+from torchvision import models
 
 import whence
 from whence.encoders import ENCODERS
 from whence.prediction import saved
-from whence.prediction.files import read_json
+from whence.prediction.plain_files import read_json
 from whence.prediction.saved import read_about, save
 
 SHAPE = (1, 8, 8)
@@ -205,6 +206,7 @@ def test_networks_of_others_are_built_without_download(tmp_path, monkeypatch, en
 
     monkeypatch.setattr(socket, "socket", refuse)
     monkeypatch.setattr(torch.hub, "load_state_dict_from_url", refuse)
+    monkeypatch.setattr(models._api, "load_state_dict_from_url", refuse)
     generator = torch.Generator().manual_seed(1)
     images = torch.randint(0, 256, (6, 3, 32, 32), dtype=torch.uint8, generator=generator)
     model = make(images, encoder, shape=(3, 32, 32))

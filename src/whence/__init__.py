@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from whence.explanation.removal import find_removals
     from whence.explanation.suspicious import find_suspicious
     from whence.explanation.why_similar import why_similar
+    from whence.memory.attend import attend
     from whence.memory.sparsemax import sparsemax
     from whence.memory.wrap import MemoryWrap, OnlyMemory
     from whence.prediction.calibrate import calibrate
@@ -34,6 +35,7 @@ PLACES = {
     "OnlyMemory": "whence.memory.wrap",
     "Plan": "whence.prediction.fit",
     "Recipe": "whence.prediction.recipe",
+    "attend": "whence.memory.attend",
     "calibrate": "whence.prediction.calibrate",
     "edit": "whence.explanation.edit",
     "evaluate": "whence.prediction.evaluate",
@@ -58,6 +60,7 @@ __all__ = [
     "OnlyMemory",
     "Plan",
     "Recipe",
+    "attend",
     "calibrate",
     "compat",
     "edit",

@@ -4,8 +4,8 @@ import errno
 import os
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
 
+from whence.cli.plain_text import escape
 from whence.table import Table
 
 COMMANDS = Table(
@@ -13,6 +13,7 @@ COMMANDS = Table(
     {
         "demo": "whence.cli.demo:demo",
         "train": "whence.cli.train:train",
+        "train-vae": "whence.cli.train_vae:train_vae",
         "evaluate": "whence.cli.evaluate:evaluate",
         "predict": "whence.cli.predict:predict",
         "explain": "whence.cli.explain:explain",
@@ -24,6 +25,7 @@ COMMANDS = Table(
 SUMMARIES = {
     "demo": "train, evaluate and show evidence on small digits, in under a minute",
     "train": "train on a dataset, an image folder or a settings file",
+    "train-vae": "train the autoencoder that morphing needs, on the same images",
     "evaluate": "measure the accuracy of a run, or of a folder of runs",
     "predict": "answer for images, with the training images each answer came from",
     "explain": "write a page with the evidence behind answers, heatmaps and doubts",
@@ -46,6 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(overview())
         return 0
     if given[0] == "--version":
+        from importlib.metadata import version  # late: it takes a tenth of the start
+
         print(f"whence {version('whence')}")
         return 0
     return call(given[0], [spell(argument) for argument in given[1:]])
@@ -97,7 +101,7 @@ def overview() -> str:
 
 def complain(sentence: str) -> int:
     """Print one sentence to stderr and return exit code 2."""
-    print(f"whence: {' '.join(sentence.split())}", file=sys.stderr)
+    print(f"whence: {escape(' '.join(sentence.split()))}", file=sys.stderr)
     return 2
 
 

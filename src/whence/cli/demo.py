@@ -1,36 +1,8 @@
 """``whence demo``: the whole main job on images that ship with scikit-learn."""
 
-import statistics
-import sys
-import time
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-import torch
-from torch import Tensor
-from tqdm import tqdm
 
 from whence.cli.options import add_device, build_parser, choose_device, parse
-from whence.experiments.explained import describe_origin, explain_images
-from whence.experiments.prepare import load_data
-from whence.experiments.run import run
-from whence.experiments.settings import Settings
-from whence.prediction.files import write_whole
-from whence.prediction.model import Classifier, Variant
-from whence.prediction.predict import predict
-from whence.prediction.saved import load, read_about
-from whence.records import Dataset, Prediction
-from whence.report.page import render
-from whence.report.terminal import draw_pictures
-
-SETTINGS = Settings(data="digits", train_examples=100, memory_size=50, epochs=120)
-VARIANTS: dict[str, Variant] = {
-    "Standard": "standard",
-    "Only Memory": "only-memory",
-    "Memory Wrap": "memory-wrap",
-}
-SHOWN, COLUMNS = 4, 5
 
 
 def demo(arguments: list[str]) -> None:
@@ -49,114 +21,7 @@ def demo(arguments: list[str]) -> None:
     options = parse(parser, arguments)
     if options.seeds < 1:
         raise ValueError(f"seeds must be at least 1, got {options.seeds}.")
-    device, started = choose_device(options.device), time.monotonic()
-    out = Path(options.out)
-    dataset = load_data(SETTINGS)
-    print(
-        f"{SETTINGS.train_examples} labelled digits to learn from, {len(dataset.test)} unseen ones "
-        f"to answer for, {options.seeds} runs of each model:\n"
-    )
-    results = train_all(dataset, out, options.seeds, device)
-    print(table(results))
-    best = out / "memory-wrap" / "seed-0"
-    model = load(best, device=device)
-    answers = predict(model, dataset.test.images)
-    places = choose(answers, dataset.test.labels.tolist())
-    show_evidence(model, dataset, answers, places)
-    page = out / "evidence.html"
-    write_page(page, best, model, dataset, places)
-    print(
-        f"\nDone in {time.monotonic() - started:.0f} s. The same answers with heatmaps, and how "
-        f"far to trust them, are on one page; open it in a browser:\n  {page}\n"
-        f"The run is in {best}; go on with:\n  whence report {best} --out {out / 'report.html'}\n"
-        f"  whence train YOUR_FOLDER --out runs/yours"
-    )
+    device = choose_device(options.device)
+    from whence.cli.demo_work import show  # late: it loads torch
 
-
-def train_all(
-    dataset: Dataset, out: Path, seeds: int, device: str
-) -> dict[str, list[dict[str, Any]]]:
-    """Train every variant with every seed; finished runs of an earlier demo are kept."""
-    results: dict[str, list[dict[str, Any]]] = {}
-    with tqdm(total=len(VARIANTS) * seeds, unit="run", disable=None, leave=False) as bar:
-        for name, variant in VARIANTS.items():
-            bar.set_description(name)
-            for seed in range(seeds):
-                settings = replace(SETTINGS, variant=variant, seed=seed)
-                folder = out / variant / f"seed-{seed}"
-                found = run(settings, folder, dataset, resume=True, device=device)
-                results.setdefault(name, []).append(found)
-                bar.update()
-    return results
-
-
-def table(results: dict[str, list[dict[str, Any]]]) -> str:
-    """Lay mean and deviation of the accuracies out as a table."""
-    lines = [f"{'model':14}{'accuracy':>16}{'random memories':>20}{'training':>12}"]
-    for name, found in results.items():
-        whole = [metrics["test"]["accuracy"] for metrics in found]
-        draws = [m["test"]["accuracy_draws"]["mean"] for m in found if m["test"]["accuracy_draws"]]
-        seconds = statistics.fmean(metrics["train_seconds"] for metrics in found)
-        lines.append(f"{name:14}{spread(whole):>16}{spread(draws):>20}{seconds:>10.1f} s")
-    return "\n".join(lines)
-
-
-def spread(values: list[float]) -> str:
-    """Format mean and population deviation in percent."""
-    if not values:
-        return "-"
-    return f"{statistics.fmean(values):.1%} ± {statistics.pstdev(values):.1%}"
-
-
-def show_evidence(
-    model: Classifier, dataset: Dataset, answers: tuple[Prediction, ...], places: list[int]
-) -> None:
-    """Print unseen digits, sure and doubtful ones, with the training digits each answer used."""
-    labels = dataset.test.labels.tolist()
-    for place in places:
-        answer = answers[place]
-        share = float(answer.probabilities[answer.predicted])
-        name = model.class_names[answer.predicted]
-        verdict = "right" if answer.predicted == labels[place] else f"wrong, it is {labels[place]}"
-        shown = answer.evidence[:COLUMNS]
-        rest = len(answer.evidence) - len(shown)
-        print(
-            f'\nUnseen digit {place}: answer "{name}" ({share:.0%}, {verdict}), computed from '
-            f"these training images{f' and {rest} more' if rest else ''}:\n"
-        )
-        pictures = torch.stack(
-            [dataset.test.images[place], *(find_pixels(dataset, item.index) for item in shown)]
-        )
-        captions = [["unseen", ""]]
-        for item in shown:
-            doubt = "" if item.role == "example" else f"taken for {item.predicted}"
-            captions.append([f"{item.weight:.0%} a {item.label}", doubt])
-        print(draw_pictures(pictures, captions))
-    print('\n"taken for 3" marks a counterfactual: the model itself puts that image in class 3.')
-    sys.stdout.flush()
-
-
-def write_page(
-    path: Path, folder: Path, model: Classifier, dataset: Dataset, places: list[int]
-) -> None:
-    """Write the page that ``whence explain`` would write for these unseen digits."""
-    answers = explain_images(
-        model,
-        dataset.test.images[places],
-        [f"unseen digit {place}" for place in places],
-        dataset.test.labels[places].tolist(),
-    )
-    origin = describe_origin(folder, read_about(folder), model)
-    write_whole(path, render(answers, origin, model.class_names).encode())
-
-
-def choose(answers: tuple[Prediction, ...], labels: list[int]) -> list[int]:
-    """Pick answers worth a look: the first right ones, and wrong ones where there are any."""
-    wrong = [i for i, answer in enumerate(answers) if answer.predicted != labels[i]]
-    right = [i for i, answer in enumerate(answers) if answer.predicted == labels[i]]
-    return [*right[: SHOWN - min(2, len(wrong))], *wrong[:2]]
-
-
-def find_pixels(dataset: Dataset, index: int) -> Tensor:
-    """Return the training image `(C, H, W)` that an evidence's index names."""
-    return dataset.train.images[index]
+    show(Path(options.out), options.seeds, device)

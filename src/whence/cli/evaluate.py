@@ -1,15 +1,11 @@
 """``whence evaluate``: how good a run is, how far it can be trusted; or a folder of runs."""
 
 import json
-import statistics
-import sys
 from pathlib import Path
 from typing import Any
 
-from whence.cli.evaluate_text import describe, describe_summary
 from whence.cli.options import add_device, build_parser, choose_device, parse
-from whence.experiments.finished import evaluate_run, find_runs
-from whence.experiments.measured import average_runs
+from whence.cli.plain_text import escape, print_note
 
 
 def evaluate(arguments: list[str]) -> None:
@@ -34,11 +30,15 @@ def evaluate(arguments: list[str]) -> None:
     options = parse(parser, arguments)
     if options.batch_size < 1:
         raise ValueError(f"batch-size must be at least 1, got {options.batch_size}.")
+    device = choose_device(options.device)
+    from whence.cli.evaluate_text import describe, describe_summary  # late: they load torch
+    from whence.experiments.finished import evaluate_run, find_runs
+
     results = [
         evaluate_run(
             folder,
             data=options.data,
-            device=choose_device(options.device),
+            device=device,
             seed=options.seed,
             batch_size=options.batch_size,
             controls=not options.no_controls,
@@ -46,13 +46,14 @@ def evaluate(arguments: list[str]) -> None:
         for folder in find_runs(Path(options.run))
     ]
     for note in {note: None for result in results for note in result["notes"]}:
-        print(f"note: {note}", file=sys.stderr)
+        print_note(note)
     if options.json:
         print(json.dumps(results[0] if len(results) == 1 else summarise(results), indent=1))
         return
-    print("\n".join(describe(result) for result in results))
+    blocks = [describe({**result, "run": escape(result["run"])}) for result in results]
     if len(results) > 1:
-        print(describe_summary(summarise(results)))
+        blocks.append(describe_summary(summarise(results)))
+    print("\n".join(blocks))
 
 
 def summarise(results: list[dict[str, Any]]) -> dict[str, Any]:
@@ -60,13 +61,13 @@ def summarise(results: list[dict[str, Any]]) -> dict[str, Any]:
 
     A number that a run does not have is left out of the average.
     """
+    from whence.experiments.measured import average_runs, spread  # late: they load torch
+
     whole = [result["accuracy"] for result in results]
     draws = [result["accuracy_draws"]["mean"] for result in results if result["accuracy_draws"]]
     return {
-        "accuracy": {"mean": statistics.fmean(whole), "std": statistics.pstdev(whole)},
-        "accuracy_draws": (
-            {"mean": statistics.fmean(draws), "std": statistics.pstdev(draws)} if draws else None
-        ),
+        "accuracy": spread(whole),
+        "accuracy_draws": spread(draws),
         **average_runs(results),
         "runs": results,
     }

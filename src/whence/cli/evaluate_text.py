@@ -4,10 +4,9 @@ from typing import Any
 
 from whence.cli.table_text import align
 from whence.metrics.evidence import MEASURES
-from whence.report.trust import SIGNAL_NAMES
+from whence.report.trust import COUNTS, SIGNAL_NAMES
 
 ABSENT = "-"
-COUNTS = ("support_size", "support_size_median")
 COVERED = ("0.8", "0.9")
 
 

@@ -1,9 +1,9 @@
 """What the sub-commands' parsers share."""
 
 import argparse
+import re
 from typing import Any
 
-import torch
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 
 from whence.experiments.parse import one_sentence
@@ -47,17 +47,26 @@ def choose_device(name: str | None) -> str:
     Raises:
         ValueError: if the name is unknown, or there is no such device here.
     """
+    check_device(name)
+    if name is not None and name.startswith("cpu"):
+        return name
+    import torch  # late: a wrong name needs no torch
+
     if name is None:
         return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        kind = torch.device(name).type
-    except RuntimeError as error:
-        raise ValueError(f"device must be cpu or cuda, got {name!r}.") from error
-    if kind == "cuda" and (torch.device(name).index or 0) >= torch.cuda.device_count():
+    if (torch.device(name).index or 0) >= torch.cuda.device_count():
         raise ValueError(f"No GPU was found for --device {name}; leave it out to use the CPU.")
-    if kind not in ("cpu", "cuda"):
-        raise ValueError(f"device must be cpu or cuda, got {name!r}.")
     return name
+
+
+def check_device(name: str | None) -> None:
+    """Refuse a device that whence does not know, wherever it runs; loads no torch.
+
+    Raises:
+        ValueError: if the name is neither cpu nor cuda, nor one of them with a number.
+    """
+    if name is not None and re.fullmatch("(cpu|cuda)(:(0|[1-9][0-9]?))?", name) is None:
+        raise ValueError(f"device must be cpu or cuda, got {name!r}.")
 
 
 def given(namespace: Namespace) -> dict[str, Any]:

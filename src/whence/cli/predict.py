@@ -1,17 +1,15 @@
 """``whence predict``: answers for image files, with the images each answer came from."""
 
 import json
-import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from whence.cli.options import add_device, build_parser, choose_device, parse
-from whence.data.decode import SUFFIXES
-from whence.data.image_file import read_images
-from whence.prediction.predict import predict as predict_images
-from whence.prediction.saved import load
-from whence.records import Prediction
-from whence.report.terminal import describe_prediction
+from whence.cli.options import add_device, build_parser, check_device, choose_device, parse
+from whence.cli.plain_text import escape, print_note
+
+if TYPE_CHECKING:  # it loads torch, which the help has no use for
+    from whence.records import Prediction
 
 
 def predict(arguments: list[str]) -> None:
@@ -29,19 +27,27 @@ def predict(arguments: list[str]) -> None:
     options = parse(parser, arguments)
     if options.batch_size < 1:
         raise ValueError(f"batch-size must be at least 1, got {options.batch_size}.")
+    check_device(options.device)
     files = find_images([Path(name) for name in options.images])
-    model = load(options.run, device=choose_device(options.device))
+    device = choose_device(options.device)
+    from whence.data.image_file import read_images  # late: they load torch
+    from whence.prediction.predict import predict as predict_images
+    from whence.prediction.saved import load
+    from whence.report.terminal import describe_prediction
+
+    model = load(options.run, device=device)
     for start in range(0, len(files), options.batch_size):
         batch = files[start : start + options.batch_size]
         found = read_images(batch, size=model.image_shape[1:], channels=model.image_shape[0])
         for note in found.notes:
-            print(f"note: {note}", file=sys.stderr)
+            print_note(note)
         answers = predict_images(model, found.images, batch_size=options.batch_size)
         for path, answer in zip(batch, answers, strict=True):
             if options.json:
                 print(json.dumps(to_json(path, answer, model.class_names)))
             else:
-                print(describe_prediction(str(path), answer, model.class_names))
+                shown = escape_sources(answer)
+                print(describe_prediction(escape(str(path)), shown, model.class_names))
 
 
 def find_images(names: list[Path]) -> list[Path]:
@@ -53,6 +59,8 @@ def find_images(names: list[Path]) -> list[Path]:
     found: list[Path] = []
     for name in names:
         if name.is_dir():
+            from whence.data.decode import SUFFIXES  # late: it loads Pillow
+
             inside = sorted(p for p in name.rglob("*") if p.suffix.lower() in SUFFIXES)
             if not inside:
                 raise FileNotFoundError(f"{name} holds no image.")
@@ -64,7 +72,16 @@ def find_images(names: list[Path]) -> list[Path]:
     return found
 
 
-def to_json(path: Path, answer: Prediction, names: tuple[str, ...]) -> dict[str, Any]:
+def escape_sources(answer: "Prediction") -> "Prediction":
+    """Make the file names of the evidence fit for a terminal."""
+    evidence = tuple(
+        item if item.source is None else replace(item, source=escape(item.source))
+        for item in answer.evidence
+    )
+    return replace(answer, evidence=evidence)
+
+
+def to_json(path: Path, answer: "Prediction", names: tuple[str, ...]) -> dict[str, Any]:
     """Lay one answer out as JSON."""
     return {
         "image": str(path),

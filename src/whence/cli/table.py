@@ -5,15 +5,18 @@ import json
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from jsonargparse import ArgumentParser, Namespace
 
-from whence.cli.options import add_device, build_parser, choose_device, given, parse
+from whence.cli.options import add_device, build_parser, check_device, choose_device, given, parse
+from whence.cli.plain_text import escape
 from whence.cli.table_text import align, describe_table, to_json
-from whence.experiments.cell import FULL
+from whence.cli.workers import add_workers, choose_worker_device, raise_failed
+from whence.experiments.cell import FULL, Cell
 from whence.experiments.paper_tables import (
     FILTERS,
+    PARAMETER_TABLE,
     TABLES,
     adapt,
     name_measure,
@@ -21,8 +24,10 @@ from whence.experiments.paper_tables import (
     read_cells,
     select,
 )
-from whence.experiments.parameter_counts import PARAMETER_TABLE, PARAMETERS, count_parameters
-from whence.experiments.table_runs import Job, train_missing
+from whence.experiments.settings import Settings
+
+if TYPE_CHECKING:  # it loads torch, which the help has no use for
+    from whence.experiments.table_runs import Job
 
 OUT = "runs/tables"
 NUMBERS = tuple(sorted([*TABLES, PARAMETER_TABLE]))
@@ -71,6 +76,7 @@ def build() -> ArgumentParser:
         "--list", action="store_true", help="print what is done and what is missing, train nothing"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_workers(parser)
     add_device(parser)
     return parser
 
@@ -82,13 +88,14 @@ def table(arguments: list[str]) -> None:
     if number == PARAMETER_TABLE:
         show_parameters(options)
         return
-    device = choose_device(options.device)
+    check_device(options.device)
     jobs = plan_jobs(number, options)
     for job in jobs:
         job.summarise()  # refuses folders that hold something else before the first training
+    failed, total = 0, 0
     if not options.list:
         try:
-            train_missing(jobs, device=device, say=partial(print, file=sys.stderr))
+            failed, total = run_missing(jobs, options)
         except KeyboardInterrupt as stop:
             raise KeyboardInterrupt(STOPPED) from stop
     rows = [(job, job.summarise()) for job in jobs]
@@ -98,6 +105,29 @@ def table(arguments: list[str]) -> None:
         print(json.dumps({**about, "cells": cells}, indent=1))
     else:
         print(describe_table(number, rows))
+    raise_failed(failed, total, "the same command tries them again")
+
+
+def run_missing(jobs: "list[Job]", options: Namespace) -> tuple[int, int]:
+    """Run what is missing, in this process or in others.
+
+    Returns:
+        How many runs failed, and how many there were to do; a failure in this process is raised.
+    """
+    from whence.experiments.table_runs import train_missing, train_missing_side_by_side  # late
+
+    if options.workers is None and options.scheduler is None:
+        device = choose_device(options.device)
+        train_missing(jobs, device=device, say=partial(print, file=sys.stderr))
+        return 0, 0
+    return train_missing_side_by_side(
+        jobs,
+        Path(options.out or OUT),
+        scheduler=options.scheduler,
+        workers=options.workers,
+        device=choose_worker_device(options),
+        clean=escape,
+    )
 
 
 def read_number(text: str) -> int:
@@ -111,7 +141,7 @@ def read_number(text: str) -> int:
     return int(text)
 
 
-def plan_jobs(number: int, options: Namespace) -> list[Job]:
+def plan_cells(number: int, options: Namespace) -> list[tuple[Cell, Settings]]:
     """Choose the cells and the settings that they are run with.
 
     Raises:
@@ -127,22 +157,29 @@ def plan_jobs(number: int, options: Namespace) -> list[Job]:
             f"data can stand in for one dataset only, table {number} has {', '.join(datasets)}; "
             "choose one with --dataset."
         )
+    names = ("data", "data_root", "epochs", "precision", "keep_model")
+    changes = {name: getattr(options, name) for name in names}
+    return [(cell, adapt(cell, **changes)) for cell in cells]
+
+
+def plan_jobs(number: int, options: Namespace) -> "list[Job]":
+    """Plan the runs of a table: the cells chosen, each with its settings and its folder.
+
+    Raises:
+        ValueError: if an option does not fit the table.
+    """
+    planned = plan_cells(number, options)  # first: what it refuses needs no torch
+    from whence.experiments.table_runs import Job  # late: it loads torch
+
     return [
         Job(
             cell=cell,
-            settings=adapt(
-                cell,
-                data=options.data,
-                data_root=options.data_root,
-                epochs=options.epochs,
-                precision=options.precision,
-                keep_model=options.keep_model,
-            ),
+            settings=settings,
             folder=Path(options.out or OUT) / name_table(cell.paper.table) / cell.name,
             seeds=cell.seeds if options.seeds is None else options.seeds,
             measure=name_measure(number),
         )
-        for cell in cells
+        for cell, settings in planned
     ]
 
 
@@ -159,6 +196,8 @@ def show_parameters(options: Namespace) -> None:
             f"Table {PARAMETER_TABLE} counts parameters and trains nothing; "
             f"leave out --{unused[0].replace('_', '-')}."
         )
+    from whence.experiments.parameter_counts import PARAMETERS, count_parameters  # loads torch
+
     chosen = list(PARAMETERS)
     for place, name in enumerate(("encoder", "variant")):
         there, value = dict.fromkeys(pair[place] for pair in chosen), getattr(options, name)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from whence.experiments.cell import ACCURACY, FULL
 from whence.experiments.paper_tables import (
@@ -12,8 +12,10 @@ from whence.experiments.paper_tables import (
     find_deviations,
     name_measure,
 )
-from whence.experiments.summary import Summary
-from whence.experiments.table_runs import Job
+
+if TYPE_CHECKING:  # they load torch, which the help has no use for
+    from whence.experiments.summary import Summary
+    from whence.experiments.table_runs import Job
 
 HEADER = (
     "data",
@@ -32,7 +34,7 @@ HEADER = (
 )
 
 
-def describe_table(number: int, rows: Sequence[tuple[Job, Summary]]) -> str:
+def describe_table(number: int, rows: Sequence["tuple[Job, Summary]"]) -> str:
     """Lay a table out for a terminal, fractions in percent and differences in points."""
     lines = [describe_row(job, summary) for job, summary in rows]
     kept = [place for place in range(len(HEADER)) if any(line[place] for line in lines)]
@@ -53,13 +55,13 @@ def describe_table(number: int, rows: Sequence[tuple[Job, Summary]]) -> str:
     )
 
 
-def name_sources(rows: Sequence[tuple[Job, Summary]]) -> str:
+def name_sources(rows: Sequence["tuple[Job, Summary]"]) -> str:
     """Say which tables of accuracies the rows of a table on explanations share their runs with."""
     tables = sorted({job.cell.paper.table for job, _ in rows})
     return f"measured on the runs of table {', '.join(map(str, tables))}"
 
 
-def describe_gaps(number: int, rows: Sequence[tuple[Job, Summary]]) -> list[str]:
+def describe_gaps(number: int, rows: Sequence["tuple[Job, Summary]"]) -> list[str]:
     """Say which finished runs have no value, and why; no line where all have one."""
     gaps = [run for _, summary in rows for run in summary.results if run.value is None]
     old = [run for run in gaps if not run.measured]
@@ -78,7 +80,7 @@ def describe_gaps(number: int, rows: Sequence[tuple[Job, Summary]]) -> list[str]
     return lines
 
 
-def describe_row(job: Job, summary: Summary) -> list[str]:
+def describe_row(job: "Job", summary: "Summary") -> list[str]:
     """Write the texts of one row; a column that is empty in every row is left out."""
     cell, difference = job.cell, summary.difference
     changed = find_deviations(cell, job.settings).items()
@@ -143,7 +145,7 @@ def align(rows: Sequence[Sequence[str]]) -> list[str]:
     return ["  ".join(line).rstrip() for line in zip(*columns, strict=True)]
 
 
-def to_json(job: Job, summary: Summary) -> dict[str, Any]:
+def to_json(job: "Job", summary: "Summary") -> dict[str, Any]:
     """Lay one row out as JSON, all fractions, runs under the names of their ``metrics.json``."""
     cell, has_memory = job.cell, job.cell.settings.variant != "standard"
     changed = find_deviations(cell, job.settings).items()

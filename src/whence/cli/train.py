@@ -3,19 +3,22 @@
 import argparse
 import json
 import statistics
-import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jsonargparse import ArgumentParser
+from jsonargparse import ArgumentParser, Namespace
 
 from whence.cli.options import add_device, build_parser, choose_device, given, parse
+from whence.cli.plain_text import escape, print_note
+from whence.cli.workers import add_workers, choose_worker_device, raise_failed
+from whence.encoders import check_encoder
 from whence.experiments.authors_yaml import MODALITIES, read_authors_yaml
 from whence.experiments.parse import add_setting, from_mapping
-from whence.experiments.prepare import load_data
-from whence.experiments.run import CHECKPOINT_SECONDS, run
-from whence.experiments.settings import FIELDS, Settings, read_toml
+from whence.experiments.settings import CHECKPOINT_SECONDS, FIELDS, Settings, read_toml
+
+if TYPE_CHECKING:
+    from whence.prediction.distributed import Team
 
 OURS, AUTHORS = (".toml",), (".yaml", ".yml")
 
@@ -34,6 +37,7 @@ def build() -> ArgumentParser:
         "--resume", action="store_true", help="go on with the run in --out; finished ones stay"
     )
     parser.add_argument("--seeds", type=int, metavar="N", help="train N runs, seeds 0 to N-1")
+    add_workers(parser)
     parser.add_argument(
         "--modality",
         type=str,
@@ -79,11 +83,29 @@ def train(arguments: list[str]) -> None:
         seeds = options.seeds
     if seeds < 1:
         raise ValueError(f"seeds must be at least 1, got {seeds}.")
+    if settings.encoder is not None:
+        check_encoder(settings.encoder)  # here, before the images are read
     folder = Path(options.out or Path("runs") / Path(settings.data).resolve().name)
+    if options.workers is not None or options.scheduler is not None:
+        train_side_by_side(settings, seeds, folder, options)
+        return
     device = choose_device(options.device)
-    dataset = load_data(settings)
-    for note in dataset.notes:
-        print(f"note: {note}", file=sys.stderr)
+    from whence.prediction.distributed import join  # late: it loads torch
+
+    with join(device) as team:
+        train_here(settings, seeds, folder, options, team)
+
+
+def train_here(
+    settings: Settings, seeds: int, folder: Path, options: Namespace, team: "Team"
+) -> None:
+    """Train one seed after another, alone or as one process of several, and print what came out."""
+    from whence.experiments.prepare import load_data  # late: they load torch
+    from whence.experiments.run import run
+
+    dataset = team.agree(lambda: load_data(settings))
+    for note in dataset.notes if team.leads else ():
+        print_note(note)
     results = {}
     for seed in [settings.seed] if seeds == 1 else range(seeds):
         place = folder if seeds == 1 else folder / f"seed-{seed}"
@@ -92,10 +114,55 @@ def train(arguments: list[str]) -> None:
             place,
             dataset,
             resume=options.resume or bool(options.continue_train),
-            device=device,
+            device=team.device,
+            checkpoint_seconds=options.checkpoint_seconds,
+            team=team,
+        )
+    if team.leads:
+        print(json.dumps(results) if options.json else describe(results))
+
+
+def train_side_by_side(settings: Settings, seeds: int, folder: Path, options: Namespace) -> None:
+    """Train many seeds in worker processes and print what came out.
+
+    Raises:
+        ValueError: if there is one seed only, or after the numbers of the others if a run failed.
+    """
+    if seeds == 1:
+        raise ValueError("workers and scheduler are for several runs; add --seeds N.")
+    from whence.experiments.cluster import train_all  # late: they load torch
+    from whence.experiments.cluster_worker import Task
+    from whence.experiments.run import check_folder
+
+    tasks = [
+        Task(
+            replace(settings, seed=seed),
+            folder / f"seed-{seed}",
+            Path.cwd(),
             checkpoint_seconds=options.checkpoint_seconds,
         )
-    print(json.dumps(results) if options.json else describe(results))
+        for seed in range(seeds)
+    ]
+    for task in tasks:
+        resume = options.resume or bool(options.continue_train)
+        check_folder(task.folder, task.settings, resume=resume)
+    outcomes = train_all(
+        tasks,
+        folder,
+        scheduler=options.scheduler,
+        workers=options.workers,
+        device=choose_worker_device(options),
+        clean=escape,
+    )
+    results = {
+        str(task.folder): outcome.metrics
+        for task, outcome in zip(tasks, outcomes, strict=True)
+        if outcome.metrics is not None
+    }
+    if options.json or results:
+        print(json.dumps(results) if options.json else describe(results))
+    failed = len(tasks) - len(results)
+    raise_failed(failed, len(tasks), "the same command with --resume tries them again")
 
 
 def read_settings(data: str, options: dict[str, Any], modality: str | None) -> tuple[Settings, int]:
@@ -155,7 +222,7 @@ def describe(results: dict[str, dict[str, Any]]) -> str:
     lines = []
     for place, metrics in results.items():
         test = metrics["test"]
-        line = f"{place}: {test['accuracy']:.2%} of {test['images']} test images right"
+        line = f"{escape(place)}: {test['accuracy']:.2%} of {test['images']} test images right"
         if test["accuracy_draws"]:
             line += (
                 f" with the whole memory, {test['accuracy_draws']['mean']:.2%} with random draws"

@@ -14,8 +14,30 @@ ENCODERS = Table(
         "shufflenet_v2": "whence.encoders.shufflenet_v2:shufflenet_v2",
         "wide_resnet_28_10": "whence.encoders.wide_resnet_28_10:wide_resnet_28_10",
         "vit": "whence.encoders.vit:vit",
+        "thesis_mnist": "whence.encoders.thesis_mnist:thesis_mnist",
+        "thesis_fashion_mnist": "whence.encoders.thesis_fashion_mnist:thesis_fashion_mnist",
+        "thesis_cifar10": "whence.encoders.thesis_cifar10:thesis_cifar10",
     },
 )
 """Every encoder by name, called as ``ENCODERS[name](channels=3, image_size=32)``."""
 
-__all__ = ["ENCODERS"]
+FOREIGN = ("torchvision", "timm")
+"""Libraries whose networks are named ``LIBRARY:NAME``."""
+
+
+def check_encoder(name: str) -> None:
+    """Refuse a name that no encoder can have; loads no torch, so ``LIBRARY:`` is all it checks.
+
+    Raises:
+        ValueError: naming the choices.
+    """
+    # The list, because asking the table itself would import the name's module.
+    library, colon, _ = name.partition(":")
+    if name not in list(ENCODERS) and not (colon and library in FOREIGN):
+        raise ValueError(
+            f"Unknown encoder {name!r}. Choose from: {', '.join(ENCODERS)}, "
+            f"{', '.join(f'{one}:NAME' for one in FOREIGN)}."
+        )
+
+
+__all__ = ["ENCODERS", "FOREIGN", "check_encoder"]

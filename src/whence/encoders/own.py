@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from whence.encoders import ENCODERS
+from whence.encoders import ENCODERS, check_encoder
 from whence.encoders.weights import fill, hash_tensors, read_state_dict
 
 Family = Literal["whence", "torchvision", "timm", "own"]
@@ -74,11 +74,7 @@ def build_encoder(name: str, image_shape: tuple[int, int, int]) -> tuple[nn.Modu
         return build_torchvision(plain, image_shape), EncoderKind("torchvision", plain)
     if colon and family == "timm":
         return build_timm(plain, image_shape), EncoderKind("timm", plain)
-    if name not in ENCODERS:
-        raise ValueError(
-            f"Unknown encoder {name!r}. Choose from: {', '.join(ENCODERS)}, "
-            "torchvision:NAME, timm:NAME."
-        )
+    check_encoder(name)
     encoder: nn.Module = ENCODERS[name](channels, (height, width))
     return encoder, EncoderKind("whence", name)
 

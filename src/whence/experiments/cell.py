@@ -129,7 +129,7 @@ def read_cell(path: Path) -> Cell:
         ("data", settings.data, DATASETS),
         ("encoder", str(settings.encoder), ENCODERS),
     ):
-        if value not in table:
+        if value not in list(table):  # asking the table itself would import the name's module
             raise ValueError(
                 f"{path} has an unknown settings.{name} {value!r}. Choose from: {', '.join(table)}."
             )

@@ -8,6 +8,7 @@ from typing import Any
 from whence.metrics.evidence import MEASURES, EvidenceMeasures
 from whence.metrics.flag import FlagQuality
 from whence.prediction.evaluate import Evaluation
+from whence.report.trust import find_best
 
 NESTED = ("controls", "flag")
 """The objects of a measurement that are averaged over runs, beside the measures themselves."""
@@ -92,12 +93,6 @@ def describe_quality(quality: FlagQuality) -> dict[str, Any]:
         "aurc": quality.aurc,
         "risk_coverage": risks,
     }
-
-
-def find_best(signals: Mapping[str, FlagQuality]) -> str | None:
-    """Name the signal of the highest AUROC; None when all answers are right, or all wrong."""
-    known = {name: one.auroc for name, one in signals.items() if one.auroc is not None}
-    return max(known, key=lambda name: known[name]) if known else None
 
 
 def average_runs(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

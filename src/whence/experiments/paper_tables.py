@@ -9,7 +9,6 @@ from typing import Any
 from whence.data import DATASETS
 from whence.encoders import ENCODERS
 from whence.experiments.cell import ACCURACY, EXPLANATION_TABLES, FULL, Cell, read_cell
-from whence.experiments.prepare import PUBLISHED
 from whence.experiments.settings import Settings
 
 CELLS = Path(__file__).parent / "cells"
@@ -39,8 +38,14 @@ TABLES: Mapping[int, str] = MappingProxyType(
 )
 """The tables of trained models and what they show (La Rosa et al. 2021, arXiv:2106.01440)."""
 
+PARAMETER_TABLE = 11
+"""The table that counts parameters; it has no cells."""
+
 RUNS_OF = (1, 2, 3)
 """The tables whose runs those on explanations are measured on."""
+
+DATASET_ORDER = ("svhn", "cifar10", "cinic10")
+"""The order of the paper's tables 1 to 3; other datasets come after them."""
 
 VARIANTS = ("standard", "only-memory", "memory-wrap")
 """The order of the paper's rows."""
@@ -115,7 +120,7 @@ def rank(cell: Cell) -> tuple[int, ...]:
     """Order cells: dataset, encoder, memory size, variant, training images."""
     settings = cell.settings
     return (
-        [*PUBLISHED, *DATASETS].index(settings.data),
+        [*DATASET_ORDER, *DATASETS].index(settings.data),
         list(ENCODERS).index(str(settings.encoder)),
         settings.memory_size or MEMORY_SIZE,
         VARIANTS.index(settings.variant),
@@ -171,8 +176,10 @@ def adapt(
         "keep_model": keep_model,
     }
     changes: dict[str, Any] = {name: v for name, v in given.items() if v is not None}
-    published = PUBLISHED.get(cell.settings.data)
     if data is not None and data != cell.settings.data:
+        from whence.experiments.prepare import PUBLISHED  # late: it loads torch
+
+        published = PUBLISHED.get(cell.settings.data)
         changes |= {"data": data, "size": SIDE}
         if published is not None:
             changes |= {"mean": published.mean, "std": published.std}

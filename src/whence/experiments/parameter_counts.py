@@ -8,7 +8,6 @@ import torch
 from whence.experiments.paper_tables import SIDE
 from whence.prediction.model import Variant, wrap
 
-PARAMETER_TABLE = 11
 CLASSES = 10
 
 PARAMETERS: Mapping[tuple[str, Variant], int] = MappingProxyType(

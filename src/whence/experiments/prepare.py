@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from whence.data.fingerprint import fingerprint
 from whence.data.load import load_dataset
+from whence.data.pixel_values import measure_pixels
 from whence.data.split import split
 from whence.encoders.own import EncoderKind, load_weights, pretrained_normalisation
 from whence.experiments.settings import Settings
@@ -168,10 +169,7 @@ def choose_normalisation(
         return pretrained_normalisation(kind)
     if published is not None and channels == len(published.mean):
         return published.mean, published.std
-    pixels = [train.images[:, channel].double() / 255 for channel in range(channels)]
-    means = tuple(round(float(channel.mean()), 6) for channel in pixels)
-    stds = tuple(round(max(float(channel.std()), 1e-3), 6) for channel in pixels)
-    return means, stds
+    return measure_pixels(train.images)
 
 
 def build_model(

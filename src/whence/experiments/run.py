@@ -4,11 +4,12 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
@@ -16,7 +17,13 @@ from whence.data.fingerprint import fingerprint
 from whence.experiments.measured import describe_evaluation
 from whence.experiments.parse import from_mapping
 from whence.experiments.prepare import Parts, prepare
-from whence.experiments.settings import Settings, first_difference, read_toml, to_toml
+from whence.experiments.settings import (
+    CHECKPOINT_SECONDS,
+    Settings,
+    first_difference,
+    read_toml,
+    to_toml,
+)
 from whence.prediction.calibrate import calibrate
 from whence.prediction.checkpoint import (
     Checkpoint,
@@ -25,9 +32,12 @@ from whence.prediction.checkpoint import (
     remove_checkpoint,
     write_checkpoint,
 )
+from whence.prediction.distributed import Team
 from whence.prediction.evaluate import evaluate
-from whence.prediction.files import (
-    check_finite,
+from whence.prediction.files import check_finite
+from whence.prediction.fit import EpochReport, NonFiniteLossError, check_plan, fit
+from whence.prediction.model import encode_all
+from whence.prediction.plain_files import (
     is_leftover,
     make_folder,
     read_json,
@@ -36,14 +46,11 @@ from whence.prediction.files import (
     write_json,
     write_whole,
 )
-from whence.prediction.fit import EpochReport, NonFiniteLossError, check_plan, fit
-from whence.prediction.model import encode_all
 from whence.prediction.saved import DONE, describe, read_about, write_model
 from whence.prediction.saved_bank import check_sources
 from whence.records import Dataset
 
 SETTINGS, METRICS, LOG, LOCK = "settings.toml", "metrics.json", "log.jsonl", ".lock"
-CHECKPOINT_SECONDS = 30.0
 LOWER = "; try a lower learning rate (--learning-rate)"
 
 
@@ -56,6 +63,7 @@ def run(
     device: str = "cpu",
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     batch_size: int = 128,
+    team: Team | None = None,
 ) -> dict[str, Any]:
     """Train one model and leave a run folder; go on with an unfinished one, skip a finished one.
 
@@ -70,6 +78,8 @@ def run(
         device: where to train.
         checkpoint_seconds: at least so long between two checkpoints; 0 writes one every step.
         batch_size: images encoded at once when evaluating; does not change the result.
+        team: the processes that train this model together, each calling this with the same
+            arguments but its own device. Their leader alone reads and writes the folder.
 
     Returns:
         The content of ``metrics.json``.
@@ -79,19 +89,46 @@ def run(
             images there are others, or another process is writing to it.
         ValueError: if settings and images do not fit, or the loss becomes NaN.
     """
+    team = team or Team()
+    if not team.leads:
+        return follow(settings, dataset, device, team)
     check_folder(folder, settings, resume=resume)
-    parts = None if (folder / DONE).exists() else start(settings, dataset, device)
+    parts = None
+    if not team.share((folder / DONE).exists()):
+        parts = start(settings, dataset, device, team)
     with hold(folder):
         check_folder(folder, settings, resume=resume)  # as nobody else can change it now
         remove_leftovers(folder)
-        if parts is None or (folder / DONE).exists():
-            return skip(folder, dataset)
+        if parts is None or team.share((folder / DONE).exists()):
+            return team.share(skip(folder, dataset))
         write_whole(folder / SETTINGS, to_toml(settings))
         checkpoint = read_newest_checkpoint(folder)
         if checkpoint is not None:
             parts = go_on(parts, checkpoint, folder)
-        seconds = train(parts, folder, checkpoint, device, checkpoint_seconds)
-        return finish(parts, folder, settings, device, seconds, batch_size)
+        team.share((checkpoint, parts.plan))
+        seconds = train(parts, folder, checkpoint, device, checkpoint_seconds, team)
+        return team.share(finish(parts, folder, settings, device, seconds, batch_size, team))
+
+
+def follow(settings: Settings, dataset: Dataset, device: str, team: Team) -> dict[str, Any]:
+    """Do another process's share of ``run``: it trains, and leaves the folder to the leader."""
+    finished = team.share(False)
+    if not finished:
+        parts = start(settings, dataset, device, team)
+        finished = team.share(False)
+    if not finished:
+        checkpoint, plan = team.share((None, parts.plan))
+        parts.model.to(device)
+        with suppress(NonFiniteLossError):  # the leader says it, and stops
+            fit(
+                parts.model,
+                parts.train,
+                recipe=parts.recipe,
+                plan=plan,
+                resume=checkpoint,
+                team=team,
+            )
+    return team.share({})
 
 
 def check_folder(folder: Path, settings: Settings, *, resume: bool) -> None:
@@ -116,11 +153,17 @@ def check_folder(folder: Path, settings: Settings, *, resume: bool) -> None:
         )
 
 
-def start(settings: Settings, dataset: Dataset, device: str) -> Parts:
+def start(settings: Settings, dataset: Dataset, device: str, team: Team) -> Parts:
     """Prepare a training and check that it can start and its result be saved."""
-    parts = prepare(settings, dataset, device=device)
-    check_plan(len(parts.train), parts.plan, parts.model.has_memory)
-    check_sources("the images", parts.train.sources or ())
+
+    def work() -> Parts:
+        parts = prepare(settings, dataset, device=device)
+        check_plan(len(parts.train), parts.recipe, parts.plan, parts.model.has_memory, team)
+        check_sources("the images", parts.train.sources or ())
+        return parts
+
+    parts = team.agree(work)
+    team.check_same({**identify(parts), "version_of_torch": torch.__version__})
     return parts
 
 
@@ -198,6 +241,7 @@ def train(
     checkpoint: Checkpoint | None,
     device: str,
     checkpoint_seconds: float,
+    team: Team,
 ) -> float:
     """Train the model of a run, from a checkpoint if there is one; returns all seconds spent."""
     before = 0.0 if checkpoint is None else float(checkpoint.numbers["seconds"])
@@ -236,6 +280,7 @@ def train(
                 resume=checkpoint,
                 on_step=on_step,
                 on_epoch=on_epoch,
+                team=team,
             )
         except NonFiniteLossError as error:
             raise ValueError(str(error)) from error
@@ -251,7 +296,13 @@ def trim_log(path: Path, *, epochs: int) -> None:
 
 
 def finish(
-    parts: Parts, folder: Path, settings: Settings, device: str, seconds: float, batch_size: int
+    parts: Parts,
+    folder: Path,
+    settings: Settings,
+    device: str,
+    seconds: float,
+    batch_size: int,
+    team: Team,
 ) -> dict[str, Any]:
     """Remember the training images, evaluate, calibrate, and write what marks the run as done."""
     model, train_set = parts.model, parts.train
@@ -283,6 +334,8 @@ def finish(
     metrics = {**measured, "train_seconds": round(seconds, 3), "device": device}
     write_json(folder / METRICS, metrics)
     about = {**identify(parts), "device": device}
+    if team.size > 1:
+        about["processes"] = team.size
     if settings.keep_model:
         write_model(model, folder, pixels=settings.pixels, about=about)
     else:

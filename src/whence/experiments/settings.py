@@ -9,7 +9,10 @@ from typing import Any, Literal
 
 import tomli_w
 
-from whence.prediction.files import read_small
+from whence.prediction.plain_files import read_small
+
+CHECKPOINT_SECONDS = 30.0
+"""Least time between two checkpoints, unless the command line says another."""
 
 
 def option(default: Any, text: str) -> Any:  # noqa: ANN401

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from whence.experiments.cell import ACCURACY, Cell
 from whence.experiments.prepare import load_data
+from whence.experiments.progress import describe_result
 from whence.experiments.run import run
 from whence.experiments.settings import Settings
 from whence.experiments.summary import Summary, name_run, read_results, summarise
@@ -71,10 +72,61 @@ def train_missing(jobs: Sequence[Job], *, device: str, say: Callable[[str], None
                 loaded = None  # frees the images of the dataset before
                 loaded = job.settings.data, load_images(job, say=say)
             settings, folder = replace(job.settings, seed=seed), job.folder / name_run(seed)
-            test = run(settings, folder, loaded[1], resume=True, device=device)["test"]
-            draws = test["accuracy_draws"]
-            accuracy = test["accuracy"] if draws is None else draws["mean"]
-            say(f"{folder}: {accuracy:.2%} of {test['images']} test images right")
+            metrics = run(settings, folder, loaded[1], resume=True, device=device)
+            say(describe_result(folder, metrics))
+
+
+def train_missing_side_by_side(
+    jobs: Sequence[Job],
+    out: Path,
+    *,
+    scheduler: str | None,
+    workers: int | None,
+    device: str | None,
+    clean: Callable[[str], str],
+) -> tuple[int, int]:
+    """Train every run that is not finished in worker processes, here or on other machines.
+
+    Args:
+        jobs: as for ``train_missing``.
+        out: the folder that holds all their runs.
+        scheduler: see ``train_all`` of ``whence.experiments.cluster``.
+        workers: likewise.
+        device: likewise.
+        clean: likewise.
+
+    Returns:
+        How many runs failed, and how many there were to do.
+
+    Raises:
+        ModuleNotFoundError: if Dask's distributed is not installed.
+        FileExistsError: if a run folder holds something else.
+        ValueError: if an argument, a worker or the images do not fit.
+        ConnectionError: if there is no scheduler or worker, or they are lost.
+    """
+    from whence.experiments.cluster import train_all  # late: needs an optional package
+    from whence.experiments.cluster_worker import Images, Task
+
+    planned = {
+        job.folder / name_run(seed): (job, replace(job.settings, seed=seed))
+        for job in jobs
+        for seed in job.find_missing(job.summarise())
+    }
+    tasks = [Task(settings, folder, Path.cwd()) for folder, (_, settings) in planned.items()]
+
+    def check(task: Task, images: Images) -> None:
+        check_images(planned[task.folder][0], images.classes, images.channels)
+
+    outcomes = train_all(
+        tasks,
+        out,
+        scheduler=scheduler,
+        workers=workers,
+        device=device,
+        check=check,
+        clean=clean,
+    )
+    return sum(outcome.metrics is None for outcome in outcomes), len(outcomes)
 
 
 def load_images(job: Job, *, say: Callable[[str], None]) -> Dataset:
@@ -86,11 +138,15 @@ def load_images(job: Job, *, say: Callable[[str], None]) -> Dataset:
     dataset = load_data(job.settings)
     for note in dataset.notes:
         say(f"note: {note}")
-    classes, channels = len(dataset.train.class_names), dataset.train.images.shape[1]
+    check_images(job, len(dataset.train.class_names), dataset.train.images.shape[1])
+    return dataset
+
+
+def check_images(job: Job, classes: int, channels: int) -> None:
+    """Refuse images of the user's that cannot stand in for the paper's, see ``load_images``."""
     replaced = job.settings.data != job.cell.settings.data
     if replaced and (classes, channels) != (CLASSES, CHANNELS):
         raise ValueError(
             f"data must have {CLASSES} classes and {CHANNELS} channels like "
             f"{job.cell.settings.data}, got {classes} and {channels} in {job.settings.data}."
         )
-    return dataset

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from whence.memory.attention import recall, weigh
+from whence.memory.attention import recall, score, weigh
 from whence.memory.copies import mask_copies
 from whence.memory.wrap import MemoryWrap, OnlyMemory, Read
 from whence.prediction.model import Classifier, encode_all
@@ -32,7 +32,9 @@ def cache(model: Classifier, images: Tensor, *, batch_size: int) -> Cached:
     bank = model.checked_bank()
     queries = encode_all(model, images, batch_size=batch_size)
     mask = mask_copies(bank, images)
-    scores = model.head(queries, bank.features, mask).scores
+    scores = score(
+        queries, bank.features, similarity=model.memory_head.similarity, scale=bank.scale
+    )
     if mask is not None:
         scores = scores.masked_fill(~mask, -torch.inf)
     return Cached(model.memory_head, queries, bank.features, scores)

@@ -106,4 +106,5 @@ def read_vectors(
     if len(memory) > SMALL:
         found = attend(queries, memory, similarity=similarity, mask=mask, scale=scale)
         return found.vectors
-    return recall(weigh(score(queries, memory, similarity=similarity), mask=mask), memory)
+    scores = score(queries, memory, similarity=similarity, scale=scale)
+    return recall(weigh(scores, mask=mask), memory)

@@ -17,13 +17,14 @@ EPSILON = 1e-6
 """Added to a squared length before the root, as the published layer does."""
 
 
-def cosine(queries: Tensor, memory: Tensor) -> Tensor:
+def cosine(queries: Tensor, memory: Tensor, *, scale: Tensor | None = None) -> Tensor:
     """Compute `(..., B, M)` cosines, with lengths ``sqrt(sum v² + 1e-6)``; in [-1, 1].
 
-    The products are scaled, not the features, which are many more numbers.
+    The products are scaled, not the features, which are many more numbers. The memory's scale is
+    ``unit_scale`` of it, unless that was computed before.
     """
-    scores = queries @ memory.mT * unit_scale(queries).unsqueeze(-1)
-    return scores * unit_scale(memory).unsqueeze(-2)
+    scale = unit_scale(memory) if scale is None else scale
+    return queries @ memory.mT * unit_scale(queries).unsqueeze(-1) * scale.unsqueeze(-2)
 
 
 def l2(queries: Tensor, memory: Tensor) -> Tensor:
@@ -60,13 +61,16 @@ SIMILARITIES: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = MappingProxyTyp
 """Every similarity by name; a larger score means more alike. Leading axes are batch axes."""
 
 
-def score(queries: Tensor, memory: Tensor, *, similarity: str = "cosine") -> Tensor:
+def score(
+    queries: Tensor, memory: Tensor, *, similarity: str = "cosine", scale: Tensor | None = None
+) -> Tensor:
     """Compare every query with every memory image.
 
     Args:
         queries: `(B, D)` features of the images to classify.
         memory: `(M, D)` features of the stored images.
         similarity: a name from ``SIMILARITIES``.
+        scale: `(M,)` ``unit_scale`` of the memory, if it was computed before; used by "cosine".
 
     Returns:
         `(B, M)` similarities, float32 or float64.
@@ -76,7 +80,10 @@ def score(queries: Tensor, memory: Tensor, *, similarity: str = "cosine") -> Ten
     """
     check_pair(queries, memory, similarity)
     with torch.autocast(queries.device.type, enabled=False):
-        return SIMILARITIES[similarity](at_least_float32(queries), at_least_float32(memory))
+        queries, memory = at_least_float32(queries), at_least_float32(memory)
+        if similarity == "cosine":
+            return cosine(queries, memory, scale=scale)
+        return SIMILARITIES[similarity](queries, memory)
 
 
 def check_pair(queries: Tensor, memory: Tensor, similarity: str) -> None:

@@ -38,9 +38,23 @@ class MemoryWrap(nn.Module):
         self.similarity = similarity
         self.classifier = build_classifier(2 * features, 4 * features, classes, classifier)
 
-    def forward(self, queries: Tensor, memory: Tensor, mask: Tensor | None = None) -> Read:
-        """Classify `(B, D)` queries with `(M, D)` memory features; mask `(B, M)`, True = usable."""
-        scores = score(queries, memory, similarity=self.similarity)
+    def forward(
+        self,
+        queries: Tensor,
+        memory: Tensor,
+        mask: Tensor | None = None,
+        *,
+        scale: Tensor | None = None,
+    ) -> Read:
+        """Classify `(B, D)` queries with `(M, D)` memory features.
+
+        Args:
+            queries: `(B, D)` features.
+            memory: `(M, D)` features.
+            mask: `(B, M)` bool, True where a stored image may be used; None allows all.
+            scale: `(M,)` ``unit_scale`` of the memory, if it was computed before.
+        """
+        scores = score(queries, memory, similarity=self.similarity, scale=scale)
         weights = weigh(scores, mask=mask)
         return Read(self.respond(queries, recall(weights, memory)), weights, scores)
 
@@ -54,11 +68,7 @@ class MemoryWrap(nn.Module):
     ) -> Tensor:
         """Compute the logits `(B, K)` of ``forward`` alone; holds no weights of a large memory.
 
-        Args:
-            queries: `(B, D)` features.
-            memory: `(M, D)` features.
-            mask: `(B, M)` bool, True where a stored image may be used; None allows all.
-            scale: `(M,)` ``unit_scale`` of the memory, if it was computed before.
+        Arguments as for ``forward``.
         """
         vectors = read_vectors(queries, memory, similarity=self.similarity, mask=mask, scale=scale)
         return self.respond(queries, vectors)
@@ -87,9 +97,23 @@ class OnlyMemory(nn.Module):
         self.similarity = similarity
         self.classifier = build_classifier(features, 2 * features, classes, classifier)
 
-    def forward(self, queries: Tensor, memory: Tensor, mask: Tensor | None = None) -> Read:
-        """Classify `(B, D)` queries with `(M, D)` memory features; mask `(B, M)`, True = usable."""
-        scores = score(queries, memory, similarity=self.similarity)
+    def forward(
+        self,
+        queries: Tensor,
+        memory: Tensor,
+        mask: Tensor | None = None,
+        *,
+        scale: Tensor | None = None,
+    ) -> Read:
+        """Classify `(B, D)` queries with `(M, D)` memory features.
+
+        Args:
+            queries: `(B, D)` features.
+            memory: `(M, D)` features.
+            mask: `(B, M)` bool, True where a stored image may be used; None allows all.
+            scale: `(M,)` ``unit_scale`` of the memory, if it was computed before.
+        """
+        scores = score(queries, memory, similarity=self.similarity, scale=scale)
         weights = weigh(scores, mask=mask)
         return Read(self.respond(queries, recall(weights, memory)), weights, scores)
 
@@ -103,11 +127,7 @@ class OnlyMemory(nn.Module):
     ) -> Tensor:
         """Compute the logits `(B, K)` of ``forward`` alone; holds no weights of a large memory.
 
-        Args:
-            queries: `(B, D)` features.
-            memory: `(M, D)` features.
-            mask: `(B, M)` bool, True where a stored image may be used; None allows all.
-            scale: `(M,)` ``unit_scale`` of the memory, if it was computed before.
+        Arguments as for ``forward``.
         """
         vectors = read_vectors(queries, memory, similarity=self.similarity, mask=mask, scale=scale)
         return self.respond(queries, vectors)

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from whence.shapes import check_shape
@@ -72,6 +71,8 @@ def auroc(doubts: Tensor, errors: Tensor) -> float | None:
     check(doubts, errors)
     if bool(errors.all()) or not bool(errors.any()):
         return None
+    from sklearn.metrics import roc_auc_score  # takes a second, and most answers never need it
+
     return float(roc_auc_score(errors.cpu().numpy(), doubts.double().cpu().numpy()))
 
 

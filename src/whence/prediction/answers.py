@@ -19,6 +19,9 @@ SECOND_MEMORY = 2**31
 Below 2**32, because a generator on the CPU looks at no higher bits of its seed.
 """
 
+PAIRS = 2**20
+"""Pairs of an image and a memory image that are looked at together, which bounds the memory."""
+
 
 class Memory(NamedTuple):
     """The part of a bank that answers are computed and judged from."""
@@ -26,11 +29,12 @@ class Memory(NamedTuple):
     features: Tensor  # (M, D)
     labels: Tensor  # (M,), -1 where not known
     own: Tensor  # (M,) the model's own class for each memory image
+    scale: Tensor | None = None  # (M,) unit_scale of the features, where it is known
 
     @classmethod
     def of(cls, bank: Bank) -> "Memory":
         """Take these tensors of a bank."""
-        return cls(bank.features, bank.labels, bank.predicted)
+        return cls(bank.features, bank.labels, bank.predicted, bank.scale)
 
 
 class Traces(NamedTuple):
@@ -71,19 +75,29 @@ def answer(
         labels: `(N,)` true classes.
         memory: what the answers are computed from; None for a standard model.
         signals: names from ``SIGNALS``, computed for every image.
-        batch_size: queries classified at once.
+        batch_size: queries classified at once, fewer with a large memory.
     """
     parts = []
-    for part, truth in zip(queries.split(batch_size), labels.split(batch_size), strict=True):
+    rows = batch_size if memory is None else rows_at_once(batch_size, len(memory.features))
+    for part, truth in zip(queries.split(rows), labels.split(rows), strict=True):
         if memory is None:
             alone = read_alone(model.head(part))
             doubts = measure_doubts(alone, labels.new_zeros(0), signals)
             parts.append(Answers(alone.logits, doubts, None))
         else:
-            read: Read = model.head(part, memory.features)
+            read: Read = model.head(part, memory.features, scale=memory.scale)
             doubts = measure_doubts(read, memory.own, signals)
             parts.append(Answers(read.logits, doubts, trace(read, truth, memory)))
     return join(parts)
+
+
+def rows_at_once(batch_size: int, memory_images: int) -> int:
+    """Return how many queries are compared with a memory at once.
+
+    >>> rows_at_once(128, 100), rows_at_once(128, 50_000), rows_at_once(128, 10**9)
+    (128, 20, 1)
+    """
+    return max(1, min(batch_size, PAIRS // memory_images))
 
 
 def trace(read: Read, labels: Tensor, memory: Memory) -> Traces:

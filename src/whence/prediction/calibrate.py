@@ -3,7 +3,6 @@
 import math
 
 import torch
-from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from whence.prediction.answers import Memory, answer, signals_of
@@ -90,6 +89,8 @@ def fit_calibration(signals: Tensor, errors: Tensor, names: tuple[str, ...]) -> 
     means, scales = values.mean(0), values.std(0, correction=0)
     scales = torch.where(scales > NOISE * (1 + means.abs()), scales, torch.inf)
     standardised = ((values - means) / scales).numpy()  # 0 for a signal that never changes
+    from sklearn.linear_model import LogisticRegression  # takes a second; reading needs none
+
     found = LogisticRegression(C=1.0, tol=1e-8, max_iter=1000).fit(
         standardised, errors.cpu().numpy()
     )

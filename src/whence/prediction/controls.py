@@ -5,7 +5,7 @@ from torch import Tensor
 
 from whence.memory.attention import l2
 from whence.metrics.evidence import EvidenceMeasures, measure_evidence
-from whence.prediction.answers import Memory
+from whence.prediction.answers import Memory, rows_at_once
 
 
 def measure_random(logits: Tensor, labels: Tensor, memory: Memory) -> EvidenceMeasures:
@@ -44,9 +44,10 @@ def measure_nearest(
         logits: `(N, K)` the answers.
         labels: `(N,)` true classes.
         memory: `M` images.
-        batch_size: images compared at once.
+        batch_size: images compared at once, fewer with a large memory.
     """
-    found = torch.cat([l2(part, memory.features).argmax(1) for part in queries.split(batch_size)])
+    rows = rows_at_once(batch_size, len(memory.features))
+    found = torch.cat([l2(part, memory.features).argmax(1) for part in queries.split(rows)])
     predicted = logits.argmax(1)
     purity = (memory.labels[found] == labels).double() if has_labels(memory) else None
     return measure_evidence(predicted == labels, memory.own[found] == predicted, purity)

@@ -11,10 +11,11 @@ from torch.nn import functional as F
 
 from whence.data import AUGMENTATIONS
 from whence.data.memory_draw import draw_memory
-from whence.memory.wrap import Read
 from whence.prediction.checkpoint import Checkpoint, pack, unpack
-from whence.prediction.model import Classifier, encode_all
+from whence.prediction.distributed import Team
+from whence.prediction.model import Classifier
 from whence.prediction.recipe import Recipe, build_optimizer, rate_at
+from whence.prediction.shared_step import SharedStep, check_shares, encode_together
 from whence.records import ImageSet
 
 
@@ -63,6 +64,7 @@ def fit(
     resume: Checkpoint | None = None,
     on_step: Callable[[Callable[[], Checkpoint]], None] | None = None,
     on_epoch: Callable[[EpochReport], None] | None = None,
+    team: Team | None = None,
 ) -> None:
     """Train a classifier in place, on the device that it is on.
 
@@ -82,13 +84,16 @@ def fit(
         resume: where an earlier training with the same arguments stopped.
         on_step: called after every step with a function that makes a checkpoint of that moment.
         on_epoch: called after every epoch.
+        team: the processes that train this model together, each calling this with the same
+            arguments (``on_step`` may differ); they end with the same parameters. Batch size and
+            memory size are those of all processes together.
 
     Raises:
-        ValueError: if the images are fewer than the memory, or none.
+        ValueError: if the images are fewer than the memory, or none, or too few to be divided.
         NonFiniteLossError: if the loss becomes NaN or infinite.
     """
-    total = len(train)
-    check_plan(total, plan, model.has_memory)
+    total, team = len(train), team or Team()
+    check_plan(total, recipe, plan, model.has_memory, team)
     device = model.mean.device
     train = train.to(str(device))
     batch_size = min(recipe.batch_size, total)
@@ -98,7 +103,8 @@ def fit(
     model.train()
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(plan.seed)
-        cached = encode_all(model, train.images) if plan.freeze_encoder else None
+        cached = encode_together(model, train.images, team) if plan.freeze_encoder else None
+        together = SharedStep(model, team, frozen=plan.freeze_encoder) if team.size > 1 else None
         learned = model.head if plan.freeze_encoder else model
         optimizer = build_optimizer(recipe, learned.parameters())
         progress = Progress(total, steps_per_epoch)
@@ -113,17 +119,16 @@ def fit(
             )
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            drawn = None
-            if model.has_memory:
-                drawn = draw_memory(total, plan.memory_size, generator=generator)
-            with autocast(device, enabled=plan.bfloat16):
-                logits = forward(model, train, cached, picked, drawn, recipe, plan, generator)
-            labels = train.labels[picked.to(device)]
-            loss = F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
+            loss, hits = compute_loss(
+                model, train, cached, picked, recipe, plan, generator, together, progress.step
+            )
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-            progress.add(loss.detach(), (logits.detach().argmax(1) == labels).float().mean())
+            loss = loss.detach()
+            if together is not None:
+                loss, hits = together.finish(loss, hits)
+            progress.add(loss, hits)
             if progress.place == steps_per_epoch:
                 report = progress.end_epoch(rate)
                 if on_epoch is not None:
@@ -186,7 +191,7 @@ class Progress:
         return EpochReport(epoch, sum(losses) / len(losses), accuracy, rate)
 
 
-def check_plan(total: int, plan: Plan, has_memory: bool) -> None:
+def check_plan(total: int, recipe: Recipe, plan: Plan, has_memory: bool, team: Team) -> None:
     """Refuse a training that cannot start."""
     if total == 0:
         raise ValueError("train must hold at least one image, got none.")
@@ -201,6 +206,42 @@ def check_plan(total: int, plan: Plan, has_memory: bool) -> None:
         raise ValueError(
             "memory_size must be at least 2, because an image may not attend to itself, got 1."
         )
+    batch_size = min(recipe.batch_size, total)
+    check_shares(batch_size, plan.memory_size if has_memory else None, team)
+
+
+def compute_loss(
+    model: Classifier,
+    train: ImageSet,
+    cached: Tensor | None,
+    picked: Tensor,
+    recipe: Recipe,
+    plan: Plan,
+    generator: torch.Generator,
+    together: SharedStep | None,
+    step: int,
+) -> tuple[Tensor, Tensor]:
+    """Draw a memory and compute the loss of one batch, and the fraction of it that is right.
+
+    Of a step that processes share, what this process adds to both.
+    """
+    device = train.images.device
+    drawn = None
+    if model.has_memory:
+        drawn = draw_memory(len(train), plan.memory_size, generator=generator)
+    with autocast(device, enabled=plan.bfloat16):
+        logits = forward(
+            model, train, cached, picked, drawn, recipe, plan, generator, together, step
+        )
+    labels = train.labels[picked.to(device)]
+    if together is not None:
+        labels = labels[together.rows(len(picked))]
+    loss = F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
+    hits = (logits.detach().argmax(1) == labels).float().mean()
+    if together is None:
+        return loss, hits
+    weight = together.weight(len(picked))
+    return loss * weight, hits * weight
 
 
 def forward(
@@ -212,25 +253,38 @@ def forward(
     recipe: Recipe,
     plan: Plan,
     generator: torch.Generator,
+    together: SharedStep | None,
+    step: int,
 ) -> Tensor:
-    """Compute the logits `(B, K)` of one training batch with its memory."""
+    """Compute the logits `(B, K)` of one training batch with its memory.
 
-    def encode(indices: Tensor) -> Tensor:
+    Of a step that processes share, those of this process's rows of the batch, `(b, K)`.
+    """
+
+    def look_up(indices: Tensor) -> Tensor:
         there = indices.to(train.images.device)
         if cached is not None:
             return cached[there]
         augment = AUGMENTATIONS[recipe.augmentation]
-        return model.encode(augment(train.images[there], generator=generator))
+        images: Tensor = augment(train.images[there], generator=generator)
+        return images
 
+    def encode(indices: Tensor) -> Tensor:
+        found = look_up(indices)
+        return found if cached is not None else model.encode(found)
+
+    mask = None
+    if drawn is not None and not plan.self_attention:
+        mask = (picked[:, None] != drawn).to(model.mean.device)  # (B, M)
+    if together is not None:
+        batch = look_up(picked)
+        memory = None if drawn is None else look_up(drawn)
+        return together.forward(batch, memory, mask, seed=plan.seed, step=step)
     queries = encode(picked)
     if drawn is None:
         logits: Tensor = model.head(queries)
         return logits
-    mask = None
-    if not plan.self_attention:
-        mask = (picked[:, None] != drawn).to(queries.device)  # (B, M)
-    read: Read = model.head(queries, encode(drawn), mask)
-    return read.logits
+    return model.memory_head.logits(queries, encode(drawn), mask)
 
 
 def autocast(device: torch.device, *, enabled: bool) -> AbstractContextManager[None]:

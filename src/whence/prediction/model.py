@@ -131,11 +131,10 @@ class Classifier(nn.Module):
         """Do what ``forward`` does and return logits, weights and scores."""
         self._refuse_memory(self.has_memory)
         if memory_images is None:
-            memory = self.checked_bank().features
-            queries = self.encode(images)
+            bank = self.checked_bank()
+            found: Read = self.head(self.encode(images), bank.features, mask, scale=bank.scale)
         else:
-            queries, memory = self.encode(images), self.encode(memory_images)
-        found: Read = self.head(queries, memory, mask)
+            found = self.head(self.encode(images), self.encode(memory_images), mask)
         return found
 
     def encode(self, images: Tensor) -> Tensor:

@@ -16,15 +16,13 @@ from whence.prediction.files import (
     Layout,
     check_finite,
     check_layouts,
-    hash_file,
     layouts_of,
-    read_json,
     read_layouts,
     read_tensors,
-    write_json,
     write_tensors,
 )
 from whence.prediction.model import VARIANTS, Classifier, build_head, evaluating
+from whence.prediction.plain_files import hash_file, read_json, write_json
 from whence.prediction.saved_bank import bank_from_tensors, bank_to_tensors, is_list_of_names
 from whence.prediction.saved_calibration import (
     calibration_from_json,

@@ -1,6 +1,6 @@
 """How far to trust a run, in tables and sentences: its evidence, and its signs of doubt."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -104,7 +104,7 @@ def say_evidence(found: EvidenceMeasures) -> tuple[str, ...]:
 
 def lay_out_signals(found: Evaluation) -> Grid:
     """Set the signs of doubt side by side, the one that finds errors best marked."""
-    best = find_best(found)
+    best = find_best(found.signals)
     lines = [
         Entry(SIGNAL_NAMES[name], "", write_quality(quality), best=name == best)
         for name, quality in found.signals.items()
@@ -112,9 +112,9 @@ def lay_out_signals(found: Evaluation) -> Grid:
     return Grid(("AUROC", "ECE", "AURC", f"wrong at {COVERED:.0%}"), tuple(lines))
 
 
-def find_best(found: Evaluation) -> str | None:
+def find_best(signals: Mapping[str, FlagQuality]) -> str | None:
     """Name the signal of the highest AUROC; None when all answers are right, or all wrong."""
-    known = {name: one.auroc for name, one in found.signals.items() if one.auroc is not None}
+    known = {name: one.auroc for name, one in signals.items() if one.auroc is not None}
     return max(known, key=lambda name: known[name]) if known else None
 
 

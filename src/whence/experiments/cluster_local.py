@@ -1,0 +1,100 @@
+"""Worker processes of this machine: what each sees of it, and how they start and stop."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+RUN, GPU = "run", "GPU"
+"""Resources that a worker is started with: how many runs at once, and GPUs."""
+
+LOOPBACK = "127.0.0.1"
+STOP_SECONDS = 1.0
+"""That a worker gets to stop by itself; a run can be killed at any moment."""
+
+
+def share_devices(workers: int, device: str | None) -> list[dict[str, str]]:
+    """Choose what each local worker sees: GPUs in turn, and its part of the cores.
+
+    A number of threads that the user set (``OMP_NUM_THREADS``) stays.
+
+    Args:
+        workers: how many.
+        device: "cpu", "cuda", "cuda:N", or None for the best there is.
+
+    Returns:
+        Environment variables for each worker.
+    """
+    shares: list[dict[str, str]] = [{} for _ in range(workers)]
+    gpus = list_gpus(device)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    for number, share in enumerate(shares):
+        share["CUDA_VISIBLE_DEVICES"] = gpus[number % len(gpus)] if gpus else ""
+        if "OMP_NUM_THREADS" not in os.environ:
+            share["OMP_NUM_THREADS"] = str(max(1, (cores or 1) // workers))
+    return shares
+
+
+def list_gpus(device: str | None) -> list[str]:
+    """List the GPUs that local workers may use, by the names that CUDA_VISIBLE_DEVICES takes."""
+    if device is not None and device.startswith("cpu"):
+        return []
+    import torch
+
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    names = [str(number) for number in range(torch.cuda.device_count())]
+    if visible is not None and names:
+        names = [name.strip() for name in visible.split(",")][: len(names)]
+    _, colon, number = (device or "").partition(":")
+    return [names[int(number)]] if colon else names
+
+
+@contextmanager
+def start_workers(dask: Any, shares: Sequence[Mapping[str, str]]) -> Iterator[Any]:  # noqa: ANN401
+    """Start a scheduler in this process and a worker process for each share, on the loopback.
+
+    Nothing listens to other machines, and there is no dashboard. A worker that dies is started
+    again. Memory is not limited: Dask's limit would kill a worker that uses what the others left.
+    """
+    import dask.config as config
+
+    closed = {"host": LOOPBACK, "dashboard": False, "dashboard_address": f"{LOOPBACK}:0"}
+    worker = {
+        "nthreads": 1,
+        "memory_limit": 0,
+        "resources": {RUN: 1, GPU: 1},
+        "preload": ["whence.experiments.cluster_worker"],
+        "silence_logs": logging.CRITICAL + 1,
+        **closed,
+    }
+    settings = {
+        "distributed.nanny.pre-spawn-environ": {},  # it would set threads to 1
+        "distributed.worker.profile.enabled": False,
+    }
+    before = dict(os.environ)
+    told = [os.environ.get("PYTHONWARNINGS"), "ignore:resource_tracker:UserWarning"]
+    os.environ["PYTHONWARNINGS"] = ",".join(filter(None, told))  # said of every killed worker
+    with config.set(settings):
+        cluster = dask.SpecCluster(
+            scheduler={"cls": dask.Scheduler, "options": closed},
+            workers={
+                number: {"cls": dask.Nanny, "options": {**worker, "env": dict(share)}}
+                for number, share in enumerate(shares)
+            },
+            silence_logs=logging.CRITICAL + 1,
+        )
+        try:
+            with dask.Client(cluster, set_as_default=False, name="whence") as client:
+                yield client
+        finally:
+            cluster.sync(stop_at_once, list(cluster.workers.values()))
+            cluster.close()
+            os.environ.clear()  # Dask added to it
+            os.environ.update(before)
+
+
+async def stop_at_once(nannies: Sequence[Any]) -> None:
+    """Stop local workers without waiting for the runs in them."""
+    await asyncio.gather(*(nanny.close(timeout=STOP_SECONDS) for nanny in nannies))

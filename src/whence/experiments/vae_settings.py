@@ -1,0 +1,73 @@
+"""Settings of an autoencoder's training; loads no torch."""
+
+from collections.abc import Mapping
+from dataclasses import Field, asdict, dataclass, field, fields
+from types import MappingProxyType
+from typing import Any
+
+import tomli_w
+
+from whence.experiments.settings import option
+from whence.explanation.morph import VAES
+
+DEFAULT = next(iter(VAES))
+
+
+@dataclass(frozen=True, kw_only=True)
+class VAESettings:
+    """What one training is made of: the options of ``whence train-vae``.
+
+    ``epochs`` that are None become at least 20, and at least 4,000 steps.
+    """
+
+    data: str = field(metadata={"help": "a dataset's name, or an image folder"})
+    data_root: str = option("datasets", "folder that holds downloaded datasets")
+    size: int | None = option(None, "height and width that images are brought to, in pixels")
+    vae: str = option(DEFAULT, ", ".join(VAES))
+    codes: int = option(100, "numbers in a code")
+    train_examples: int | None = option(None, "training images to use; all of them by default")
+    validation_examples: int | None = option(
+        None, "validation images; by default 6,000 of large datasets, a tenth of small ones"
+    )
+    epochs: int | None = option(None, "by default 20, or more to make 4,000 steps")
+    batch_size: int = option(128, "images per step")
+    learning_rate: float = option(1e-3, "of Adam, at the start; it falls along half a cosine")
+    patience: int = option(10, "epochs without a better validation bound before it stops; 0: never")
+    seed: int = option(0, "of the split, the start, the batches and the sampled codes")
+
+
+VAE_FIELDS: Mapping[str, Field[Any]] = MappingProxyType({f.name: f for f in fields(VAESettings)})
+"""Every setting by name."""
+
+
+def check_vae_settings(settings: VAESettings) -> None:
+    """Refuse what the settings alone decide, before any image is read.
+
+    Raises:
+        ValueError: naming the setting, what it must be and what came.
+    """
+    if settings.vae not in list(VAES):
+        raise ValueError(f"Unknown vae {settings.vae!r}. Choose from: {', '.join(VAES)}.")
+    for name, low in (("codes", 1), ("epochs", 1), ("batch_size", 2), ("patience", 0), ("seed", 0)):
+        value = getattr(settings, name)
+        if value is not None and value < low:
+            raise ValueError(f"{name} must be at least {low}, got {value}.")
+    if not 0 < settings.learning_rate < float("inf"):
+        raise ValueError(f"learning_rate must be above 0, got {settings.learning_rate}.")
+
+
+def vae_settings_to_toml(settings: VAESettings) -> bytes:
+    """Write settings as TOML; what is None is left out."""
+    given = {name: value for name, value in asdict(settings).items() if value is not None}
+    return tomli_w.dumps(given).encode()
+
+
+def first_vae_difference(started: Mapping[str, Any], settings: VAESettings) -> str | None:
+    """Name the first setting that differs from a file's, with both values, or return None.
+
+    Where the datasets lie does not count: fingerprints say whether the images are the same.
+    """
+    for name, value in asdict(settings).items():
+        if name != "data_root" and started.get(name) != value:
+            return f"{name} ({started.get(name)!r} and {value!r})"
+    return None

@@ -1,0 +1,234 @@
+"""Help, and whatever the arguments alone decide, come without the libraries that compute.
+
+Help and wrong options are real processes, started as a user starts them, that say at their end what
+they loaded. Nothing here measures time; benchmarks/startup.py does.
+"""
+
+import json
+import subprocess
+import sys
+from typing import get_args
+
+import pytest
+import torch
+
+from whence.cli import COMMANDS
+from whence.cli.options import check_device
+from whence.encoders import ENCODERS, FOREIGN, check_encoder
+from whence.encoders.own import FAMILIES, build_encoder
+
+HEAVY = {
+    *("torch", "torchvision", "timm", "numpy", "sklearn", "scipy", "safetensors"),
+    *("PIL", "matplotlib", "jinja2", "tqdm", "filelock", "distributed", "dask"),
+}
+OBSERVED = """
+import atexit, json, runpy, sys
+place = sys.argv.pop(1)
+loaded = lambda: sorted({name.split(".")[0] for name in sys.modules})
+atexit.register(lambda: json.dump(loaded(), open(place, "w")))
+runpy.run_module("whence", run_name="__main__", alter_sys=True)
+"""
+IN_TURN = """
+import contextlib, io, json, sys
+from whence.cli import main
+heavy, cases = json.load(sys.stdin)
+found, before = [], set()
+for arguments in cases:
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        with contextlib.redirect_stderr(io.StringIO()) as err:
+            code = main(arguments)
+    loaded = {name.split(".")[0] for name in sys.modules} & set(heavy)
+    found.append([code, out.getvalue(), err.getvalue(), sorted(loaded - before)])
+    before = loaded
+print(json.dumps(found))
+"""
+NEEDED = {
+    "train": ["digits"],
+    "demo": [],
+    "table": ["1"],
+    "evaluate": ["RUN"],
+    "predict": ["RUN", "x.png"],
+    "explain": ["RUN", "x.png"],
+    "report": ["RUN"],
+}
+"""Arguments that each command cannot do without."""
+
+SAID = {
+    "demo": ["--seeds N", "(default 3)", "(default runs/demo)", "--device"],
+    "train": [
+        *("memory-wrap, only-memory or standard", "cosine, l2 or dot", "mlp or linear"),
+        *("paper, vit or finetune", "sgd, adam or adamw", "none, flip or crop_flip"),
+        *("(default 30)", "(default 0)", "(default 500)", "--no-pixels"),
+    ],
+    "evaluate": ["(128)", "--no-controls"],
+    "predict": ["(128)", "--json"],
+    "explain": [
+        *("html (default), png", "white, black, mean, blur (white)"),
+        *("evidence or all (evidence)", "(20)", "(32)", "(0)", "(128)"),
+    ],
+    "report": ["(8)", "RUN-report.html", "(128)"],
+    "table": ["1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13", "auto, float32 or bfloat16"],
+}
+"""Choices and defaults that the help of each command names."""
+
+DECIDED = [  # by the arguments alone, or by a small file that they name
+    (["trane"], "Unknown command 'trane'."),
+    (["demo", "--seeds", "0"], "seeds must be at least 1, got 0."),
+    (["train", "digits", "--epochs", "many"], "epochs must be a whole number, got 'many'."),
+    (["train", "digits", "--variant", "both"], "variant must be one of memory-wrap, only-memory,"),
+    (["train", "digits", "--encoder", "resnet19"], "Unknown encoder 'resnet19'. Choose from: sm"),
+    (["train", "digits", "--encoder", "vit", "--device", "x"], "device must be cpu or cuda, got"),
+    (["train", "digits", "--modality", "x"], "Unknown modality 'x'. Choose from: std, memory"),
+    (["train", "digits", "--seeds", "2", "--seed", "1"], "either --seeds or --seed."),
+    (["train", "my.toml"], "No settings file my.toml."),
+    (["train", "bad.toml"], "bad.toml has an unknown setting 'colour'. Choose from: data,"),
+    (["train", "bad.yaml"], "bad.yaml must give batch_size_test, it is missing."),
+    (["evaluate", "RUN", "--batch-size", "0"], "batch-size must be at least 1, got 0."),
+    (["predict", "RUN", "x.png", "--batch-size", "0"], "batch-size must be at least 1, got 0."),
+    (["predict", "RUN", "none.png"], "No image none.png."),
+    (["explain", "RUN", "x.png", "--baseline", "red"], "Unknown baseline 'red'. Choose from: wh"),
+    (["explain", "RUN", "x.png", "--memory", "none"], "Unknown memory 'none'. Choose from: evid"),
+    (["explain", "RUN", "x.png", "--format", "gif"], "Unknown format 'gif'. Choose from: html,"),
+    (["explain", "RUN"], "IMAGE must name files or folders, or --test images"),
+    (["explain", "RUN", "none.png"], "No image none.png."),
+    (["explain", "RUN", "x.png", "--out", "bad.toml"], "bad.toml is there already; choose another"),
+    (["report", "RUN", "--hard", "-1"], "hard must be at least 0, got -1."),
+    (["report", "RUN", "--out", "bad.toml"], "bad.toml is there already; choose another --out"),
+    (["table", "99"], "table must be one of 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, got '99'."),
+    (["table", "1", "--dataset", "mnist"], "dataset must be one that the table has, got 'mnist'."),
+    (["table", "1", "--epochs", "0"], "epochs must be at least 1, got 0."),
+    (["table", "4", "--data", "photos"], "data can stand in for one dataset only, table 4 has"),
+    (["table", "11", "--epochs", "3"], "counts parameters and trains nothing; leave out --epochs."),
+]
+
+DECIDED += [
+    ([name, *needed, "--device", "tpu"], "device must be cpu or cuda, got 'tpu'.")
+    for name, needed in (
+        NEEDED | {name: ["RUN", "photos"] for name in ("predict", "explain")}
+    ).items()
+]
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Run ``whence`` in an empty folder: how it ended, and the heavy libraries it loaded."""
+
+    def run(*arguments):
+        modules = tmp_path / "modules.json"
+        command = [sys.executable, "-c", OBSERVED, str(modules), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+        return done, HEAVY & set(json.loads(modules.read_text()))
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def decided(tmp_path_factory):
+    """Run all of DECIDED, one after the other in one process, for speed."""
+    folder = tmp_path_factory.mktemp("decided")
+    (folder / "x.png").write_bytes(b"never read")
+    (folder / "photos").mkdir()
+    (folder / "photos" / "x.png").write_bytes(b"never read")
+    (folder / "bad.toml").write_text('data = "digits"\ncolour = "red"\n')
+    (folder / "bad.yaml").write_text("model: resnet18\nbatch_size_train: 1\n")
+    cases = json.dumps([sorted(HEAVY), [arguments for arguments, _ in DECIDED]])
+    command = [sys.executable, "-c", IN_TURN]
+    done = subprocess.run(
+        command, input=cases, capture_output=True, text=True, cwd=folder, check=False
+    )
+    assert done.stderr == ""
+    return json.loads(done.stdout)
+
+
+def check_refused(code, output, errors, sentence):
+    assert (code, output) == (2, ""), errors
+    assert errors.startswith("whence: ")
+    assert errors.count("\n") == 1
+    assert sentence in errors
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], []], ids=str)
+def test_whence_itself_loads_nothing_heavy(start, arguments):
+    done, heavy = start(*arguments)
+    assert (done.returncode, done.stderr, heavy) == (0, "", set())
+    assert done.stdout.startswith("whence 0." if arguments == ["--version"] else "usage: whence")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_names_choices_and_loads_nothing_heavy(start, name):
+    done, heavy = start(name, "--help")
+    assert (done.returncode, done.stderr, heavy) == (0, "", set())
+    assert done.stdout.startswith(f"usage: whence {name}")
+    text = " ".join(done.stdout.split())
+    assert [words for words in SAID[name] if words not in text] == []
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_wrong_option_loads_nothing_heavy(start, name):
+    done, heavy = start(name, *NEEDED[name], "--colour", "red")
+    sentence = f"unrecognized arguments: --colour red; whence {name} --help lists the options."
+    check_refused(done.returncode, done.stdout, done.stderr, sentence)
+    assert heavy == set()
+
+
+@pytest.mark.parametrize("place", range(len(DECIDED)), ids=lambda n: " ".join(DECIDED[n][0]))
+def test_what_the_arguments_decide_loads_nothing_heavy(decided, place):
+    code, output, errors, heavy = decided[place]
+    check_refused(code, output, errors, DECIDED[place][1])
+    assert heavy == []
+
+
+def test_a_library_that_is_loaded_is_noticed(start, tmp_path):
+    """Else the tests above could not fail: looking for images in a folder does need Pillow."""
+    (tmp_path / "empty").mkdir()
+    done, heavy = start("predict", "RUN", "empty")
+    check_refused(done.returncode, done.stdout, done.stderr, "empty holds no image.")
+    assert "PIL" in heavy
+    assert "torch" not in heavy
+
+
+def test_names_that_stand_apart_from_torch_are_those_of_the_code_behind_them():
+    from whence.cli.explain import MOVED
+    from whence.experiments import paper_tables, parameter_counts, run, settings
+    from whence.experiments.prepare import PUBLISHED
+    from whence.experiments.settings import FIELDS
+    from whence.explanation import heatmaps
+    from whence.memory.attention import SIMILARITIES
+    from whence.prediction.model import VARIANTS
+    from whence.prediction.recipe import RECIPES
+
+    assert MOVED == heatmaps.MOVED
+    assert ("whence", *FOREIGN, "own") == tuple(FAMILIES)
+    assert paper_tables.PARAMETER_TABLE == parameter_counts.PARAMETER_TABLE
+    assert tuple(PUBLISHED) == paper_tables.DATASET_ORDER
+    assert settings.CHECKPOINT_SECONDS == run.CHECKPOINT_SECONDS
+    choices = {name: get_args(field.type) for name, field in FIELDS.items()}
+    assert set(choices["variant"]) == set(VARIANTS)
+    assert set(choices["similarity"]) == set(SIMILARITIES)
+    assert set(get_args(choices["recipe"][0])) == set(RECIPES)
+
+
+@pytest.mark.parametrize("name", [None, "cpu", "cpu:0", "cuda", "cuda:0", "cuda:10", "cuda:99"])
+def test_devices_that_pass_are_devices_of_torch(name):
+    check_device(name)
+    assert name is None or torch.device(name).type in ("cpu", "cuda")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "gpu", "CUDA", "cuda:", "cuda:-1", "cuda:01", "cuda:100", "cpu ", "cuda:1\u0663", "mps"],
+)
+def test_other_devices_are_refused(name):
+    with pytest.raises(ValueError, match=f"^device must be cpu or cuda, got {name!r}.$"):
+        check_device(name)
+
+
+def test_encoders_are_refused_by_name_as_when_they_are_built():
+    for name in (*ENCODERS, "torchvision:alexnet", "timm:anything"):
+        check_encoder(name)
+    for name in ("resnet19", "torchvision", "timm", "hf-hub:a/b", ":resnet18", ""):
+        with pytest.raises(ValueError, match="Unknown encoder") as early:
+            check_encoder(name)
+        with pytest.raises(ValueError, match="Unknown encoder") as late:
+            build_encoder(name, (3, 32, 32))
+        assert str(early.value) == str(late.value)
