@@ -55,7 +55,6 @@ def main() -> None:
     print(f"forward, D = {FEATURES}, times the score product (least and most of the rounds):")
     for (queries, stored), target in FORWARD.items():
         forward(queries, stored, target, options.repeats)
-    peak = run_peak(*max(FORWARD, key=lambda case: case[1]))
     print(
         f"  peak resident memory of the process, features and all: {peak:.2f} GiB, at most {LIMIT}"
     )

@@ -17,8 +17,9 @@ from whence.memory.read_pairs import RULES, ReadPairs
 from whence.memory.support import BLOCK, find_support
 from whence.shapes import check_shape
 
-SMALL = 512
-"""Stored images up to which dense weights cost less than looking for the sparse ones."""
+SMALL, FEW = 512, 2048
+"""Stored images, or else pairs of a query and an image, up to which dense weights cost less than
+looking for the sparse ones."""
 
 
 class Pairs(NamedTuple):
@@ -101,9 +102,9 @@ def read_vectors(
 ) -> Tensor:
     """Compute the memory vectors `(B, D)` alone, in the way that is faster for this memory.
 
-    Arguments as for ``attend``. Up to ``SMALL`` stored images all weights are held.
+    Arguments as for ``attend``. Of a small memory all weights are held.
     """
-    if len(memory) > SMALL:
+    if len(memory) > SMALL and len(queries) * len(memory) > FEW:
         found = attend(queries, memory, similarity=similarity, mask=mask, scale=scale)
         return found.vectors
     scores = score(queries, memory, similarity=similarity, scale=scale)

@@ -3,6 +3,7 @@
 import copy
 import warnings
 from collections import Counter
+from collections.abc import Mapping
 
 from torch import fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
@@ -19,21 +20,24 @@ class Merged:
 
     def __init__(self, encoder: nn.Module) -> None:
         self.stamp = Stamp(encoder)
-        self.modules = list(encoder.modules())
-        self.norms = [m for m in self.modules if isinstance(m, nn.BatchNorm2d)]
-        merged = merge(encoder) if self.norms and not self._in_training() else None
+        modules = list(encoder.modules())
+        self.norms = [module for module in modules if isinstance(module, nn.BatchNorm2d)]
+        self.attributes = [vars(module) for module in modules]
+        self.hooks = [hooks for module in modules for hooks in hooks_of(module)]
+        merged = merge(encoder) if self.norms and not self._is_special() else None
         self.network = encoder if merged is None else merged
 
     def fits(self, encoder: nn.Module) -> bool:
         """Say whether the copy still computes what the encoder does."""
-        if not self.stamp.fits(encoder):
-            return False
-        return self.network is encoder or not (
-            self._in_training() or any(map(is_watched, self.modules))
-        )
+        return self.stamp.fits(encoder) and (self.network is encoder or not self._is_special())
 
-    def _in_training(self) -> bool:
-        return any(norm.training for norm in self.norms)
+    def _is_special(self) -> bool:
+        """Say whether a layer is in training, listened to, or has another forward pass."""
+        return (
+            any(norm.training for norm in self.norms)
+            or any(self.hooks)
+            or any("forward" in attributes for attributes in self.attributes)
+        )
 
 
 def merge(encoder: nn.Module) -> nn.Module | None:
@@ -43,11 +47,9 @@ def merge(encoder: nn.Module) -> nn.Module | None:
     and shift. Ioffe and Szegedy (2015), arXiv:1502.03167, section 3.1.
 
     Returns:
-        The copy, or None where there is nothing to merge, layers are watched, or torch.fx cannot
-        follow the forward pass.
+        The copy, or None where there is nothing to merge, or torch.fx cannot follow the forward
+        pass.
     """
-    if any(map(is_watched, encoder.modules())):
-        return None
     network = copy.deepcopy(encoder).requires_grad_(False)
     try:
         with warnings.catch_warnings():
@@ -98,11 +100,6 @@ def set_module(network: nn.Module, path: object, layer: nn.Module) -> None:
     setattr(network.get_submodule(parent), name, layer)
 
 
-def is_watched(module: nn.Module) -> bool:
-    """Say whether someone listens to a layer, or put another forward pass in its place."""
-    return bool(
-        module._forward_hooks
-        or module._forward_pre_hooks
-        or module._backward_hooks
-        or "forward" in vars(module)
-    )
+def hooks_of(module: nn.Module) -> tuple[Mapping[int, object], ...]:
+    """Return the dictionaries of those who listen to a layer."""
+    return module._forward_hooks, module._forward_pre_hooks, module._backward_hooks

@@ -1,6 +1,7 @@
 """Noticing that a model changed since its memory was encoded."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import chain
 
 import torch
 from torch import Tensor, nn
@@ -22,10 +23,11 @@ class Stamp:
             for module in model.modules()
             for places in (module._parameters, module._buffers, module._modules)
         ]
-        self.parts = [dict(places) for places in self.places]
-        self.tensors = [
-            part for parts in self.parts for part in parts.values() if isinstance(part, Tensor)
-        ]
+        self.lengths = [len(places) for places in self.places]
+        self.filled = [places for places in self.places if places]
+        self.parts = list_parts(self.filled)  # holds them, so that no other part gets their id
+        self.identity = [id(part) for part in self.parts]
+        self.tensors = [part for part in self.parts if isinstance(part, Tensor)]
         self.versions = [tensor._version for tensor in self.tensors]
         self.addresses = [tensor.data_ptr() for tensor in self.tensors]
         self.first = [
@@ -39,13 +41,14 @@ class Stamp:
         """Say whether nothing changed since."""
         return (
             id(model) == self.model
-            and all(map(same_parts, self.places, self.parts))
+            and list(map(len, self.places)) == self.lengths
+            and list(map(id, list_parts(self.filled))) == self.identity
             and [tensor._version for tensor in self.tensors] == self.versions
             and [tensor.data_ptr() for tensor in self.tensors] == self.addresses
             and torch.equal(torch.cat(self.first), self.numbers)
         )
 
 
-def same_parts(now: Mapping[str, object], before: Mapping[str, object]) -> bool:
-    """Say whether two dictionaries hold the very same objects under the same names."""
-    return len(now) == len(before) and all(now.get(name) is part for name, part in before.items())
+def list_parts(places: Iterable[Mapping[str, object]]) -> list[object]:
+    """List what stands in dictionaries, one after the other."""
+    return list(chain.from_iterable(one.values() for one in places))
