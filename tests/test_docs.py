@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+TEXTS = ("README.md", "docs/guide.md", "docs/evidence.md", "docs/morph.md")
 BLOCKS = [
     (path.name, number, block)
-    for path in (ROOT / "README.md", ROOT / "docs" / "guide.md", ROOT / "docs" / "evidence.md")
+    for path in (ROOT / name for name in TEXTS)
     for number, block in enumerate(re.findall(r"```python\n(.*?)```", path.read_text(), re.DOTALL))
 ]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))

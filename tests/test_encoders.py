@@ -37,8 +37,26 @@ COUNTED = {  # D and the parameters of the encoder, by hand
         + 7 * (6 * (384 * 384 + 384) + 2 * 768)  # q, k, v, o and two layers; two norms
         + 768,  # the last norm
     ),
+    "thesis_mnist": (  # 7 x 7 pixels are left
+        128,
+        75 * 16 + 9 * (16 * 32 + 32 * 64) + 64 * 7 * 7 * 128 + 2 * (16 + 32 + 64 + 128),
+    ),
+    "thesis_fashion_mnist": (
+        128,
+        9 * (3 * 32 + 32 * 64 + 64 * 128 + 128 * 128)
+        + 128 * 7 * 7 * 128
+        + 2 * (32 + 64 + 128 + 128 + 128),
+    ),
+    "thesis_cifar10": (  # 3 x 3 pixels are left
+        128,
+        9 * (3 * 64 + 64 * 64 + 64 * 128 + 128 * 128 + 128 * 256)
+        + 256 * 3 * 3 * 256
+        + 256 * 128
+        + 2 * (64 + 64 + 128 + 128 + 256 + 256 + 128),
+    ),
 }
-RANDOM_IN_TRAINING = {"efficientnet_b0", "wide_resnet_28_10"}
+THESIS = {"thesis_mnist", "thesis_fashion_mnist", "thesis_cifar10"}
+RANDOM_IN_TRAINING = {"efficientnet_b0", "wide_resnet_28_10"} | THESIS  # dropout
 UNUSED = {"efficientnet_b0": {f"layers.0.{k}" for k in ("conv1.weight", "bn1.weight", "bn1.bias")}}
 
 

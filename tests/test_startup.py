@@ -44,6 +44,7 @@ print(json.dumps(found))
 """
 NEEDED = {
     "train": ["digits"],
+    "train-vae": ["digits"],
     "demo": [],
     "table": ["1"],
     "evaluate": ["RUN"],
@@ -59,6 +60,10 @@ SAID = {
         *("memory-wrap, only-memory or standard", "cosine, l2 or dot", "mlp or linear"),
         *("paper, vit or finetune", "sgd, adam or adamw", "none, flip or crop_flip"),
         *("(default 30)", "(default 0)", "(default 500)", "--no-pixels"),
+    ],
+    "train-vae": [
+        "residual, thesis_mnist, thesis_fashion_mnist, thesis_cifar10 (default residual)",
+        *("(default 100)", "(default 0.001)", "(default 10)", "(default 30)", "--resume"),
     ],
     "evaluate": ["(128)", "--no-controls"],
     "predict": ["(128)", "--json"],
@@ -80,6 +85,8 @@ DECIDED = [  # by the arguments alone, or by a small file that they name
     (["train", "digits", "--encoder", "vit", "--device", "x"], "device must be cpu or cuda, got"),
     (["train", "digits", "--modality", "x"], "Unknown modality 'x'. Choose from: std, memory"),
     (["train", "digits", "--seeds", "2", "--seed", "1"], "either --seeds or --seed."),
+    (["train-vae", "digits", "--vae", "gan"], "Unknown vae 'gan'. Choose from: residual, thesis"),
+    (["train-vae", "digits", "--codes", "0"], "codes must be at least 1, got 0."),
     (["train", "my.toml"], "No settings file my.toml."),
     (["train", "bad.toml"], "bad.toml has an unknown setting 'colour'. Choose from: data,"),
     (["train", "bad.yaml"], "bad.yaml must give batch_size_test, it is missing."),

@@ -83,6 +83,9 @@ def prepare_vae(settings: VAESettings, dataset: Dataset) -> VAEParts:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         vae = VAES[settings.vae](tuple(dataset.train.images.shape[1:]), codes=settings.codes)
+    if settings.variance is not None:
+        vae.calibrated = False
+        vae.variance.fill_(settings.variance)
     identity = {
         "dataset": dataset.name,
         "train_fingerprint": fingerprint(dataset.train),
@@ -92,6 +95,7 @@ def prepare_vae(settings: VAESettings, dataset: Dataset) -> VAEParts:
         "test_images": len(dataset.test),
         "vae": settings.vae,
         "codes": settings.codes,
+        "variance": settings.variance,
         "plan": asdict(plan),
     }
     images = dataset.train.images

@@ -32,6 +32,9 @@ class VAESettings:
     epochs: int | None = option(None, "by default 20, or more to make 4,000 steps")
     batch_size: int = option(128, "images per step")
     learning_rate: float = option(1e-3, "of Adam, at the start; it falls along half a cosine")
+    variance: float | None = option(
+        None, "of a pixel in [0, 1], fixed; by default it follows the mean squared error"
+    )
     patience: int = option(10, "epochs without a better validation bound before it stops; 0: never")
     seed: int = option(0, "of the split, the start, the batches and the sampled codes")
 
@@ -52,8 +55,10 @@ def check_vae_settings(settings: VAESettings) -> None:
         value = getattr(settings, name)
         if value is not None and value < low:
             raise ValueError(f"{name} must be at least {low}, got {value}.")
-    if not 0 < settings.learning_rate < float("inf"):
-        raise ValueError(f"learning_rate must be above 0, got {settings.learning_rate}.")
+    for name in ("learning_rate", "variance"):
+        value = getattr(settings, name)
+        if value is not None and not 0 < value < float("inf"):
+            raise ValueError(f"{name} must be above 0, got {value}.")
 
 
 def vae_settings_to_toml(settings: VAESettings) -> bytes:

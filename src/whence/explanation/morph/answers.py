@@ -1,0 +1,72 @@
+"""What a classifier says of images and of decoded codes, with nothing left changed in it."""
+
+import torch
+from torch import Tensor
+
+from whence.explanation.morph.vae import VAE
+from whence.memory.copies import mask_copies
+from whence.prediction.model import Classifier, check_images, evaluating
+from whence.shapes import check_batch_size
+
+
+def check_fit(model: Classifier, vae: VAE) -> None:
+    """Refuse a classifier and an autoencoder of different images.
+
+    Raises:
+        ValueError: with both sizes.
+    """
+    if tuple(model.image_shape) != tuple(vae.image_shape):
+        raise ValueError(
+            f"vae must be of images {tuple(model.image_shape)} as the classifier is, "
+            f"got {tuple(vae.image_shape)}; train one on the same images: whence train-vae DATA"
+        )
+
+
+def classify_images(model: Classifier, images: Tensor, *, batch_size: int = 500) -> Tensor:
+    """Classify real images in eval mode, as ``explain`` does: none of them by a copy of itself.
+
+    Args:
+        model: with a bank, unless it is a standard model.
+        images: `(B, C, H, W)` uint8 or float in [0, 1].
+        batch_size: how many at once; changes memory use, not the result.
+
+    Returns:
+        `(B, K)` logits, float32 at least, on the model's device.
+
+    Raises:
+        ValueError: if the images are of another size, or there are none.
+        RuntimeError: if the model has no bank that fits it.
+    """
+    check_batch_size(batch_size)
+    check_images(model, images)
+    if len(images) == 0:
+        raise ValueError("images must hold at least one image, got none.")
+    parts = []
+    with evaluating(model):
+        for batch in images.split(batch_size):
+            mask = mask_copies(model.checked_bank(), batch) if model.has_memory else None
+            parts.append(model(batch, mask=mask).float())
+    return torch.cat(parts)
+
+
+def classify_codes(
+    model: Classifier, vae: VAE, codes: Tensor, *, batch_size: int = 500
+) -> tuple[Tensor, Tensor]:
+    """Decode `(B, Z)` codes and classify what comes out, in eval mode.
+
+    Returns:
+        `(B, C, H, W)` images in [0, 1] and `(B, K)` logits, on the devices of vae and model.
+    """
+    check_batch_size(batch_size)
+    images, logits = [], []
+    with evaluating(model), evaluating(vae):
+        for batch in codes.split(batch_size):
+            decoded = vae.decode(batch)
+            images.append(decoded)
+            logits.append(model(decoded).float())
+    return torch.cat(images), torch.cat(logits)
+
+
+def top_two(logits: Tensor) -> Tensor:
+    """Return `(B, 2)` the classes of the highest and the second highest of `(B, K)` logits."""
+    return logits.topk(2, dim=1).indices

@@ -1,0 +1,68 @@
+"""How well an autoencoder reconstructs images."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from whence.data.augment import to_float
+from whence.explanation.morph.fit_vae import measure_bound
+from whence.explanation.morph.vae import VAE, check_size
+from whence.prediction.model import evaluating
+from whence.shapes import check_batch_size
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """Means over images.
+
+    Attributes:
+        images: how many.
+        mse: mean squared difference of a pixel from its reconstruction by the mean code, in squared
+            units of [0, 1]; lower is better.
+        l1: mean absolute difference, in [0, 1]; lower is better.
+        elbo: evidence lower bound, nats per image, one sample of the code each; higher is better.
+        divergence: nats per image that the code carries: the bound's Kullback-Leibler part.
+    """
+
+    images: int
+    mse: float
+    l1: float
+    elbo: float
+    divergence: float
+
+
+def measure_reconstruction(
+    vae: VAE, images: Tensor, *, seed: int = 0, batch_size: int = 500
+) -> Reconstruction:
+    """Reconstruct images and average the differences, in eval mode.
+
+    Args:
+        vae: the autoencoder.
+        images: `(N, C, H, W)` uint8 or float in [0, 1], at least one.
+        seed: of the sampled codes.
+        batch_size: how many at once.
+
+    Raises:
+        ValueError: if there are no images, or they are of another size.
+    """
+    check_batch_size(batch_size)
+    check_size(vae, images)
+    if len(images) == 0:
+        raise ValueError("images must hold at least one image, got none.")
+    squared = absolute = divergence = 0.0
+    with evaluating(vae):
+        for batch in images.split(batch_size):
+            mean, deviation = vae.distribution(batch)
+            decoded = vae.decode(mean)
+            differences = (decoded - to_float(batch.to(decoded.device)).to(decoded)).double()
+            squared += float(differences.square().sum())
+            absolute += float(differences.abs().sum())
+            nats = (mean.square() + deviation.square() - 2 * deviation.log() - 1).double()
+            divergence += float(nats.sum() / 2)
+    return Reconstruction(
+        images=len(images),
+        mse=squared / images.numel(),
+        l1=absolute / images.numel(),
+        elbo=measure_bound(vae, images, seed=seed, batch_size=batch_size),
+        divergence=divergence / len(images),
+    )

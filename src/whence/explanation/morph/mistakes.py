@@ -1,0 +1,58 @@
+"""Wrongly classified images: from the right label to the prediction (figures 5.5 and 5.10)."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from whence.explanation.morph.answers import classify_images
+from whence.prediction.model import Classifier, check_labels
+from whence.shapes import check_shape
+
+
+@dataclass(frozen=True)
+class Mistakes:
+    """Images that are classified wrongly; on the CPU.
+
+    The way goes from an image of the right label, which is other, to self: what made the classifier
+    leave the right label.
+
+    Attributes:
+        rows: `(b,)` int64 which of the images they are, in order.
+        classes: `(b, 2)` the prediction, which is the class of self, and the right label.
+        probabilities: `(b, 2)` of these two classes, among all.
+    """
+
+    rows: Tensor
+    classes: Tensor
+    probabilities: Tensor
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def find_mistakes(
+    model: Classifier, images: Tensor, labels: Tensor, *, batch_size: int = 500
+) -> Mistakes:
+    """Find the images that a classifier puts in another class than their label.
+
+    Morph them with ``to=mistakes.classes[:, 1]``.
+
+    Args:
+        model: any classifier, with its bank if it has a memory; an image that is in the bank is
+            classified with itself left out.
+        images: `(B, C, H, W)` uint8 or float in [0, 1].
+        labels: `(B,)` the right classes.
+        batch_size: how many at once.
+
+    Raises:
+        ValueError: if shapes do not fit, or a label is out of range.
+    """
+    sizes = check_shape("images", images, "B C H W")
+    check_shape("labels", labels, "B", B=sizes["B"])
+    logits = classify_images(model, images, batch_size=batch_size).cpu()
+    check_labels(labels, len(model.class_names))
+    classes = torch.stack([logits.argmax(1), labels.cpu()], 1)  # (B, 2)
+    rows = (classes[:, 0] != classes[:, 1]).nonzero().squeeze(1)
+    probabilities = logits.softmax(1).gather(1, classes)
+    return Mistakes(rows, classes[rows], probabilities[rows])

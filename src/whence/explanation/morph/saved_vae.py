@@ -1,0 +1,141 @@
+"""Autoencoders on disk: safetensors and JSON, nothing that can execute."""
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from whence.encoders.weights import copy_into
+from whence.explanation.morph import VAES
+from whence.explanation.morph.vae import VAE
+from whence.prediction.files import (
+    check_finite,
+    check_layouts,
+    layouts_of,
+    read_layouts,
+    read_tensors,
+    write_tensors,
+)
+from whence.prediction.plain_files import hash_file, read_json, write_json
+
+FORMAT = 1
+"""The version of the folder's format; a newer one is refused, not guessed at."""
+
+TENSORS, DONE = "vae.safetensors", "vae.json"
+LARGEST = {"C": 1024, "H": 512, "W": 512, "codes": 2**16}
+PACKAGES = ("whence", "torch")
+
+
+def save_vae(vae: VAE, folder: str | Path, *, about: dict[str, Any] | None = None) -> None:
+    """Write an autoencoder; ``vae.json``, written last, marks the folder as finished.
+
+    Args:
+        vae: one of ``VAES``.
+        folder: made if it is not there; must not hold a finished autoencoder yet.
+        about: JSON that identifies the run, kept under "run".
+
+    Raises:
+        FileExistsError: if the folder holds a finished autoencoder.
+        ValueError: if the autoencoder holds NaN or infinity, or is of no name in ``VAES``.
+    """
+    folder = Path(folder)
+    if (folder / DONE).exists() or (folder / DONE).is_symlink():
+        raise FileExistsError(f"{folder} already holds {DONE}; save to another folder.")
+    write_vae(vae, folder, about=about)
+
+
+def write_vae(vae: VAE, folder: Path, *, about: dict[str, Any] | None = None) -> None:
+    """Do what ``save_vae`` does, over what an interrupted one left in the folder."""
+    check_finite("vae", vae.state_dict())
+    description = {
+        "format": FORMAT,
+        "vae": vae.name,
+        "image_shape": list(vae.image_shape),
+        "codes": vae.codes,
+        "parameters": sum(parameter.numel() for parameter in vae.parameters()),
+        "versions": {package: version(package) for package in PACKAGES},
+    }
+    problem = find_problem({**description, "sha256": "", "run": {}})
+    if problem is not None:
+        raise ValueError(f"vae {problem}; it cannot be saved.")
+    digest = write_tensors(folder / TENSORS, vae.state_dict())
+    write_json(folder / DONE, {**description, "sha256": digest, "run": about or {}})
+
+
+def load_vae(folder: str | Path, device: str | torch.device | None = None) -> VAE:
+    """Read an autoencoder that ``save_vae`` or ``whence train-vae`` wrote.
+
+    Executes and downloads nothing. The global random state is left as it was.
+
+    Args:
+        folder: the run folder.
+        device: where it goes; None is the CPU.
+
+    Returns:
+        The autoencoder in eval mode.
+
+    Raises:
+        FileNotFoundError: if there is no finished one, or a file is missing.
+        ValueError: if a file is damaged, from a newer version, or does not fit.
+    """
+    folder = Path(folder)
+    about = read_about_vae(folder)
+    path, shape = folder / TENSORS, tuple(about["image_shape"])
+    found = read_layouts(path)
+    with torch.random.fork_rng(devices=[]):
+        with torch.device("meta"):
+            outline = layouts_of(VAES[about["vae"]](shape, codes=about["codes"]).state_dict())
+        check_layouts(path, found, outline)
+        vae: VAE = VAES[about["vae"]](shape, codes=about["codes"])
+    if hash_file(path) != about["sha256"]:
+        raise ValueError(f"{path} must have the hash in {DONE}, it is damaged.")
+    copy_into(vae, read_tensors(path, outline))
+    if not float(vae.variance) > 0:
+        raise ValueError(f"{path} must hold a positive variance, it is damaged.")
+    return vae.eval().to(device or "cpu")
+
+
+def read_about_vae(folder: Path) -> dict[str, Any]:
+    """Read and check ``vae.json``, the mark of a finished autoencoder.
+
+    Raises:
+        FileNotFoundError: if the folder holds no finished one.
+        ValueError: if a field is missing, of the wrong type or out of range.
+    """
+    if not (folder / DONE).exists():
+        what = "No finished autoencoder" if folder.is_dir() else "No autoencoder"
+        raise FileNotFoundError(
+            f"{what} in {folder}; train one with: whence train-vae DATA --out {folder}"
+        )
+    about = read_json(folder / DONE)
+    found = about.get("format")
+    if type(found) is not int or found < 1:
+        raise ValueError(f"{folder / DONE} must name its format, got {found!r}; it is damaged.")
+    if found > FORMAT:
+        raise ValueError(
+            f"{folder} was written by a newer whence (format {found}, this one reads {FORMAT}); "
+            "upgrade whence to read it."
+        )
+    problem = find_problem(about)
+    if problem is not None:
+        raise ValueError(f"{folder / DONE} {problem}; it is damaged.")
+    return about
+
+
+def find_problem(about: dict[str, Any]) -> str | None:
+    """Check the fields of ``vae.json``; return the first problem as a clause."""
+    shape, codes = about.get("image_shape"), about.get("codes")
+    if about.get("vae") not in list(VAES):
+        return f"must name a vae of {', '.join(VAES)}, got {about.get('vae')!r}"
+    if not isinstance(shape, list) or len(shape) != 3:
+        return f"must give image_shape as [C, H, W], got {shape!r}"
+    for name, size in zip((*"CHW", "codes"), (*shape, codes), strict=True):
+        if type(size) is not int or not 1 <= size <= LARGEST[name]:
+            return f"must have {name} in 1 to {LARGEST[name]}, got {size!r}"
+    if not isinstance(about.get("sha256"), str):
+        return f"must give the hash of {TENSORS}"
+    for name in ("run", "versions"):
+        if not isinstance(about.get(name), dict):
+            return f"must have an object {name}, got {about.get(name)!r}"
+    return None

@@ -1,0 +1,104 @@
+"""The whole of morphing: code, other, path, entropy and mask of each image."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from whence.explanation.morph import PATHS
+from whence.explanation.morph.answers import classify_images
+from whence.explanation.morph.code import Codes, find_codes
+from whence.explanation.morph.entropy import PathAnswers, measure_path
+from whence.explanation.morph.interpolate import STEPS, decode_path
+from whence.explanation.morph.morphing import MorphPlan
+from whence.explanation.morph.others import OTHERS, Asked, Others, Stored, choose_classes
+from whence.explanation.morph.path_mask import MaskPlan, PathMasks, path_masks
+from whence.explanation.morph.vae import VAE
+from whence.prediction.model import Classifier
+
+
+@dataclass(frozen=True)
+class Morphed:
+    """Everything about a batch of images; on the CPU.
+
+    Attributes:
+        codes: of the images.
+        others: the other image of each.
+        path: `(B, S, C, H, W)` from other to self, in [0, 1].
+        answers: of the classifier along the path.
+        masks: of the path.
+        reasons: per image None, or a sentence: why it has no code, no other or no mask, the first
+            of these that is so. Its path then starts at the nearest miss.
+    """
+
+    codes: Codes
+    others: Others
+    path: Tensor
+    answers: PathAnswers
+    masks: PathMasks
+    reasons: tuple[str | None, ...]
+
+    def __len__(self) -> int:
+        return len(self.path)
+
+
+def morph(
+    model: Classifier,
+    vae: VAE,
+    images: Tensor,
+    stored: Stored,
+    *,
+    generator: torch.Generator,
+    other: str = "morph",
+    to: Tensor | None = None,
+    path: str = "radial",
+    steps: int = STEPS,
+    morph_plan: MorphPlan | None = None,
+    mask_plan: MaskPlan | None = None,
+    batch_size: int = 500,
+) -> Morphed:
+    """Explain images by the way from another class to their own.
+
+    Args:
+        model: any classifier, with its bank if it has a memory; left as it was.
+        vae: of images of the same size.
+        images: `(B, C, H, W)` uint8 or float in [0, 1]. The paths of all are held at once: explain
+            many in parts.
+        stored: made by ``store_codes`` from the training images.
+        generator: of the sampled codes, on the CPU.
+        other: a name from ``OTHERS``.
+        to: `(B,)` the class of other; None is the second best. With the right labels of wrongly
+            classified images it shows what misled the classifier (``find_mistakes``).
+        path: a name from ``PATHS``.
+        steps: S, images on the path.
+        morph_plan: only for "morph".
+        mask_plan: of the path mask.
+        batch_size: images the networks see at once.
+
+    Raises:
+        ValueError: if a name is unknown, sizes do not fit, an image is of the class asked for, or a
+            class has no stored image.
+        RuntimeError: if the model has no bank that fits it.
+    """
+    choose, go = OTHERS.find(other), PATHS.find(path)
+    options: dict[str, Any] = {}
+    if morph_plan is not None:
+        if other != "morph":
+            raise ValueError(f"morph_plan must be left out for {other!r}, which makes no morph.")
+        options["plan"] = morph_plan
+    logits = classify_images(model, images, batch_size=batch_size)
+    classes = choose_classes(logits, model.class_names, to=to)
+    codes = find_codes(model, vae, images, generator=generator, batch_size=batch_size)
+    asked = Asked(images, codes.codes, classes, named=to is not None)
+    others: Others = choose(model, vae, asked, stored, batch_size=batch_size, **options)
+    device = vae.variance.device
+    ways = go(others.codes.to(device), codes.codes.to(device), steps=steps)
+    decoded = decode_path(vae, ways, batch_size=batch_size)
+    answers = measure_path(model, decoded, others.classes, batch_size=batch_size)
+    masks = path_masks(model, decoded, others.classes[:, 0], plan=mask_plan, batch_size=batch_size)
+    reasons = tuple(
+        next((reason for reason in three if reason is not None), None)
+        for three in zip(codes.reasons, others.reasons, masks.reasons, strict=True)
+    )
+    return Morphed(codes, others, decoded.cpu(), answers, masks, reasons)

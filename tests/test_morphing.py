@@ -1,0 +1,368 @@
+"""Semantic morphing against the thesis's way, one image and one step at a time."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+from torch.testing import assert_close
+
+from benchmarks.thesis_way import morph_slowly
+from tests.morphing_parts import (
+    CLASSES,
+    CODES,
+    SHAPE,
+    build,
+    build_vae,
+    classify_by,
+    draw,
+    same_state,
+    state_of,
+)
+from whence.explanation.morph import VAES
+from whence.explanation.morph.morphing import (
+    MorphPlan,
+    Walk,
+    keep_norm,
+    mean_norms,
+    morph_codes,
+    norm_range,
+)
+from whence.explanation.morph.norms import measure_norms
+from whence.explanation.morph.strides import pace, scale_to, stride_on
+
+THESIS = MorphPlan(stride=1, norm="gradient")
+
+
+def ask(model, vae, count=8, *, seed=3):
+    codes = draw(count, CODES, seed=seed).to(vae.variance.dtype)
+    with torch.no_grad():
+        return codes, model(vae.decode(codes)).topk(2).indices
+
+
+def draw_norms(scale=1.0):
+    return measure_norms(scale * draw(40, CODES, seed=5), torch.arange(40) % 4, classes=4)
+
+
+# Strides
+
+
+def test_a_stride_of_one_is_adam():
+    at = draw(3, 5).double()
+    leaf = at.clone().requires_grad_()
+    adam = torch.optim.Adam([leaf], lr=1e-3)
+    first = second = torch.zeros_like(at)
+    for update in range(1, 8):
+        gradient = draw(3, 5, seed=update).double() * update
+        leaf.grad = gradient.clone()
+        adam.step()
+        at, first, second = stride_on(at, gradient, first, second, update, 1)
+        assert_close(at, leaf.detach(), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("stride", [2, 20])
+def test_a_stride_stands_for_many_updates_of_the_same_gradient(stride):
+    at, gradient = draw(2, 3).double(), draw(2, 3, seed=1).double()
+    short = at, torch.zeros_like(at), torch.zeros_like(at)
+    for update in range(1, 3 * stride + 1):
+        short = stride_on(short[0], gradient, *short[1:], update, 1)
+    long = at, torch.zeros_like(at), torch.zeros_like(at)
+    for update in range(1, 4):
+        long = stride_on(long[0], gradient, *long[1:], update, stride)
+    for one, other in zip(short, long, strict=True):
+        assert_close(one, other, rtol=1e-9, atol=1e-12)
+
+
+def test_the_scale_of_a_penalty_by_hand():
+    scale = scale_to(torch.tensor([6.0, 5.0]), torch.tensor([2.0, 0.0]))
+    assert_close(scale, torch.tensor([3.0, 0.0]))
+
+
+# Against the thesis's way
+
+
+@pytest.mark.parametrize("weight, steps", [(0.1, 250), (10.0, 30)])
+def test_morphs_like_the_thesis(weight, steps):
+    model, vae, norms = build(double=True), build_vae(double=True), draw_norms()
+    codes, classes = (part[[1, 0]] for part in ask(model, vae))
+    plan = replace(THESIS, weight=weight, steps=steps)
+    morphs = morph_codes(model, vae, codes, classes, norms, plan=plan)
+    came = []
+    for row, (code, pair) in enumerate(zip(codes, classes.tolist(), strict=True)):
+        target = float(norms.means[pair[1]])
+        slow, taken, found = morph_slowly(
+            model, vae, code, tuple(pair), target, weight=weight, steps=steps
+        )
+        came.append(found)
+        assert found == bool(morphs.found[row])
+        assert taken == int(morphs.steps[row])
+        if found:
+            assert_close(morphs.codes[row], slow, rtol=1e-6, atol=1e-8)
+    assert any(came) == (weight < 1)
+    assert not all(came)
+
+
+def test_a_longer_stride_goes_the_same_way():
+    model, vae, norms = build(), build_vae(), draw_norms()
+    codes, classes = ask(model, vae)
+    for norm in ("proximal", "gradient"):
+        plan = MorphPlan(norm=norm, steps=400)
+        short = morph_codes(model, vae, codes, classes, norms, plan=replace(plan, stride=2))
+        long = morph_codes(model, vae, codes, classes, norms, plan=replace(plan, stride=20))
+        assert torch.equal(short.found, long.found)
+        assert 2 <= int(short.found.sum()) <= 7
+        rows = short.found
+        moved = (short.codes - codes)[rows].norm(dim=1)
+        assert bool(((short.codes - long.codes)[rows].norm(dim=1) < 0.15 * moved).all())
+        assert bool(((short.steps - long.steps)[rows].abs() <= 40).all())
+        assert bool((long.steps[rows] % 20 == 0).all())
+
+
+def test_what_a_morph_promises():
+    model, vae, norms = build(), build_vae(), draw_norms()
+    codes, classes = ask(model, vae)
+    plan = MorphPlan(steps=1000)
+    morphs = morph_codes(model, vae, codes, classes, norms, plan=plan)
+    logits = model(vae.decode(morphs.codes))
+    pairs = logits.gather(1, classes).softmax(1)
+    entropy = -(pairs * pairs.log2()).sum(1)
+    done = (entropy < 0.01) & (logits.softmax(1).gather(1, classes[:, 1:])[:, 0] > 0.5)
+    assert torch.equal(done, morphs.found)
+    assert [reason is None for reason in morphs.reasons] == done.tolist()
+    looser = morph_codes(model, vae, codes, classes, norms, plan=replace(plan, entropy=0.2))
+    assert bool((looser.steps <= morphs.steps).all())
+    assert bool((looser.steps < morphs.steps)[done].all())
+
+
+def test_a_third_class_is_no_morph():
+    """Both classes of interest may be far below a third one; that is not the class of other."""
+
+    def logits(images):
+        ink = images.flatten(1)[:, :1]
+        return torch.cat([0 * ink, 40 * (ink - 0.5), 0 * ink + 30, 0 * ink - 9], 1)
+
+    vae, codes = build_vae(), torch.zeros(1, CODES)
+    plan = MorphPlan(weight=0.0, steps=2000)
+    morphs = morph_codes(
+        classify_by(logits), vae, codes, torch.tensor([[0, 1]]), draw_norms(3), plan=plan
+    )
+    assert not bool(morphs.found)
+    assert "probability came to 1.000 of the two classes" in morphs.reasons[0]
+
+
+# The norm
+
+
+def test_the_norm_after_a_proximal_step_by_hand():
+    second = torch.full((2, 3), 0.25)
+    on = Walk(
+        torch.arange(2),
+        torch.tensor([[3.0, 0, 4], [0, 0, 2]]),
+        second,
+        second,
+        torch.tensor([4.0, 4.0]),
+        torch.tensor([2.0, 8.0]),
+    )
+    plan = MorphPlan(weight=10.0, stride=50)
+    moves = 1e-3 * 50 / math.sqrt(0.25 / (1 - 0.999**50))
+    assert_close(pace(second, 1, 50), torch.full((2, 3), moves))
+    new = keep_norm(on, torch.tensor([1.0, 6.0]), 1, plan)
+    for row, (old, target, scale) in enumerate([(5.0, 1.0, 2.0), (2.0, 6.0, 0.5)]):
+        places = torch.linspace(0, 8, 80001, dtype=torch.float64)
+        cost = 10 * scale * (places - target) ** 2 + (places - old) ** 2 / (2 * moves)
+        assert abs(float(new[row].norm()) - float(places[cost.argmin()])) < 2e-4
+        assert_close(new[row] / new[row].norm(), on.at[row] / old)
+
+
+def test_the_weight_keeps_the_norm():
+    model, vae, norms = build(), build_vae(), draw_norms(2.0)
+    codes, classes = ask(model, vae)
+    misses = []
+    for weight in (0.0, 0.1, 10.0):
+        plan = MorphPlan(weight=weight, steps=1000)
+        morphs = morph_codes(model, vae, codes, classes, norms, plan=plan)
+        wanted = norms.means[classes[:, 1]]
+        misses.append(float((morphs.codes.norm(dim=1) - wanted).abs().mean()))
+    assert misses[0] > misses[1] > 3 * misses[2]
+
+
+def test_the_range_of_norms_by_hand():
+    norms = measure_norms(torch.tensor([[3.0, 4], [0, 7], [0, 9]]), torch.tensor([0, 1, 1]), classes=2)
+    low, high = norm_range(norms)
+    assert low == 0.0
+    assert high == pytest.approx(7 + 6 * 2)
+    tight = measure_norms(torch.tensor([[9.9], [10.1]]), torch.tensor([0, 1]), classes=2)
+    assert norm_range(tight)[0] == pytest.approx(10 - 6 * math.sqrt(0.02), abs=1e-5)
+    single = measure_norms(torch.ones(1, 4), torch.tensor([0]), classes=1)
+    assert norm_range(single) == (0.0, math.inf)
+
+
+def test_a_code_that_leaves_the_range_of_norms():
+    model, vae = build(), build_vae()
+    codes, classes = ask(model, vae)
+    wide = morph_codes(model, vae, codes, classes, draw_norms(), plan=MorphPlan(0.0, 1000))
+    direction = draw(40, CODES, seed=5)
+    small = direction / direction.norm(dim=1, keepdim=True) * (0.5 + draw(40, 1) / 100)
+    tight = measure_norms(small, torch.arange(40) % 4, classes=4)
+    morphs = morph_codes(model, vae, codes, classes, tight, plan=MorphPlan(0.0, 1000))
+    assert bool(wide.found.any())
+    assert not bool(morphs.found.any())
+    row = int(wide.found.nonzero()[0])
+    assert "left the range 0.4" in morphs.reasons[row]
+    assert "of stored images" in morphs.reasons[row]
+
+
+# Batches and traces
+
+
+@pytest.mark.parametrize("variant", ["standard", "memory-wrap", "only-memory"])
+def test_each_image_stops_on_its_own(variant):
+    model, vae, norms = build(variant), build_vae(), draw_norms()
+    codes, classes = ask(model, vae)
+    plan = MorphPlan(steps=400, entropy=0.5)
+    whole = morph_codes(model, vae, codes, classes, norms, plan=plan)
+    assert len(whole.steps.unique()) > 2
+    for size in (1, 3):
+        parts = morph_codes(model, vae, codes, classes, norms, plan=plan, batch_size=size)
+        assert torch.equal(parts.found, whole.found)
+        assert torch.equal(parts.steps, whole.steps)
+        assert_close(parts.codes, whole.codes, rtol=1e-3, atol=1e-4)
+    assert whole.codes.device.type == whole.steps.device.type == "cpu"
+
+
+def test_a_large_memory_is_streamed_and_followed():
+    model, vae, norms = build("memory-wrap", memory=600), build_vae(), draw_norms()
+    codes, classes = ask(model, vae, 4)
+    short = build("memory-wrap", memory=600)
+    short.bank = short.bank.take(torch.arange(600))
+    plan = MorphPlan(steps=400)
+    morphs = morph_codes(model, vae, codes, classes, norms, plan=plan)
+    with torch.no_grad():
+        before, after = (
+            model(vae.decode(one)).softmax(1).gather(1, classes[:, 1:])
+            for one in (codes, morphs.codes)
+        )
+    assert bool((after > before).all())
+
+
+def test_nothing_is_left_changed():
+    model, vae, norms = build("memory-wrap"), build_vae(), draw_norms()
+    model.train()
+    vae.train()
+    model.encoder.eval()
+    model.head.requires_grad_(True)
+    codes, classes = ask(build("memory-wrap"), build_vae(), 3)
+    kept = codes.clone()
+    before = state_of(model, vae)
+    morph_codes(model, vae, codes, classes, norms, plan=MorphPlan(steps=60))
+    same_state(before, state_of(model, vae))
+    assert torch.equal(codes, kept)
+    model.bank = None
+    with pytest.raises(RuntimeError, match="no memory yet"):
+        morph_codes(model, vae, codes, classes, norms)
+    same_state(before, state_of(model, vae))
+
+
+# What can go wrong
+
+
+def test_nearest_misses_are_kept():
+    model, vae, norms = build(), build_vae(), draw_norms()
+    codes, classes = ask(model, vae)
+    plan = MorphPlan(steps=100)
+    morphs = morph_codes(model, vae, codes, classes, norms, plan=plan)
+    missed = ~morphs.found
+    assert int(missed.sum()) >= 3
+    assert bool((morphs.steps[missed] == 100).all())
+
+    def share(some):
+        return model(vae.decode(some)).gather(1, classes).softmax(1)[missed, 1]
+
+    assert bool((share(morphs.codes) > share(codes)).all())
+    reason = morphs.reasons[int(missed.nonzero()[0])]
+    assert reason.startswith("No morph to ")
+    assert f"in 100 steps its probability came to {float(share(morphs.codes)[0]):.3f}" in reason
+
+
+def test_numbers_that_become_nan():
+    def logits(images):
+        ink = images.flatten(1).mean(1, keepdim=True)
+        broken = torch.where(ink > 0.6, torch.nan, 0.0)
+        return torch.cat([-ink, 5 * ink, ink - 5, 0 * ink - 5], 1) + broken
+
+    vae = build_vae()
+    model = classify_by(logits)
+    codes = torch.stack([torch.zeros(CODES), draw(1, CODES)[0]])
+    classes = torch.tensor([[0, 1], [1, 0]])
+    morphs = morph_codes(model, vae, codes, classes, draw_norms(3), plan=MorphPlan(0.0, 2000))
+    assert not bool(morphs.found[0])
+    taken = int(morphs.steps[0])
+    assert 0 < taken < 2000
+    assert morphs.reasons[0] == (
+        f"No morph to bee: a number became NaN or infinite at step {taken}; the code before is kept."
+    )
+    assert bool(morphs.codes.isfinite().all())
+    assert not torch.equal(morphs.codes[0], codes[0])
+    assert "NaN" not in str(morphs.reasons[1])
+
+
+def test_a_decoding_that_becomes_nan_stops_its_own_image_only():
+    class Breaks(nn.Module):
+        def forward(self, images):
+            return torch.where(images[:, :1, :1, :1] > 0.55, torch.nan, images)
+
+    vae, model = build_vae(), build()
+    vae.decoder.append(Breaks())
+    codes, classes = ask(model, build_vae(), 12)
+    whole = vae.decode(codes).isfinite().flatten(1).all(1)
+    assert 0 < int(whole.sum()) < 12
+    morphs = morph_codes(model, vae, codes, classes, draw_norms(), plan=MorphPlan(steps=40))
+    for row in range(12):
+        if not bool(whole[row]):
+            assert "at step 0" in morphs.reasons[row]
+            assert torch.equal(morphs.codes[row], codes[row])
+    assert int((morphs.steps == 0).sum()) == 12 - int(whole.sum())
+
+
+def test_questions_that_are_refused():
+    model, vae, norms = build(), build_vae(), draw_norms()
+    codes, classes = ask(model, vae, 2)
+    same = torch.tensor([[0, 1], [2, 2]])
+    with pytest.raises(ValueError, match="other class must differ from the answer, got cow for both of image 1"):
+        morph_codes(model, vae, codes, same, norms)
+    with pytest.raises(ValueError, match="classes must be in 0 to 3, got 0 and 4 for image 0"):
+        morph_codes(model, vae, codes, torch.tensor([[0, 4], [0, 1]]), norms)
+    with pytest.raises(ValueError, match=r"codes must be \(B, Z\) with Z=7, got shape \(2, 6\)"):
+        morph_codes(model, vae, codes[:, 1:], classes, norms)
+    with pytest.raises(ValueError, match=r"classes must be \(B, two\) with B=2"):
+        morph_codes(model, vae, codes, classes[:1], norms)
+    with pytest.raises(ValueError, match=r"vae must be of images \(2, 3, 5\) as the classifier"):
+        morph_codes(model, VAES["residual"]((1, 3, 5), codes=CODES), codes, classes, norms)
+    with pytest.raises(ValueError, match="batch_size must be at least 1, got 0"):
+        morph_codes(model, vae, codes, classes, norms, batch_size=0)
+    few = measure_norms(draw(6, CODES), torch.tensor([0, 1, 3, 3, 1, 0]), classes=4)
+    with pytest.raises(ValueError, match="Class cow has no stored image to compare with"):
+        morph_codes(model, vae, codes, torch.tensor([[0, 1], [3, 2]]), few)
+    with pytest.raises(ValueError, match="norms must be of 4 classes, got 3"):
+        mean_norms(CLASSES, classes[:, 1], measure_norms(draw(3, CODES), torch.arange(3), classes=3))
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"steps": 0}, "steps must be at least 1, got 0"),
+        ({"stride": 0}, "stride must be at least 1, got 0"),
+        ({"weight": -0.1}, "weight must be a number of at least 0, got -0.1"),
+        ({"weight": math.nan}, "weight must be a number of at least 0, got nan"),
+        ({"entropy": 0.0}, "entropy must be above 0 and at most 1 bit, got 0.0"),
+        ({"norm": "none"}, "norm must be 'proximal' or 'gradient', got 'none'"),
+    ],
+)
+def test_plans_that_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        MorphPlan(**options)
+
+
+def test_shapes_of_the_parts():
+    assert build_vae().decode(draw(2, CODES)).shape == (2, *SHAPE)

@@ -1,0 +1,225 @@
+"""``whence train-vae``: the folder, a kill at any moment, and bad input."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from whence.cli import main
+from whence.cli.train_vae import build
+from whence.experiments import train_vae as work
+from whence.experiments.vae_settings import VAE_FIELDS, VAESettings, check_vae_settings
+from whence.explanation.morph.measure_vae import measure_reconstruction
+from whence.explanation.morph.saved_vae import load_vae
+from whence.prediction.checkpoint import find_checkpoints
+
+TRAIN = [
+    *("train-vae", "digits", "--train-examples", "40", "--validation-examples", "20"),
+    *("--batch-size", "10", "--codes", "4", "--epochs", "3", "--device", "cpu"),
+]
+ALONE = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture(scope="module")
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, one_thread):
+    folder = tmp_path_factory.mktemp("finished") / "vae"
+    assert main([*TRAIN, "--out", str(folder)]) == 0
+    return folder
+
+
+def outcome(folder):
+    metrics = json.loads((folder / "metrics.json").read_text())
+    metrics.pop("train_seconds")
+    rest = {
+        name: (folder / name).read_bytes()
+        for name in ("vae.safetensors", "vae.json", "log.jsonl", "settings.toml")
+    }
+    return {**rest, "metrics": metrics, "names": sorted(path.name for path in folder.iterdir())}
+
+
+def list_files(folder):
+    return {path: path.lstat().st_mtime_ns for path in folder.rglob("*")}
+
+
+def test_the_folder(finished):
+    names = {"settings.toml", "log.jsonl", "metrics.json", "vae.safetensors", "vae.json"}
+    assert {path.name for path in finished.iterdir()} - {".lock"} == names
+    run = json.loads((finished / "vae.json").read_text())["run"]
+    assert (run["train_images"], run["validation_images"], run["test_images"]) == (40, 20, 500)
+    assert run["dataset"] == "digits"
+    assert len((finished / "log.jsonl").read_text().splitlines()) == 3
+    vae, data = load_vae(finished), work.load_vae_data(VAESettings(data="digits"))
+    assert (vae.name, vae.codes, vae.image_shape) == ("residual", 4, (1, 8, 8))
+    metrics = json.loads((finished / "metrics.json").read_text())
+    expected = measure_reconstruction(vae, data.test.images)
+    assert metrics["test"] == pytest.approx(vars(expected), rel=1e-4)
+    assert metrics["validation"]["images"] == 20
+
+
+def test_it_is_killed_and_goes_on_to_the_same_bits(finished, tmp_path):
+    folder = tmp_path / "vae"
+    command = [sys.executable, "-u", "-m", "whence", *TRAIN, "--out", str(folder)]
+    command += ["--checkpoint-seconds", "0"]
+    process = subprocess.Popen(command, env=ALONE, stderr=subprocess.DEVNULL)
+    limit = time.monotonic() + 120
+    while process.poll() is None and time.monotonic() < limit:
+        if folder.is_dir() and max(find_checkpoints(folder), default=0) >= 5:
+            process.send_signal(signal.SIGKILL)
+            break
+        time.sleep(0.002)
+    assert process.wait(timeout=60) == -signal.SIGKILL
+    assert 5 <= max(find_checkpoints(folder)) < 12
+    assert not (folder / "vae.json").exists()
+    with (folder / "log.jsonl").open("a") as log:
+        log.write('{"epoch": 3, "train_elbo": 1.0}\n')  # of an epoch that no checkpoint has seen
+    assert main([*TRAIN, "--out", str(folder), "--resume"]) == 0
+    assert outcome(folder) == outcome(finished)
+    before = list_files(folder)
+    assert main([*TRAIN, "--out", str(folder), "--resume"]) == 0  # finished: nothing to do
+    after = list_files(folder)
+    assert {p for p in after if after[p] != before.get(p)} <= {folder / ".lock"}
+
+
+def test_what_is_printed(finished, capsys):
+    assert main([*TRAIN, "--out", str(finished), "--resume"]) == 0
+    metrics = json.loads((finished / "metrics.json").read_text())
+    line = capsys.readouterr().out
+    assert f"off by {metrics['test']['l1']:.4f} of the range" in line
+    assert f"bound {metrics['test']['elbo']:.1f} nats" in line
+    elsewhere = ["--data-root", "elsewhere"]  # which does not count
+    assert main([*TRAIN, "--out", str(finished), "--resume", "--json", *elsewhere]) == 0
+    assert json.loads(capsys.readouterr().out) == {str(finished): metrics}
+
+
+def test_by_default_it_goes_to_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main([*TRAIN, "--epochs", "1"]) == 0
+    assert (tmp_path / "runs" / "digits-vae" / "vae.json").exists()
+
+
+def test_the_options_are_the_settings():
+    """Each setting has an option, and a default that the help names."""
+    text = " ".join(build().format_help().split())
+    for name, field in VAE_FIELDS.items():
+        assert name == "data" or f"--{name.replace('_', '-')}" in text
+        assert field.metadata["help"].split("(")[0].strip() in text
+    assert "residual, thesis_mnist, thesis_fashion_mnist, thesis_cifar10" in text
+
+
+@pytest.mark.parametrize(
+    "total, size, epochs", [(54_000, 128, 20), (1_000, 128, 572), (3, 128, 4000)]
+)
+def test_epochs_by_default(total, size, epochs):
+    assert work.choose_epochs(total, size) == epochs
+
+
+def test_parts(finished):
+    settings = VAESettings(data="digits", train_examples=40, validation_examples=20, seed=3)
+    parts = work.prepare_vae(settings, work.load_vae_data(settings))
+    same = work.prepare_vae(settings, work.load_vae_data(settings))
+    assert parts.plan.epochs == 4000
+    assert (len(parts.train), len(parts.validation), len(parts.test)) == (40, 20, 500)
+    assert torch.equal(parts.vae.means.weight, same.vae.means.weight)
+    assert torch.equal(parts.train, same.train)
+    assert (parts.vae.calibrated, parts.identity["variance"]) == (True, None)
+    other = work.prepare_vae(
+        VAESettings(data="digits", train_examples=40, validation_examples=20, seed=4),
+        work.load_vae_data(settings),
+    )
+    assert not torch.equal(parts.vae.means.weight, other.vae.means.weight)
+    assert not torch.equal(parts.train, other.train)
+    fixed = work.prepare_vae(
+        VAESettings(data="digits", variance=0.25), work.load_vae_data(settings)
+    )
+    assert (fixed.vae.calibrated, float(fixed.vae.variance)) == (False, 0.25)
+    assert fixed.identity["variance"] == 0.25
+
+
+BAD = [
+    (["--vae", "gan"], "Unknown vae 'gan'. Choose from: residual, thesis_mnist,"),
+    (["--codes", "0"], "codes must be at least 1, got 0."),
+    (["--epochs", "0"], "epochs must be at least 1, got 0."),
+    (["--epochs", "many"], "epochs must be a whole number, got 'many'."),
+    (["--batch-size", "1"], "batch_size must be at least 2, got 1."),
+    (["--patience", "-1"], "patience must be at least 0, got -1."),
+    (["--learning-rate", "0"], "learning_rate must be above 0, got 0.0."),
+    (["--learning-rate", "inf"], "learning-rate must be a number, got 'inf'."),
+    (["--variance", "0"], "variance must be above 0, got 0.0."),
+    (["--seed", "-1"], "seed must be at least 0, got -1."),
+    (["--vae", "thesis_mnist"], "thesis_mnist cannot decode images of 8 x 8 pixels; bring them"),
+    (["--train-examples", "1"], "images must be at least 2, got 1."),
+    (["--device", "tpu"], "device must be cpu or cuda, got 'tpu'."),
+    (["--size", "0"], "size must be"),
+]
+
+
+@pytest.mark.parametrize("options, message", BAD, ids=[" ".join(case[0]) for case in BAD])
+def test_bad_input_is_one_sentence_and_writes_nothing(options, message, tmp_path, capsys):
+    assert main([*TRAIN, "--out", str(tmp_path / "vae"), *options]) == 2
+    errors = capsys.readouterr().err
+    assert errors.startswith(f"whence: {message}"), errors
+    assert errors.count("\n") == 1
+    assert list_files(tmp_path) == {}
+
+
+def test_unknown_data(tmp_path, capsys):
+    assert main(["train-vae", "digit", "--out", str(tmp_path / "vae")]) == 2
+    assert "Unknown dataset 'digit'" in capsys.readouterr().err
+    assert list_files(tmp_path) == {}
+
+
+def test_folders_of_something_else(finished, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "notes.txt").write_text("")
+    for folder, options, message in (
+        (tmp_path / "file", [], "must be a folder, but"),
+        (tmp_path / "other", [], "is not empty; choose another --out, or add --resume"),
+        (tmp_path / "other", ["--resume"], "holds no training to go on with; choose another"),
+        (finished, [], "is not empty; choose another --out, or add --resume"),
+        (finished, ["--resume", "--seed", "1"], "was started with another seed (0 and 1); choose"),
+    ):
+        before = list_files(folder.parent)
+        assert main([*TRAIN, "--out", str(folder), *options]) == 2
+        errors = capsys.readouterr().err
+        assert message in errors
+        assert errors.count("\n") == 1
+        assert list_files(folder.parent) == before
+
+
+def test_other_images_are_refused(finished):
+    settings = VAESettings(
+        data="digits", train_examples=40, validation_examples=20, batch_size=10, codes=4, epochs=3
+    )
+    data = work.load_vae_data(settings)
+    data.train.images[0, 0, 0, 0] ^= 1
+    with pytest.raises(FileExistsError, match="was started with other train images; choose"):
+        work.train_vae(settings, finished, data, resume=True)
+
+
+def test_a_bound_that_is_not_finite(tmp_path, capsys):
+    folder = tmp_path / "vae"
+    assert main([*TRAIN, "--out", str(folder), "--learning-rate", "1e30"]) == 2
+    errors = capsys.readouterr().err
+    assert "The bound became" in errors
+    assert "try a lower learning rate (--learning-rate)." in errors
+    assert not (folder / "vae.json").exists()
+
+
+def test_settings_are_checked_without_images():
+    check_vae_settings(VAESettings(data="anything"))
+    with pytest.raises(ValueError, match="Unknown vae ''"):
+        check_vae_settings(VAESettings(data="anything", vae=""))
