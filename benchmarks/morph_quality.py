@@ -16,7 +16,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -28,17 +28,21 @@ from benchmarks.class_autoencoders import Autoencoders, measure_realism, train_a
 from benchmarks.sides import machine
 from whence.data.augment import to_float
 from whence.experiments.finished import load_run_data, read_run, read_settings
-from whence.experiments.prepare import split_data
 from whence.explanation.morph.answers import classify_images
-from whence.explanation.morph.code import SAMPLES, Codes, find_codes
-from whence.explanation.morph.entropy import Correlation, correlate, group_windows, measure_path
+from whence.explanation.morph.code import Codes, find_codes
+from whence.explanation.morph.entropy import (
+    Correlation,
+    correlate,
+    find_window,
+    group_windows,
+    measure_path,
+)
 from whence.explanation.morph.gain import (
     gain_kept,
     integrate_gradients,
     plain_gradient,
     random_order,
 )
-from whence.explanation.morph.improve import Descent
 from whence.explanation.morph.interpolate import decode_path, radial
 from whence.explanation.morph.mistakes import find_mistakes
 from whence.explanation.morph.morphing import NORM_WEIGHTS, MorphPlan
@@ -47,7 +51,6 @@ from whence.explanation.morph.others import (
     Asked,
     Others,
     Stored,
-    choose_classes,
     store_codes,
 )
 from whence.explanation.morph.path_mask import path_masks
@@ -58,3 +61,406 @@ from whence.explanation.morph.quality import (
     sparsity,
     validity,
 )
+from whence.explanation.morph.saved_vae import load_vae
+from whence.explanation.morph.vae import VAE
+from whence.prediction.model import Classifier
+from whence.records import ImageSet
+
+PARTS = ("codes", "morphs", "correlation", "others", "masks", "mistakes")
+"""In the order in which they are measured."""
+
+TOGETHER = 20
+"""Paths held at once."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What is measured, and on which images; images and labels on the CPU."""
+
+    model: Classifier
+    second: Classifier
+    vae: VAE
+    train: ImageSet
+    test: ImageSet  # all test images
+    shown: ImageSet  # those that were drawn
+    plan: MorphPlan
+    seed: int
+
+    @property
+    def draws(self) -> torch.Generator:
+        """Return a fresh generator of the seed."""
+        return torch.Generator().manual_seed(self.seed)
+
+    @cached_property
+    def stored(self) -> Stored:
+        """Encode the training images, once."""
+        return store_codes(
+            self.vae,
+            self.train.images,
+            self.train.labels,
+            classes=len(self.train.class_names),
+            generator=self.draws,
+        )
+
+    @cached_property
+    def codes(self) -> Codes:
+        """Find the codes of the images that were drawn, once."""
+        return find_codes(self.model, self.vae, self.shown.images, generator=self.draws)
+
+    @cached_property
+    def asked(self) -> Asked:
+        """Ask for the way to the second best class, of the images that have a code."""
+        rows = self.codes.found
+        return Asked(self.shown.images[rows], self.codes.codes[rows], self.codes.classes[rows])
+
+    @cached_property
+    def morphs(self) -> Others:
+        """Morph those codes, once."""
+        return OTHERS.find("morph")(self.model, self.vae, self.asked, self.stored, plan=self.plan)
+
+    @cached_property
+    def autoencoders(self) -> Autoencoders:
+        """Train those of IM1 and IM2, once."""
+        started = time.process_time()
+        trained = train_autoencoders(
+            self.train.images,
+            self.train.labels,
+            classes=len(self.train.class_names),
+            seed=self.seed,
+        )
+        print(
+            f"\n(autoencoders of IM1 and IM2: {time.process_time() - started:.0f} s of processor)"
+        )
+        return trained
+
+
+def main() -> None:
+    """Load two runs and an autoencoder, measure the parts, print their tables."""
+    options = read_options()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    bench = load_bench(options, device)
+    print(machine())
+    print(f"{options.run} {options.vae} {options.second}; {bench.plan}")
+    parts = {
+        "codes": lambda: show_codes(bench),
+        "morphs": lambda: show_morphs(bench),
+        "correlation": lambda: show_correlation(bench),
+        "others": lambda: show_others(bench),
+        "masks": lambda: show_masks(bench, options.masks),
+        "mistakes": lambda: show_mistakes(bench, options.mistakes),
+    }
+    for name in PARTS:
+        if name in options.parts:
+            started = time.process_time()
+            parts[name]()
+            print(f"\n({name}: {time.process_time() - started:.0f} s of processor)", flush=True)
+
+
+def read_options() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("run", type=Path)
+    parser.add_argument("vae", type=Path)
+    parser.add_argument("second", type=Path, help="another run, for validity")
+    parser.add_argument("--images", type=int, default=1000)
+    parser.add_argument("--masks", type=int, default=100, help="images with a mask")
+    parser.add_argument("--mistakes", type=int, default=200, help="at most")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--weight", type=float, help="of the norm; by default the thesis's")
+    parser.add_argument("--norm", choices=("proximal", "gradient"), default=MorphPlan.norm)
+    parser.add_argument("--steps", type=int, default=MorphPlan.steps)
+    return parser.parse_args()
+
+
+def load_bench(options: argparse.Namespace, device: str) -> Bench:
+    """Load everything and draw the images.
+
+    Raises:
+        ValueError: if the two runs are of different images or classes.
+    """
+    model, second = (whence.load(folder, device=device) for folder in (options.run, options.second))
+    for name in ("image_shape", "class_names"):
+        one, two = getattr(model, name), getattr(second, name)
+        if tuple(one) != tuple(two):
+            raise ValueError(f"Both runs must have the same {name}, got {one} and {two}.")
+    dataset = load_run_data(options.run, read_run(options.run), None)
+    order = torch.randperm(len(dataset.test), generator=torch.Generator().manual_seed(options.seed))
+    weight = options.weight
+    if weight is None:
+        weight = NORM_WEIGHTS.get(read_settings(options.run).data, MorphPlan.weight)
+    return Bench(
+        model=model,
+        second=second,
+        vae=load_vae(options.vae, device),
+        train=dataset.train,
+        test=dataset.test,
+        shown=dataset.test.take(order[: options.images]),
+        plan=MorphPlan(weight=weight, norm=options.norm, steps=options.steps),
+        seed=options.seed,
+    )
+
+
+def show_codes(bench: Bench) -> None:
+    """Count the images with a code."""
+    codes = bench.codes
+    sampled = sum(how == "sampled" for how in codes.how)
+    found = int(codes.found.sum())
+    rows = [
+        ("40 samples", share(sampled, len(codes)), average(pick_how(codes, "sampled"))),
+        ("and descent", share(found, len(codes)), average(codes.distances[codes.found])),
+    ]
+    print_table(("images with a code by", "share", "L1 of a pixel"), rows)
+    for name, misses in count_classes(bench, ~codes.found).items():
+        print(f"- no code: {misses} of class {name}")
+
+
+def pick_how(codes: Codes, how: str) -> Tensor:
+    """Return the distances of the codes found in one way."""
+    return codes.distances[torch.tensor([one == how for one in codes.how], dtype=torch.bool)]
+
+
+def count_classes(bench: Bench, rows: Tensor) -> dict[str, int]:
+    """Count the answers for the images at `(B,)` bool rows, most frequent first."""
+    names = bench.model.class_names
+    counted = Counter(names[label] for label in bench.codes.classes[rows, 0].tolist())
+    return dict(counted.most_common())
+
+
+def show_morphs(bench: Bench) -> None:
+    """Count the morphs that failed, and say why."""
+    made = bench.morphs
+    second = validity(classify_images(bench.second, made.decoded).cpu(), made.classes[:, 1])
+    failed = ~made.found
+    rows = [
+        ("failed, of images with a code", share(int(failed.sum()), len(made))),
+        ("of those found, valid on the second classifier", share_of(second[made.found])),
+        ("steps of the thesis, median", f"{float(made.steps.double().median()):.0f}"),
+    ]
+    sampled = torch.tensor([how == "sampled" for how in bench.codes.how])[bench.codes.found]
+    if not bool(sampled.all()):
+        rows.insert(
+            1,
+            (
+                "of images with a sampled code",
+                share(int(failed[sampled].sum()), int(sampled.sum())),
+            ),
+        )
+    print_table(("morphs", ""), rows)
+    names = bench.model.class_names
+    pairs = Counter(
+        f"{names[own]} to {names[other]}" for own, other in made.classes[failed].tolist()
+    )
+    for pair, count in pairs.most_common(8):
+        print(f"- failed: {count} from {pair}")
+    for reason in [one for one in made.reasons if one is not None][:8]:
+        print(f"- {reason}")
+
+
+def show_correlation(bench: Bench) -> None:
+    """Correlate entropy and gradient on the ways to the nearest images of the second class."""
+    others = OTHERS.find("nearest")(bench.model, bench.vae, bench.asked, bench.stored)
+    entropies, gradients = follow_paths(bench, others, bench.asked.codes)
+    groups = group_windows(find_window(entropies), entropies.shape[1])
+    rows = []
+    for name in ("all", "left", "center", "right", "both", "none"):
+        chosen = torch.tensor([name in ("all", group) for group in groups])
+        if int(chosen.sum()) >= 2:
+            found = correlate(entropies[chosen], gradients[chosen], generator=bench.draws)
+            rows.append((name, found.paths, describe_correlation(found)))
+    print_table(("window holds the start, the end", "paths", "correlation"), rows)
+
+
+def describe_correlation(found: Correlation) -> str:
+    """Write a correlation with its interval."""
+    return f"{found.value:.3f} ({found.low:.3f} to {found.high:.3f})"
+
+
+def follow_paths(bench: Bench, others: Others, codes: Tensor) -> tuple[Tensor, Tensor]:
+    """Return `(B, S)` entropies and gradients along radial paths, a few at a time."""
+    entropies, gradients = [], []
+    for rows in torch.arange(len(others)).split(TOGETHER):
+        path = decode_way(bench, others.codes[rows], codes[rows])
+        answers = measure_path(bench.model, path, others.classes[rows])
+        entropies.append(answers.entropies)
+        gradients.append(answers.gradients)
+    return torch.cat(entropies), torch.cat(gradients)
+
+
+def decode_way(bench: Bench, start: Tensor, end: Tensor) -> Tensor:
+    """Decode `(B, S, C, H, W)` the radial ways between codes."""
+    device = bench.vae.variance.device
+    return decode_path(bench.vae, radial(start.to(device), end.to(device)))
+
+
+def show_others(bench: Bench) -> None:
+    """Put the kinds of other side by side: each on its own images, and all on the same."""
+    made = {"nearest": OTHERS.find("nearest")(bench.model, bench.vae, bench.asked, bench.stored)}
+    if bench.model.has_memory:
+        made["memory"] = OTHERS.find("memory")(bench.model, bench.vae, bench.asked, bench.stored)
+    made["morph"] = bench.morphs
+    measured = {kind: measure_others(bench, others) for kind, others in made.items()}
+    every = torch.stack([others.found for others in made.values()]).all(0)
+    for title, chosen in (("all it has", None), ("same images", every)):
+        rows = []
+        for kind, others in made.items():
+            kept = others.found if chosen is None else chosen
+            rows.append(describe_others(kind, measured[kind], kept))
+        print_table((f"other, {title}", "images", *measured["morph"]), rows)
+    print_table(("for comparison", *REALISM), [("test images, decoded", *describe_real(bench))])
+
+
+REALISM = ("distance to 5 real", "IM1", "IM2")
+
+
+def measure_others(bench: Bench, others: Others) -> dict[str, Tensor]:
+    """Measure every other, `(B,)` each; what fails is measured too, for the caller to leave out."""
+    wanted = others.classes[:, 1]
+    one, two = measure_realism(bench.autoencoders, others.decoded, others.classes)
+    nearest = distance_to_real(
+        others.decoded, wanted, to_float(bench.train.images), bench.train.labels
+    )
+    seen = classify_images(bench.second, others.decoded).cpu()
+    return {
+        "valid": validity(others.logits, wanted),
+        "valid on the second": validity(seen, wanted),
+        "L1 in pixels": pixel_proximity(to_float(bench.asked.images), others.decoded),
+        "cosine of codes": code_proximity(bench.asked.codes, others.codes),
+        REALISM[0]: nearest,
+        REALISM[1]: one,
+        REALISM[2]: two,
+    }
+
+
+def describe_others(kind: str, measured: dict[str, Tensor], kept: Tensor) -> tuple[object, ...]:
+    """Write one row of the table: shares of what is valid, means of the others."""
+    cells = [
+        share_of(values[kept]) if name.startswith("valid") else average(values[kept])
+        for name, values in measured.items()
+    ]
+    return kind, int(kept.sum()), *cells
+
+
+def describe_real(bench: Bench) -> tuple[str, ...]:
+    """Measure the decoded codes of the images themselves, as being of their own class."""
+    decoded = bench.codes.decoded[bench.codes.found]
+    swapped = bench.asked.classes.flip(1)  # from the second class to the first
+    one, two = measure_realism(bench.autoencoders, decoded, swapped)
+    nearest = distance_to_real(
+        decoded, swapped[:, 1], to_float(bench.train.images), bench.train.labels
+    )
+    return average(nearest), average(one), average(two)
+
+
+def show_masks(bench: Bench, count: int) -> None:
+    """Compare the gain that the top pixels keep, by four rankings, on the ways from morphs."""
+    rows = bench.morphs.found.nonzero().squeeze(1)[:count]
+    own = bench.morphs.classes[rows, 0]
+    kept: dict[str, list[tuple[Tensor, Tensor]]] = {}
+    sparse, broken = [], 0
+    for some, label in zip(rows.split(TOGETHER), own.split(TOGETHER), strict=True):
+        path = decode_way(bench, bench.morphs.codes[some], bench.asked.codes[some])
+        masks = path_masks(bench.model, path, label)
+        sparse.append(sparsity(masks.masks))
+        broken += sum(reason is not None for reason in masks.reasons)
+        for name, ranking in rank_pixels(bench, path, label, masks.masks).items():
+            found = gain_kept(bench.model, path, label, ranking)
+            kept.setdefault(name, []).append((found.steps, found.end))
+    print(
+        f"\n{len(rows)} masks, {broken} broken; below 0.1: {average(torch.cat(sparse))} of pixels"
+    )
+    table = [
+        (
+            name,
+            average(torch.cat([steps for steps, _ in parts])),
+            average(torch.cat([e for _, e in parts])),
+        )
+        for name, parts in kept.items()
+    ]
+    print_table(("top 10 % of pixels by", "gain kept, step by step", "at the end"), table)
+
+
+def rank_pixels(bench: Bench, path: Tensor, own: Tensor, masks: Tensor) -> dict[str, Tensor]:
+    """Rank the pixels `(B, H, W)` of paths in every way that is compared."""
+    return {
+        "path mask": masks,
+        "Integrated Gradients": integrate_gradients(bench.model, path, own),
+        "plain gradient": plain_gradient(bench.model, path[:, -1], own),
+        "random order": random_order(tuple(masks.shape), generator=bench.draws),
+    }
+
+
+def show_mistakes(bench: Bench, most: int) -> None:
+    """Morph wrongly classified test images to their right label."""
+    wrong = find_mistakes(bench.model, bench.test.images, bench.test.labels)
+    rows = wrong.rows[:most]
+    images = bench.test.images[rows]
+    codes = find_codes(bench.model, bench.vae, images, generator=bench.draws)
+    classes = wrong.classes[:most]
+    asked = Asked(images, codes.codes, classes, named=True)
+    made = OTHERS.find("morph")(bench.model, bench.vae, asked, bench.stored, plan=bench.plan)
+    good = codes.found & made.found
+    second = classify_images(bench.second, images).cpu().argmax(1)
+    seen = classify_images(bench.second, made.decoded).cpu()
+    swapped = (codes.classes[:, 1] == classes[:, 1]).float()
+    table = [
+        ("wrong, of the test images", share(len(wrong), len(bench.test))),
+        ("their right label is the second best", share_of(swapped)),
+        ("have a code", share(int(codes.found.sum()), len(rows))),
+        ("morphed to the right label, of those", share(int(good.sum()), int(codes.found.sum()))),
+        ("steps of the thesis, median", f"{float(made.steps[good].double().median()):.0f}"),
+        ("right label on the second classifier before", share_of((second == classes[:, 1])[good])),
+        ("and after the morph", share_of(validity(seen, classes[:, 1])[good])),
+    ]
+    print_table((f"wrongly classified images, {len(rows)}", ""), table)
+    names = bench.model.class_names
+    pairs = Counter(
+        f"{names[right]} taken for {names[own]}" for own, right in wrong.classes.tolist()
+    )
+    for pair, count in pairs.most_common(8):
+        print(f"- {count} times {pair}")
+
+
+def average(values: Tensor) -> str:
+    """Write the mean of `(B,)` numbers and 1.96 standard errors; NaN is left out and counted."""
+    good = values[~values.isnan()].double()
+    if len(good) == 0:
+        return "none"
+    left_out = f", {len(values) - len(good)} undefined" if len(good) < len(values) else ""
+    if len(good) == 1:
+        return f"{float(good):.3g}{left_out}"
+    reach = 1.96 * float(good.std()) / math.sqrt(len(good))
+    return f"{float(good.mean()):.3g} ± {reach:.2g}{left_out}"
+
+
+def share_of(hits: Tensor) -> str:
+    """Write the share of `(B,)` hits, 0 or 1 each, with its interval."""
+    return share(int(hits.sum()), len(hits))
+
+
+def share(count: int, total: int) -> str:
+    """Write a share with Wilson's interval of 95 %."""
+    if total == 0:
+        return "none"
+    low, high = wilson(count, total)
+    return f"{count / total:.3f} ({low:.3f} to {high:.3f})"
+
+
+def wilson(count: int, total: int) -> tuple[float, float]:
+    """Return Wilson's interval of 95 % for a share. Wilson (1927), J. Am. Stat. Assoc. 22."""
+    z = 1.96
+    middle = (count + z * z / 2) / (total + z * z)
+    reach = z / (total + z * z) * math.sqrt(count * (total - count) / total + z * z / 4)
+    return max(0.0, middle - reach), min(1.0, middle + reach)
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print a Markdown table."""
+    print("\n| " + " | ".join(header) + " |")
+    print("|" + " --- |" * len(header))
+    for row in rows:
+        print("| " + " | ".join(str(cell) for cell in row) + " |")
+
+
+if __name__ == "__main__":
+    main()

@@ -17,6 +17,7 @@ COMMANDS = Table(
         "evaluate": "whence.cli.evaluate:evaluate",
         "predict": "whence.cli.predict:predict",
         "explain": "whence.cli.explain:explain",
+        "morph": "whence.cli.morph:morph",
         "report": "whence.cli.report:report",
         "table": "whence.cli.table:table",
     },
@@ -29,6 +30,7 @@ SUMMARIES = {
     "evaluate": "measure the accuracy of a run, or of a folder of runs",
     "predict": "answer for images, with the training images each answer came from",
     "explain": "write a page with the evidence behind answers, heatmaps and doubts",
+    "morph": "write a page with the way from another class to an answer, by an autoencoder",
     "report": "write a page about a whole run: accuracy, trust, images to look at",
     "table": "run and print a table of the Memory Wrap paper, ours beside theirs",
 }

@@ -19,6 +19,7 @@ from whence.experiments.finished import load_run_data, read_run
 from whence.prediction.model import Classifier
 from whence.prediction.plain_files import write_whole
 from whence.prediction.saved import load, read_about
+from whence.records import Dataset
 from whence.report.answer import Answer, Origin
 from whence.report.as_json import to_json
 from whence.report.doubt import find_doubt
@@ -129,7 +130,15 @@ def read_test(folder: Path, indices: Sequence[int]) -> Asked:
     Raises:
         ValueError: if an index is out of range, or the images are not there any more.
     """
-    dataset = load_run_data(folder, read_run(folder), None)
+    return take_test(load_run_data(folder, read_run(folder), None), indices)
+
+
+def take_test(dataset: Dataset, indices: Sequence[int]) -> Asked:
+    """Take test images of a dataset that was loaded.
+
+    Raises:
+        ValueError: if an index is out of range.
+    """
     total = len(dataset.test)
     for index in indices:
         if not 0 <= index < total:

@@ -36,8 +36,8 @@ class MaskPlan:
     weight: float = 1.0
     blur: float = 1.0
     stride: int = 20
-    looks: int = 15
-    share: float = 0.99
+    looks: int = 10
+    share: float = 0.95
 
     def __post_init__(self) -> None:
         for name in ("steps", "stride", "looks"):
