@@ -112,6 +112,63 @@ def test_large_scores_still_sum_to_one():
     assert_close(sums, torch.ones(B))
 
 
+@pytest.mark.parametrize("value, count", [(2e7, 1), (1e4, 3000), (1e5, 300)])
+def test_shares_below_the_rounding_of_the_scores(value, count):
+    """The threshold is equal to the largest score in float32, and still all its equals count."""
+    memory = torch.zeros(5000, 1)
+    memory[:count] = value
+    found = attend(torch.ones(1, 1), memory, similarity="dot")
+    assert len(found.pairs.rows) == count
+    assert_close(found.vectors, torch.tensor([[value]]), rtol=1e-4, atol=0)
+
+
+@pytest.mark.parametrize("similarity", SIMILARITIES)
+def test_many_equal_images_sum_to_one(similarity):
+    queries, memory = make(features=64, dtype=torch.float32)
+    memory = memory[:1].repeat(100_000, 1)
+    found = attend(40 * queries[:2], 40 * memory, similarity=similarity)
+    assert_close(found.pairs.weights, torch.full((200_000,), 1e-5))
+
+
+def test_float64_is_exact_to_float64():
+    queries, memory = make()
+    found = attend(queries, memory)
+    weights = dense(queries, memory, "cosine")[1]
+    assert_close(to_dense(found, (B, M)), weights, atol=1e-14, rtol=0)
+
+
+def test_a_large_support_is_exact():
+    """Of an encoder that was hardly trained, all scores are alike and many images have a weight."""
+    queries, memory = make(stored=5000, features=64, dtype=torch.float32)
+    queries, memory = 1 + 0.02 * queries, 1 + 0.02 * memory
+    for block in (B * 512, 10**9):
+        found = attend(queries, memory, block=block)
+        assert len(found.pairs.rows) > 1000
+        weights = dense(queries, memory, "cosine")[1]
+        assert_close(to_dense(found, (B, 5000)), weights, atol=1e-6, rtol=0)
+
+
+def test_transforms_of_torch_func_are_given_dense_weights():
+    queries, memory = make(dtype=torch.float64)
+
+    def read(asked):
+        return read_vectors(asked, memory, similarity="cosine")
+
+    _, along = torch.func.jvp(read, (queries,), (queries.flip(0),))
+    step = 1e-6
+    expected = read(queries + step * queries.flip(0)) - read(queries - step * queries.flip(0))
+    assert_close(along, expected / (2 * step), atol=1e-6, rtol=1e-5)
+
+
+def test_a_known_scale_is_no_constant_to_the_gradient():
+    for stored in (SMALL - 1, SMALL + 1):
+        queries, memory = (t.requires_grad_() for t in make(stored=stored))
+        options = {"similarity": "cosine"}
+        plain = read_vectors(queries, memory, **options).sum()
+        scaled = read_vectors(queries, memory, scale=unit_scale(memory.detach()), **options).sum()
+        assert_close(torch.autograd.grad(scaled, memory), torch.autograd.grad(plain, memory))
+
+
 @pytest.mark.parametrize("block", [B * GROUP, 10**6])
 @pytest.mark.parametrize("place", [0, 350, M - 1])
 def test_nan_stays_visible(place, block):
@@ -132,7 +189,8 @@ def test_the_bound_is_below_the_threshold():
     weights = weigh(scores)
     threshold = (scores - weights).masked_fill(weights == 0, torch.inf).amin(1, keepdim=True)
     for looked_at in (1, 2, 5, 60):
-        bound = find_bound(ranked[:, :looked_at])
+        kept, bound = find_bound(ranked[:, :looked_at])
+        assert_close(find_bound(kept)[1], bound)
         assert (bound < threshold).all()
         assert (bound >= ranked[:, :1] - 1 - 1e-5).all()
 

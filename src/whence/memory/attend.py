@@ -104,7 +104,8 @@ def read_vectors(
 
     Arguments as for ``attend``. Of a small memory all weights are held.
     """
-    if len(memory) > SMALL and len(queries) * len(memory) > FEW:
+    large = len(memory) > SMALL and len(queries) * len(memory) > FEW
+    if large and not torch._C._are_functorch_transforms_active():  # these need dense weights
         found = attend(queries, memory, similarity=similarity, mask=mask, scale=scale)
         return found.vectors
     scores = score(queries, memory, similarity=similarity, scale=scale)

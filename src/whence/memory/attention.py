@@ -81,8 +81,8 @@ def score(
     check_pair(queries, memory, similarity)
     with torch.autocast(queries.device.type, enabled=False):
         queries, memory = at_least_float32(queries), at_least_float32(memory)
-        if similarity == "cosine":
-            return cosine(queries, memory, scale=scale)
+        if similarity == "cosine":  # a scale from before would be a constant to the gradient
+            return cosine(queries, memory, scale=None if memory.requires_grad else scale)
         return SIMILARITIES[similarity](queries, memory)
 
 

@@ -42,7 +42,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
 
 
 class ReadPairs(torch.autograd.Function):
-    """Weights and memory vectors from the scores of the support; only pairs are looked at."""
+    """Memory vectors from the weights of the support, which have a gradient here; pair by pair."""
 
     @staticmethod
     def forward(
@@ -53,18 +53,18 @@ class ReadPairs(torch.autograd.Function):
         rows: Tensor,
         places: Tensor,
         scores: Tensor,
+        weights: Tensor,
         rule: Rule,
     ) -> tuple[Tensor, Tensor]:
         """Return the weights `(N,)` and the memory vectors `(B, D)`, NaN without pairs."""
         counts = rows.bincount(minlength=len(queries))
-        weights = weigh_pairs(rows, counts, scores)
         followed = any(ctx.needs_input_grad)
         with torch.set_grad_enabled(followed):  # for torch's own gradient in the weights, later
             leaf = weights.detach().requires_grad_(followed)
             summed = sum_rows(memory.detach(), places, counts, leaf)
         ctx.rule, ctx.inner = rule, (leaf, summed)
         ctx.save_for_backward(queries, memory, scale, rows, places, counts, scores)
-        return weights, summed.detach().masked_fill((counts == 0)[:, None], torch.nan)
+        return weights.clone(), summed.detach().masked_fill((counts == 0)[:, None], torch.nan)
 
     @staticmethod
     def backward(ctx: Any, to_weights: Tensor, to_vectors: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
@@ -99,15 +99,7 @@ class ReadPairs(torch.autograd.Function):
             to_memory.addcmul_(read, shrink[:, None], value=-1)
             if active is not None:
                 to_memory = torch.zeros_like(memory).index_copy_(0, active, to_memory)
-        return to_queries, to_memory, None, None, None, None, None
-
-
-def weigh_pairs(rows: Tensor, counts: Tensor, scores: Tensor) -> Tensor:
-    """Turn the scores `(N,)` of the support into sparsemax's weights `(N,)`.
-
-    On the support sparsemax takes off the same number everywhere, so that the weights sum to one.
-    """
-    return centre(rows, counts, scores) + (1 / counts)[rows]
+        return to_queries, to_memory, None, None, None, None, None, None
 
 
 def centre(rows: Tensor, counts: Tensor, values: Tensor) -> Tensor:

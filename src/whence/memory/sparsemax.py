@@ -115,19 +115,20 @@ def sort_descending(scores: Tensor) -> Tensor:
 
 
 def find_threshold(ranked: Tensor) -> Tensor:
-    """Find the threshold of sparsemax from scores `(..., M)` in descending order, `(..., 1)`.
+    """Find the threshold of sparsemax from `(..., M)` scores in descending order, the first 0.
 
     Martins and Astudillo (2016), arXiv:1602.02068, algorithm 1.
 
-    >>> find_threshold(torch.tensor([1.0, 0.5, -3.0]))
-    tensor([0.2500])
+    Returns:
+        `(..., 1)` thresholds in [-1, 0).
+
+    >>> find_threshold(torch.tensor([0.0, -0.5, -4.0]))
+    tensor([-0.7500])
     """
-    top = ranked[..., :1]
-    ranked = ranked - top  # a shift changes nothing but the rounding
     rank = torch.arange(1, ranked.shape[-1] + 1, dtype=ranked.dtype, device=ranked.device)
     excess = ranked.cumsum(-1) - 1
     support = (rank * ranked > excess).sum(-1, keepdim=True).clamp_min(1)  # (..., 1)
-    return excess.gather(-1, support - 1) / support + top
+    return excess.gather(-1, support - 1) / support
 
 
 def centre_on_support(direction: Tensor, weights: Tensor) -> Tensor:

@@ -8,12 +8,10 @@ from torch import Tensor
 
 from whence.memory.attention import SIMILARITIES, to_unit_length, unit_scale
 from whence.memory.sparsemax import find_largest, find_threshold, sort_descending
+from whence.memory.sparsemax import threshold as find_cut
 
 GROUP = 32
 """Scores whose largest one stands for all of them in the first look at a block."""
-
-TOP = 64
-"""Group maxima kept per query from block to block; the support is rarely larger."""
 
 BLOCK = 1 << 23
 """Scores computed at once."""
@@ -25,6 +23,15 @@ class Support(NamedTuple):
     rows: Tensor  # (N,) int64, the query, in 0 .. B-1
     places: Tensor  # (N,) int64, the stored image, in 0 .. M-1
     scores: Tensor  # (N,) their similarity
+    weights: Tensor  # (N,) in (0, 1], those of a query sum to one
+
+
+class Candidates(NamedTuple):
+    """Pairs that may have a weight above 0."""
+
+    rows: Tensor  # (N,)
+    places: Tensor  # (N,)
+    scores: Tensor  # (N,)
 
 
 @torch.no_grad()
@@ -56,22 +63,26 @@ def find_support(
     Returns:
         `N` pairs; none for a query whose scores hold NaN.
     """
-    found: list[Support] = []
+    found: list[Candidates] = []
     tops = queries.new_empty(len(queries), 0)
     threshold = queries.new_empty(len(queries), 1)
     for start, scores in score_blocks(queries, memory, similarity, scale, mask, block):
         groups = scores.unflatten(1, (-1, GROUP))  # (B, G, GROUP)
         maxima = groups.amax(2)
-        tops = find_largest(torch.cat([tops, maxima], 1), TOP)
-        threshold = find_bound(tops)  # (B, 1)
+        tops, threshold = find_bound(torch.cat([tops, maxima], 1))
         rows, group = (maxima > threshold).nonzero(as_tuple=True)
         near = groups.flatten(0, 1).index_select(0, rows * groups.shape[1] + group)  # (n, GROUP)
         pair, member = (near > threshold[rows]).nonzero(as_tuple=True)
         places = start + group[pair] * GROUP + member
-        found.append(Support(rows[pair], places, near[pair, member]))
+        found.append(Candidates(rows[pair], places, near[pair, member]))
     candidates = found[0] if len(found) == 1 else merge(found, threshold, len(memory))
-    exact = find_threshold(pad(candidates, len(queries)))  # (B, 1)
-    return keep(candidates, candidates.scores > exact[candidates.rows, 0])
+    ranked = pad(candidates, len(queries))  # (B, S)
+    top = ranked[:, :1]
+    exact = find_threshold(ranked - top)  # a shift changes nothing but the rounding
+    rows, places, scores = candidates
+    weights = scores - top[rows, 0] - exact[rows, 0]
+    chosen = (weights > 0).nonzero().squeeze(1)
+    return Support(*(column.index_select(0, chosen) for column in (rows, places, scores, weights)))
 
 
 def score_blocks(
@@ -108,27 +119,31 @@ def score_blocks(
         yield start, scores
 
 
-def find_bound(tops: Tensor) -> Tensor:
-    """Bound the threshold `(B, 1)` of sparsemax from below by a part `(B, T)` of the scores."""
-    top = tops[:, :1].abs()
-    return find_threshold(tops) - 8 * torch.finfo(tops.dtype).eps * (1 + top)  # for rounding
+def find_bound(scores: Tensor) -> tuple[Tensor, Tensor]:
+    """Bound the threshold of sparsemax from below by a part of the scores.
+
+    Args:
+        scores: `(B, G)` some of each query's scores, at least one.
+
+    Returns:
+        `(B, T)` those of them that the bound depends on, and the bound `(B, 1)`.
+    """
+    top = scores.amax(1, keepdim=True)
+    bound = top + find_cut(scores - top)
+    bound = bound - 8 * torch.finfo(scores.dtype).eps * (1 + top.abs())  # for rounding
+    reach = max(1, int((scores > bound).sum(1).max()))
+    return find_largest(scores, reach), bound
 
 
-def merge(found: Sequence[Support], threshold: Tensor, total: int) -> Support:
+def merge(found: Sequence[Candidates], threshold: Tensor, total: int) -> Candidates:
     """Put the pairs of all blocks in order, without those below what is known by now."""
-    pairs = Support(*map(torch.cat, zip(*found, strict=True)))
-    pairs = keep(pairs, pairs.scores > threshold[pairs.rows, 0])
-    order = (pairs.rows * total + pairs.places).argsort()
-    return Support(*(column[order] for column in pairs))
+    rows, places, scores = map(torch.cat, zip(*found, strict=True))
+    chosen = (scores > threshold[rows, 0]).nonzero().squeeze(1)
+    chosen = chosen[(rows[chosen] * total + places[chosen]).argsort()]
+    return Candidates(rows[chosen], places[chosen], scores[chosen])
 
 
-def keep(pairs: Support, wanted: Tensor) -> Support:
-    """Select the pairs where ``wanted`` `(N,)` is True."""
-    chosen = wanted.nonzero().squeeze(1)
-    return Support(*(column.index_select(0, chosen) for column in pairs))
-
-
-def pad(pairs: Support, queries: int) -> Tensor:
+def pad(pairs: Candidates, queries: int) -> Tensor:
     """Lay the scores of pairs ordered by query out as `(B, S)`, descending, -inf at the end."""
     counts = pairs.rows.bincount(minlength=queries)
     starts = counts.cumsum(0) - counts

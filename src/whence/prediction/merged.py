@@ -1,14 +1,26 @@
 """Encoders for answering: each batch normalisation merged into the convolution before it."""
 
 import copy
-import warnings
 from collections import Counter
 from collections.abc import Mapping
+from typing import Any, NamedTuple
 
-from torch import fx, nn
+import torch
+from torch import Tensor, nn
+from torch.nn.modules import module as every_module
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from whence.prediction.stamp import Stamp
+
+TOLERANCE = 1e-3
+"""Of the largest feature: more than rounding, and far less than a layer in the wrong place."""
+
+
+class Pair(NamedTuple):
+    """The names of a convolution and of the batch normalisation of its output."""
+
+    convolution: str
+    norm: str
 
 
 class Merged:
@@ -18,86 +30,123 @@ class Merged:
         network: the copy; the encoder itself where nothing can be merged.
     """
 
-    def __init__(self, encoder: nn.Module) -> None:
+    def __init__(self, encoder: nn.Module, image_shape: tuple[int, int, int]) -> None:
         self.stamp = Stamp(encoder)
-        modules = list(encoder.modules())
-        self.norms = [module for module in modules if isinstance(module, nn.BatchNorm2d)]
-        self.attributes = [vars(module) for module in modules]
-        self.hooks = [hooks for module in modules for hooks in hooks_of(module)]
-        merged = merge(encoder) if self.norms and not self._is_special() else None
+        self.modules = list(encoder.modules())
+        self.norms = [module for module in self.modules if isinstance(module, nn.BatchNorm2d)]
+        self.epsilons = [norm.eps for norm in self.norms]
+        self.attributes = [vars(module) for module in self.modules]
+        self.hooks = [hooks for module in self.modules for hooks in hooks_of(module)]
+        self.special = self._is_special()
+        merged = merge(encoder, image_shape) if self.norms and not self.special else None
         self.network = encoder if merged is None else merged
 
     def fits(self, encoder: nn.Module) -> bool:
         """Say whether the copy still computes what the encoder does."""
-        return self.stamp.fits(encoder) and (self.network is encoder or not self._is_special())
+        return self.stamp.fits(encoder) and self._is_special() == self.special
 
     def _is_special(self) -> bool:
         """Say whether a layer is in training, listened to, or has another forward pass."""
         return (
-            any(norm.training for norm in self.norms)
+            any(module.training for module in self.modules)
             or any(self.hooks)
+            or bool(every_module._global_forward_hooks or every_module._global_forward_pre_hooks)
             or any("forward" in attributes for attributes in self.attributes)
+            or [norm.eps for norm in self.norms] != self.epsilons
         )
 
 
-def merge(encoder: nn.Module) -> nn.Module | None:
+@torch.no_grad()
+def merge(encoder: nn.Module, image_shape: tuple[int, int, int]) -> nn.Module | None:
     """Copy an encoder in eval mode and merge what can be merged; the result differs by rounding.
 
-    A convolution whose output goes into one batch normalisation and nowhere else gets its scale
-    and shift. Ioffe and Szegedy (2015), arXiv:1502.03167, section 3.1.
+    A convolution whose output goes into one batch normalisation gets its scale and shift. Ioffe
+    and Szegedy (2015), arXiv:1502.03167, section 3.1. Which layers follow each other is seen while
+    random images go through a copy with random statistics, and the merged copy must give the
+    features that this one gave: a convolution whose output is also used elsewhere would show.
+
+    Args:
+        encoder: in eval mode; forward passes must not depend on what is in the images.
+        image_shape: (C, H, W) of the images that it takes.
 
     Returns:
-        The copy, or None where there is nothing to merge, or torch.fx cannot follow the forward
-        pass.
+        The copy, or None where there is nothing to merge, or it would compute something else.
     """
+    generator = torch.Generator().manual_seed(0)
+    example = torch.rand(2, *image_shape, generator=generator)
+    trial = copy.deepcopy(encoder).requires_grad_(False)
+    for norm in trial.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            shake(norm, generator)
+    parameter = next(trial.parameters())
+    example = example.to(parameter.device, parameter.dtype)
+    example = example.contiguous(memory_format=torch.channels_last)
+    pairs, expected = watch(trial, example)
+    if not pairs:
+        return None
+    put_together(trial, pairs)
+    if not bool((trial(example) - expected).abs().max() <= TOLERANCE * expected.abs().max()):
+        return None
     network = copy.deepcopy(encoder).requires_grad_(False)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about what a network does to its sizes, from tracing
-            graph = fx.Tracer().trace(network)
-    except (fx.proxy.TraceError, TypeError, RuntimeError, AttributeError, NotImplementedError):
-        return None  # a forward pass that depends on its input
-    calls = Counter(node.target for node in graph.nodes if node.op == "call_module")
-    merged = False
-    for node in list(graph.nodes):
-        pair = find_pair(network, node, calls)
-        if pair is None:
-            continue
-        convolution, norm = pair
-        before = node.args[0]
-        set_module(network, before.target, fuse_conv_bn_eval(convolution, norm))
-        node.replace_all_uses_with(before)
-        graph.erase_node(node)
-        merged = True
-    if not merged:
-        return None
-    made = fx.GraphModule(network, graph)
-    made.delete_all_unused_submodules()
-    return made
+    put_together(network, pairs)
+    return network
 
 
-def find_pair(
-    network: nn.Module, node: fx.Node, calls: Counter[object]
-) -> tuple[nn.Conv2d, nn.BatchNorm2d] | None:
-    """Return the layers of a batch normalisation that can go into the convolution before it."""
-    if node.op != "call_module" or not node.args or not isinstance(node.args[0], fx.Node):
-        return None
-    before = node.args[0]
-    if before.op != "call_module" or len(before.users) > 1:
-        return None
-    if calls[node.target] > 1 or calls[before.target] > 1:
-        return None  # a layer that is used twice
-    norm = network.get_submodule(str(node.target))
-    convolution = network.get_submodule(str(before.target))
-    if type(norm) is not nn.BatchNorm2d or type(convolution) is not nn.Conv2d:
-        return None
-    return (convolution, norm) if norm.running_mean is not None else None
+def shake(norm: nn.BatchNorm2d, generator: torch.Generator) -> None:
+    """Give a batch normalisation statistics and factors that show where it stands."""
+    for tensor in (norm.running_mean, norm.running_var, norm.weight, norm.bias):
+        if tensor is not None:
+            tensor.copy_(torch.rand(tensor.shape, generator=generator) + 0.5)
 
 
-def set_module(network: nn.Module, path: object, layer: nn.Module) -> None:
+def watch(network: nn.Module, example: Tensor) -> tuple[list[Pair], Tensor]:
+    """Find which normalisation follows which convolution; also return the features."""
+    made: dict[int, tuple[str, Tensor]] = {}  # holds the outputs, so that no other gets their id
+    follows: dict[str, str] = {}
+    calls: Counter[str] = Counter()
+    handles = []
+
+    def hear(name: str, module: nn.Module) -> None:
+        def before(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            calls[name] += 1
+            if type(module) is nn.BatchNorm2d and id(inputs[0]) in made:
+                follows[name] = made[id(inputs[0])][0]
+
+        def after(_: nn.Module, __: object, output: Tensor) -> None:
+            if type(module) is nn.Conv2d:
+                made[id(output)] = (name, output)
+
+        handles.append(module.register_forward_pre_hook(before))
+        handles.append(module.register_forward_hook(after))
+
+    for name, module in network.named_modules():
+        if type(module) in (nn.Conv2d, nn.BatchNorm2d):
+            hear(name, module)
+    features: Tensor = network(example)
+    for handle in handles:
+        handle.remove()
+    used = Counter(follows.values())
+    return [
+        Pair(convolution, norm)
+        for norm, convolution in follows.items()
+        if calls[norm] == calls[convolution] == used[convolution] == 1
+        and network.get_submodule(norm).running_mean is not None
+    ], features
+
+
+def put_together(network: nn.Module, pairs: list[Pair]) -> None:
+    """Merge pairs of layers in place; nothing is left of the normalisations."""
+    for pair in pairs:
+        convolution: Any = network.get_submodule(pair.convolution)
+        norm: Any = network.get_submodule(pair.norm)
+        replace(network, pair.convolution, fuse_conv_bn_eval(convolution, norm))
+        replace(network, pair.norm, nn.Identity())
+
+
+def replace(network: nn.Module, name: str, layer: nn.Module) -> None:
     """Put a layer in the place of another one."""
-    parent, _, name = str(path).rpartition(".")
-    setattr(network.get_submodule(parent), name, layer)
+    parent, _, last = name.rpartition(".")
+    setattr(network.get_submodule(parent), last, layer)
 
 
 def hooks_of(module: nn.Module) -> tuple[Mapping[int, object], ...]:

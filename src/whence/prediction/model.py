@@ -146,8 +146,10 @@ class Classifier(nn.Module):
         """Choose what encodes: the encoder, or for answers alone its faster merged copy."""
         if self.training or torch.is_grad_enabled() or self.kind.family == "own":
             return self.encoder
+        if torch._C._are_functorch_transforms_active():  # the parameters may be stand-ins
+            return self.encoder
         if self._merged is None or not self._merged.fits(self.encoder):
-            self._merged = Merged(self.encoder)
+            self._merged = Merged(self.encoder, self.image_shape)
         return self._merged.network
 
     def normalise(self, images: Tensor) -> Tensor:

@@ -11,7 +11,8 @@ class Stamp:
     """What parameters and statistics were when the bank was made.
 
     In-place changes count up a tensor's version, except those of fused optimisers, which change
-    almost every number; so the first number of every tensor is remembered as well. The parts of
+    almost every number; so the first number of every tensor is remembered as well. What is not
+    noticed: other numbers changed in place through ``.data`` or numpy. The parts of
     the model are held with the dictionaries they stand in, because walking through all modules for
     every answer takes long beside a small encoder.
     """
