@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from whence.explanation.morph.quality import Reconstruct, im1, im2
 
-STEPS = 1000
+STEPS = 500
 BATCH = 128
 WIDTH = 128
 CODES = 32
@@ -83,9 +83,10 @@ def train(images: Tensor, *, seed: int, steps: int) -> Autoencoder:
     """Train one autoencoder on the mean squared error."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = Autoencoder(tuple(images.shape[1:])).to(images.device)
+        network = Autoencoder((images.shape[1], images.shape[2], images.shape[3]))
+        network = network.to(images.device)
     generator = torch.Generator().manual_seed(seed)
-    optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, fused=True)
     with torch.enable_grad():
         for _ in range(steps):
             rows = torch.randint(len(images), (BATCH,), generator=generator)

@@ -42,6 +42,7 @@ from whence.explanation.morph.gain import (
     integrate_gradients,
     plain_gradient,
     random_order,
+    slope_of,
 )
 from whence.explanation.morph.interpolate import decode_path, radial
 from whence.explanation.morph.mistakes import find_mistakes
@@ -53,7 +54,7 @@ from whence.explanation.morph.others import (
     Stored,
     store_codes,
 )
-from whence.explanation.morph.path_mask import path_masks
+from whence.explanation.morph.path_mask import MaskPlan, path_masks
 from whence.explanation.morph.quality import (
     code_proximity,
     distance_to_real,
@@ -71,6 +72,9 @@ PARTS = ("codes", "morphs", "correlation", "others", "masks", "mistakes")
 
 TOGETHER = 20
 """Paths held at once."""
+
+PIXELS = 50
+"""Numbers of an image, drawn by chance, that the correlation by pixel looks at."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,12 @@ class Bench:
     def draws(self) -> torch.Generator:
         """Return a fresh generator of the seed."""
         return torch.Generator().manual_seed(self.seed)
+
+    @property
+    def some_pixels(self) -> Tensor:
+        """Return the places of the numbers of an image that the correlation by pixel looks at."""
+        channels, height, width = self.model.image_shape
+        return torch.randperm(channels * height * width, generator=self.draws)[:PIXELS]
 
     @cached_property
     def stored(self) -> Stored:
@@ -116,7 +126,10 @@ class Bench:
     @cached_property
     def morphs(self) -> Others:
         """Morph those codes, once."""
-        return OTHERS.find("morph")(self.model, self.vae, self.asked, self.stored, plan=self.plan)
+        made: Others = OTHERS.find("morph")(
+            self.model, self.vae, self.asked, self.stored, plan=self.plan
+        )
+        return made
 
     @cached_property
     def autoencoders(self) -> Autoencoders:
@@ -170,6 +183,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--weight", type=float, help="of the norm; by default the thesis's")
     parser.add_argument("--norm", choices=("proximal", "gradient"), default=MorphPlan.norm)
     parser.add_argument("--steps", type=int, default=MorphPlan.steps)
+    parser.add_argument("--lead-after", type=int, default=MorphPlan.lead_after, help="-1: never")
     return parser.parse_args()
 
 
@@ -196,7 +210,12 @@ def load_bench(options: argparse.Namespace, device: str) -> Bench:
         train=dataset.train,
         test=dataset.test,
         shown=dataset.test.take(order[: options.images]),
-        plan=MorphPlan(weight=weight, norm=options.norm, steps=options.steps),
+        plan=MorphPlan(
+            weight=weight,
+            norm=options.norm,
+            steps=options.steps,
+            lead_after=options.lead_after if options.lead_after >= 0 else None,
+        ),
         seed=options.seed,
     )
 
@@ -260,15 +279,18 @@ def show_morphs(bench: Bench) -> None:
 def show_correlation(bench: Bench) -> None:
     """Correlate entropy and gradient on the ways to the nearest images of the second class."""
     others = OTHERS.find("nearest")(bench.model, bench.vae, bench.asked, bench.stored)
-    entropies, gradients = follow_paths(bench, others, bench.asked.codes)
+    entropies, readings = follow_paths(bench, others, bench.asked.codes)
     groups = group_windows(find_window(entropies), entropies.shape[1])
     rows = []
     for name in ("all", "left", "center", "right", "both", "none"):
         chosen = torch.tensor([name in ("all", group) for group in groups])
         if int(chosen.sum()) >= 2:
-            found = correlate(entropies[chosen], gradients[chosen], generator=bench.draws)
-            rows.append((name, found.paths, describe_correlation(found)))
-    print_table(("window holds the start, the end", "paths", "correlation"), rows)
+            cells = [
+                describe_correlation(correlate_each(entropies[chosen], values[chosen], bench.draws))
+                for values in readings.values()
+            ]
+            rows.append((name, int(chosen.sum()), *cells))
+    print_table(("entropy at", "paths", *readings), rows)
 
 
 def describe_correlation(found: Correlation) -> str:
@@ -276,15 +298,40 @@ def describe_correlation(found: Correlation) -> str:
     return f"{found.value:.3f} ({found.low:.3f} to {found.high:.3f})"
 
 
-def follow_paths(bench: Bench, others: Others, codes: Tensor) -> tuple[Tensor, Tensor]:
-    """Return `(B, S)` entropies and gradients along radial paths, a few at a time."""
-    entropies, gradients = [], []
+def correlate_each(entropies: Tensor, values: Tensor, generator: torch.Generator) -> Correlation:
+    """Correlate entropies `(B, S)` with one number per step, or `(B, S, P)` per step and pixel."""
+    if values.dim() == 2:
+        return correlate(entropies, values, generator=generator)
+    many = entropies[:, :, None].expand_as(values)
+    return correlate(many.flatten(1), values.flatten(1), generator=generator)
+
+
+def follow_paths(bench: Bench, others: Others, codes: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    """Go along radial paths, a few at a time.
+
+    The thesis leaves open over which classes the softmax is taken whose gradient is meant, and
+    whether its magnitude is that of an image or of single pixels.
+
+    Returns:
+        `(B, S)` entropies, and of each reading of the gradient `(B, S)` or, by pixel, `(B, S, P)`.
+    """
+    names = "norm, two classes", "norm, all classes", "single pixels, all classes"
+    entropies: list[Tensor] = []
+    found: dict[str, list[Tensor]] = {name: [] for name in names}
     for rows in torch.arange(len(others)).split(TOGETHER):
         path = decode_way(bench, others.codes[rows], codes[rows])
-        answers = measure_path(bench.model, path, others.classes[rows])
+        classes = others.classes[rows]
+        answers = measure_path(bench.model, path, classes)
+        every = classes[:, 0].repeat_interleave(path.shape[1])
+        slopes = slope_of(bench.model, path.flatten(0, 1), every, 500).cpu()
+        slopes = slopes.view(*path.shape[:2], -1)  # (b, S, P)
         entropies.append(answers.entropies)
-        gradients.append(answers.gradients)
-    return torch.cat(entropies), torch.cat(gradients)
+        pixels = slopes.abs()[:, :, bench.some_pixels]
+        for name, values in zip(
+            names, (answers.gradients, slopes.norm(dim=2), pixels), strict=True
+        ):
+            found[name].append(values)
+    return torch.cat(entropies), {name: torch.cat(parts) for name, parts in found.items()}
 
 
 def decode_way(bench: Bench, start: Tensor, end: Tensor) -> Tensor:
@@ -357,13 +404,21 @@ def show_masks(bench: Bench, count: int) -> None:
     rows = bench.morphs.found.nonzero().squeeze(1)[:count]
     own = bench.morphs.classes[rows, 0]
     kept: dict[str, list[tuple[Tensor, Tensor]]] = {}
-    sparse, broken = [], 0
+    sparse, broken, generator = [], 0, bench.draws
     for some, label in zip(rows.split(TOGETHER), own.split(TOGETHER), strict=True):
         path = decode_way(bench, bench.morphs.codes[some], bench.asked.codes[some])
         masks = path_masks(bench.model, path, label)
+        sharp = path_masks(bench.model, path, label, plan=MaskPlan(blur=0.0))
         sparse.append(sparsity(masks.masks))
         broken += sum(reason is not None for reason in masks.reasons)
-        for name, ranking in rank_pixels(bench, path, label, masks.masks).items():
+        rankings = {
+            "path mask": masks.masks,
+            "path mask without blur": sharp.masks,
+            "Integrated Gradients": integrate_gradients(bench.model, path, label),
+            "plain gradient": plain_gradient(bench.model, path[:, -1], label),
+            "random order": random_order((len(path), *path.shape[-2:]), generator=generator),
+        }
+        for name, ranking in rankings.items():
             found = gain_kept(bench.model, path, label, ranking)
             kept.setdefault(name, []).append((found.steps, found.end))
     print(
@@ -378,16 +433,6 @@ def show_masks(bench: Bench, count: int) -> None:
         for name, parts in kept.items()
     ]
     print_table(("top 10 % of pixels by", "gain kept, step by step", "at the end"), table)
-
-
-def rank_pixels(bench: Bench, path: Tensor, own: Tensor, masks: Tensor) -> dict[str, Tensor]:
-    """Rank the pixels `(B, H, W)` of paths in every way that is compared."""
-    return {
-        "path mask": masks,
-        "Integrated Gradients": integrate_gradients(bench.model, path, own),
-        "plain gradient": plain_gradient(bench.model, path[:, -1], own),
-        "random order": random_order(tuple(masks.shape), generator=bench.draws),
-    }
 
 
 def show_mistakes(bench: Bench, most: int) -> None:

@@ -22,17 +22,20 @@ from tests.morphing_parts import (
 )
 from whence.explanation.morph import VAES
 from whence.explanation.morph.morphing import (
+    Ends,
     MorphPlan,
+    Seen,
     Walk,
     keep_norm,
     mean_norms,
     morph_codes,
     norm_range,
+    note,
 )
 from whence.explanation.morph.norms import measure_norms
 from whence.explanation.morph.strides import pace, scale_to, stride_on
 
-THESIS = MorphPlan(stride=1, norm="gradient")
+THESIS = MorphPlan(stride=1, norm="gradient", lead_after=None)
 
 
 def ask(model, vae, count=8, *, seed=3):
@@ -143,12 +146,39 @@ def test_a_third_class_is_no_morph():
         return torch.cat([0 * ink, 40 * (ink - 0.5), 0 * ink + 30, 0 * ink - 9], 1)
 
     vae, codes = build_vae(), torch.zeros(1, CODES)
-    plan = MorphPlan(weight=0.0, steps=2000)
+    plan = MorphPlan(weight=0.0, steps=2000, lead_after=None)
     morphs = morph_codes(
         classify_by(logits), vae, codes, torch.tensor([[0, 1]]), draw_norms(3), plan=plan
     )
     assert not bool(morphs.found)
-    assert "probability came to 1.000 of the two classes" in morphs.reasons[0]
+    assert "probability came to 0.0" in morphs.reasons[0]
+    assert "an entropy of 0.000 bits between the two classes" in morphs.reasons[0]
+
+
+def test_a_lead_is_taken_over_the_classes_that_grow_along():
+    """The logit of other grows along one pixel, and all others with it: only another pixel helps."""
+
+    def logits(images):
+        one, two = images[:, 0, 0, :1], images[:, 1, 2, 4:]
+        return torch.cat([9 * one, 5 * one + 8 * (two - 0.5), 4 * one, 4 * one], 1)
+
+    vae, model = build_vae(), classify_by(logits)
+    codes, pair = torch.zeros(1, CODES), torch.tensor([[0, 1]])
+    options = {"weight": 0.0, "steps": 1500, "entropy": 0.8}
+    never = morph_codes(
+        model, vae, codes, pair, draw_norms(3), plan=MorphPlan(lead_after=None, **options)
+    )
+    late = morph_codes(
+        model, vae, codes, pair, draw_norms(3), plan=MorphPlan(lead_after=300, **options)
+    )
+    early = morph_codes(
+        model, vae, codes, pair, draw_norms(3), plan=MorphPlan(lead_after=0, **options)
+    )
+    assert bool(early.found)
+    assert bool(late.found)
+    assert int(early.steps) < int(late.steps)
+    assert int(late.steps) > 300
+    assert not bool(never.found) or int(never.steps) > int(late.steps)
 
 
 # The norm
@@ -279,12 +309,45 @@ def test_nearest_misses_are_kept():
     assert bool((morphs.steps[missed] == 100).all())
 
     def share(some):
-        return model(vae.decode(some)).gather(1, classes).softmax(1)[missed, 1]
+        return model(vae.decode(some)).softmax(1).gather(1, classes[:, 1:])[missed, 0]
 
     assert bool((share(morphs.codes) > share(codes)).all())
     reason = morphs.reasons[int(missed.nonzero()[0])]
     assert reason.startswith("No morph to ")
     assert f"in 100 steps its probability came to {float(share(morphs.codes)[0]):.3f}" in reason
+
+
+def test_what_is_noted_by_hand():
+    """Of five rows: worse, better, done but worse, not finite, and better outside of the norms."""
+    ends = Ends(
+        codes=torch.zeros(6, 1),
+        shares=torch.full((6,), 0.5),
+        probabilities=torch.zeros(6),
+        entropies=torch.ones(6),
+        found=torch.zeros(6, dtype=torch.bool),
+        steps=torch.full((6,), 90),
+        left_range=torch.zeros(6, dtype=torch.bool),
+        broken=torch.zeros(6, dtype=torch.bool),
+    )
+    at = torch.arange(1.0, 6)[:, None]
+    on = Walk(torch.tensor([5, 1, 2, 3, 4]), at, at, at, at[:, 0], at[:, 0])
+    seen = Seen(
+        gradient=at,
+        share=torch.tensor([0.4, 0.6, 0.3, 0.9, 0.8]),
+        probability=torch.tensor([0.1, 0.2, 0.3, 0.4, 0.5]),
+        entropy=torch.tensor([0.1, 0.2, 0.3, 0.4, 0.5]),
+        reached=torch.tensor([False, False, True, True, True]),
+        finite=torch.tensor([True, True, True, False, True]),
+    )
+    note(ends, on, seen, torch.tensor([True, True, True, True, False]), 40)
+    assert ends.codes[:, 0].tolist() == [0, 2, 3, 0, 5, 0]
+    assert_close(ends.shares, torch.tensor([0.5, 0.6, 0.3, 0.5, 0.8, 0.5]))
+    assert_close(ends.entropies, torch.tensor([1, 0.2, 0.3, 1, 0.5, 1]))
+    assert_close(ends.probabilities, torch.tensor([0, 0.2, 0.3, 0, 0.5, 0]))
+    assert ends.found.tolist() == [False, False, True, False, False, False]
+    assert ends.broken.tolist() == [False, False, False, True, False, False]
+    assert ends.left_range.tolist() == [False, False, False, False, True, False]
+    assert ends.steps.tolist() == [90, 90, 40, 40, 90, 90]
 
 
 def test_numbers_that_become_nan():
@@ -362,6 +425,7 @@ def test_questions_that_are_refused():
         ({"weight": -0.1}, "weight must be a number of at least 0, got -0.1"),
         ({"weight": math.nan}, "weight must be a number of at least 0, got nan"),
         ({"entropy": 0.0}, "entropy must be above 0 and at most 1 bit, got 0.0"),
+        ({"lead_after": -1}, "lead_after must be at least 0 or None, got -1"),
         ({"norm": "none"}, "norm must be 'proximal' or 'gradient', got 'none'"),
     ],
 )

@@ -50,6 +50,7 @@ NEEDED = {
     "evaluate": ["RUN"],
     "predict": ["RUN", "x.png"],
     "explain": ["RUN", "x.png"],
+    "morph": ["RUN", "x.png", "--vae", "V"],
     "report": ["RUN"],
 }
 """Arguments that each command cannot do without."""
@@ -70,6 +71,11 @@ SAID = {
     "explain": [
         *("html (default), png", "white, black, mean, blur (white)"),
         *("evidence or all (evidence)", "(20)", "(32)", "(0)", "(128)"),
+    ],
+    "morph": [
+        *("morph (the image's own code, changed; the default), nearest", "or memory (the"),
+        *("radial or linear (radial)", "html (default) or json", "RUN-morph.html", "--to CLASS"),
+        *("(100)", "(0)", "(128)", "else 0.1"),
     ],
     "report": ["(8)", "RUN-report.html", "(128)"],
     "table": ["1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13", "auto, float32 or bfloat16"],
@@ -99,6 +105,13 @@ DECIDED = [  # by the arguments alone, or by a small file that they name
     (["explain", "RUN"], "IMAGE must name files or folders, or --test images"),
     (["explain", "RUN", "none.png"], "No image none.png."),
     (["explain", "RUN", "x.png", "--out", "bad.toml"], "bad.toml is there already; choose another"),
+    (["explain", "RUN", "x.png", "--morph", "V", "--format", "png"], "morph is for --format html"),
+    (["morph", "RUN", "x.png"], "--vae must name the folder of an autoencoder; train one with: wh"),
+    (["morph", "RUN", "--vae", "V"], "IMAGE must name files or folders, or --test images"),
+    (["morph", "RUN", "none.png", "--vae", "V"], "No image none.png."),
+    (["morph", "RUN", "x.png", "--vae", "V", "--other", "far"], "Unknown other 'far'. Choose from"),
+    (["morph", "RUN", "x.png", "--vae", "V", "--path", "wild"], "Unknown path 'wild'. Choose from"),
+    (["morph", "RUN", "x.png", "--vae", "V", "--out", "bad.toml"], "bad.toml is there already; ch"),
     (["report", "RUN", "--hard", "-1"], "hard must be at least 0, got -1."),
     (["report", "RUN", "--out", "bad.toml"], "bad.toml is there already; choose another --out"),
     (["table", "99"], "table must be one of 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, got '99'."),

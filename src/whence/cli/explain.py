@@ -67,6 +67,12 @@ def build() -> ArgumentParser:
     )
     parser.add_argument("--seed", type=int, default=0, help="of these random memories (0)")
     parser.add_argument("--batch-size", type=int, default=128, help="images encoded at once (128)")
+    parser.add_argument(
+        "--morph",
+        type=str,
+        metavar="VAE",
+        help="also go there from another class, with the autoencoder in this folder (whence morph)",
+    )
     add_device(parser)
     return parser
 
@@ -119,6 +125,8 @@ def check_options(options: Namespace, kind: str) -> None:
         BASELINES.find(options.baseline)
     if options.memory not in MOVED:
         raise ValueError(f"Unknown memory {options.memory!r}. Choose from: {', '.join(MOVED)}.")
+    if options.morph and kind == "png":
+        raise ValueError("morph is for --format html or json; leave one of them out.")
     if options.with_heatmaps and (kind != "json" or options.no_heatmaps):
         raise ValueError("with-heatmaps is for --format json with heatmaps; leave it out.")
 

@@ -56,6 +56,11 @@ def explain_all(
     about = read_about(folder)
     model = load(folder, device=device)
     check_model(folder, model)
+    ready = None
+    if options.morph:
+        from whence.cli.morph_work import prepare_morph  # late: few explanations need it
+
+        ready = prepare_morph(options, folder, about, model)
     asked = read_test(folder, options.test) if options.test else read_files(paths, model)
     for note in (*asked.notes, *(note for notes in asked.own_notes for note in notes)):
         print_note(note)
@@ -76,8 +81,15 @@ def explain_all(
     answers = tuple(
         replace(answer, notes=notes) for answer, notes in zip(answers, asked.own_notes, strict=True)
     )
-    origin = describe_origin(folder, about, model, describe_settings(options, model))
-    origin = replace(origin, notes=(*asked.notes, *origin.notes))
+    settings, notes = describe_settings(options, model), asked.notes
+    if ready is not None:
+        morphs = ready.ask(asked)
+        answers = tuple(
+            replace(answer, morph=morph) for answer, morph in zip(answers, morphs, strict=True)
+        )
+        settings, notes = [*settings, *ready.facts], (*notes, *ready.notes)
+    origin = describe_origin(folder, about, model, settings)
+    origin = replace(origin, notes=(*notes, *origin.notes))
     content = write(answers, origin, model.class_names, kind, options.with_heatmaps)
     if not files:
         print(content[0].decode(), end="")

@@ -6,7 +6,7 @@ from typing import Any
 
 from whence.experiments.measured import describe_evaluation
 from whence.explanation.suspicious import Suspicion
-from whence.report.as_json import to_class
+from whence.report.json_values import to_class
 from whence.report.overview import Hard, MemoryUse, Overview, Used
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from whence.records import Explanation, Heatmaps, Removal
+from whence.report.morph import Morph
 from whence.shapes import check_shape
 
 
@@ -39,6 +40,7 @@ class Answer:
         maps: heatmaps of this one image (B = 1), None when not asked for.
         removal: None when not asked for, and for a standard model.
         notes: sentences about this image, for example that it was made smaller.
+        morph: ways to it from another class, None when not asked for.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Answer:
     maps: Heatmaps | None = None
     removal: Removal | None = None
     notes: tuple[str, ...] = ()
+    morph: Morph | None = None
 
     def __post_init__(self) -> None:
         sizes = check_shape("image", self.image, "C H W")

@@ -1,15 +1,14 @@
 """Answers and their evidence as JSON, classes by index and by name."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from torch import Tensor
-
 from whence.records import Draws, Evidence, Heatmaps, Removal
 from whence.report.answer import Answer, Origin
+from whence.report.as_morph_json import lay_out_morph
 from whence.report.doubt import find_doubt
+from whence.report.json_values import to_class, to_list
 from whence.report.numbers import leave_out
 
 
@@ -71,24 +70,9 @@ def lay_out(answer: Answer, classes: Sequence[str], with_heatmaps: bool) -> dict
         "error_probability": explanation.error_probability,
         "removal": removal_to_json(answer.removal, classes),
         "heatmaps": maps_to_json(answer.maps, with_heatmaps),
+        "morph": None if answer.morph is None else lay_out_morph(answer.morph, classes),
         "notes": list(answer.notes),
     }
-
-
-def to_class(index: int | None, classes: Sequence[str]) -> dict[str, Any] | None:
-    """Name a class by index and name."""
-    return None if index is None else {"index": index, "name": classes[index]}
-
-
-def to_list(tensor: Tensor) -> Any:  # noqa: ANN401
-    """Turn a tensor into nested lists, NaN and infinity into None."""
-
-    def clean(value: Any) -> Any:  # noqa: ANN401
-        if isinstance(value, list):
-            return [clean(one) for one in value]
-        return value if math.isfinite(value) else None
-
-    return clean(tensor.tolist())
 
 
 def lay_out_evidence(item: Evidence, classes: Sequence[str]) -> dict[str, Any]:

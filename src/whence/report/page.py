@@ -22,6 +22,7 @@ from whence.report.cards import (
 )
 from whence.report.colours import Colours, find_colours
 from whence.report.doubt import Doubt, find_doubt
+from whence.report.morph_section import MorphPart, make_morph
 from whence.report.numbers import add_weights, count, percent, signed
 from whence.report.picture import colour, draw_scale, to_data_uri
 
@@ -85,6 +86,7 @@ class Section:
     reliance_text: str
     reliance_sentence: str
     draws_sentences: tuple[str, ...]
+    morph: MorphPart | None
 
 
 def render(answers: Sequence[Answer], origin: Origin, class_names: Sequence[str]) -> str:
@@ -155,6 +157,7 @@ def make_section(answer: Answer, classes: Sequence[str]) -> Section:
         reliance_text=percent(explanation.reliance),
         reliance_sentence=say_reliance(explanation.reliance),
         draws_sentences=say_draws(explanation.draws, explanation.predicted, predicted),
+        morph=None if answer.morph is None else make_morph(answer.morph, classes),
     )
 
 

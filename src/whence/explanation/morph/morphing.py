@@ -36,6 +36,8 @@ class MorphPlan:
             Adam goes down on. It is steep, so that its swings take up Adam's steps and a large
             weight stops the morph. "proximal" goes down on the logit alone, and after each step
             moves the norm to where the penalty and the way back are smallest together.
+        lead_after: steps after which the aim is no longer the logit of other but its lead over all
+            other classes, which a morph needs to come to its end; None is the thesis's way: never.
     """
 
     weight: float = 0.1
@@ -43,6 +45,7 @@ class MorphPlan:
     stride: int = 20
     entropy: float = 0.01
     norm: Literal["proximal", "gradient"] = "proximal"
+    lead_after: int | None = 2000
 
     def __post_init__(self) -> None:
         for name in ("steps", "stride"):
@@ -52,6 +55,8 @@ class MorphPlan:
             raise ValueError(f"weight must be a number of at least 0, got {self.weight}.")
         if not 0 < self.entropy <= 1:
             raise ValueError(f"entropy must be above 0 and at most 1 bit, got {self.entropy}.")
+        if self.lead_after is not None and self.lead_after < 0:
+            raise ValueError(f"lead_after must be at least 0 or None, got {self.lead_after}.")
         if self.norm not in ("proximal", "gradient"):
             raise ValueError(f"norm must be 'proximal' or 'gradient', got {self.norm!r}.")
 
@@ -96,6 +101,7 @@ class Seen:
 
     gradient: Tensor  # (b, Z)
     share: Tensor  # (b,) probability of other among the two classes
+    probability: Tensor  # (b,) of other among all classes
     entropy: Tensor  # (b,) bits
     reached: Tensor  # (b,) bool, the end but for the norm
     finite: Tensor  # (b,) bool
@@ -107,6 +113,7 @@ class Ends:
 
     codes: Tensor
     shares: Tensor
+    probabilities: Tensor
     entropies: Tensor
     found: Tensor
     steps: Tensor
@@ -130,7 +137,9 @@ def morph_codes(
     ``scale`` brings the penalty to the logit by the running averages of their absolute values. A
     morph is done when the entropy between the two classes is small and the probability of other,
     among all classes, is above one half. The thesis leaves open whether that probability is among
-    all or two; among all, a morph that is done is classified as other.
+    all or two; among all, a morph that is done is classified as other. Two more things differ, both
+    to come to an end more often: how the norm is kept, and the aim of morphs that take long
+    (``MorphPlan``).
 
     Args:
         model: any classifier, with its bank if it has a memory; left as it was.
@@ -192,6 +201,7 @@ def walk(
     ends = Ends(
         codes=codes.clone(),
         shares=zeros - 1,
+        probabilities=zeros.clone(),
         entropies=zeros.clone(),
         found=nowhere.clone(),
         steps=torch.full((count,), plan.steps, device=device),
@@ -202,10 +212,11 @@ def walk(
     on = Walk(torch.arange(count, device=device), codes.clone(), still, still, zeros, zeros)
     with evaluating(model), evaluating(vae):
         for update in range(updates + 1):
-            seen = look(model, vae, on, classes[on.rows], targets[on.rows], plan)
+            step = min(update * plan.stride, plan.steps)
+            seen = look(model, vae, on, classes[on.rows], targets[on.rows], plan, step=step)
             norm = on.at.norm(dim=1)
             inside = (norm >= norm_range[0]) & (norm <= norm_range[1])
-            note(ends, on, seen, inside, min(update * plan.stride, plan.steps))
+            note(ends, on, seen, inside, step)
             going = seen.finite & ~(seen.reached & inside)
             on, gradient = on.take(going), seen.gradient[going]
             if len(on.rows) == 0 or update == updates:
@@ -219,7 +230,14 @@ def walk(
 
 
 def look(
-    model: Classifier, vae: VAE, on: Walk, classes: Tensor, targets: Tensor, plan: MorphPlan
+    model: Classifier,
+    vae: VAE,
+    on: Walk,
+    classes: Tensor,
+    targets: Tensor,
+    plan: MorphPlan,
+    *,
+    step: int,
 ) -> Seen:
     """Measure where codes are, add to their running sums, and take the gradient of the aim."""
     with torch.enable_grad():
@@ -229,6 +247,8 @@ def look(
         images = decoded.masked_fill(~whole[:, None, None, None], 0.0)  # a model refuses NaN
         logits = at_least_float32(model(images)).to(leaf.device)
         goal = pair_logits(logits, classes)[:, 1]
+        if plan.lead_after is not None and step >= plan.lead_after:
+            goal = goal - logits.scatter(1, classes[:, 1:], -torch.inf).logsumexp(1)
         penalty = (leaf.norm(dim=1) - targets).square()
         on.goals = on.goals + goal.detach().abs()
         on.penalties = on.penalties + penalty.detach()
@@ -242,6 +262,7 @@ def look(
     return Seen(
         gradient=gradient,
         share=pair_logits(logits, classes).softmax(1)[:, 1],
+        probability=probability,
         entropy=entropy,
         reached=(entropy < plan.entropy) & (probability > 0.5),
         finite=whole & logits.isfinite().all(1) & gradient.isfinite().all(1),
@@ -269,6 +290,7 @@ def note(ends: Ends, on: Walk, seen: Seen, inside: Tensor, step: int) -> None:
     rows = on.rows[better]
     ends.codes[rows] = on.at[better]
     ends.shares[rows] = seen.share[better].to(ends.shares)
+    ends.probabilities[rows] = seen.probability[better].to(ends.probabilities)
     ends.entropies[rows] = seen.entropy[better].to(ends.entropies)
     ends.left_range[rows] = (seen.reached & ~inside)[better]
     ends.found[on.rows[done]] = True
@@ -302,9 +324,9 @@ def explain_ends(
             )
         else:
             reasons.append(
-                f"{start}in {plan.steps} steps its probability came to {ends.shares[row]:.3f} of "
-                f"the two classes, with an entropy of {ends.entropies[row]:.3f} bits; an entropy "
-                f"below {plan.entropy} was asked for."
+                f"{start}in {plan.steps} steps its probability came to "
+                f"{ends.probabilities[row]:.3f}, with an entropy of {ends.entropies[row]:.3f} bits "
+                f"between the two classes; above 0.5 and below {plan.entropy} was asked for."
             )
     return reasons
 

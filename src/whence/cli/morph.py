@@ -1,0 +1,141 @@
+"""``whence morph``: a page that shows the way from another class to an answer."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from jsonargparse import ArgumentParser, Namespace
+
+from whence.cli.explain import refuse_existing
+from whence.cli.options import add_device, build_parser, check_device, choose_device, parse
+from whence.cli.predict import find_images
+from whence.explanation.morph import PATHS
+
+FORMATS = ("html", "json")
+OTHERS = ("morph", "nearest", "memory")
+"""The names in ``explanation.morph.others``, written again so that the help loads no torch."""
+
+
+def build() -> ArgumentParser:
+    """Build the parser."""
+    parser = build_parser(
+        "morph",
+        "Go from another class to the model's answer, over images that an autoencoder makes, and "
+        "write one HTML page that shows the way: the image and its reconstruction, the other "
+        "image, the path, and which pixels must follow it.",
+    )
+    parser.add_argument("run", type=str, metavar="RUN", help="run folder")
+    parser.add_argument("images", type=str, nargs="*", metavar="IMAGE", help="files or folders")
+    parser.add_argument(
+        "--test",
+        type=int,
+        nargs="+",
+        metavar="INDEX",
+        help="images of the run's own test set, by index, in place of files",
+    )
+    parser.add_argument(
+        "--vae", type=str, metavar="FOLDER", help="made by whence train-vae from the same images"
+    )
+    parser.add_argument(
+        "--to", type=str, metavar="CLASS", help="the other class; by default the second best"
+    )
+    parser.add_argument(
+        "--other",
+        type=str,
+        action="append",
+        metavar="CHOICE",
+        help="where the way starts: morph (the image's own code, changed; the default), nearest "
+        "(training image of the other class) or memory (the model's counterfactual); give it "
+        "several times to compare",
+    )
+    parser.add_argument(
+        "--out", type=str, metavar="FILE", help="by default RUN-morph.html, named after the run"
+    )
+    parser.add_argument("--force", action="store_true", help="overwrite what is there")
+    parser.add_argument(
+        "--format",
+        type=str,
+        default="html",
+        metavar="CHOICE",
+        help="html (default) or json (printed unless there is an --out)",
+    )
+    parser.add_argument("--steps", type=int, default=100, help="images on the path (100)")
+    parser.add_argument(
+        "--path",
+        type=str,
+        default="radial",
+        metavar="CHOICE",
+        help=f"how codes go: {' or '.join(PATHS)} (radial)",
+    )
+    parser.add_argument(
+        "--norm-weight",
+        type=float,
+        metavar="X",
+        help="how strongly a morph keeps the usual length of codes; by default the thesis's for "
+        "its datasets, else 0.1",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the sampled codes (0)")
+    parser.add_argument("--batch-size", type=int, default=128, help="images at once (128)")
+    add_device(parser)
+    return parser
+
+
+def morph(arguments: list[str]) -> None:
+    """Morph images and write a page or JSON."""
+    options = parse(build(), arguments)
+    options.other = options.other or list(OTHERS[:1])
+    check_options(options)
+    check_device(options.device)
+    files = choose_files(options)
+    refuse_existing(files, force=options.force)
+    paths = find_images([Path(name) for name in options.images])  # before the model is read
+    device = choose_device(options.device)
+    from whence.cli.morph_work import morph_all  # late: it loads torch
+
+    morph_all(options, paths, files, device)
+
+
+def check_options(options: Namespace) -> None:
+    """Refuse options that do not fit, before anything is computed.
+
+    Raises:
+        ValueError: naming the first of them.
+    """
+    if bool(options.images) == bool(options.test):
+        raise ValueError("IMAGE must name files or folders, or --test images of the test set.")
+    if not options.vae:
+        raise ValueError(
+            "--vae must name the folder of an autoencoder; train one with: whence train-vae DATA"
+        )
+    check_choices("other", options.other, OTHERS)
+    check_choices("path", [options.path], tuple(PATHS))
+    check_choices("format", [options.format], FORMATS)
+    if len(set(options.other)) < len(options.other):
+        raise ValueError(f"other must be given once for each, got {', '.join(options.other)}.")
+    for name, least in (("steps", 2), ("batch_size", 1)):
+        number = getattr(options, name)
+        if number < least:
+            raise ValueError(f"{name.replace('_', '-')} must be at least {least}, got {number}.")
+    if options.norm_weight is not None and not 0 <= options.norm_weight < float("inf"):
+        raise ValueError(f"norm-weight must be at least 0, got {options.norm_weight}.")
+    if not 0 <= options.seed < 2**63:
+        raise ValueError(f"seed must be in 0 to 2**63 - 1, got {options.seed}.")
+
+
+def check_choices(what: str, given: Sequence[str], choices: Sequence[str]) -> None:
+    """Refuse names that are not to be chosen from.
+
+    Raises:
+        ValueError: with the choices.
+    """
+    for name in given:
+        if name not in choices:
+            raise ValueError(f"Unknown {what} {name!r}. Choose from: {', '.join(choices)}.")
+
+
+def choose_files(options: Namespace) -> list[Path]:
+    """Name the file that will be written, none where the answer goes to the screen."""
+    if options.out:
+        return [Path(options.out)]
+    if options.format == "json":
+        return []
+    return [Path(f"{Path(options.run).resolve().name}-morph.html")]

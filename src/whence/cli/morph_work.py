@@ -1,0 +1,225 @@
+"""The work of ``whence morph``; its options stand apart, so that its help loads no torch."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import Namespace
+
+from whence.cli.explain_work import Asked, check_model, read_files, take_test
+from whence.cli.plain_text import escape, print_note
+from whence.experiments.explained import describe_origin
+from whence.experiments.finished import load_run_data, read_run, shorten
+from whence.experiments.morphed import (
+    Question,
+    Training,
+    check_question,
+    check_same_data,
+    choose_training,
+    morph_images,
+)
+from whence.explanation.morph.answers import check_fit
+from whence.explanation.morph.code import SAMPLES
+from whence.explanation.morph.morphing import NORM_WEIGHTS, MorphPlan
+from whence.explanation.morph.path_mask import MaskPlan
+from whence.explanation.morph.saved_vae import load_vae, read_about_vae
+from whence.explanation.morph.vae import VAE
+from whence.prediction.model import Classifier
+from whence.prediction.plain_files import write_whole
+from whence.prediction.saved import load, read_about
+from whence.records import Dataset
+from whence.report.as_morph_json import morphs_to_json
+from whence.report.morph import Morph, Way, share_kept
+from whence.report.morph_page import render_morphs
+from whence.report.morph_section import KINDS, share_text
+
+UNKNOWN_DATA = (
+    "The run or the autoencoder does not say what it was trained on; images that the autoencoder "
+    "has not learnt are reconstructed badly."
+)
+
+
+@dataclass(frozen=True)
+class Ready:
+    """Everything that is needed to morph images of a run."""
+
+    model: Classifier
+    vae: VAE
+    training: Training
+    question: Question
+    batch_size: int
+    facts: tuple[tuple[str, str], ...]
+    notes: tuple[str, ...]
+
+    def ask(self, asked: Asked) -> tuple[Morph, ...]:
+        """Morph images that were read, and put what is to be said of each beside it."""
+        found = morph_images(
+            self.model,
+            self.vae,
+            asked.images,
+            asked.names,
+            asked.truths,
+            self.training,
+            question=self.question,
+            batch_size=self.batch_size,
+        )
+        return tuple(
+            replace(one, notes=notes) for one, notes in zip(found, asked.own_notes, strict=True)
+        )
+
+
+def morph_all(
+    options: Namespace, paths: Sequence[Path], files: Sequence[Path], device: str
+) -> None:
+    """Morph images and write a page or JSON.
+
+    Args:
+        options: of the command, checked.
+        paths: of the images; without any, ``options.test`` names images of the test set.
+        files: the one that is written; without any, JSON is printed.
+        device: where to compute.
+    """
+    folder, place = Path(options.run), Path(options.vae)
+    about = read_about(folder)
+    read_about_vae(place)  # before the model is read, which takes longer
+    model = load(folder, device=device)
+    check_model(folder, model)
+    question = Question(
+        others=tuple(options.other),
+        to=None if options.to is None else find_class(options.to, model.class_names),
+        seed=options.seed,
+        path=options.path,
+        steps=options.steps,
+        plan=choose_plan(about, options.norm_weight),
+    )
+    dataset = load_run_data(folder, read_run(folder), None) if options.test else None
+    ready = get_ready(
+        folder, about, model, place, question, dataset=dataset, batch_size=options.batch_size
+    )
+    asked = read_files(paths, model) if dataset is None else take_test(dataset, options.test)
+    for note in (*ready.notes, *asked.notes, *(one for notes in asked.own_notes for one in notes)):
+        print_note(note)
+    morphs = ready.ask(asked)
+    origin = describe_origin(folder, about, model, ready.facts)
+    origin = replace(origin, notes=(*asked.notes, *ready.notes))
+    if options.format == "json":
+        content = morphs_to_json(morphs, origin, model.class_names)
+        page = json.dumps(content, indent=1, allow_nan=False) + "\n"
+    else:
+        page = render_morphs(morphs, origin, model.class_names)
+    if not files:
+        print(page, end="")
+        return
+    write_whole(files[0], page.encode())
+    for one in morphs:
+        for way in one.ways:
+            print(escape(describe(one, way, model.class_names)))
+    print(f"Written: {escape(str(files[0]))}")
+
+
+def prepare_morph(
+    options: Namespace, folder: Path, about: dict[str, Any], model: Classifier
+) -> Ready:
+    """Get ready for ``whence explain --morph``: a morph, and the memory's counterfactual if any."""
+    has_pixels = model.bank is not None and model.bank.images is not None
+    question = Question(
+        others=("morph", "memory") if has_pixels else ("morph",),
+        seed=options.seed,
+        plan=choose_plan(about, None),
+    )
+    place = Path(options.morph)
+    return get_ready(folder, about, model, place, question, batch_size=options.batch_size)
+
+
+def get_ready(
+    folder: Path,
+    about: dict[str, Any],
+    model: Classifier,
+    place: Path,
+    question: Question,
+    *,
+    dataset: Dataset | None = None,
+    batch_size: int,
+) -> Ready:
+    """Read an autoencoder and the training images, and check that all of it goes together.
+
+    Args:
+        folder: of the run.
+        about: the content of its ``whence.json``.
+        model: that was loaded from it.
+        place: folder of the autoencoder.
+        question: what is asked.
+        dataset: the run's images, where they were loaded before.
+        batch_size: images the networks see at once.
+
+    Raises:
+        FileNotFoundError: if there is no autoencoder.
+        ValueError: if it is damaged or of other images, the question does not fit the model, or the
+            training images are not there any more.
+    """
+    check_question(model, question)
+    made = read_about_vae(place)
+    vae = load_vae(place, device=model.mean.device)
+    check_fit(model, vae)
+    same = check_same_data(folder, about["run"], place, made["run"])
+    facts = (
+        ("autoencoder", f"{place.resolve().name}: {vae.name}, {vae.codes} numbers in a code"),
+        ("hash of the autoencoder", made["sha256"]),
+        *describe_question(question),
+    )
+    training = choose_training(folder, about, model, dataset)
+    notes = () if same else (UNKNOWN_DATA,)
+    return Ready(model, vae, training, question, batch_size, facts, notes)
+
+
+def find_class(name: str, class_names: tuple[str, ...]) -> int:
+    """Find a class by its name.
+
+    Raises:
+        ValueError: if there is none of that name.
+    """
+    if name not in class_names:
+        raise ValueError(f"Unknown class {name!r}. Choose from: {shorten(class_names)}.")
+    return class_names.index(name)
+
+
+def choose_plan(about: dict[str, Any], norm_weight: float | None) -> MorphPlan:
+    """Take the weight that was given, or the thesis's for the data, or the default."""
+    if norm_weight is None:
+        norm_weight = NORM_WEIGHTS.get(str(about["run"].get("dataset")), MorphPlan().weight)
+    return MorphPlan(weight=norm_weight)
+
+
+def describe_question(question: Question) -> list[tuple[str, str]]:
+    """Name what the ways were made with."""
+    plan, mask = question.plan or MorphPlan(), MaskPlan()
+    found = [
+        ("codes", f"{SAMPLES} samples of each image, seed {question.seed}"),
+        ("path", f"{question.path}, {question.steps} images"),
+        (
+            "path mask",
+            f"{mask.steps:,} steps of Adam in strides of {mask.stride}, penalty {mask.weight:g}, "
+            f"blur {mask.blur:g} pixels",
+        ),
+    ]
+    if "morph" in question.others:
+        text = (
+            f"up to {plan.steps:,} steps of Adam in strides of {plan.stride}, weight of the length "
+            f"{plan.weight:g}, until the entropy is below {plan.entropy:g} bits"
+        )
+        found.insert(1, ("morph", text))
+    return found
+
+
+def describe(morph: Morph, way: Way, names: Sequence[str]) -> str:
+    """Say in a line how one way went."""
+    own, other = (names[label] for label in way.classes)
+    start = f"{morph.name}: {own} from {other} ({KINDS[way.kind].short})"
+    reason = morph.code.reason or way.reason or way.mask.reason
+    if reason is not None:
+        return f"{start}: {reason}"
+    kept = share_kept(way.mask)
+    gained = "the path gains nothing" if kept is None else f"the mask keeps {share_text(kept)}"
+    return f"{start}: {gained}" + ("" if kept is None else " of the path's gain")

@@ -1,0 +1,454 @@
+"""Everything that a report shows of the way from another class to images, gathered from models."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from whence.data.fingerprint import fingerprint
+from whence.data.split import split
+from whence.experiments.explained import find_places, take_stored
+from whence.experiments.finished import load_run_data, read_run, read_settings
+from whence.explanation.morph import PATHS
+from whence.explanation.morph.answers import check_fit, classify_codes, classify_images
+from whence.explanation.morph.code import Codes, find_codes
+from whence.explanation.morph.entropy import PathAnswers, measure_path
+from whence.explanation.morph.interpolate import STEPS, decode_path
+from whence.explanation.morph.morphing import MorphPlan, mean_norms, norm_range
+from whence.explanation.morph.norms import measure_norms
+from whence.explanation.morph.others import OTHERS, Asked, Others, Stored, choose_classes
+from whence.explanation.morph.path_mask import PathMasks, path_masks
+from whence.explanation.morph.quality import code_proximity, pixel_proximity
+from whence.explanation.morph.vae import VAE, encode_images
+from whence.memory.bank import Bank
+from whence.prediction.model import Classifier, check_images
+from whence.records import Dataset
+from whence.report.morph import Along, Code, Mask, Morph, Start, Way
+from whence.report.picture import to_uint8
+
+TOGETHER = 32
+"""Images whose paths are held at once."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """The training images that others are looked for among.
+
+    Attributes:
+        images: `(N, C, H, W)` uint8 or float in [0, 1].
+        labels: `(N,)` int64.
+        indices: `(N,)` int64, the place of each in its dataset.
+        sources: one file per image, or None.
+    """
+
+    images: Tensor
+    labels: Tensor
+    indices: Tensor
+    sources: tuple[str, ...] | None = None
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def start(self, place: int) -> Start:
+        """Take one image."""
+        return Start(
+            int(self.indices[place]),
+            int(self.labels[place]),
+            None if self.sources is None else self.sources[place],
+            to_uint8(self.images[place]),
+        )
+
+
+@dataclass(frozen=True)
+class Question:
+    """How images are to be morphed.
+
+    Attributes:
+        others: names from ``OTHERS``, each once.
+        to: the class of other; None is the second best of each image.
+        seed: of the sampled codes.
+        path: a name from ``PATHS``.
+        steps: S, images on a path.
+        plan: of the morphs.
+    """
+
+    others: tuple[str, ...] = ("morph",)
+    to: int | None = None
+    seed: int = 0
+    path: str = "radial"
+    steps: int = STEPS
+    plan: MorphPlan | None = None
+
+
+def check_same_data(folder: Path, run: dict[str, Any], vae_folder: Path, made: object) -> bool:
+    """Refuse an autoencoder that was trained on other images than the run.
+
+    Args:
+        folder: of the run.
+        run: what its ``whence.json`` says of the data.
+        vae_folder: of the autoencoder.
+        made: what its ``vae.json`` says of the data.
+
+    Returns:
+        False where one of the two does not say what it was trained on.
+
+    Raises:
+        ValueError: naming both.
+    """
+    key = "train_fingerprint"
+    if not isinstance(made, dict) or not (run.get(key) and made.get(key)):
+        return False
+    if run[key] != made[key]:
+        one, other = (describe_data(about) for about in (made, run))
+        raise ValueError(
+            f"{vae_folder} must be trained on the images of {folder}: it was trained on {one}, the "
+            f"run on {other}; train another with: whence train-vae DATA"
+        )
+    return True
+
+
+def describe_data(about: dict[str, Any]) -> str:
+    """Name data and the first digits of its hash."""
+    return f"{about.get('dataset')} ({str(about['train_fingerprint'])[:8]})"
+
+
+def choose_training(
+    folder: Path, about: dict[str, Any], model: Classifier, dataset: Dataset | None = None
+) -> Training:
+    """Take the training images: those in the memory, or the ones that the run's settings name.
+
+    Args:
+        folder: of the run.
+        about: the content of its ``whence.json``.
+        model: that was loaded from it.
+        dataset: the run's images, where they were loaded before.
+
+    Raises:
+        ValueError: if the images are no longer those of the run, or none of them has a label.
+    """
+    bank = model.bank
+    if bank is not None and bank.images is not None:
+        kept = (bank.labels >= 0).nonzero().squeeze(1)
+        if len(kept) == 0:
+            raise ValueError(
+                f"{folder} holds a memory without labels, so there is no image of another class to "
+                "start from; call model.remember(images, labels) and save it again."
+            )
+        bank = bank.take(kept)
+        return Training(bank.images, bank.labels, bank.indices, bank.sources)  # type: ignore[arg-type]
+    about = read_run(folder)  # refuses a model that no run has made
+    dataset = load_run_data(folder, about, None) if dataset is None else dataset
+    settings = read_settings(folder)
+    if fingerprint(dataset.train) != about["run"].get("train_fingerprint"):
+        raise ValueError(
+            f"{settings.data} must hold the training images that {folder} was made with, they "
+            "changed; train the run again."
+        )
+    parts = split(
+        dataset.train.labels,
+        seed=settings.seed,
+        train_examples=settings.train_examples,
+        validation_examples=settings.validation_examples,
+    )
+    chosen = dataset.train.take(parts.train)
+    return Training(chosen.images, chosen.labels, parts.train, chosen.sources)
+
+
+def start_of(bank: Bank, index: int) -> Start:
+    """Take the image of a dataset index from a memory that was kept with pixels."""
+    place = find_places(bank)[index]
+    found = take_stored(bank, place)
+    if found.image is None:
+        raise ValueError("The memory was saved without its images (no pixels).")
+    return Start(index, found.label, found.source, found.image)
+
+
+def store_training(
+    vae: VAE, training: Training, *, classes: int, seed: int = 0, batch_size: int = 128
+) -> Stored:
+    """Do what ``store_codes`` does, with a progress bar."""
+    batches = training.images.split(batch_size)
+    parts = [
+        encode_images(vae, batch, batch_size=batch_size)
+        for batch in tqdm(batches, desc="training images", disable=None, leave=False)
+    ]
+    mean = torch.cat([part.mean for part in parts])
+    deviation = torch.cat([part.deviation for part in parts])
+    noise = torch.randn(mean.shape, generator=torch.Generator().manual_seed(seed)).to(mean)
+    labels = training.labels.to(mean.device)
+    norms = measure_norms(mean + deviation * noise, labels, classes=classes)
+    return Stored(mean, labels, norms)
+
+
+def morph_images(
+    model: Classifier,
+    vae: VAE,
+    images: Tensor,
+    names: Sequence[str],
+    truths: Sequence[int | None],
+    training: Training,
+    *,
+    question: Question | None = None,
+    batch_size: int = 128,
+) -> tuple[Morph, ...]:
+    """Go from another class to images, and collect all that a report shows of it.
+
+    Args:
+        model: any classifier, with its bank if it has a memory; left as it was.
+        vae: of images of the same size; left as it was.
+        images: `(B, C, H, W)` uint8 or float in [0, 1].
+        names: what each image is called.
+        truths: true classes, None where they are not known.
+        training: where other images are looked for.
+        question: what is asked; None is a morph to the second best class.
+        batch_size: images the networks see at once; changes memory use, not the result.
+
+    Returns:
+        One record per image. A way that failed is in it, with its reason and the nearest miss.
+
+    Raises:
+        ValueError: if lengths or sizes do not fit, a name is unknown, an image is of the class
+            asked for, a class has no stored image, or the autoencoder decodes no numbers.
+        RuntimeError: if the model has no bank that fits it.
+    """
+    question = question or Question()
+    check_fit(model, vae)
+    check_question(model, question)
+    check_images(model, images)
+    if not len(images) == len(names) == len(truths):
+        raise ValueError(
+            f"names and truths must have one entry per image ({len(images)}), "
+            f"got {len(names)} and {len(truths)}."
+        )
+    logits = classify_images(model, images, batch_size=batch_size).cpu()
+    classes = ask_classes(logits, model.class_names, names, question.to)
+    stored = store_training(
+        vae,
+        training,
+        classes=len(model.class_names),
+        seed=question.seed,
+        batch_size=batch_size,
+    )
+    if set(question.others) != {"memory"}:
+        mean_norms(model.class_names, classes[:, 1], stored.norms)  # refuses an empty class
+    generator = torch.Generator().manual_seed(question.seed)
+    found: list[Morph] = []
+    work = len(images) * (1 + 3 * len(question.others))
+    with tqdm(total=work, unit="step", disable=None, leave=False) as bar:
+        for first in range(0, len(images), TOGETHER):
+            rows = slice(first, first + TOGETHER)
+            some = Gathering(model, vae, images[rows], stored, training, question, batch_size, bar)
+            found += some.gather(names[rows], truths[rows], logits[rows], classes[rows], generator)
+    return tuple(found)
+
+
+def check_question(model: Classifier, question: Question) -> None:
+    """Refuse what the question alone decides.
+
+    Raises:
+        ValueError: naming what is wrong.
+    """
+    PATHS.find(question.path)
+    if not question.others or len(set(question.others)) < len(question.others):
+        raise ValueError(f"other must be given once or more, each once, got {question.others}.")
+    for other in question.others:
+        OTHERS.find(other)
+    if question.steps < 2:
+        raise ValueError(f"steps must be at least 2, the two ends, got {question.steps}.")
+    if question.to is not None and not 0 <= question.to < len(model.class_names):
+        raise ValueError(f"to must be in 0 to {len(model.class_names) - 1}, got {question.to}.")
+    if "memory" in question.others:
+        if model.bank is None:
+            raise ValueError(
+                "This model has no memory, so there is no stored counterfactual; choose another "
+                "other: morph, nearest."
+            )
+        if model.bank.images is None:
+            raise ValueError(
+                "The memory was saved without its images (no pixels), so its counterfactual has no "
+                "code; choose another other: morph, nearest."
+            )
+
+
+def ask_classes(
+    logits: Tensor, class_names: tuple[str, ...], names: Sequence[str], to: int | None
+) -> Tensor:
+    """Return `(B, 2)` the classes of self and of other.
+
+    Raises:
+        ValueError: naming the first image that is of the class asked for already.
+    """
+    if to is None:
+        return choose_classes(logits, class_names)
+    for name, predicted in zip(names, logits.argmax(1).tolist(), strict=True):
+        if predicted == to:
+            raise ValueError(
+                f"{name} is already classified as {class_names[to]}; name another class with --to."
+            )
+    return choose_classes(logits, class_names, to=torch.full((len(logits),), to))
+
+
+@dataclass
+class Gathering:
+    """One batch of images on its way to records."""
+
+    model: Classifier
+    vae: VAE
+    images: Tensor
+    stored: Stored
+    training: Training
+    question: Question
+    batch_size: int
+    bar: "tqdm[Any]"
+
+    def gather(
+        self,
+        names: Sequence[str],
+        truths: Sequence[int | None],
+        logits: Tensor,
+        classes: Tensor,
+        generator: torch.Generator,
+    ) -> list[Morph]:
+        """Find codes, others, paths and masks."""
+        self.bar.set_description("codes")
+        codes = find_codes(
+            self.model, self.vae, self.images, generator=generator, batch_size=self.batch_size
+        )
+        check_decoded(codes, names)
+        self.advance("others")
+        _, decoded_logits = classify_codes(
+            self.model, self.vae, codes.codes.to(self.vae.variance), batch_size=self.batch_size
+        )
+        answers = decoded_logits.cpu().softmax(1)
+        ways = [self.go(kind, codes, classes) for kind in self.question.others]
+        norms = codes.codes.norm(dim=1).tolist()
+        return [
+            Morph(
+                name=names[row],
+                image=to_uint8(self.images[row]),
+                truth=truths[row],
+                probabilities=logits[row].softmax(0),
+                code=Code(
+                    image=to_uint8(codes.decoded[row]),
+                    probabilities=answers[row],
+                    how=codes.how[row],
+                    reason=codes.reasons[row],
+                    distance=float(codes.distances[row]),
+                    norm=norms[row],
+                ),
+                ways=tuple(of_kind[row] for of_kind in ways),
+            )
+            for row in range(len(self.images))
+        ]
+
+    def go(self, kind: str, codes: Codes, classes: Tensor) -> list[Way]:
+        """Find the others of one kind, and the paths and masks from them."""
+        device = self.vae.variance.device
+        asked = Asked(
+            self.images,
+            codes.codes.to(device),
+            classes,
+            named=self.question.to is not None,
+            leave_out=None,
+        )
+        options = {"plan": self.question.plan} if kind == "morph" else {}
+        others: Others = OTHERS.find(kind)(
+            self.model, self.vae, asked, self.stored, batch_size=self.batch_size, **options
+        )
+        self.advance("paths")
+        line = PATHS.find(self.question.path)(
+            others.codes.to(device), codes.codes.to(device), steps=self.question.steps
+        )
+        path = decode_path(self.vae, line, batch_size=self.batch_size)
+        answers = measure_path(self.model, path, others.classes, batch_size=self.batch_size)
+        self.advance("masks")
+        masks = path_masks(self.model, path, others.classes[:, 0], batch_size=self.batch_size)
+        self.advance("others")
+        return self.lay_out(codes, others, path, answers, masks)
+
+    def lay_out(
+        self, codes: Codes, others: Others, path: Tensor, answers: PathAnswers, masks: PathMasks
+    ) -> list[Way]:
+        """Turn what was computed into one record per image."""
+        apart = pixel_proximity(codes.decoded, others.decoded).tolist()
+        cosines = code_proximity(codes.codes, others.codes).tolist()
+        norms = others.codes.norm(dim=1).tolist()
+        low, high = norm_range(self.stored.norms)
+        window = answers.window
+        return [
+            Way(
+                kind=others.kind,
+                classes=(int(others.classes[row, 0]), int(others.classes[row, 1])),
+                image=to_uint8(others.decoded[row]),
+                probabilities=others.logits[row].softmax(0),
+                found=bool(others.found[row]),
+                reason=others.reasons[row],
+                steps=int(others.steps[row]),
+                start=self.find_start(others.kind, int(others.places[row])),
+                pixel_distance=apart[row],
+                cosine=cosines[row],
+                norm=norms[row],
+                class_norm=float(self.stored.norms.means[int(others.classes[row, 1])]),
+                norm_range=(low, high),
+                along=Along(
+                    images=to_uint8(path[row]),
+                    probabilities=answers.probabilities[row],
+                    entropies=answers.entropies[row],
+                    gradients=answers.gradients[row],
+                    mean=float(window.mean[row]),
+                    low=float(window.low[row]),
+                    high=float(window.high[row]),
+                ),
+                mask=Mask(
+                    mask=masks.masks[row],
+                    increase=masks.increase[row],
+                    decrease=masks.decrease[row],
+                    gains=masks.gains[row],
+                    full_gains=masks.full_gains[row],
+                    reason=masks.reasons[row],
+                ),
+            )
+            for row in range(len(others))
+        ]
+
+    def find_start(self, kind: str, place: int) -> Start | None:
+        """Look up the real image that an other was made from."""
+        if place < 0:
+            return None
+        if kind == "memory":  # a dataset index, not a place; perhaps of an image without a label
+            return start_of(self.model.checked_bank(), place)
+        return self.training.start(place)
+
+    def find_copies(self, wanted: Tensor) -> Tensor:
+        """Return `(B,)` the place of the image itself among those of a class, or -1."""
+        places = torch.full((len(self.images),), -1)
+        for row, image in enumerate(to_uint8(self.images)):
+            of_class = (self.training.labels.cpu() == wanted[row]).nonzero().squeeze(1)
+            stored = self.training.images[of_class.to(self.training.images.device)]
+            same = (to_uint8(stored) == image).flatten(1).all(1).nonzero()
+            if len(same) > 0:
+                places[row] = of_class[same[0, 0]]
+        return places
+
+    def advance(self, following: str) -> None:
+        """Move the progress bar on by this batch."""
+        self.bar.update(len(self.images))
+        self.bar.set_description(following)
+
+
+def check_decoded(codes: Codes, names: Sequence[str]) -> None:
+    """Refuse reconstructions that are no numbers.
+
+    Raises:
+        ValueError: naming the first image.
+    """
+    for name, decoded in zip(names, codes.decoded, strict=True):
+        if not bool(decoded.isfinite().all()):
+            raise ValueError(
+                f"The autoencoder decodes NaN or infinity for {name}; train another with: whence "
+                "train-vae DATA"
+            )

@@ -1,0 +1,23 @@
+"""Classes and tensors as values that JSON can hold."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
+
+
+def to_class(index: int | None, classes: Sequence[str]) -> dict[str, Any] | None:
+    """Name a class by index and name."""
+    return None if index is None else {"index": index, "name": classes[index]}
+
+
+def to_list(tensor: Tensor) -> Any:  # noqa: ANN401
+    """Turn a tensor into nested lists, NaN and infinity into None."""
+
+    def clean(value: Any) -> Any:  # noqa: ANN401
+        if isinstance(value, list):
+            return [clean(one) for one in value]
+        return value if math.isfinite(value) else None
+
+    return clean(tensor.tolist())

@@ -1,0 +1,462 @@
+"""Others of three kinds, entropy along paths, measures of quality, and all of it together."""
+
+import math
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+import whence
+from tests.morphing_parts import (
+    CLASSES,
+    CODES,
+    SHAPE,
+    build,
+    build_vae,
+    draw,
+    draw_images,
+    same_state,
+    state_of,
+)
+from whence.explanation.morph import VAES
+from whence.explanation.morph.entropy import (
+    Window,
+    correlate,
+    find_window,
+    group_windows,
+    measure_entropy,
+    measure_path,
+)
+from whence.explanation.morph.interpolate import decode_path, radial
+from whence.explanation.morph.mistakes import find_mistakes
+from whence.explanation.morph.morphing import MorphPlan, morph_codes
+from whence.explanation.morph.nearest import nearest_of_class
+from whence.explanation.morph.others import OTHERS, Asked, choose_classes, store_codes
+from whence.explanation.morph.path_mask import MaskPlan, path_masks
+from whence.explanation.morph.quality import (
+    code_proximity,
+    distance_to_real,
+    im1,
+    im2,
+    pixel_proximity,
+    sparsity,
+    validity,
+)
+from whence.explanation.morph.vae import encode_images
+from whence.explanation.morph.whole import morph
+
+
+def make_case(variant="memory-wrap", count=6):
+    model, vae, images = build(variant), build_vae(), draw_images(count, seed=8)
+    with torch.no_grad():
+        classes = choose_classes(model(images), CLASSES)
+    stored = store_codes(
+        vae,
+        draw_images(40, seed=4),
+        torch.arange(40) % 4,
+        classes=4,
+        generator=torch.Generator().manual_seed(0),
+    )
+    return model, vae, Asked(images, draw(count, CODES, seed=3), classes), stored
+
+
+# Others
+
+
+def test_what_is_stored():
+    vae = build_vae()
+    images, labels = draw_images(40, seed=4), torch.arange(40) % 4
+    stored = store_codes(
+        vae, images, labels, classes=4, generator=torch.Generator().manual_seed(0), batch_size=7
+    )
+    mean, deviation = encode_images(vae, images)
+    assert_close(stored.codes, mean)
+    sampled = mean + deviation * torch.randn(40, CODES, generator=torch.Generator().manual_seed(0))
+    assert_close(stored.norms.norms, sampled.norm(dim=1).double())
+    assert_close(stored.norms.means[2], sampled.norm(dim=1)[labels == 2].double().mean())
+    generator = torch.Generator()
+    with pytest.raises(ValueError, match="at least one image to store, got none"):
+        store_codes(vae, images[:0], labels[:0], classes=4, generator=generator)
+    with pytest.raises(ValueError, match=r"labels must be \(N\) with N=40"):
+        store_codes(vae, images, labels[1:], classes=4, generator=generator)
+
+
+def test_classes_by_hand():
+    logits = torch.tensor([[1.0, 3, 2, 0], [5, 4, -1, 6]])
+    assert choose_classes(logits, CLASSES).tolist() == [[1, 2], [3, 0]]
+    assert choose_classes(logits, CLASSES, to=torch.tensor([3, 1])).tolist() == [[1, 3], [3, 1]]
+    with pytest.raises(
+        ValueError, match="must differ from the answer, got bee for both of image 0"
+    ):
+        choose_classes(logits, CLASSES, to=torch.tensor([1, 1]))
+    with pytest.raises(ValueError, match="classes must be in 0 to 3, got 3 and -1 for image 1"):
+        choose_classes(logits, CLASSES, to=torch.tensor([0, -1]))
+    with pytest.raises(ValueError, match=r"to must be \(B\) with B=2"):
+        choose_classes(logits, CLASSES, to=torch.tensor([0]))
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_every_kind_of_other(name):
+    model, vae, asked, stored = make_case()
+    before = state_of(model, vae)
+    others = OTHERS[name](model, vae, asked, stored)
+    same_state(before, state_of(model, vae))
+    assert others.kind == name
+    assert len(others) == 6
+    assert torch.equal(others.classes[:, 0], asked.classes[:, 0])
+    with torch.no_grad():
+        decoded = vae.decode(others.codes)
+        assert_close(others.decoded, decoded)
+        assert_close(others.logits, model(decoded))
+    assert torch.equal(others.valid, others.logits.argmax(1) == others.classes[:, 1])
+    assert [reason is None for reason in others.reasons] == others.found.tolist()
+    parts = OTHERS[name](model, vae, asked, stored, batch_size=4)
+    assert_close(parts.codes, others.codes, rtol=1e-3, atol=1e-3)
+    with pytest.raises(
+        ValueError, match=r"Unknown other 'far'\. Choose from: morph, nearest, memory\."
+    ):
+        OTHERS.find("far")
+
+
+def test_the_nearest_and_the_morph():
+    model, vae, asked, stored = make_case()
+    others = OTHERS["nearest"](model, vae, asked, stored)
+    for row in range(6):
+        allowed = (stored.labels == asked.classes[row, 1]).nonzero().squeeze(1)
+        cosines = torch.cosine_similarity(stored.codes[allowed], asked.codes[row : row + 1])
+        assert int(others.places[row]) == int(allowed[cosines.argmax()])
+        assert_close(others.codes[row], stored.codes[others.places[row]])
+    leave = Asked(asked.images, asked.codes, asked.classes, leave_out=others.places)
+    again = OTHERS["nearest"](model, vae, leave, stored)
+    assert bool((again.places != others.places).all())
+    plan = MorphPlan(steps=200)
+    made = OTHERS["morph"](model, vae, asked, stored, plan=plan)
+    direct = morph_codes(model, vae, asked.codes, asked.classes, stored.norms, plan=plan)
+    assert torch.equal(made.codes, direct.codes)
+    assert torch.equal(made.steps, direct.steps)
+    assert made.reasons == direct.reasons
+    assert made.places.tolist() == [-1] * 6
+
+
+def test_the_memory_chooses_its_counterfactual():
+    model, vae, asked, stored = make_case(count=12)
+    others = OTHERS["memory"](model, vae, asked, stored)
+    explained = whence.explain(model, asked.images, draws=0)
+    kinds = set()
+    for row, explanation in enumerate(explained):
+        item = explanation.counterfactual or explanation.near_miss
+        kinds.add(explanation.counterfactual is None)
+        assert others.reasons[row] == explanation.counterfactual_reason
+        assert int(others.places[row]) == item.index
+        assert int(others.classes[row, 1]) == item.predicted
+        pixels = model.bank.images[(item.index - 7) // 10][None]
+        assert_close(others.codes[row], encode_images(vae, pixels).mean[0])
+    assert False in kinds
+
+
+def test_the_memory_takes_the_class_that_was_named():
+    model, vae, asked, stored = make_case(count=12)
+    explained = whence.explain(model, asked.images, draws=0)
+    seen = set()
+    for wanted in range(4):
+        rows = [row for row in range(12) if explained[row].predicted != wanted]
+        classes = torch.tensor([[explained[row].predicted, wanted] for row in rows])
+        part = Asked(asked.images[rows], asked.codes[rows], classes, named=True)
+        others = OTHERS["memory"](model, vae, part, stored)
+        assert torch.equal(others.classes, classes)
+        for place, row in enumerate(rows):
+            of_class = [
+                item
+                for item in explained[row].evidence
+                if item.role == "counterfactual" and item.predicted == wanted
+            ]
+            seen.add(bool(of_class))
+            assert bool(others.found[place]) == bool(of_class)
+            if of_class:
+                assert int(others.places[place]) == of_class[0].index
+            elif explained[row].counterfactuals:
+                assert int(others.places[place]) == -1
+                assert_close(others.codes[place], asked.codes[row])
+                assert f"puts in class {CLASSES[wanted]}" in others.reasons[place]
+    assert seen == {True, False}
+
+
+def test_a_model_without_a_memory_has_no_counterfactual():
+    model, vae, asked, stored = make_case("standard")
+    others = OTHERS["memory"](model, vae, asked, stored)
+    assert others.reasons == ("A standard model has no memory.",) * 6
+    assert not bool(others.found.any())
+    assert_close(others.codes, asked.codes)
+
+
+def test_questions_that_are_refused():
+    model, vae, asked, stored = make_case()
+    for name in OTHERS:
+        with pytest.raises(ValueError, match=r"images must be \(B, C, H, W\) with W=5, got shape"):
+            OTHERS[name](
+                model, vae, Asked(asked.images[..., 1:], asked.codes, asked.classes), stored
+            )
+        with pytest.raises(ValueError, match="must hold at least one image, got none"):
+            OTHERS[name](
+                model, vae, Asked(asked.images[:0], asked.codes[:0], asked.classes[:0]), stored
+            )
+        with pytest.raises(ValueError, match=r"codes must be \(B, Z\) with B=6"):
+            OTHERS[name](model, vae, Asked(asked.images, asked.codes[1:], asked.classes), stored)
+        with pytest.raises(ValueError, match=r"vae must be of images \(2, 3, 5\)"):
+            OTHERS[name](model, VAES["residual"]((1, 3, 5), codes=CODES), asked, stored)
+        same = Asked(asked.images, asked.codes, asked.classes[:, [0, 0]])
+        with pytest.raises(ValueError, match="other class must differ from the answer"):
+            OTHERS[name](model, vae, same, stored)
+    labels = torch.zeros(40, dtype=torch.int64)
+    few = store_codes(
+        vae, draw_images(40), labels, classes=4, generator=torch.Generator().manual_seed(0)
+    )
+    other = Asked(asked.images, asked.codes, torch.tensor([[0, 3]] * 6))
+    for name in ("nearest", "morph"):
+        with pytest.raises(ValueError, match="Class dog has no stored image to compare with"):
+            OTHERS[name](model, vae, other, few)
+    model.attach(whence.edit(model, keep=[7, 17]).bank)
+    object.__setattr__(model.bank, "images", None)
+    with pytest.raises(ValueError, match="memory was kept without its pixels"):
+        OTHERS["memory"](model, vae, asked, stored)
+
+
+# Entropy
+
+
+def test_entropy_by_hand():
+    logits = torch.tensor([[0.0, math.log(3), 9], [1, 1, 0], [0, 200, 0]])
+    classes = torch.tensor([[0, 1], [1, 0], [0, 1]])
+    expected = -(0.25 * math.log2(0.25) + 0.75 * math.log2(0.75))
+    assert_close(measure_entropy(logits, classes), torch.tensor([expected, 1.0, 0.0]))
+    with pytest.raises(ValueError, match=r"classes must be \(B, two\) with two=2"):
+        measure_entropy(logits, torch.zeros(3, 3, dtype=torch.int64))
+
+
+def test_the_window_by_hand():
+    entropies = torch.tensor([[0.0, 0.5, 1.0, 0.5, 0], [1, 0, 0, 0, 1], [0, 0, 0, 0, 0]])
+    window = find_window(entropies)
+    deviation = math.sqrt((0.5 * 1 + 0.5 * 1) / 2)
+    assert_close(window.mean[:2], torch.tensor([2.0, 2.0]).double())
+    assert_close(window.deviation[:2], torch.tensor([deviation, 2.0]).double())
+    assert_close(window.low[0], torch.tensor(2 - 1.96 * deviation).double())
+    assert_close(window.high[0], torch.tensor(2 + 1.96 * deviation).double())
+    assert math.isnan(window.mean[2])
+    assert group_windows(window, 5) == ("center", "both", "none")
+    sides = Window(*torch.tensor([[1.0, 3.0], [1, 1], [0.0, 2.0], [2.0, 4.0]]))
+    assert group_windows(sides, 5) == ("left", "right")
+    assert group_windows(sides, 3) == ("both", "right")
+
+
+@pytest.mark.parametrize("variant", ["standard", "memory-wrap"])
+def test_what_is_measured_along_a_path(variant):
+    model, vae = build(variant, double=True), build_vae(double=True)
+    path = decode_path(
+        vae, radial(draw(3, CODES).double(), draw(3, CODES, seed=1).double(), steps=5)
+    )
+    classes = torch.tensor([[0, 2], [3, 1], [1, 0]])
+    found = measure_path(model, path, classes, batch_size=4)
+    for row in range(3):
+        own, other = classes[row].tolist()
+        for step in range(5):
+            leaf = path[row, step][None].clone().requires_grad_()
+            logits = model(leaf)[0]
+            pair = torch.stack([logits[own], logits[other]]).softmax(0)
+            pair[0].backward()
+            entropy = -sum(p * math.log2(p) for p in pair.tolist() if p > 0)
+            assert_close(found.entropies[row, step].item(), entropy)
+            assert_close(found.probabilities[row, step], logits.softmax(0)[own].detach())
+            assert_close(found.gradients[row, step], leaf.grad.norm())
+    assert_close(found.window.mean, find_window(found.entropies).mean)
+    assert float(found.gradients.max()) > 0
+    with pytest.raises(ValueError, match=r"path must be \(B, S, C, H, W\) with C=2"):
+        measure_path(model, path[:, :, 1:], classes)
+    with pytest.raises(ValueError, match=r"classes must be \(B, two\) with B=3"):
+        measure_path(model, path, classes[:2])
+
+
+def test_the_correlation_and_its_interval():
+    entropies = draw(9, 6).abs()
+    gradients = entropies + draw(9, 6, seed=1)
+    found = correlate(
+        entropies, gradients, generator=torch.Generator().manual_seed(3), resamples=50
+    )
+    both = torch.stack([entropies.flatten(), gradients.flatten()]).double()
+    assert found.value == pytest.approx(float(torch.corrcoef(both)[0, 1]))
+    assert found.paths == 9
+    drawn = torch.randint(9, (50, 9), generator=torch.Generator().manual_seed(3))
+    values = []
+    for rows in drawn:
+        both = torch.stack([entropies[rows].flatten(), gradients[rows].flatten()]).double()
+        values.append(torch.corrcoef(both)[0, 1])
+    low, high = torch.stack(values).quantile(torch.tensor([0.025, 0.975]).double()).tolist()
+    assert found.low == pytest.approx(low)
+    assert found.high == pytest.approx(high)
+    assert found.low < found.value < found.high
+
+
+def test_correlations_that_are_refused(rng):
+    with pytest.raises(ValueError, match="gradients must differ between steps, got a single value"):
+        correlate(draw(2, 3), torch.ones(2, 3), generator=rng)
+    with pytest.raises(ValueError, match="entropies must differ between steps"):
+        correlate(torch.zeros(2, 3), draw(2, 3), generator=rng)
+    with pytest.raises(ValueError, match=r"gradients must be \(B, S\) with S=3"):
+        correlate(draw(2, 3), draw(2, 4), generator=rng)
+
+
+# Quality
+
+
+def test_quality_by_hand():
+    logits = torch.tensor([[1.0, 2, 0], [3, 2, 1]])
+    assert validity(logits, torch.tensor([1, 2])).tolist() == [1.0, 0.0]
+    images = torch.zeros(2, 1, 2, 3)
+    others = torch.tensor([0.25, 0.5])[:, None, None, None].expand(2, 1, 2, 3)
+    assert_close(pixel_proximity(images, others), torch.tensor([1.5, 3.0]))
+    codes = torch.tensor([[1.0, 0, 0], [2, 2, 0]])
+    assert_close(
+        code_proximity(codes, torch.tensor([[0.0, 5, 0], [0, 3, 0]])),
+        torch.tensor([0.0, math.sqrt(0.5)]),
+    )
+    masks = torch.tensor([[[0.0, 0.05, 0.1], [1, 1, 1]], [[0, 0, 0], [0, 0, 0]]])
+    assert_close(sparsity(masks), torch.tensor([2 / 6, 1.0]))
+    assert_close(sparsity(masks, threshold=0.2), torch.tensor([0.5, 1.0]))
+
+
+def test_distances_to_real_images_one_by_one():
+    images, stored = draw(5, *SHAPE).abs(), draw(23, *SHAPE, seed=1).abs()
+    labels, wanted = torch.arange(23) % 3, torch.tensor([2, 0, 0, 1, 2])
+    found = distance_to_real(images, wanted, stored, labels, nearest=3)
+    for row in range(5):
+        distances = sorted(
+            float((images[row] - other).square().sum().sqrt())
+            for other, label in zip(stored, labels, strict=True)
+            if label == wanted[row]
+        )
+        assert float(found[row]) == pytest.approx(sum(distances[:3]) / 3, rel=1e-5)
+    with pytest.raises(
+        ValueError, match="Class 2 must have at least 8 real images to compare with, got 7"
+    ):
+        distance_to_real(images, wanted, stored, labels, nearest=8)
+    with pytest.raises(ValueError, match="nearest must be at least 1, got 0"):
+        distance_to_real(images, wanted, stored, labels, nearest=0)
+    with pytest.raises(ValueError, match=r"stored must be \(N, C, H, W\) with W=5"):
+        distance_to_real(images, wanted, stored[..., 1:], labels)
+
+
+def test_im1_and_im2_by_hand():
+    """Of the image 2, 1 the autoencoder of other makes 1, 1, that of self 0, 3, that of all 2, 0."""
+    images = torch.tensor([2.0, 1.0]).view(1, 1, 1, 2).repeat(3, 1, 1, 1)
+
+    def make(*values):
+        return lambda some: torch.tensor(values).view(1, 1, 1, 2).expand_as(some)
+
+    other, own, every = make(1.0, 1.0), make(0.0, 3.0), make(2.0, 0.0)
+    assert_close(im1(images, other, own), torch.full((3,), 1 / 8))
+    assert_close(im2(images, other, every), torch.full((3,), 2 / 3))
+    assert_close(im1(images, other, make(2.0, 1.0)), torch.full((3,), 1e8))
+    assert_close(im2(images * 0, make(1e-4, 0.0), make(0.0, 0.0)), torch.ones(3))
+    with pytest.raises(ValueError, match=r"the reconstruction must be \(B, C, H, W\) with B=3"):
+        im1(images, lambda some: some[:1], own)
+    with pytest.raises(ValueError, match="with W=2"):
+        im2(images, other, lambda some: some[..., :1])
+
+
+# Wrongly classified images, and all together
+
+
+def test_mistakes_one_by_one():
+    model, images = build("memory-wrap"), draw_images(9)
+    images[4] = model.bank.images[3]
+    labels = torch.arange(9) % 4
+    found = find_mistakes(model, images, labels, batch_size=4)
+    rows = []
+    for row, answer in enumerate(whence.predict(model, images)):
+        if answer.predicted != int(labels[row]):
+            place = len(rows)
+            rows.append(row)
+            assert found.classes[place].tolist() == [answer.predicted, int(labels[row])]
+            assert_close(found.probabilities[place], answer.probabilities[found.classes[place]])
+    assert found.rows.tolist() == rows
+    assert 0 < len(found) < 9
+    with pytest.raises(ValueError, match=r"labels must be \(B\) with B=9"):
+        find_mistakes(model, images, labels[1:])
+    with pytest.raises(ValueError, match="labels must be in 0 to 3, got 0 to 4"):
+        find_mistakes(model, images, labels + (labels == 3))
+
+
+def test_all_together():
+    model, vae, asked, stored = make_case(count=5)
+    plans = {"morph_plan": MorphPlan(steps=400), "mask_plan": MaskPlan(steps=200)}
+
+    def ask(**options):
+        generator = torch.Generator().manual_seed(0)
+        return morph(model, vae, asked.images, stored, generator=generator, steps=6, **options)
+
+    found = ask(**plans)
+    assert len(found) == 5
+    ways = radial(found.others.codes, found.codes.codes, steps=6)
+    assert_close(found.path, decode_path(vae, ways))
+    assert_close(found.path[:, 0], found.others.decoded)
+    assert_close(found.path[:, -1], found.codes.decoded)
+    again = path_masks(model, found.path, asked.classes[:, 0], plan=plans["mask_plan"])
+    assert_close(found.masks.masks, again.masks)
+    assert_close(found.answers.entropies, measure_path(model, found.path, asked.classes).entropies)
+    for row in range(5):
+        reasons = found.codes.reasons[row], found.others.reasons[row]
+        assert found.reasons[row] == (reasons[0] if reasons[0] is not None else reasons[1])
+    straight = ask(path="linear", other="nearest")
+    assert_close(straight.path[:, 0], straight.others.decoded)
+    assert not torch.equal(straight.path, ask(other="nearest").path)
+    expected = nearest_of_class(
+        straight.codes.codes, asked.classes[:, 1], stored.codes, stored.labels
+    )
+    assert torch.equal(straight.others.places, expected.places)
+
+
+def test_the_way_from_the_right_label():
+    model, vae, _, stored = make_case()
+    images, labels = draw_images(7, seed=8), torch.arange(7) % 4
+    wrong = find_mistakes(model, images, labels)
+    assert len(wrong) > 1
+    found = morph(
+        model,
+        vae,
+        images[wrong.rows],
+        stored,
+        generator=torch.Generator().manual_seed(0),
+        to=wrong.classes[:, 1],
+        other="nearest",
+        steps=4,
+    )
+    assert torch.equal(found.others.classes, wrong.classes)
+    assert torch.equal(stored.labels[found.others.places], labels[wrong.rows])
+
+
+def test_a_named_class_binds_the_memory():
+    model, vae, asked, stored = make_case(count=12)
+    wanted = (asked.classes[:, 0] + 1) % 4
+    generator = torch.Generator().manual_seed(0)
+    options = {"other": "memory", "steps": 3, "generator": generator}
+    named = morph(model, vae, asked.images, stored, to=wanted, **options)
+    assert torch.equal(named.others.classes[:, 1], wanted)
+    free = morph(model, vae, asked.images, stored, **options)
+    chosen = OTHERS["memory"](model, vae, asked, stored).classes
+    assert torch.equal(free.others.classes, chosen)
+    assert not torch.equal(chosen[:, 1], wanted)
+
+
+def test_wholes_that_are_refused(rng):
+    model, vae, asked, stored = make_case()
+    with pytest.raises(
+        ValueError, match=r"Unknown other 'far'\. Choose from: morph, nearest, memory\."
+    ):
+        morph(model, vae, asked.images, stored, generator=rng, other="far")
+    with pytest.raises(ValueError, match=r"Unknown path 'long'\. Choose from: radial, linear\."):
+        morph(model, vae, asked.images, stored, generator=rng, path="long")
+    with pytest.raises(ValueError, match="morph_plan must be left out for 'nearest'"):
+        morph(
+            model, vae, asked.images, stored, generator=rng, other="nearest", morph_plan=MorphPlan()
+        )
+    with pytest.raises(ValueError, match="must differ from the answer"):
+        morph(model, vae, asked.images, stored, generator=rng, to=asked.classes[:, 0])
