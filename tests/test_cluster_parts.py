@@ -669,3 +669,26 @@ def test_workers_are_checked(tmp_path):
         answer(fine, KeyError("bug"))
     with pytest.raises(ValueError, match="it has 9"):
         answer(fine, replace(fine, version="9"))
+
+
+def test_torchrun_and_workers_exclude_each_other(monkeypatch, capsys):
+    from whence.cli import main
+
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert main(["train", "digits", "--seeds", "2", "--workers", "2", "--device", "cpu"]) == 2
+    assert "leave one of them out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "command, said",
+    [("train", "add --resume"), ("demo", "the same command goes on"), ("predict", "Stopped.")],
+)
+def test_ctrl_c_says_how_to_go_on(command, said, monkeypatch, capsys):
+    from whence import cli
+
+    def stop(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "COMMANDS", type("Table", (), {"find": lambda _self, _name: stop})())
+    assert cli.main([command]) == 130
+    assert said in capsys.readouterr().err

@@ -36,3 +36,9 @@ def test_floats_are_refused():
 def test_other_shapes_are_refused():
     with pytest.raises(ValueError, match=r"images must be \(N, C, H, W\)"):
         measure_pixels(torch.zeros(2, 3, 4, dtype=torch.uint8))
+
+
+@pytest.mark.parametrize("shape", [(0, 3, 4, 4), (1, 3, 1, 1)])
+def test_too_few_pixels_are_refused(shape):
+    with pytest.raises(ValueError, match="images must have at least two pixels a channel, got"):
+        measure_pixels(torch.zeros(shape, dtype=torch.uint8))

@@ -35,6 +35,15 @@ SUMMARIES = {
     "table": "run and print a table of the Memory Wrap paper, ours beside theirs",
 }
 
+RESUME = "Stopped; add --resume to go on from the newest checkpoint."
+WAYS_ON = {
+    "train": RESUME,
+    "train-vae": RESUME,
+    "table": RESUME,
+    "demo": "Stopped; the same command goes on from the newest checkpoint.",
+}
+"""What to do after Ctrl-C, for the commands that can go on."""
+
 OWN_LINE = (ValueError, FileNotFoundError, FileExistsError, PermissionError, ConnectionError)
 """Errors whose message is for the user: printed as one line, exit code 2."""
 
@@ -78,8 +87,7 @@ def call(command: str, arguments: list[str]) -> int:
             raise
         return complain(f"{error.strerror}: {error.filename}.")
     except KeyboardInterrupt as stop:
-        way_on = "Stopped; add --resume to go on from the newest checkpoint."
-        print(str(stop) or way_on, file=sys.stderr)
+        print(str(stop) or WAYS_ON.get(command, "Stopped."), file=sys.stderr)
         return 130
     return 0
 

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import statistics
 from dataclasses import replace
 from pathlib import Path
@@ -130,6 +131,11 @@ def train_side_by_side(settings: Settings, seeds: int, folder: Path, options: Na
     """
     if seeds == 1:
         raise ValueError("workers and scheduler are for several runs; add --seeds N.")
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:  # set by torchrun
+        raise ValueError(
+            "workers and scheduler train many runs side by side, torchrun one run over several "
+            "processes; leave one of them out."
+        )
     from whence.experiments.cluster import train_all  # late: they load torch
     from whence.experiments.cluster_worker import Task
     from whence.experiments.run import check_folder

@@ -22,6 +22,7 @@ def measure_pixels(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]
 
     Raises:
         TypeError: if the images are not uint8.
+        ValueError: if there are fewer than two pixels a channel.
 
     >>> measure_pixels(torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1))
     ((0.5,), (0.707107,))
@@ -29,6 +30,9 @@ def measure_pixels(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]
     sizes = check_shape("images", images, "N C H W")
     if images.dtype != torch.uint8:
         raise TypeError(f"images must be uint8, got {images.dtype}.")
+    pixels = sizes["N"] * sizes["H"] * sizes["W"]
+    if pixels < 2:
+        raise ValueError(f"images must have at least two pixels a channel, got {pixels}.")
     together = max(1, PIXELS // (sizes["H"] * sizes["W"]))  # images
     values = torch.arange(256, dtype=torch.float64) / 255
     means, deviations = [], []

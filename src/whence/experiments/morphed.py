@@ -353,7 +353,7 @@ class Gathering:
             codes.codes.to(device),
             classes,
             named=self.question.to is not None,
-            leave_out=None,
+            leave_out=self.find_copies(classes[:, 1]) if kind == "nearest" else None,
         )
         options = {"plan": self.question.plan} if kind == "morph" else {}
         others: Others = OTHERS.find(kind)(
