@@ -219,7 +219,7 @@ def test_options(fails, options, message):
 
 
 def test_commands(fails):
-    fails("trian", message="Unknown command 'trian'. Choose from: demo, train, evaluate, predict")
+    fails("trian", message="Unknown command 'trian'. Choose from: demo, train, train-vae, evaluate")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

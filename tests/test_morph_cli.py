@@ -341,7 +341,9 @@ def test_the_same_block_in_explain(runs, here, capsys):
 
 def test_a_morph_that_fails_says_why(call, here):
     """With a length that weighs nearly everything, no code gets to the other class in time."""
-    code, output, errors = call("--test", 0, 1, "--to", 9, "--steps", 5, "--norm-weight", "1e9")
+    code, output, errors = call(
+        "--test", *range(8), "--to", 9, "--steps", 60, "--norm-weight", "1e9"
+    )
     assert code == 0, errors
     page = (here / "memory-morph.html").read_text()
     assert "No morph to 9: " in output
