@@ -339,16 +339,14 @@ def test_the_same_block_in_explain(runs, here, capsys):
     assert "No autoencoder in" in errors
 
 
-def test_a_morph_that_fails_says_why(call, here):
-    """With a length that weighs nearly everything, no code gets to the other class in time."""
-    code, output, errors = call(
-        "--test", *range(8), "--to", 9, "--steps", 60, "--norm-weight", "1e9"
-    )
+def test_an_image_that_fails_says_why(call, here):
+    """The autoencoder of these tests is so poor that some images have no code."""
+    code, output, errors = call("--test", *range(8), "--steps", 5, "--norm-weight", "1e9")
     assert code == 0, errors
     page = (here / "memory-morph.html").read_text()
-    assert "No morph to 9: " in output
-    assert "This way failed" in page
-    assert "What is shown is the nearest miss." in page
+    assert "No code: none of 40 sampled codes" in output
+    assert "the nearest miss decodes to" in output
+    assert "No code: none of 40 sampled codes" in page
 
 
 # bad input
