@@ -262,7 +262,9 @@ def test_a_finished_run_is_skipped(digits, finished, tmp_path, monkeypatch):
     for name in ("checkpoint-3.safetensors", "checkpoint-3.json", ".model.safetensors.77.tmp"):
         (folder / name).write_text("left by a kill after the mark")
     monkeypatch.setattr(run_module, "fit", None)
-    assert run(SETTINGS, folder, digits, resume=True) == plain_files.read_json(finished / "metrics.json")
+    assert run(SETTINGS, folder, digits, resume=True) == plain_files.read_json(
+        finished / "metrics.json"
+    )
     assert names_in(folder) == NAMES
     assert_same_result(folder, finished)
 
