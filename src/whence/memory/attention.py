@@ -24,7 +24,7 @@ def cosine(queries: Tensor, memory: Tensor, *, scale: Tensor | None = None) -> T
     ``unit_scale`` of it, unless that was computed before.
     """
     scale = unit_scale(memory) if scale is None else scale
-    return queries @ memory.mT * unit_scale(queries).unsqueeze(-1) * scale.unsqueeze(-2)
+    return queries @ memory.mT * (unit_scale(queries).unsqueeze(-1) * scale.unsqueeze(-2))
 
 
 def l2(queries: Tensor, memory: Tensor) -> Tensor:
