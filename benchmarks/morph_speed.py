@@ -10,19 +10,20 @@ n = 10 images the slow way, 100 the fast way, once, on one machine; --images and
 RUN is a folder of ``whence train``, VAE one of ``whence train-vae`` on the same images; those to
 explain are drawn from the run's test images by seed 0; --weight is that of the norm. Finding the
 codes counts for neither side, since both begin with them. Times are CPU time of the process (on a
-GPU: elapsed time), so that work beside it counts less. --only-morph leaves the masks and the slow
-side out, and counts failures.
+GPU: elapsed time), so that work beside it counts less. --only-fast leaves the slow side out.
 
-Prints one JSON object: seconds an image of each side and their ratios; the fraction of morphs that
-came to their end, and that the classifier puts in the class of other; "same path": correlations of
-slow and fast masks of the same path, "whole": of the masks of each side's own path.
+Prints one JSON object, by plan: "default", and "thesis", which takes longer strides along the
+thesis's own curve and changes neither its aim nor how it keeps the norm. Seconds an image of each
+side and their ratios; the fraction of morphs that came to their end, and that the classifier puts
+in the class of other; "same path": correlations of slow and fast masks of one path, "whole": of the
+masks of each side's own path, which differ where the morphs end in different places.
 """
 
 import argparse
 import json
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -34,11 +35,18 @@ from whence.experiments.finished import load_run_data, read_run
 from whence.explanation.morph.answers import classify_codes
 from whence.explanation.morph.code import Codes, find_codes
 from whence.explanation.morph.interpolate import decode_path, radial
-from whence.explanation.morph.morphing import MorphPlan, morph_codes
+from whence.explanation.morph.morphing import MorphPlan, Morphs, morph_codes
+from whence.explanation.morph.norms import Norms
 from whence.explanation.morph.others import store_codes
 from whence.explanation.morph.path_mask import path_masks
 from whence.explanation.morph.saved_vae import load_vae
 from whence.explanation.morph.vae import VAE
+
+PLANS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "thesis": {"norm": "gradient", "lead_after": None},
+}
+"""How the fast side morphs."""
 
 
 class Case(NamedTuple):
@@ -47,7 +55,28 @@ class Case(NamedTuple):
     model: whence.Classifier
     vae: VAE
     codes: Codes
-    norms: Tensor  # (K,) mean norm of a class
+    norms: Norms
+    weight: float
+    device: str
+
+
+class Fast(NamedTuple):
+    """What the fast side made of all images with one plan, and seconds an image."""
+
+    morphs: Morphs
+    path: Tensor  # (B, S, C, H, W)
+    masks: Tensor  # (B, H, W)
+    seconds: dict[str, float]
+
+
+class Slow(NamedTuple):
+    """What the slow side made of the first images, and seconds an image."""
+
+    codes: Tensor  # (b, Z)
+    found: Tensor  # (b,)
+    masks: Tensor  # (b, H, W) of its own paths
+    same: Tensor  # (b, H, W) of the paths of the fast side's default
+    seconds: dict[str, float]
 
 
 def main() -> None:
@@ -58,15 +87,33 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=10)
     parser.add_argument("--fast", type=int, default=100)
     parser.add_argument("--weight", type=float, default=0.1)
-    parser.add_argument("--only-morph", action="store_true")
+    parser.add_argument("--only-fast", action="store_true")
     options = parser.parse_args()
+    print(machine(), flush=True)
+    case = prepare(options.run, options.vae, options.fast, options.weight)
+    sides = {name: go_fast(case, MorphPlan(weight=case.weight, **PLANS[name])) for name in PLANS}
+    result: dict[str, object] = {
+        "run": str(options.run),
+        "vae": str(options.vae),
+        "weight": case.weight,
+        "images": len(case.codes),
+        "with a code": share(case.codes.found),
+        **{name: describe_fast(case, side) for name, side in sides.items()},
+    }
+    print(json.dumps(result, indent=1), flush=True)
+    if not options.only_fast:
+        slow = go_slowly(case, sides["default"].path[: options.images])
+        print(json.dumps(compare(case, sides, slow), indent=1))
+
+
+def prepare(run: Path, folder: Path, count: int, weight: float) -> Case:
+    """Read the models, draw the images, and find their codes."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    model, vae = whence.load(options.run, device=device), load_vae(options.vae, device)
+    model, vae = whence.load(run, device=device), load_vae(folder, device)
     for module in (model, vae):
         module.eval().requires_grad_(False)
-    data = load_run_data(options.run, read_run(options.run), None)
+    data = load_run_data(run, read_run(run), None)
     order = torch.randperm(len(data.test), generator=torch.Generator().manual_seed(0))
-    images = data.test.images[order[: options.fast]]
     generator = torch.Generator().manual_seed(0)
     stored = store_codes(
         vae,
@@ -75,79 +122,85 @@ def main() -> None:
         classes=len(model.class_names),
         generator=generator,
     )
-    codes = find_codes(model, vae, images, generator=generator)
-    print(machine())
+    codes = find_codes(model, vae, data.test.images[order[:count]], generator=generator)
+    return Case(model, vae, codes, stored.norms, weight, device)
+
+
+def go_fast(case: Case, plan: MorphPlan) -> Fast:
+    """Morph all images at once, and find their masks."""
+    model, vae, codes, norms, _, device = case
     started = clock(device)
-    plan = MorphPlan(weight=options.weight)
-    morphs = morph_codes(model, vae, codes.codes, codes.classes, stored.norms, plan=plan)
-    fast = {"morph": (clock(device) - started) / len(images)}
-    valid = is_valid(model, vae, morphs.codes, codes)
-    result: dict[str, object] = {
-        "run": str(options.run),
-        "vae": str(options.vae),
-        "weight": options.weight,
-        "images": len(images),
-        "with a code": share(codes.found),
-        "failed, of those with a code": 1 - share(morphs.found[codes.found]),
-        "valid, of those with a code": share(valid[codes.found]),
-        "steps, mean and median": [
-            round(float(morphs.steps.float().mean()), 1),
-            float(morphs.steps.float().median()),
-        ],
-        "reasons": [one for one in morphs.reasons if one is not None][:5],
-    }
-    if not options.only_morph:
-        way = radial(morphs.codes, codes.codes)
-        started = clock(device)
-        path = decode_path(vae, way.to(device))
-        masks = path_masks(model, path, codes.classes[:, 0]).masks
-        fast["mask"] = (clock(device) - started) / len(images)
-        few = min(options.images, len(images))
-        case = Case(model, vae, codes, stored.norms.means)
-        result |= compare(case, path[:few], masks[:few], fast, options.weight, device)
-    result["seconds an image, fast"] = rounded(fast)
-    print(json.dumps(result, indent=1))
+    morphs = morph_codes(model, vae, codes.codes, codes.classes, norms, plan=plan)
+    morphed = clock(device)
+    path = decode_path(vae, radial(morphs.codes, codes.codes).to(device))
+    masks = path_masks(model, path, codes.classes[:, 0]).masks
+    seconds = {"morph": morphed - started, "mask": clock(device) - morphed}
+    return Fast(morphs, path, masks, {name: all_ / len(codes) for name, all_ in seconds.items()})
 
 
-def compare(
-    case: Case, path: Tensor, masks: Tensor, fast: dict[str, float], weight: float, device: str
-) -> dict[str, object]:
-    """Run the slow side on the first images and compare times, morphs and masks."""
-    slow = {"morph": 0.0, "mask": 0.0}
-    came, others, same, own = [], [], [], []
-    for row in range(len(path)):
-        code, pair = case.codes.codes[row].to(device), tuple(case.codes.classes[row].tolist())
+def go_slowly(case: Case, paths: Tensor) -> Slow:
+    """Do the same image by image, and find the masks of paths `(b, S, C, H, W)` made before."""
+    model, vae, codes, norms, weight, device = case
+    others, came, own, same = [], [], [], []
+    seconds = {"morph": 0.0, "mask": 0.0}
+    for row, path in enumerate(paths):
+        code, pair = codes.codes[row].to(device), tuple(codes.classes[row].tolist())
         started = clock(device)
         other, _, found = morph_slowly(
-            case.model, case.vae, code, pair, float(case.norms[pair[1]]), weight=weight
+            model, vae, code, pair, float(norms.means[pair[1]]), weight=weight
         )
-        slow["morph"] += (clock(device) - started) / len(path)
-        came.append(found)
+        morphed = clock(device)
+        way = decode_path(vae, radial(other[None], code[None]))[0]
+        own.append(mask_slowly(model, way, pair[0]).cpu())
+        seconds["morph"] += (morphed - started) / len(paths)
+        seconds["mask"] += (clock(device) - morphed) / len(paths)
         others.append(other.cpu())
-        started = clock(device)
-        slow_path = decode_path(case.vae, radial(other[None], code[None]))
-        own.append(mask_slowly(case.model, slow_path[0], pair[0]).cpu())
-        slow["mask"] += (clock(device) - started) / len(path)
-        same.append(mask_slowly(case.model, path[row], pair[0]).cpu())
-        print(f"slow image {row + 1} of {len(path)}", flush=True)
-    found = torch.tensor(came)
-    valid = is_valid(case.model, case.vae, torch.stack(others), case.codes)
+        came.append(found)
+        same.append(mask_slowly(model, path, pair[0]).cpu())
+        print(f"slow image {row + 1} of {len(paths)}", flush=True)
+    return Slow(
+        torch.stack(others), torch.tensor(came), torch.stack(own), torch.stack(same), seconds
+    )
+
+
+def describe_fast(case: Case, side: Fast) -> dict[str, object]:
+    """Say how the morphs of all images ended."""
+    has_code, valid = case.codes.found, is_valid(case, side.morphs.codes)
+    steps = side.morphs.steps
     return {
-        "slow images": len(path),
-        "slow, failed": 1 - share(found),
-        "slow, valid": share(valid),
-        "seconds an image, slow": rounded(slow),
-        "ratio": {name: round(slow[name] / fast[name], 1) for name in slow},
-        "ratio of both": round(sum(slow.values()) / sum(fast.values()), 1),
-        "correlation, same path": correlations(masks, torch.stack(same)),
-        "correlation, whole": correlations(masks, torch.stack(own)),
+        "failed, of those with a code": round(1 - share(side.morphs.found[has_code]), 4),
+        "valid, of those with a code": share(valid[has_code]),
+        "steps, mean and median": [round(float(steps.double().mean())), int(steps.median())],
+        "reasons": [one for one in side.morphs.reasons if one is not None][:5],
+        "seconds an image": rounded(side.seconds),
     }
 
 
-def is_valid(model: whence.Classifier, vae: VAE, others: Tensor, codes: Codes) -> Tensor:
-    """Say which of the first others the classifier puts in their class."""
-    logits = classify_codes(model, vae, others.to(vae.variance.device))[1].cpu()
-    return logits.argmax(1) == codes.classes[: len(others), 1]
+def compare(case: Case, sides: dict[str, Fast], slow: Slow) -> dict[str, object]:
+    """Compare times, morphs and masks."""
+    few = len(slow.codes)
+    result: dict[str, object] = {
+        "slow images": few,
+        "slow, failed": round(1 - share(slow.found), 4),
+        "slow, valid": share(is_valid(case, slow.codes)),
+        "slow, seconds an image": rounded(slow.seconds),
+        "same path": correlations(sides["default"].masks[:few], slow.same),
+    }
+    for name, side in sides.items():
+        ratio = {part: slow.seconds[part] / side.seconds[part] for part in slow.seconds}
+        ratio["both"] = sum(slow.seconds.values()) / sum(side.seconds.values())
+        result[name] = {
+            "ratio": {part: round(value, 1) for part, value in ratio.items()},
+            "same images, valid": share(is_valid(case, side.morphs.codes[:few])),
+            "whole": correlations(side.masks[:few], slow.masks),
+        }
+    return result
+
+
+def is_valid(case: Case, others: Tensor) -> Tensor:
+    """Say which of the first others `(b, Z)` the classifier puts in their class."""
+    logits = classify_codes(case.model, case.vae, others.to(case.device))[1].cpu()
+    return logits.argmax(1) == case.codes.classes[: len(others), 1]
 
 
 def correlations(masks: Tensor, others: Tensor) -> dict[str, object]:
