@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from whence.explanation.edit import edit
     from whence.explanation.evidence import explain
     from whence.explanation.heatmaps import heatmaps
+    from whence.explanation.morph.fit_vae import fit_vae
+    from whence.explanation.morph.others import store_codes
+    from whence.explanation.morph.saved_vae import load_vae
+    from whence.explanation.morph.whole import morph
     from whence.explanation.removal import find_removals
     from whence.explanation.suspicious import find_suspicious
     from whence.explanation.why_similar import why_similar
@@ -43,11 +47,15 @@ PLACES = {
     "find_removals": "whence.explanation.removal",
     "find_suspicious": "whence.explanation.suspicious",
     "fit": "whence.prediction.fit",
+    "fit_vae": "whence.explanation.morph.fit_vae",
     "heatmaps": "whence.explanation.heatmaps",
     "load": "whence.prediction.saved",
     "load_dataset": "whence.data.load",
+    "load_vae": "whence.explanation.morph.saved_vae",
+    "morph": "whence.explanation.morph.whole",
     "predict": "whence.prediction.predict",
     "sparsemax": "whence.memory.sparsemax",
+    "store_codes": "whence.explanation.morph.others",
     "why_similar": "whence.explanation.why_similar",
     "wrap": "whence.prediction.model",
 }
@@ -70,11 +78,15 @@ __all__ = [
     "find_removals",
     "find_suspicious",
     "fit",
+    "fit_vae",
     "heatmaps",
     "load",
     "load_dataset",
+    "load_vae",
+    "morph",
     "predict",
     "sparsemax",
+    "store_codes",
     "why_similar",
     "wrap",
 ]

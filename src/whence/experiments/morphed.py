@@ -16,14 +16,13 @@ from whence.experiments.finished import load_run_data, read_run, read_settings
 from whence.explanation.morph import PATHS
 from whence.explanation.morph.answers import check_fit, classify_codes, classify_images
 from whence.explanation.morph.code import Codes, find_codes
-from whence.explanation.morph.entropy import PathAnswers, measure_path
-from whence.explanation.morph.interpolate import STEPS, decode_path
+from whence.explanation.morph.interpolate import STEPS
 from whence.explanation.morph.morphing import MorphPlan, mean_norms, norm_range
 from whence.explanation.morph.norms import measure_norms
-from whence.explanation.morph.others import OTHERS, Asked, Others, Stored, choose_classes
-from whence.explanation.morph.path_mask import PathMasks, path_masks
+from whence.explanation.morph.others import OTHERS, Asked, Stored, choose_classes
 from whence.explanation.morph.quality import code_proximity, pixel_proximity
 from whence.explanation.morph.vae import VAE, encode_images
+from whence.explanation.morph.whole import Morphed, follow
 from whence.memory.bank import Bank
 from whence.prediction.model import Classifier, check_images
 from whence.records import Dataset
@@ -32,6 +31,9 @@ from whence.report.picture import to_uint8
 
 TOGETHER = 32
 """Images whose paths are held at once."""
+
+NEXT = {"others": "paths", "paths": "masks", "masks": "others"}
+"""What the progress bar names after each part."""
 
 
 @dataclass(frozen=True)
@@ -347,35 +349,33 @@ class Gathering:
 
     def go(self, kind: str, codes: Codes, classes: Tensor) -> list[Way]:
         """Find the others of one kind, and the paths and masks from them."""
-        device = self.vae.variance.device
         asked = Asked(
             self.images,
-            codes.codes.to(device),
+            codes.codes,
             classes,
             named=self.question.to is not None,
             leave_out=self.find_copies(classes[:, 1]) if kind == "nearest" else None,
         )
-        options = {"plan": self.question.plan} if kind == "morph" else {}
-        others: Others = OTHERS.find(kind)(
-            self.model, self.vae, asked, self.stored, batch_size=self.batch_size, **options
+        made = follow(
+            self.model,
+            self.vae,
+            codes,
+            asked,
+            self.stored,
+            other=kind,
+            path=self.question.path,
+            steps=self.question.steps,
+            morph_plan=self.question.plan if kind == "morph" else None,
+            batch_size=self.batch_size,
+            report=lambda done: self.advance(NEXT[done]),
         )
-        self.advance("paths")
-        line = PATHS.find(self.question.path)(
-            others.codes.to(device), codes.codes.to(device), steps=self.question.steps
-        )
-        path = decode_path(self.vae, line, batch_size=self.batch_size)
-        answers = measure_path(self.model, path, others.classes, batch_size=self.batch_size)
-        self.advance("masks")
-        masks = path_masks(self.model, path, others.classes[:, 0], batch_size=self.batch_size)
-        self.advance("others")
-        return self.lay_out(codes, others, path, answers, masks)
+        return self.lay_out(made)
 
-    def lay_out(
-        self, codes: Codes, others: Others, path: Tensor, answers: PathAnswers, masks: PathMasks
-    ) -> list[Way]:
+    def lay_out(self, made: Morphed) -> list[Way]:
         """Turn what was computed into one record per image."""
-        apart = pixel_proximity(codes.decoded, others.decoded).tolist()
-        cosines = code_proximity(codes.codes, others.codes).tolist()
+        others, answers, masks = made.others, made.answers, made.masks
+        apart = pixel_proximity(made.codes.decoded, others.decoded).tolist()
+        cosines = code_proximity(made.codes.codes, others.codes).tolist()
         norms = others.codes.norm(dim=1).tolist()
         low, high = norm_range(self.stored.norms)
         window = answers.window
@@ -395,7 +395,7 @@ class Gathering:
                 class_norm=float(self.stored.norms.means[int(others.classes[row, 1])]),
                 norm_range=(low, high),
                 along=Along(
-                    images=to_uint8(path[row]),
+                    images=to_uint8(made.path[row]),
                     probabilities=answers.probabilities[row],
                     entropies=answers.entropies[row],
                     gradients=answers.gradients[row],

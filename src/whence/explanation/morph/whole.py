@@ -1,5 +1,6 @@
 """The whole of morphing: code, other, path, entropy and mask of each image."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,22 +82,77 @@ def morph(
             class has no stored image.
         RuntimeError: if the model has no bank that fits it.
     """
+    OTHERS.find(other), PATHS.find(path)  # before anything is computed
+    logits = classify_images(model, images, batch_size=batch_size)
+    classes = choose_classes(logits, model.class_names, to=to)
+    codes = find_codes(model, vae, images, generator=generator, batch_size=batch_size)
+    asked = Asked(images, codes.codes, classes, named=to is not None)
+    return follow(
+        model,
+        vae,
+        codes,
+        asked,
+        stored,
+        other=other,
+        path=path,
+        steps=steps,
+        morph_plan=morph_plan,
+        mask_plan=mask_plan,
+        batch_size=batch_size,
+    )
+
+
+def follow(
+    model: Classifier,
+    vae: VAE,
+    codes: Codes,
+    asked: Asked,
+    stored: Stored,
+    *,
+    other: str = "morph",
+    path: str = "radial",
+    steps: int = STEPS,
+    morph_plan: MorphPlan | None = None,
+    mask_plan: MaskPlan | None = None,
+    batch_size: int = 500,
+    report: Callable[[str], None] | None = None,
+) -> Morphed:
+    """Find the others of images whose codes are known, and the paths and masks from them.
+
+    Args:
+        model: see ``morph``, as all that is not named here.
+        vae: likewise.
+        codes: of the images.
+        asked: the same images, with the classes of self and of other.
+        stored: made by ``store_codes``.
+        other: a name from ``OTHERS``.
+        path: a name from ``PATHS``.
+        steps: S.
+        morph_plan: only for "morph".
+        mask_plan: of the path mask.
+        batch_size: images the networks see at once.
+        report: called with what is done: "others", "paths", "masks".
+
+    Raises:
+        ValueError: if a name is unknown, sizes do not fit, or a class has no stored image.
+        RuntimeError: if the model has no bank that fits it.
+    """
     choose, go = OTHERS.find(other), PATHS.find(path)
+    report = report or (lambda _: None)
     options: dict[str, Any] = {}
     if morph_plan is not None:
         if other != "morph":
             raise ValueError(f"morph_plan must be left out for {other!r}, which makes no morph.")
         options["plan"] = morph_plan
-    logits = classify_images(model, images, batch_size=batch_size)
-    classes = choose_classes(logits, model.class_names, to=to)
-    codes = find_codes(model, vae, images, generator=generator, batch_size=batch_size)
-    asked = Asked(images, codes.codes, classes, named=to is not None)
     others: Others = choose(model, vae, asked, stored, batch_size=batch_size, **options)
+    report("others")
     device = vae.variance.device
     ways = go(others.codes.to(device), codes.codes.to(device), steps=steps)
     decoded = decode_path(vae, ways, batch_size=batch_size)
     answers = measure_path(model, decoded, others.classes, batch_size=batch_size)
+    report("paths")
     masks = path_masks(model, decoded, others.classes[:, 0], plan=mask_plan, batch_size=batch_size)
+    report("masks")
     reasons = tuple(
         next((reason for reason in three if reason is not None), None)
         for three in zip(codes.reasons, others.reasons, masks.reasons, strict=True)
