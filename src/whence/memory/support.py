@@ -67,14 +67,19 @@ def find_support(
     tops = queries.new_empty(len(queries), 0)
     threshold = queries.new_empty(len(queries), 1)
     for start, scores in score_blocks(queries, memory, similarity, scale, mask, block):
-        groups = scores.unflatten(1, (-1, GROUP))  # (B, G, GROUP)
-        maxima = groups.amax(2)
-        tops, threshold = find_bound(torch.cat([tops, maxima], 1))
-        rows, group = (maxima > threshold).nonzero(as_tuple=True)
-        near = groups.flatten(0, 1).index_select(0, rows * groups.shape[1] + group)  # (n, GROUP)
-        pair, member = (near > threshold[rows]).nonzero(as_tuple=True)
-        places = start + group[pair] * GROUP + member
-        found.append(Candidates(rows[pair], places, near[pair, member]))
+        groups = scores.view(-1, GROUP)  # (B G, GROUP)
+        maxima = groups.amax(1).view(len(queries), -1)  # (B, G)
+        seen = torch.cat([tops, maxima], 1)
+        threshold = find_bound(seen)
+        if start + scores.shape[1] < len(memory):  # the blocks to come need what the bound rests on
+            tops = find_largest(seen, max(1, int((seen > threshold).sum(1).max())))
+        near = (maxima > threshold).flatten().nonzero().squeeze(1)  # (n,) groups
+        members = groups.index_select(0, near)  # (n, GROUP)
+        rows = near // maxima.shape[1]
+        chosen = (members > threshold[rows]).flatten().nonzero().squeeze(1)  # (N,)
+        rows = rows[chosen // GROUP]
+        flat = near[chosen // GROUP] * GROUP + chosen % GROUP - rows * scores.shape[1]
+        found.append(Candidates(rows, start + flat, members.flatten()[chosen]))
     candidates = found[0] if len(found) == 1 else merge(found, threshold, len(memory))
     ranked = pad(candidates, len(queries))  # (B, S)
     top = ranked[:, :1]
@@ -119,20 +124,20 @@ def score_blocks(
         yield start, scores
 
 
-def find_bound(scores: Tensor) -> tuple[Tensor, Tensor]:
+def find_bound(scores: Tensor) -> Tensor:
     """Bound the threshold of sparsemax from below by a part of the scores.
+
+    It rests on those above it alone: with only them it is the same.
 
     Args:
         scores: `(B, G)` some of each query's scores, at least one.
 
     Returns:
-        `(B, T)` those of them that the bound depends on, and the bound `(B, 1)`.
+        `(B, 1)`.
     """
     top = scores.amax(1, keepdim=True)
-    bound = top + find_cut(scores - top)
-    bound = bound - 8 * torch.finfo(scores.dtype).eps * (1 + top.abs())  # for rounding
-    reach = max(1, int((scores > bound).sum(1).max()))
-    return find_largest(scores, reach), bound
+    bound: Tensor = top + find_cut(scores - top)
+    return bound - 8 * torch.finfo(scores.dtype).eps * (1 + top.abs())  # for rounding
 
 
 def merge(found: Sequence[Candidates], threshold: Tensor, total: int) -> Candidates:
