@@ -19,6 +19,7 @@ import whence
 from whence.cli import main
 from whence.data.fingerprint import fingerprint
 from whence.data.load import load_dataset
+from whence.experiments import journal
 from whence.experiments import prepare as prepare_module
 from whence.experiments import run as run_module
 from whence.experiments.finished import evaluate_run, find_runs
@@ -75,7 +76,7 @@ def interrupt(folder, dataset, monkeypatch, *, step, settings=SETTINGS, resume=F
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(run_module, "write_checkpoint", write_and_stop)
+        patch.setattr(journal, "write_checkpoint", write_and_stop)
         with pytest.raises(KeyboardInterrupt):
             run(settings, folder, dataset, resume=resume, checkpoint_seconds=0)
 
@@ -443,7 +444,7 @@ def test_seconds_add_up(interrupted, digits, monkeypatch):
 
 def test_seldom_checkpoints_are_seldom(digits, tmp_path, monkeypatch):
     written = []
-    monkeypatch.setattr(run_module, "write_checkpoint", lambda *_: written.append(1))
+    monkeypatch.setattr(journal, "write_checkpoint", lambda *_: written.append(1))
     run(SETTINGS, tmp_path / "a", digits)
     assert not written
     run(SETTINGS, tmp_path / "b", digits, checkpoint_seconds=0)

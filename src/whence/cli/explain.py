@@ -5,7 +5,14 @@ from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
 
-from whence.cli.options import add_device, build_parser, check_device, choose_device, parse
+from whence.cli.options import (
+    add_device,
+    add_images,
+    build_parser,
+    check_device,
+    choose_device,
+    parse,
+)
 from whence.cli.predict import find_images
 from whence.explanation.baselines import BASELINES
 
@@ -22,15 +29,7 @@ def build() -> ArgumentParser:
         "stored training images with their weights, an example and a counterfactual with "
         "heatmaps, what would change the answer, and how far to trust it.",
     )
-    parser.add_argument("run", type=str, metavar="RUN", help="run folder")
-    parser.add_argument("images", type=str, nargs="*", metavar="IMAGE", help="files or folders")
-    parser.add_argument(
-        "--test",
-        type=int,
-        nargs="+",
-        metavar="INDEX",
-        help="images of the run's own test set, by index, in place of files",
-    )
+    add_images(parser)
     parser.add_argument(
         "--out", type=str, metavar="FILE", help="by default RUN.html, named after the run, here"
     )

@@ -6,7 +6,14 @@ from pathlib import Path
 from jsonargparse import ArgumentParser, Namespace
 
 from whence.cli.explain import refuse_existing
-from whence.cli.options import add_device, build_parser, check_device, choose_device, parse
+from whence.cli.options import (
+    add_device,
+    add_images,
+    build_parser,
+    check_device,
+    choose_device,
+    parse,
+)
 from whence.cli.predict import find_images
 from whence.explanation.morph import PATHS
 
@@ -23,15 +30,7 @@ def build() -> ArgumentParser:
         "write one HTML page that shows the way: the image and its reconstruction, the other "
         "image, the path, and which pixels must follow it.",
     )
-    parser.add_argument("run", type=str, metavar="RUN", help="run folder")
-    parser.add_argument("images", type=str, nargs="*", metavar="IMAGE", help="files or folders")
-    parser.add_argument(
-        "--test",
-        type=int,
-        nargs="+",
-        metavar="INDEX",
-        help="images of the run's own test set, by index, in place of files",
-    )
+    add_images(parser)
     parser.add_argument(
         "--vae", type=str, metavar="FOLDER", help="made by whence train-vae from the same images"
     )

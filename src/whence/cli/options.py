@@ -7,6 +7,7 @@ from typing import Any
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 
 from whence.experiments.parse import one_sentence
+from whence.experiments.settings import CHECKPOINT_SECONDS
 
 
 def build_parser(command: str, description: str) -> ArgumentParser:
@@ -39,6 +40,32 @@ def add_device(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--device", type=str, default=None, help="cpu or cuda; by default cuda where there is one"
     )
+
+
+def add_images(parser: ArgumentParser) -> None:
+    """Add the run and its images, files or test images, for commands that show answers."""
+    parser.add_argument("run", type=str, metavar="RUN", help="run folder")
+    parser.add_argument("images", type=str, nargs="*", metavar="IMAGE", help="files or folders")
+    parser.add_argument(
+        "--test",
+        type=int,
+        nargs="+",
+        metavar="INDEX",
+        help="images of the run's own test set, by index, in place of files",
+    )
+
+
+def add_training(parser: ArgumentParser) -> None:
+    """Add what every training takes beside its settings: checkpoints, ``--json``, the device."""
+    parser.add_argument(
+        "--checkpoint-seconds",
+        type=float,
+        default=CHECKPOINT_SECONDS,
+        metavar="X",
+        help=f"least time between checkpoints (default {CHECKPOINT_SECONDS:g})",
+    )
+    parser.add_argument("--json", action="store_true", help="print the numbers as JSON")
+    add_device(parser)
 
 
 def choose_device(name: str | None) -> str:

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from jsonargparse import ArgumentParser, Namespace
 
-from whence.cli.options import add_device, build_parser, choose_device, given, parse
+from whence.cli.options import add_training, build_parser, choose_device, given, parse
 from whence.cli.plain_text import escape, print_note
 from whence.cli.workers import add_workers, choose_worker_device, raise_failed
 from whence.encoders import check_encoder
 from whence.experiments.authors_yaml import MODALITIES, read_authors_yaml
 from whence.experiments.parse import add_setting, from_mapping
-from whence.experiments.settings import CHECKPOINT_SECONDS, FIELDS, Settings, read_toml
+from whence.experiments.settings import FIELDS, Settings, read_toml
 
 if TYPE_CHECKING:
     from whence.prediction.distributed import Team
@@ -54,15 +54,7 @@ def build() -> ArgumentParser:
         help="the paper's code: the same as --resume",
     )
     parser.add_argument("--log-interval", type=int, help=argparse.SUPPRESS)
-    parser.add_argument(
-        "--checkpoint-seconds",
-        type=float,
-        default=CHECKPOINT_SECONDS,
-        metavar="X",
-        help=f"least time between checkpoints (default {CHECKPOINT_SECONDS:g})",
-    )
-    parser.add_argument("--json", action="store_true", help="print the numbers as JSON")
-    add_device(parser)
+    add_training(parser)
     group = parser.add_argument_group("settings, also the keys of a settings file")
     for name, setting in FIELDS.items():
         if name != "data":

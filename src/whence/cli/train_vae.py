@@ -6,10 +6,9 @@ from typing import Any
 
 from jsonargparse import ArgumentParser
 
-from whence.cli.options import add_device, build_parser, choose_device, given, parse
+from whence.cli.options import add_training, build_parser, choose_device, given, parse
 from whence.cli.plain_text import escape, print_note
 from whence.experiments.parse import add_setting
-from whence.experiments.settings import CHECKPOINT_SECONDS
 from whence.experiments.vae_settings import VAE_FIELDS, VAESettings, check_vae_settings
 
 
@@ -25,15 +24,7 @@ def build() -> ArgumentParser:
     parser.add_argument(
         "--resume", action="store_true", help="go on with the training in --out, or skip it if done"
     )
-    parser.add_argument(
-        "--checkpoint-seconds",
-        type=float,
-        default=CHECKPOINT_SECONDS,
-        metavar="X",
-        help=f"least time between checkpoints (default {CHECKPOINT_SECONDS:g})",
-    )
-    parser.add_argument("--json", action="store_true", help="print the numbers as JSON")
-    add_device(parser)
+    add_training(parser)
     group = parser.add_argument_group("settings")
     for name, setting in VAE_FIELDS.items():
         if name != "data":

@@ -1,9 +1,7 @@
 """One run: train, remember, evaluate, save; resumable at every moment."""
 
 import json
-import os
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -11,9 +9,9 @@ from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
-from tqdm import tqdm
 
 from whence.data.fingerprint import fingerprint
+from whence.experiments.journal import keep_journal
 from whence.experiments.measured import describe_evaluation
 from whence.experiments.parse import from_mapping
 from whence.experiments.prepare import Parts, prepare
@@ -30,7 +28,6 @@ from whence.prediction.checkpoint import (
     find_checkpoints,
     read_newest_checkpoint,
     remove_checkpoint,
-    write_checkpoint,
 )
 from whence.prediction.distributed import Team
 from whence.prediction.evaluate import evaluate
@@ -41,7 +38,6 @@ from whence.prediction.plain_files import (
     is_leftover,
     make_folder,
     read_json,
-    read_small,
     remove_leftovers,
     write_json,
     write_whole,
@@ -50,7 +46,7 @@ from whence.prediction.saved import DONE, describe, read_about, write_model
 from whence.prediction.saved_bank import check_sources
 from whence.records import Dataset
 
-SETTINGS, METRICS, LOG, LOCK = "settings.toml", "metrics.json", "log.jsonl", ".lock"
+SETTINGS, METRICS, LOCK = "settings.toml", "metrics.json", ".lock"
 LOWER = "; try a lower learning rate (--learning-rate)"
 
 
@@ -244,32 +240,19 @@ def train(
     team: Team,
 ) -> float:
     """Train the model of a run, from a checkpoint if there is one; returns all seconds spent."""
-    before = 0.0 if checkpoint is None else float(checkpoint.numbers["seconds"])
-    steps = len(parts.train) // min(parts.recipe.batch_size, len(parts.train))
-    done = 0 if checkpoint is None else checkpoint.numbers["step"] // steps
-    started = written = time.monotonic()
     parts.model.to(device)
-    trim_log(folder / LOG, epochs=done)
-    with (
-        (folder / LOG).open("a") as log,
-        tqdm(total=parts.plan.epochs, initial=done, unit="epoch", disable=None, leave=False) as bar,
-    ):
-
-        def on_step(make: Callable[[], Checkpoint]) -> None:
-            nonlocal written
-            now = time.monotonic()
-            if now - written >= checkpoint_seconds:
-                made = make()
-                os.fsync(log.fileno())  # the checkpoint counts on the lines before it
-                about = {"seconds": before + now - started, "run": identify(parts)}
-                write_checkpoint(folder, Checkpoint(made.tensors, made.numbers | about))
-                written = now
+    with keep_journal(
+        folder,
+        checkpoint,
+        epochs=parts.plan.epochs,
+        steps=len(parts.train) // min(parts.recipe.batch_size, len(parts.train)),
+        identity=identify(parts),
+        checkpoint_seconds=checkpoint_seconds,
+    ) as journal:
 
         def on_epoch(report: EpochReport) -> None:
-            log.write(json.dumps(asdict(report)) + "\n")
-            log.flush()
-            bar.set_postfix(loss=f"{report.loss:.3f}", accuracy=f"{report.accuracy:.3f}")
-            bar.update(report.epoch - bar.n)
+            shown = {"loss": f"{report.loss:.3f}", "accuracy": f"{report.accuracy:.3f}"}
+            journal.on_epoch(report.epoch, report, **shown)
 
         try:
             fit(
@@ -278,21 +261,15 @@ def train(
                 recipe=parts.recipe,
                 plan=parts.plan,
                 resume=checkpoint,
-                on_step=on_step,
+                on_step=journal.on_step,
                 on_epoch=on_epoch,
                 team=team,
             )
         except NonFiniteLossError as error:
             raise ValueError(str(error)) from error
+        seconds = journal.seconds
     check_finite("After the last step the model", parts.model.state_dict(), hint=LOWER)
-    return before + time.monotonic() - started
-
-
-def trim_log(path: Path, *, epochs: int) -> None:
-    """Drop the lines of epochs that the checkpoint has not seen; they will be run again."""
-    there = path.exists() or path.is_symlink()
-    lines = read_small(path).splitlines()[:epochs] if there else []
-    write_whole(path, b"".join(line + b"\n" for line in lines))
+    return seconds
 
 
 def finish(

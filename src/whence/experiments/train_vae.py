@@ -1,21 +1,17 @@
 """One autoencoder: train, measure, save; resumable at every moment."""
 
-import json
-import os
-import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from whence.data.fingerprint import fingerprint
 from whence.data.load import load_dataset
 from whence.data.split import split
-from whence.experiments.run import LOCK, LOG, METRICS, SETTINGS, hold, remove_checkpoints, trim_log
+from whence.experiments.journal import keep_journal
+from whence.experiments.run import LOCK, METRICS, SETTINGS, hold, remove_checkpoints
 from whence.experiments.settings import CHECKPOINT_SECONDS, read_toml
 from whence.experiments.vae_settings import (
     VAESettings,
@@ -28,7 +24,7 @@ from whence.explanation.morph.fit_vae import VAEPlan, VAEReport, check_vae_plan,
 from whence.explanation.morph.measure_vae import measure_reconstruction
 from whence.explanation.morph.saved_vae import DONE, read_about_vae, write_vae
 from whence.explanation.morph.vae import VAE
-from whence.prediction.checkpoint import Checkpoint, read_newest_checkpoint, write_checkpoint
+from whence.prediction.checkpoint import Checkpoint, read_newest_checkpoint
 from whence.prediction.plain_files import (
     is_leftover,
     read_json,
@@ -150,11 +146,9 @@ def train_vae(
             return read_json(folder / METRICS)
         write_whole(folder / SETTINGS, vae_settings_to_toml(settings))
         checkpoint = read_newest_checkpoint(folder)
-        before = 0.0
         if checkpoint is not None:
             check_identity(folder, checkpoint.numbers.get("run"), parts)
-            before = float(checkpoint.numbers["seconds"])
-        seconds = before + go_through(parts, folder, checkpoint, before, device, checkpoint_seconds)
+        seconds = go_through(parts, folder, checkpoint, device, checkpoint_seconds)
         return finish_vae(parts, folder, seconds, device)
 
 
@@ -193,36 +187,22 @@ def go_through(
     parts: VAEParts,
     folder: Path,
     checkpoint: Checkpoint | None,
-    before: float,
     device: str,
     checkpoint_seconds: float,
 ) -> float:
-    """Train from a checkpoint if there is one, with log and progress bar; return the seconds."""
-    steps = len(parts.train) // min(parts.plan.batch_size, len(parts.train))
-    done = 0 if checkpoint is None else checkpoint.numbers["step"] // steps
-    started = written = time.monotonic()
+    """Train from a checkpoint if there is one; return all seconds spent."""
     parts.vae.to(device)
-    trim_log(folder / LOG, epochs=done)
-    with (
-        (folder / LOG).open("a") as log,
-        tqdm(total=parts.plan.epochs, initial=done, unit="epoch", disable=None, leave=False) as bar,
-    ):
-
-        def on_step(make: Callable[[], Checkpoint]) -> None:
-            nonlocal written
-            now = time.monotonic()
-            if now - written >= checkpoint_seconds:
-                made = make()
-                os.fsync(log.fileno())  # the checkpoint counts on the lines before it
-                about = {"seconds": before + now - started, "run": parts.identity}
-                write_checkpoint(folder, Checkpoint(made.tensors, made.numbers | about))
-                written = now
+    with keep_journal(
+        folder,
+        checkpoint,
+        epochs=parts.plan.epochs,
+        steps=len(parts.train) // min(parts.plan.batch_size, len(parts.train)),
+        identity=parts.identity,
+        checkpoint_seconds=checkpoint_seconds,
+    ) as journal:
 
         def on_epoch(report: VAEReport) -> None:
-            log.write(json.dumps(asdict(report)) + "\n")
-            log.flush()
-            bar.set_postfix(train=f"{report.train_elbo:.1f}")
-            bar.update(1)
+            journal.on_epoch(report.epoch, report, train=f"{report.train_elbo:.1f}")
 
         fit_vae(
             parts.vae,
@@ -230,10 +210,10 @@ def go_through(
             parts.validation,
             plan=parts.plan,
             resume=checkpoint,
-            on_step=on_step,
+            on_step=journal.on_step,
             on_epoch=on_epoch,
         )
-    return time.monotonic() - started
+        return journal.seconds
 
 
 def finish_vae(parts: VAEParts, folder: Path, seconds: float, device: str) -> dict[str, Any]:

@@ -1,0 +1,57 @@
+"""The journal of a training: log, checkpoints, seconds."""
+
+import json
+from dataclasses import dataclass
+
+import pytest
+import torch
+
+from whence.experiments.journal import LOG, keep_journal
+from whence.prediction.checkpoint import Checkpoint, read_newest_checkpoint
+
+
+@dataclass
+class Report:
+    epoch: int
+    loss: float
+
+
+def test_a_training_that_goes_on_drops_what_will_be_run_again(tmp_path):
+    with keep_journal(
+        tmp_path, None, epochs=3, steps=4, identity={"a": 1}, checkpoint_seconds=0
+    ) as journal:
+        journal.on_epoch(1, Report(1, 0.5), loss="0.5")
+        journal.on_step(lambda: Checkpoint({"x": torch.ones(2)}, {"step": 5}))
+        journal.on_epoch(2, Report(2, 0.25))
+    newest = read_newest_checkpoint(tmp_path)
+    assert newest.numbers["run"] == {"a": 1}
+    assert 0 <= newest.numbers["seconds"] <= journal.seconds
+    assert newest.tensors["x"].tolist() == [1, 1]
+    lines = [json.loads(line) for line in (tmp_path / LOG).read_text().splitlines()]
+    assert lines == [{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": 0.25}]
+    newest.numbers["seconds"] = 100.0
+    with keep_journal(
+        tmp_path, newest, epochs=3, steps=4, identity={}, checkpoint_seconds=0
+    ) as journal:
+        assert journal.bar.n == 1  # of 5 steps, 4 are a whole epoch
+        assert journal.seconds >= 100
+        assert (tmp_path / LOG).read_text() == '{"epoch": 1, "loss": 0.5}\n'
+
+
+def test_checkpoints_are_not_written_too_often(tmp_path):
+    made = []
+
+    def make():
+        made.append(1)
+        return Checkpoint({}, {"step": len(made)})
+
+    with keep_journal(
+        tmp_path, None, epochs=1, steps=1, identity={}, checkpoint_seconds=10
+    ) as journal:
+        journal.on_step(make)
+        assert made == []
+        journal.written -= 11
+        journal.on_step(make)
+        journal.on_step(make)
+    assert made == [1]
+    assert read_newest_checkpoint(tmp_path).numbers["step"] == pytest.approx(1)
