@@ -20,13 +20,14 @@ from tests.morphing_parts import (
     same_state,
     state_of,
 )
-from whence.explanation.morph import VAES
+from whence.explanation.morph import VAES, morphing
 from whence.explanation.morph.morphing import (
     Ends,
     MorphPlan,
     Seen,
     Walk,
     keep_norm,
+    look,
     mean_norms,
     morph_codes,
     norm_range,
@@ -181,7 +182,41 @@ def test_a_lead_is_taken_over_the_classes_that_grow_along():
     assert not bool(never.found) or int(never.steps) > int(late.steps)
 
 
+@pytest.mark.parametrize("step, leads", [(40, False), (60, True)])
+def test_what_a_look_aims_at(step, leads):
+    model, vae = build(double=True), build_vae(double=True)
+    codes, classes = ask(model, vae, 3)
+    still, zeros = torch.zeros_like(codes), torch.zeros(3).double()
+    on = Walk(torch.arange(3), codes, still, still, zeros, zeros)
+    plan = MorphPlan(lead_after=60)
+    found = look(model, vae, on, classes, zeros, plan, step=step)
+    for row, (code, (_, other)) in enumerate(zip(codes, classes.tolist(), strict=True)):
+        leaf = code[None].clone().requires_grad_()
+        logits = model(vae.decode(leaf))[0]
+        others = [place for place in range(4) if place != other]
+        goal = logits[other] - (logits[others].logsumexp(0) if leads else 0)
+        (gradient,) = torch.autograd.grad(-goal, leaf)
+        assert_close(found.gradient[row], gradient[0])
+        assert_close(on.goals[row], goal.detach().abs())
+        assert_close(on.penalties[row], code.norm() ** 2)
+
+
 # The norm
+
+
+def test_each_step_moves_the_norm_by_its_own_pace(monkeypatch):
+    updates = []
+
+    def record(on, targets, update, plan):
+        updates.append(update)
+        return keep_norm(on, targets, update, plan)
+
+    monkeypatch.setattr(morphing, "keep_norm", record)
+    model, vae = build(), build_vae()
+    codes, classes = ask(model, vae, 1)
+    plan = MorphPlan(steps=60, entropy=1e-9)
+    morph_codes(model, vae, codes, classes, draw_norms(), plan=plan)
+    assert updates == [1, 2, 3]
 
 
 def test_the_norm_after_a_proximal_step_by_hand():
@@ -243,6 +278,11 @@ def test_a_code_that_leaves_the_range_of_norms():
     row = int(wide.found.nonzero()[0])
     assert "left the range 0.4" in morphs.reasons[row]
     assert "of stored images" in morphs.reasons[row]
+    large = measure_norms(100 * small, torch.arange(40) % 4, classes=4)
+    long = morph_codes(model, vae, codes, classes, large, plan=MorphPlan(0.0, 1000))
+    assert "left the range 4" in long.reasons[row]
+    brief = morph_codes(model, vae, codes, classes, tight, plan=MorphPlan(0.0, 20))
+    assert all("in 20 steps its probability came to" in reason for reason in brief.reasons)
 
 
 # Batches and traces

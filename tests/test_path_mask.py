@@ -61,9 +61,11 @@ def correlation(masks, others):
 # The mask
 
 
-@pytest.mark.parametrize("weight, blur", [(1.0, 1.0), (0.3, 0.6)])
-def test_masks_like_the_thesis(weight, blur):
+@pytest.mark.parametrize("weight, blur, turned", [(1.0, 1.0, False), (0.3, 0.6, True)])
+def test_masks_like_the_thesis(weight, blur, turned):
+    """Turned around, the path loses what it gained, and its running average is of what it lost."""
     model, path, own = make_case(double=True)
+    path = path.flip(1) if turned else path
     plan = MaskPlan(steps=40, weight=weight, blur=blur, stride=1, looks=40, share=1.0)
     masks = path_masks(model, path, own, plan=plan).masks
     for row in (1, 3):
