@@ -195,6 +195,7 @@ class Spoiled(Decoder):
 
 
 def test_nan_stops_one_image_alone():
+    torch.manual_seed(0)  # of the decoder
     model, vae = make_model(), make_vae(Spoiled())
     codes, images = draw(3, 4), draw_pixels(3)
     codes[1, 0] = 6.0
@@ -224,3 +225,26 @@ def test_nothing_is_left_behind(variant):
     assert not found.codes.requires_grad
     with pytest.raises(ValueError, match="batch_size must be at least 1, got 0"):
         improve_codes(model, vae, images, codes, wanted, batch_size=0)
+
+
+def test_a_decoding_of_no_numbers_stops_one_image_alone():
+    """The model would refuse NaN for the whole batch."""
+
+    class Torn(Decoder):
+        def forward(self, codes):
+            return (
+                super().forward(codes).masked_fill((codes[:, :1] > 5)[:, :, None, None], torch.nan)
+            )
+
+    torch.manual_seed(0)  # of the decoder
+    model, vae = make_model(), make_vae(Torn())
+    codes, images = draw(3, 4), draw_pixels(3)
+    codes[1, 0] = 6.0
+    wanted = torch.tensor([[0, 1], [1, 0], [1, 0]])
+    found = improve_codes(model, vae, images, codes, wanted, descent=Descent(300, 0.05))
+    assert not bool(found.found[1])
+    assert_close(found.codes[1], codes[1])
+    decoded, logits = classify_codes(model, vae, codes)
+    assert decoded[1].isnan().all()
+    assert logits[1].isnan().all()
+    assert logits[[0, 2]].isfinite().all()

@@ -17,14 +17,12 @@ from whence.cli.morph import build
 from whence.cli.morph_work import choose_plan, describe
 from whence.data.load import load_dataset
 from whence.experiments.morphed import (
-    Gathering,
     Question,
     Training,
     check_decoded,
     check_same_data,
     choose_training,
     morph_images,
-    store_training,
 )
 from whence.experiments.prepare import load_data, prepare
 from whence.experiments.settings import Settings
@@ -37,7 +35,7 @@ from whence.explanation.morph.morphing import MorphPlan
 from whence.explanation.morph.nearest import nearest_of_class
 from whence.explanation.morph.others import OTHERS, store_codes
 from whence.explanation.morph.path_mask import path_masks
-from whence.explanation.morph.saved_vae import load_vae, save_vae
+from whence.explanation.morph.saved_vae import load_vae, read_about_vae, save_vae
 from whence.explanation.morph.whole import morph as morph_all
 from whence.prediction.saved import read_about
 
@@ -522,18 +520,6 @@ def test_which_data_is_the_same(tmp_path):
         check_same_data(tmp_path, run, tmp_path, {"dataset": "b", "train_fingerprint": "2" * 64})
 
 
-def test_training_images_are_stored_as_store_codes_does(runs, digits):
-    vae = load_vae(runs / "vae")
-    train = digits.train.take(range(45))
-    training = Training(train.images, train.labels, torch.arange(45))
-    found = store_training(vae, training, classes=10, seed=3, batch_size=7)
-    generator = torch.Generator().manual_seed(3)
-    expected = store_codes(vae, train.images, train.labels, classes=10, generator=generator)
-    torch.testing.assert_close(found.codes, expected.codes)
-    torch.testing.assert_close(found.norms.norms, expected.norms.norms, atol=1e-4, rtol=0)
-    assert torch.equal(found.labels, expected.labels)
-
-
 def test_an_image_is_not_its_own_other(runs, digits):
     """A training image that is put in the wrong class is the nearest image of its right one."""
     model, vae = whence.load(runs / "standard"), load_vae(runs / "vae")
@@ -542,17 +528,8 @@ def test_an_image_is_not_its_own_other(runs, digits):
         int(classify_images(model, digits.train.images[:1]).argmax()),
     )
     wrong = (own + 1) % 10
-    labels = torch.tensor([wrong, wrong, own, wrong])
-    images = digits.train.images[[3, 0, 0, 0]]
-    training = Training(images, labels, torch.tensor([3, 50, 51, 52]))
-    stored = store_codes(
-        vae, images, labels, classes=10, generator=torch.Generator().manual_seed(0)
-    )
-    some = Gathering(model, vae, image, stored, training, Question(), 8, None)
-    assert some.find_copies(torch.tensor([wrong])).tolist() == [1]
-    assert some.find_copies(torch.tensor([own])).tolist() == [2]
-    assert some.find_copies(torch.tensor([(own + 2) % 10])).tolist() == [-1]
-    training = Training(images[:2], labels[:2], torch.tensor([3, 50]))
+    images = digits.train.images[[0, 3, 0]]
+    training = Training(images, torch.tensor([wrong] * 3), torch.tensor([50, 3, 51]))
     question = Question(("nearest",), to=wrong, steps=3)
     (found,) = morph_images(model, vae, image, ["a"], [None], training, question=question)
     assert found.ways[0].start.index == 3
@@ -583,6 +560,21 @@ def test_lengths_must_agree(runs, digits):
     training = Training(digits.train.images, digits.train.labels, torch.arange(len(digits.train)))
     with pytest.raises(ValueError, match=r"one entry per image \(2\), got 1 and 2"):
         morph_images(model, vae, digits.test.images[:2], ["a"], [None, None], training)
+
+
+def test_an_autoencoder_that_decodes_no_numbers(runs, digits, call, tmp_path):
+    vae = load_vae(runs / "vae")
+    with torch.no_grad():
+        list(vae.decoder.parameters())[-2].mul_(1e38)
+        list(vae.decoder.parameters())[-4].mul_(1e38)
+    assert not bool(vae.decode(torch.randn(4, vae.codes)).isfinite().all())
+    save_vae(vae, tmp_path / "vae", about=read_about_vae(runs / "vae")["run"])
+    code, _, error = call("--test", 3, run="standard", vae=tmp_path / "vae")
+    assert code == 2
+    assert error.splitlines()[-1] == (
+        "whence: The autoencoder decodes NaN or infinity for test image 3; train another with: "
+        "whence train-vae DATA"
+    )
 
 
 def test_reconstructions_must_be_numbers(runs, digits):
@@ -650,6 +642,8 @@ def test_one_line_for_each_way(runs, digits):
         question=SHORT,
     )
     way = replace(found.ways[0], reason=None)
+    own, other = way.classes
+    way = replace(way, probabilities=torch.eye(10)[other])
     mask = replace(way.mask, gains=torch.tensor([0.25, 0.1]), full_gains=torch.tensor([0.25, 0.25]))
     names = [f"c{label}" for label in range(10)]
     start = f"a.png: c{way.classes[0]} from c{way.classes[1]} (morph): "
@@ -657,7 +651,11 @@ def test_one_line_for_each_way(runs, digits):
     line = describe(good, replace(way, mask=mask), names)
     assert line == f"{start}the mask keeps 70.0% of the path's gain"
     nothing = replace(mask, full_gains=torch.zeros(2))
-    assert describe(good, replace(way, mask=nothing), names) == f"{start}the path gains nothing"
+    line = describe(good, replace(way, mask=nothing), names)
+    assert line == f"{start}the path gains less than 0.05 of probability"
+    astray = replace(way, mask=mask, probabilities=torch.eye(10)[own])
+    line = describe(good, astray, names)
+    assert line == f"{start}the classifier puts the start of the path in c{own}, not in c{other}"
     assert describe(good, replace(way, reason="No way."), names) == f"{start}No way."
     coded = replace(good, code=replace(good.code, reason="No code."))
     assert describe(coded, replace(way, reason="No way."), names) == f"{start}No code."

@@ -21,6 +21,7 @@ from tests.morphing_parts import (
     state_of,
 )
 from whence.explanation.morph import VAES, morphing
+from whence.explanation.morph.answers import classify_codes
 from whence.explanation.morph.morphing import (
     Ends,
     MorphPlan,
@@ -152,7 +153,18 @@ def test_a_third_class_is_no_morph():
         classify_by(logits), vae, codes, torch.tensor([[0, 1]]), draw_norms(3), plan=plan
     )
     assert not bool(morphs.found)
-    assert "probability came to 0.0" in morphs.reasons[0]
+    seen = float(classify_codes(classify_by(logits), vae, morphs.codes)[1].softmax(1)[0, 1])
+    assert f"probability came to {seen:.3f}, with" in morphs.reasons[0]
+    far = morph_codes(
+        classify_by(logits),
+        vae,
+        codes,
+        torch.tensor([[0, 1]]),
+        draw_norms(3),
+        plan=replace(plan, steps=1000),
+    )
+    before = float(classify_codes(classify_by(logits), vae, far.codes)[1].softmax(1)[0, 1])
+    assert before < seen  # it goes on to come nearer, though the two classes are decided long since
     assert "an entropy of 0.000 bits between the two classes" in morphs.reasons[0]
 
 
@@ -285,6 +297,32 @@ def test_a_code_that_leaves_the_range_of_norms():
     assert all("in 20 steps its probability came to" in reason for reason in brief.reasons)
 
 
+@pytest.mark.parametrize(
+    "model_type, vae_type", [("double", "float"), ("float", "bfloat16"), ("float", "double")]
+)
+def test_precisions_need_not_be_the_same(model_type, vae_type):
+    kinds = {"double": torch.float64, "float": torch.float32, "bfloat16": torch.bfloat16}
+    model, vae = build().to(kinds[model_type]), build_vae().to(kinds[vae_type])
+    codes, classes = ask(build(), build_vae())
+    morphs = morph_codes(model, vae, codes, classes, draw_norms(), plan=MorphPlan(steps=1000))
+    plain = morph_codes(
+        build(), build_vae(), codes, classes, draw_norms(), plan=MorphPlan(steps=1000)
+    )
+    same = (morphs.found == plain.found).float().mean()
+    assert float(same) == 1 or vae_type == "bfloat16"
+    assert bool(morphs.found.any())
+    assert bool(morphs.codes.isfinite().all())
+
+
+def test_morphing_needs_gradients():
+    model, vae = build(), build_vae()
+    codes, classes = ask(model, vae, 1)
+    with torch.inference_mode(), pytest.raises(RuntimeError, match="outside torch"):
+        morph_codes(model, vae, codes, classes, draw_norms())
+    with torch.no_grad():
+        morph_codes(model, vae, codes, classes, draw_norms(), plan=MorphPlan(steps=20))
+
+
 # Batches and traces
 
 
@@ -361,8 +399,7 @@ def test_what_is_noted_by_hand():
     """Of five rows: worse, better, done but worse, not finite, and better outside of the norms."""
     ends = Ends(
         codes=torch.zeros(6, 1),
-        shares=torch.full((6,), 0.5),
-        probabilities=torch.zeros(6),
+        nearness=torch.full((6,), -0.5),
         entropies=torch.ones(6),
         found=torch.zeros(6, dtype=torch.bool),
         steps=torch.full((6,), 90),
@@ -373,17 +410,15 @@ def test_what_is_noted_by_hand():
     on = Walk(torch.tensor([5, 1, 2, 3, 4]), at, at, at, at[:, 0], at[:, 0])
     seen = Seen(
         gradient=at,
-        share=torch.tensor([0.4, 0.6, 0.3, 0.9, 0.8]),
-        probability=torch.tensor([0.1, 0.2, 0.3, 0.4, 0.5]),
+        nearness=torch.tensor([-0.6, -0.4, -0.7, -0.1, -0.2]),
         entropy=torch.tensor([0.1, 0.2, 0.3, 0.4, 0.5]),
         reached=torch.tensor([False, False, True, True, True]),
         finite=torch.tensor([True, True, True, False, True]),
     )
     note(ends, on, seen, torch.tensor([True, True, True, True, False]), 40)
     assert ends.codes[:, 0].tolist() == [0, 2, 3, 0, 5, 0]
-    assert_close(ends.shares, torch.tensor([0.5, 0.6, 0.3, 0.5, 0.8, 0.5]))
+    assert_close(ends.nearness, torch.tensor([-0.5, -0.4, -0.7, -0.5, -0.2, -0.5]))
     assert_close(ends.entropies, torch.tensor([1, 0.2, 0.3, 1, 0.5, 1]))
-    assert_close(ends.probabilities, torch.tensor([0, 0.2, 0.3, 0, 0.5, 0]))
     assert ends.found.tolist() == [False, False, True, False, False, False]
     assert ends.broken.tolist() == [False, False, False, True, False, False]
     assert ends.left_range.tolist() == [False, False, False, False, True, False]
@@ -405,7 +440,7 @@ def test_numbers_that_become_nan():
     taken = int(morphs.steps[0])
     assert 0 < taken < 2000
     assert morphs.reasons[0] == (
-        f"No morph to bee: a number became NaN or infinite at step {taken}; the code before is kept."
+        f"No morph to bee: a number became NaN or infinite at step {taken}; the nearest miss before is kept."
     )
     assert bool(morphs.codes.isfinite().all())
     assert not torch.equal(morphs.codes[0], codes[0])
@@ -466,6 +501,7 @@ def test_questions_that_are_refused():
         ({"weight": math.nan}, "weight must be a number of at least 0, got nan"),
         ({"entropy": 0.0}, "entropy must be above 0 and at most 1 bit, got 0.0"),
         ({"lead_after": -1}, "lead_after must be at least 0 or None, got -1"),
+        ({"steps": 21}, r"steps must be a multiple of stride \(20\), got 21"),
         ({"norm": "none"}, "norm must be 'proximal' or 'gradient', got 'none'"),
     ],
 )

@@ -125,7 +125,7 @@ def slowly(codes, wanted, stored, labels, leave_out=None):
     for row, code in enumerate(codes):
         best = (-2.0, -1)
         for place, other in enumerate(stored):
-            if labels[place] != wanted[row] or (leave_out is not None and leave_out[row] == place):
+            if labels[place] != wanted[row] or (leave_out is not None and place in leave_out[row]):
                 continue
             cosine = float(F.cosine_similarity(code, other, dim=0))
             if cosine > best[0] + 1e-6:
@@ -138,7 +138,7 @@ def slowly(codes, wanted, stored, labels, leave_out=None):
 @pytest.mark.parametrize("block", [1, 3, 4, 100])
 def test_the_nearest_is_found_exactly(block):
     codes, stored, labels = draw(9, 5), 3 * draw(31, 5, seed=1), torch.arange(31) % 3
-    wanted, leave_out = torch.arange(9) % 2 + 1, torch.tensor([-1, 4, 5, 7, 8, 2, 1, 5, 4])
+    wanted, leave_out = torch.arange(9) % 2 + 1, [[], [4], [5, 9], [7], [8], [2], [1], [5], [4]]
     codes[3] = stored[7]  # left out, or it would be the nearest
     wanted[3] = 1
     found = nearest_of_class(codes, wanted, stored, labels, block=block)
@@ -172,14 +172,16 @@ def test_classes_without_images_and_other_input_that_is_refused():
         nearest_of_class(codes, wanted, stored, labels, class_names=("ant", "bee", "cow"))
     alone = torch.tensor([0, 1, 0, 0])
     with pytest.raises(ValueError, match="Class 1 has no stored image"):  # all that is there is out
-        nearest_of_class(codes, wanted.clamp(max=1), stored, alone, leave_out=torch.tensor([1, -1]))
+        nearest_of_class(codes, wanted.clamp(max=1), stored, alone, leave_out=[(1,), ()])
     with pytest.raises(ValueError, match=r"stored must be \(N, Z\) with Z=3, got shape \(4, 2\)"):
         nearest_of_class(codes, wanted, draw(4, 2), labels)
     with pytest.raises(ValueError, match=r"wanted must be \(B\) with B=2, got shape \(3,\)"):
         nearest_of_class(codes, torch.zeros(3), stored, labels)
     with pytest.raises(ValueError, match=r"labels must be \(N\) with N=4, got shape \(3,\)"):
         nearest_of_class(codes, wanted, stored, labels[:3])
-    with pytest.raises(ValueError, match=r"leave_out must be \(B\) with B=2"):
-        nearest_of_class(codes, wanted, stored, labels, leave_out=labels)
+    with pytest.raises(ValueError, match="leave_out must have an entry for each of 2 codes, got 1"):
+        nearest_of_class(codes, wanted, stored, labels, leave_out=[()])
+    with pytest.raises(ValueError, match="stored must be numbers, got NaN"):
+        nearest_of_class(codes, wanted, stored * torch.nan, labels)
     with pytest.raises(ValueError, match="block must be at least 1, got 0"):
         nearest_of_class(codes, wanted, stored, labels, block=0)

@@ -31,7 +31,7 @@ from whence.prediction.plain_files import write_whole
 from whence.prediction.saved import load, read_about
 from whence.records import Dataset
 from whence.report.as_morph_json import morphs_to_json
-from whence.report.morph import Morph, Way, share_kept
+from whence.report.morph import LEAST_GAIN, Morph, Way, share_kept
 from whence.report.morph_page import render_morphs
 from whence.report.morph_section import KINDS, share_text
 
@@ -220,6 +220,10 @@ def describe(morph: Morph, way: Way, names: Sequence[str]) -> str:
     reason = morph.code.reason or way.reason or way.mask.reason
     if reason is not None:
         return f"{start}: {reason}"
+    if not way.valid:
+        seen = names[int(way.probabilities.argmax())]
+        return f"{start}: the classifier puts the start of the path in {seen}, not in {other}"
     kept = share_kept(way.mask)
-    gained = "the path gains nothing" if kept is None else f"the mask keeps {share_text(kept)}"
-    return f"{start}: {gained}" + ("" if kept is None else " of the path's gain")
+    if kept is None:
+        return f"{start}: the path gains less than {LEAST_GAIN:g} of probability"
+    return f"{start}: the mask keeps {share_text(kept)} of the path's gain"

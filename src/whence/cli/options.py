@@ -30,8 +30,12 @@ def parse(parser: ArgumentParser, arguments: list[str]) -> Namespace:
         return parser.parse_args(arguments)
     except ArgumentError as error:
         sentence = one_sentence(str(error))
-        if sentence.startswith("unrecognized arguments"):
-            sentence += f"; {parser.prog} --help lists the options."
+        unknown = sentence.removeprefix("unrecognized arguments: ")
+        if unknown != sentence:
+            order = (
+                "" if unknown.startswith("-") else "what has no name stands before the options; "
+            )
+            sentence += f"; {order}{parser.prog} --help lists the options."
         raise ValueError(sentence) from error
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -52,3 +53,15 @@ def _bytes_of(images: Tensor) -> memoryview:
     if images.dtype != torch.uint8:
         images = (to_float(images) * 255).round().to(torch.uint8)
     return images.detach().cpu().reshape(-1).numpy().data
+
+
+def find_places(hashes: Sequence[str]) -> Mapping[str, tuple[int, ...]]:
+    """List where each of the hashes stands.
+
+    >>> find_places(["a", "b", "a"])
+    {'a': (0, 2), 'b': (1,)}
+    """
+    found: dict[str, list[int]] = {}
+    for place, name in enumerate(hashes):
+        found.setdefault(name, []).append(place)
+    return {name: tuple(places) for name, places in found.items()}

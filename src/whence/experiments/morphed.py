@@ -18,10 +18,16 @@ from whence.explanation.morph.answers import check_fit, classify_codes, classify
 from whence.explanation.morph.code import Codes, find_codes
 from whence.explanation.morph.interpolate import STEPS
 from whence.explanation.morph.morphing import MorphPlan, mean_norms, norm_range
-from whence.explanation.morph.norms import measure_norms
-from whence.explanation.morph.others import OTHERS, Asked, Stored, choose_classes
+from whence.explanation.morph.others import (
+    OTHERS,
+    RETRAIN,
+    Asked,
+    Stored,
+    choose_classes,
+    store_codes,
+)
 from whence.explanation.morph.quality import code_proximity, pixel_proximity
-from whence.explanation.morph.vae import VAE, encode_images
+from whence.explanation.morph.vae import VAE
 from whence.explanation.morph.whole import Morphed, follow
 from whence.memory.bank import Bank
 from whence.prediction.model import Classifier, check_images
@@ -169,23 +175,6 @@ def start_of(bank: Bank, index: int) -> Start:
     return Start(index, found.label, found.source, found.image)
 
 
-def store_training(
-    vae: VAE, training: Training, *, classes: int, seed: int = 0, batch_size: int = 128
-) -> Stored:
-    """Do what ``store_codes`` does, with a progress bar."""
-    batches = training.images.split(batch_size)
-    parts = [
-        encode_images(vae, batch, batch_size=batch_size)
-        for batch in tqdm(batches, desc="training images", disable=None, leave=False)
-    ]
-    mean = torch.cat([part.mean for part in parts])
-    deviation = torch.cat([part.deviation for part in parts])
-    noise = torch.randn(mean.shape, generator=torch.Generator().manual_seed(seed)).to(mean)
-    labels = training.labels.to(mean.device)
-    norms = measure_norms(mean + deviation * noise, labels, classes=classes)
-    return Stored(mean, labels, norms)
-
-
 def morph_images(
     model: Classifier,
     vae: VAE,
@@ -228,13 +217,16 @@ def morph_images(
         )
     logits = classify_images(model, images, batch_size=batch_size).cpu()
     classes = ask_classes(logits, model.class_names, names, question.to)
-    stored = store_training(
-        vae,
-        training,
-        classes=len(model.class_names),
-        seed=question.seed,
-        batch_size=batch_size,
-    )
+    with tqdm(total=len(training), desc="training images", disable=None, leave=False) as bar:
+        stored = store_codes(
+            vae,
+            training.images,
+            training.labels,
+            classes=len(model.class_names),
+            generator=torch.Generator().manual_seed(question.seed),
+            batch_size=batch_size,
+            report=bar.update,
+        )
     if set(question.others) != {"memory"}:
         mean_norms(model.class_names, classes[:, 1], stored.norms)  # refuses an empty class
     generator = torch.Generator().manual_seed(question.seed)
@@ -354,7 +346,6 @@ class Gathering:
             codes.codes,
             classes,
             named=self.question.to is not None,
-            leave_out=self.find_copies(classes[:, 1]) if kind == "nearest" else None,
         )
         made = follow(
             self.model,
@@ -423,17 +414,6 @@ class Gathering:
             return start_of(self.model.checked_bank(), place)
         return self.training.start(place)
 
-    def find_copies(self, wanted: Tensor) -> Tensor:
-        """Return `(B,)` the place of the image itself among those of a class, or -1."""
-        places = torch.full((len(self.images),), -1)
-        for row, image in enumerate(to_uint8(self.images)):
-            of_class = (self.training.labels.cpu() == wanted[row]).nonzero().squeeze(1)
-            stored = self.training.images[of_class.to(self.training.images.device)]
-            same = (to_uint8(stored) == image).flatten(1).all(1).nonzero()
-            if len(same) > 0:
-                places[row] = of_class[same[0, 0]]
-        return places
-
     def advance(self, following: str) -> None:
         """Move the progress bar on by this batch."""
         self.bar.update(len(self.images))
@@ -448,7 +428,4 @@ def check_decoded(codes: Codes, names: Sequence[str]) -> None:
     """
     for name, decoded in zip(names, codes.decoded, strict=True):
         if not bool(decoded.isfinite().all()):
-            raise ValueError(
-                f"The autoencoder decodes NaN or infinity for {name}; train another with: whence "
-                "train-vae DATA"
-            )
+            raise ValueError(f"The autoencoder decodes NaN or infinity for {name}; {RETRAIN}")

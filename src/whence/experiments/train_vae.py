@@ -143,13 +143,32 @@ def train_vae(
         if (folder / DONE).exists():
             check_identity(folder, read_about_vae(folder)["run"], parts)
             remove_checkpoints(folder)
-            return read_json(folder / METRICS)
+            return read_metrics(folder)
         write_whole(folder / SETTINGS, vae_settings_to_toml(settings))
         checkpoint = read_newest_checkpoint(folder)
         if checkpoint is not None:
             check_identity(folder, checkpoint.numbers.get("run"), parts)
+            if type(checkpoint.numbers.get("seconds")) is not float:
+                raise ValueError(f"{folder} has a checkpoint without its seconds; it is damaged.")
         seconds = go_through(parts, folder, checkpoint, device, checkpoint_seconds)
         return finish_vae(parts, folder, seconds, device)
+
+
+def read_metrics(folder: Path) -> dict[str, Any]:
+    """Read what ``finish_vae`` measured.
+
+    Raises:
+        ValueError: if numbers are missing.
+    """
+    metrics = read_json(folder / METRICS)
+    test, seconds = metrics.get("test"), metrics.get("train_seconds")
+    numbers = [test.get(key) for key in ("l1", "mse", "elbo")] if isinstance(test, dict) else [None]
+    whole = all(type(number) is float for number in (seconds, *numbers))
+    if not (whole and isinstance(test, dict) and type(test.get("images")) is int):
+        raise ValueError(
+            f"{folder / METRICS} must hold the numbers of a finished training; it is damaged."
+        )
+    return metrics
 
 
 def check_vae_folder(folder: Path, settings: VAESettings, *, resume: bool) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import tomli_w
 
 from whence.experiments.settings import option
-from whence.explanation.morph import VAES
+from whence.explanation.morph import MOST_CODES, VAES
 
 DEFAULT = next(iter(VAES))
 
@@ -55,6 +55,8 @@ def check_vae_settings(settings: VAESettings) -> None:
         value = getattr(settings, name)
         if value is not None and value < low:
             raise ValueError(f"{name} must be at least {low}, got {value}.")
+    if settings.codes > MOST_CODES:
+        raise ValueError(f"codes must be at most {MOST_CODES}, got {settings.codes}.")
     for name in ("learning_rate", "variance"):
         value = getattr(settings, name)
         if value is not None and not 0 < value < float("inf"):

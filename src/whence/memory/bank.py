@@ -7,6 +7,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from whence.data.fingerprint import find_places
 from whence.memory.attention import at_least_float32, unit_scale
 from whence.shapes import check_shape
 
@@ -47,10 +48,7 @@ class Bank:
     @cached_property
     def places(self) -> Mapping[str, tuple[int, ...]]:
         """List where each content hash stands in the bank."""
-        found: dict[str, list[int]] = {}
-        for place, name in enumerate(self.hashes):
-            found.setdefault(name, []).append(place)
-        return {name: tuple(places) for name, places in found.items()}
+        return find_places(self.hashes)
 
     def __len__(self) -> int:
         return len(self.features)

@@ -62,6 +62,7 @@ def lay_out_way(way: Way, classes: Sequence[str]) -> dict[str, Any]:
         "self_class": to_class(way.classes[0], classes),
         "other_class": to_class(way.classes[1], classes),
         "found": way.found,
+        "valid": way.valid,
         "reason": way.reason,
         "steps": way.steps,
         "start": None

@@ -14,6 +14,10 @@ MOST = 0.8
 """The steps that a page names as the place of the gain hold this share of it."""
 
 
+LEAST_GAIN = 0.05
+"""Probability that a path must gain before shares of it are worth a number."""
+
+
 @dataclass(frozen=True)
 class Start:
     """The real training image that a way starts from.
@@ -148,6 +152,11 @@ class Way:
     along: Along
     mask: Mask
 
+    @property
+    def valid(self) -> bool:
+        """Say whether the classifier puts the image in the class of other."""
+        return int(self.probabilities.argmax()) == self.classes[1]
+
 
 @dataclass(frozen=True)
 class Morph:
@@ -220,6 +229,6 @@ def place_gain(gains: Tensor, share: float = MOST) -> tuple[int, int] | None:
 
 
 def share_kept(mask: Mask) -> float | None:
-    """Return which part of the path's whole gain the mask keeps; None where nothing is gained."""
+    """Return which part of the path's whole gain the mask keeps; None where that hardly gains."""
     whole, kept = (float(gains.double().sum()) for gains in (mask.full_gains, mask.gains))
-    return kept / whole if whole > 0 and math.isfinite(kept) else None
+    return kept / whole if whole >= LEAST_GAIN and math.isfinite(kept) else None

@@ -233,9 +233,9 @@ def say_failure(way: Way) -> tuple[str, ...]:
 
 def say_start(way: Way, classes: Sequence[str]) -> tuple[str, ...]:
     """Say where the classifier does not see the other class at the start of a way."""
-    seen, other = int(way.probabilities.argmax()), way.classes[1]
-    if seen == other:
+    if way.valid:
         return ()
+    seen, other = int(way.probabilities.argmax()), way.classes[1]
     return (
         f"The classifier puts the image at the start in {classes[seen]}, not in {classes[other]}: "
         "what the autoencoder makes there is not of the other class.",
@@ -362,7 +362,8 @@ def say_gain(way: Way, own: str) -> tuple[str, ...]:
     mask = way.mask
     whole, kept = float(mask.full_gains.double().sum()), share_kept(mask)
     if kept is None:
-        return (f"Along this path {own} gains nothing, so no mask can show where from.",)
+        gained = f"only {whole:.3f} of probability" if whole > 0 else "nothing"
+        return (f"Along this path {own} gains {gained}, so no mask can show where from.",)
     sentences = [
         f"From the first image of the path to the last, {own} gains {whole:.3f} of probability. "
         f"When at every step only the mask follows, the gains add up to "

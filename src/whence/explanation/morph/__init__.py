@@ -4,6 +4,9 @@ from whence.table import Table
 
 HERE = "whence.explanation.morph"
 
+MOST_CODES = 1 << 16
+"""Numbers that a code may have."""
+
 VAES = Table(
     "vae",
     {
@@ -24,4 +27,4 @@ PATHS = Table(
 )
 """Every way from one code to another, called as ``PATHS[name](start, end, steps=100)``."""
 
-__all__ = ["PATHS", "VAES"]
+__all__ = ["MOST_CODES", "PATHS", "VAES"]

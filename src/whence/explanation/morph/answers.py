@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from whence.explanation.morph.vae import VAE
+from whence.memory.attention import at_least_float32
 from whence.memory.copies import mask_copies
 from whence.prediction.model import Classifier, check_images, evaluating
 from whence.shapes import check_batch_size
@@ -14,7 +15,9 @@ def check_fit(model: Classifier, vae: VAE) -> None:
 
     Raises:
         ValueError: with both sizes.
+        RuntimeError: inside ``torch.inference_mode()``.
     """
+    check_gradients()
     if tuple(model.image_shape) != tuple(vae.image_shape):
         raise ValueError(
             f"vae must be of images {tuple(model.image_shape)} as the classifier is, "
@@ -45,7 +48,7 @@ def classify_images(model: Classifier, images: Tensor, *, batch_size: int = 500)
     with evaluating(model):
         for batch in images.split(batch_size):
             mask = mask_copies(model.checked_bank(), batch) if model.has_memory else None
-            parts.append(model(batch, mask=mask).float())
+            parts.append(at_least_float32(model(batch, mask=mask)))
     return torch.cat(parts)
 
 
@@ -55,7 +58,8 @@ def classify_codes(
     """Decode `(B, Z)` codes and classify what comes out, in eval mode.
 
     Returns:
-        `(B, C, H, W)` images in [0, 1] and `(B, K)` logits, on the devices of vae and model.
+        `(B, C, H, W)` images in [0, 1] and `(B, K)` logits, float32 at least, on the devices of vae
+        and model. Where a decoding holds NaN or infinity, its logits are NaN.
     """
     check_batch_size(batch_size)
     images, logits = [], []
@@ -63,8 +67,32 @@ def classify_codes(
         for batch in codes.split(batch_size):
             decoded = vae.decode(batch)
             images.append(decoded)
-            logits.append(model(decoded).float())
+            shown, whole = blank_broken(decoded)
+            seen = at_least_float32(model(shown))
+            logits.append(seen.masked_fill(~whole.to(seen.device)[:, None], torch.nan))
     return torch.cat(images), torch.cat(logits)
+
+
+def blank_broken(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Put zeros in place of images `(b, C, H, W)` with NaN or infinity, which a model refuses.
+
+    Returns:
+        The images, and `(b,)` bool, True where one was whole.
+    """
+    whole = images.isfinite().flatten(1).all(1)
+    return images.masked_fill(~whole[:, None, None, None], 0.0), whole
+
+
+def check_gradients() -> None:
+    """Refuse to work where torch keeps nothing that a gradient needs.
+
+    Raises:
+        RuntimeError: inside ``torch.inference_mode()``.
+    """
+    if torch.is_inference_mode_enabled():
+        raise RuntimeError(
+            "Morphing needs gradients; call it outside torch.inference_mode(), no_grad() is fine."
+        )
 
 
 def top_two(logits: Tensor) -> Tensor:

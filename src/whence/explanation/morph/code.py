@@ -9,6 +9,7 @@ from whence.data.augment import to_float
 from whence.explanation.morph.answers import check_fit, classify_codes, classify_images, top_two
 from whence.explanation.morph.improve import Descent, improve_codes, lack_of_order
 from whence.explanation.morph.vae import VAE, absolute_distance, encode_images
+from whence.memory.attention import at_least_float32
 from whence.prediction.model import Classifier
 from whence.shapes import check_batch_size
 
@@ -125,7 +126,9 @@ def find_codes(
         classes=wanted.cpu(),
         decoded_classes=seen.cpu(),
         how=tuple(how),
-        reasons=explain_misses(model.class_names, how, wanted, seen, samples, descent.steps),
+        reasons=explain_misses(
+            model.class_names, how, wanted, seen, again.isnan().any(1), samples, descent.steps
+        ),
     )
 
 
@@ -154,11 +157,11 @@ def sample_codes(
         The closest code in L1 that keeps the classes, or of the samples and the mean the one that
         lacks least.
     """
-    distribution = encode_images(vae, images, batch_size=batch_size)
+    means, deviations = map(at_least_float32, encode_images(vae, images, batch_size=batch_size))
     together = max(1, batch_size // (samples + 1))  # images
     codes, keeps = [], []
     for first in range(0, len(images), together):
-        mean, deviation = (part[first : first + together] for part in distribution)
+        mean, deviation = means[first : first + together], deviations[first : first + together]
         some, two = images[first : first + together], wanted[first : first + together]
         noise = [
             torch.randn(samples, vae.codes, generator=generator, device=generator.device)
@@ -181,10 +184,13 @@ def pick(
     logits = logits.to(decoded.device)
     repeated = wanted.repeat_interleave(count, 0)  # (b * (S + 1), 2)
     same = (top_two(logits) == repeated).all(1).view(-1, count)
+    whole = logits.isfinite().all(1).view(-1, count)
+    same &= whole
     same[:, -1] = False  # the mean is a place to start from, not a sample
     distances = absolute_distance(decoded, images.repeat_interleave(count, 0)).view(-1, count)
     lacking = lack_of_order(logits, repeated).view(-1, count)
     keeps = same.any(1)
+    lacking = lacking.masked_fill(~whole, torch.inf)
     worth = torch.where(keeps[:, None], distances.masked_fill(~same, torch.inf), lacking)
     best = worth.argmin(1)
     return Picked(tried[torch.arange(len(tried), device=tried.device), best], keeps)
@@ -195,6 +201,7 @@ def explain_misses(
     how: list[str],
     wanted: Tensor,
     seen: Tensor,
+    broken: Tensor,
     samples: int,
     steps: int,
 ) -> tuple[str | None, ...]:
@@ -203,11 +210,12 @@ def explain_misses(
     if steps > 0:
         tried += f" and none of {steps} steps of improving one"
     reasons: list[str | None] = []
-    for one, two, there in zip(how, wanted.tolist(), seen.tolist(), strict=True):
+    columns = wanted.tolist(), seen.tolist(), broken.tolist()
+    for one, two, there, nothing in zip(how, *columns, strict=True):
         first, second, *nearest = (names[place] for place in (*two, *there))
+        miss = "to NaN or infinity" if nothing else f"to {nearest[0]} before {nearest[1]}"
         reasons.append(
-            f"No code: {tried} decodes to {first} before {second}; "
-            f"the nearest miss decodes to {nearest[0]} before {nearest[1]}."
+            f"No code: {tried} decodes to {first} before {second}; the nearest miss decodes {miss}."
             if one == "none"
             else None
         )

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from whence.explanation.morph.answers import check_gradients
 from whence.memory.attention import at_least_float32
 from whence.prediction.model import Classifier, evaluating
 from whence.shapes import check_batch_size, check_shape
@@ -151,6 +152,7 @@ def measure_path(
     """
     sizes = check_path(model, path, batch_size)
     check_shape("classes", classes, "B two", B=sizes["B"], two=2)
+    check_own(model, classes)
     every = classes.repeat_interleave(sizes["S"], 0)
     found: list[tuple[Tensor, Tensor, Tensor]] = []
     with evaluating(model), torch.enable_grad():
@@ -171,12 +173,28 @@ def measure_path(
 
 def check_path(model: Classifier, path: Tensor, batch_size: int) -> dict[str, int]:
     """Refuse paths that do not fit the model; return the sizes by letter."""
+    check_gradients()
     check_batch_size(batch_size)
+    if not path.is_floating_point():
+        raise TypeError(f"path must be floats in [0, 1], got {path.dtype}.")
     channels, height, width = model.image_shape
     sizes = check_shape("path", path, "B S C H W", C=channels, H=height, W=width)
     if sizes["B"] == 0 or sizes["S"] < 2:
         raise ValueError(f"path must hold at least 1 path of 2 images, got {tuple(path.shape)}.")
     return sizes
+
+
+def check_own(model: Classifier, classes: Tensor) -> None:
+    """Refuse classes that the model does not have.
+
+    Raises:
+        ValueError: with what came.
+    """
+    low, high = int(classes.min()), int(classes.max())
+    if low < 0 or high >= len(model.class_names):
+        raise ValueError(
+            f"classes must be in 0 to {len(model.class_names) - 1}, got {low} to {high}."
+        )
 
 
 def correlate(
@@ -198,12 +216,14 @@ def correlate(
         resamples: how often.
 
     Raises:
-        ValueError: if the shapes differ, or one of the two never changes.
+        ValueError: if the shapes differ, there is a NaN, or one of the two never changes.
     """
     sizes = check_shape("entropies", entropies, "B S")
     check_shape("gradients", gradients, "B S", **sizes)
     one, two = entropies.double().cpu(), gradients.double().cpu()
     for name, values in (("entropies", one), ("gradients", two)):
+        if bool(values.isnan().any()):
+            raise ValueError(f"{name} must be numbers, got NaN.")
         if values.numel() == 0 or not bool(values.amax() > values.amin()):
             raise ValueError(
                 f"{name} must differ between steps, got a single value; there is no correlation."

@@ -290,7 +290,7 @@ def find_misfit_of_position(checkpoint: Checkpoint, steps: int, total: int) -> s
         return f"a step and its place in {steps}, got {step!r} and {place!r}"
     if type(numbers.get("worse")) is not int or type(numbers.get("stopped")) is not bool:
         return "the epochs since the best one"
-    if best is not None and type(best) is not float:
+    if "best_elbo" not in numbers or not (best is None or type(best) is float):
         return f"the best bound, got {best!r}"
     losses = checkpoint.tensors.get("losses", torch.empty(()))
     if losses.shape != (place or steps,):

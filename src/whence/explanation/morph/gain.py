@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from whence.explanation.morph.entropy import check_path
-from whence.explanation.morph.path_mask import Gain, check_own
+from whence.explanation.morph.answers import check_gradients
+from whence.explanation.morph.entropy import check_own, check_path
+from whence.explanation.morph.path_mask import Gain
 from whence.memory.attention import at_least_float32
 from whence.prediction.model import Classifier, check_images, evaluating
 from whence.shapes import check_batch_size, check_shape
@@ -148,6 +149,7 @@ def plain_gradient(
     Raises:
         ValueError: if shapes do not fit.
     """
+    check_gradients()
     check_batch_size(batch_size)
     check_images(model, images)
     check_shape("classes", classes, "B", B=len(images))

@@ -6,7 +6,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from whence.explanation.morph.answers import blank_broken
 from whence.explanation.morph.vae import VAE, absolute_distance
+from whence.memory.attention import at_least_float32
 from whence.prediction.model import Classifier, evaluating
 from whence.shapes import check_batch_size
 
@@ -87,7 +89,7 @@ def go_down(
     model: Classifier, vae: VAE, images: Tensor, codes: Tensor, wanted: Tensor, descent: Descent
 ) -> Improved:
     """Improve one batch; the rows that are still at work get fewer as images stop."""
-    best, least = codes.clone(), torch.full((len(codes),), float("inf"), device=codes.device)
+    best, least = codes.clone(), torch.full_like(codes[:, 0], torch.inf)
     found = torch.zeros(len(codes), dtype=torch.bool, device=codes.device)
     taken = torch.full((len(codes),), descent.steps, device=codes.device)
     rows = torch.arange(len(codes), device=codes.device)  # (b,) still at work
@@ -120,15 +122,15 @@ def look(
     """Measure what codes `(b, Z)` lack, and the gradient of that plus the weighted distance.
 
     Returns:
-        `(b,)` and `(b, Z)`.
+        `(b,)`, NaN where a decoding is, and `(b, Z)`.
     """
     with torch.enable_grad():
         leaf = codes.detach().requires_grad_()
-        decoded = vae.decode(leaf)
-        lacking = lack_of_order(model(decoded).float().to(decoded.device), wanted)
-        aim = lacking + weight * absolute_distance(decoded, images)
+        decoded, whole = blank_broken(vae.decode(leaf))
+        lacking = lack_of_order(at_least_float32(model(decoded)).to(leaf), wanted)
+        aim = lacking + weight * absolute_distance(decoded, images).to(leaf)
         (gradient,) = torch.autograd.grad(aim.sum(), leaf)
-    return lacking.detach(), gradient
+    return lacking.detach().masked_fill(~whole, torch.nan), gradient
 
 
 def lack_of_order(logits: Tensor, wanted: Tensor, *, margin: float = MARGIN) -> Tensor:

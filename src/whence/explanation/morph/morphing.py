@@ -7,10 +7,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from whence.explanation.morph.answers import check_fit
+from whence.explanation.morph.answers import blank_broken, check_fit
 from whence.explanation.morph.entropy import measure_entropy, pair_logits
 from whence.explanation.morph.norms import Norms
-from whence.explanation.morph.strides import pace, scale_to, stride_on
+from whence.explanation.morph.strides import check_strides, pace, scale_to, stride_on
 from whence.explanation.morph.vae import VAE
 from whence.memory.attention import at_least_float32
 from whence.prediction.model import Classifier, evaluating
@@ -51,6 +51,7 @@ class MorphPlan:
         for name in ("steps", "stride"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
+        check_strides(self.steps, self.stride)
         if not (math.isfinite(self.weight) and self.weight >= 0):
             raise ValueError(f"weight must be a number of at least 0, got {self.weight}.")
         if not 0 < self.entropy <= 1:
@@ -100,8 +101,7 @@ class Seen:
     """What one look at codes `(b, Z)` says."""
 
     gradient: Tensor  # (b, Z)
-    share: Tensor  # (b,) probability of other among the two classes
-    probability: Tensor  # (b,) of other among all classes
+    nearness: Tensor  # (b,) logarithm of the probability of other among all classes
     entropy: Tensor  # (b,) bits
     reached: Tensor  # (b,) bool, the end but for the norm
     finite: Tensor  # (b,) bool
@@ -112,8 +112,7 @@ class Ends:
     """What became of each image, `(B, ...)`, while others go on."""
 
     codes: Tensor
-    shares: Tensor
-    probabilities: Tensor
+    nearness: Tensor
     entropies: Tensor
     found: Tensor
     steps: Tensor
@@ -162,7 +161,7 @@ def morph_codes(
     check_classes(model.class_names, classes)
     targets = mean_norms(model.class_names, classes[:, 1], norms)
     device = vae.variance.device
-    codes, classes = codes.to(device, vae.variance.dtype), classes.to(device)
+    codes, classes = at_least_float32(codes.to(device, vae.variance.dtype)), classes.to(device)
     low, high = norm_range(norms)
     parts = [
         walk(model, vae, *batch, (low, high), plan)
@@ -197,11 +196,10 @@ def walk(
     count, device = len(codes), codes.device
     nowhere = torch.zeros(count, dtype=torch.bool, device=device)
     zeros = codes.new_zeros(count)
-    updates = math.ceil(plan.steps / plan.stride)
+    updates = plan.steps // plan.stride
     ends = Ends(
         codes=codes.clone(),
-        shares=zeros - 1,
-        probabilities=zeros.clone(),
+        nearness=torch.full_like(zeros, -torch.inf),
         entropies=zeros.clone(),
         found=nowhere.clone(),
         steps=torch.full((count,), plan.steps, device=device),
@@ -212,7 +210,7 @@ def walk(
     on = Walk(torch.arange(count, device=device), codes.clone(), still, still, zeros, zeros)
     with evaluating(model), evaluating(vae):
         for update in range(updates + 1):
-            step = min(update * plan.stride, plan.steps)
+            step = update * plan.stride
             seen = look(model, vae, on, classes[on.rows], targets[on.rows], plan, step=step)
             norm = on.at.norm(dim=1)
             inside = (norm >= norm_range[0]) & (norm <= norm_range[1])
@@ -242,10 +240,8 @@ def look(
     """Measure where codes are, add to their running sums, and take the gradient of the aim."""
     with torch.enable_grad():
         leaf = on.at.detach().requires_grad_()
-        decoded = vae.decode(leaf)
-        whole = decoded.isfinite().flatten(1).all(1)
-        images = decoded.masked_fill(~whole[:, None, None, None], 0.0)  # a model refuses NaN
-        logits = at_least_float32(model(images)).to(leaf.device)
+        images, whole = blank_broken(vae.decode(leaf))
+        logits = at_least_float32(model(images)).to(leaf)
         goal = pair_logits(logits, classes)[:, 1]
         if plan.lead_after is not None and step >= plan.lead_after:
             goal = goal - logits.scatter(1, classes[:, 1:], -torch.inf).logsumexp(1)
@@ -258,13 +254,12 @@ def look(
         (gradient,) = torch.autograd.grad(aim.sum(), leaf)
     logits = logits.detach()
     entropy = measure_entropy(logits, classes)
-    probability = logits.softmax(1).gather(1, classes[:, 1:]).squeeze(1)
+    nearness = logits.log_softmax(1).gather(1, classes[:, 1:]).squeeze(1)
     return Seen(
         gradient=gradient,
-        share=pair_logits(logits, classes).softmax(1)[:, 1],
-        probability=probability,
+        nearness=nearness,
         entropy=entropy,
-        reached=(entropy < plan.entropy) & (probability > 0.5),
+        reached=(entropy < plan.entropy) & (nearness.exp() > 0.5),
         finite=whole & logits.isfinite().all(1) & gradient.isfinite().all(1),
     )
 
@@ -286,11 +281,10 @@ def keep_norm(on: Walk, targets: Tensor, update: int, plan: MorphPlan) -> Tensor
 def note(ends: Ends, on: Walk, seen: Seen, inside: Tensor, step: int) -> None:
     """Write down the rows that are done, that broke, and that are nearer than ever."""
     done = seen.finite & seen.reached & inside
-    better = seen.finite & (done | (seen.share > ends.shares[on.rows]))
+    better = seen.finite & (done | (seen.nearness > ends.nearness[on.rows]))
     rows = on.rows[better]
     ends.codes[rows] = on.at[better]
-    ends.shares[rows] = seen.share[better].to(ends.shares)
-    ends.probabilities[rows] = seen.probability[better].to(ends.probabilities)
+    ends.nearness[rows] = seen.nearness[better].to(ends.nearness)
     ends.entropies[rows] = seen.entropy[better].to(ends.entropies)
     ends.left_range[rows] = (seen.reached & ~inside)[better]
     ends.found[on.rows[done]] = True
@@ -307,6 +301,7 @@ def explain_ends(
 ) -> list[str | None]:
     """Say of each image why it could not be morphed; None where it could."""
     norms = ends.codes.norm(dim=1).tolist()
+    probabilities = ends.nearness.exp().tolist()
     reasons: list[str | None] = []
     for row, other in enumerate(others.tolist()):
         start = f"No morph to {names[other]}: "
@@ -314,8 +309,8 @@ def explain_ends(
             reasons.append(None)
         elif bool(ends.broken[row]):
             reasons.append(
-                f"{start}a number became NaN or infinite at step {int(ends.steps[row])}; the code "
-                "before is kept."
+                f"{start}a number became NaN or infinite at step {int(ends.steps[row])}; the "
+                "nearest miss before is kept."
             )
         elif bool(ends.left_range[row]):
             reasons.append(
@@ -325,7 +320,7 @@ def explain_ends(
         else:
             reasons.append(
                 f"{start}in {plan.steps} steps its probability came to "
-                f"{ends.probabilities[row]:.3f}, with an entropy of {ends.entropies[row]:.3f} bits "
+                f"{probabilities[row]:.3f}, with an entropy of {ends.entropies[row]:.3f} bits "
                 f"between the two classes; above 0.5 and below {plan.entropy} was asked for."
             )
     return reasons

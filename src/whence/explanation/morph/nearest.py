@@ -26,7 +26,7 @@ def nearest_of_class(
     stored: Tensor,
     labels: Tensor,
     *,
-    leave_out: Tensor | None = None,
+    leave_out: Sequence[Sequence[int]] | None = None,
     class_names: Sequence[str] | None = None,
     block: int = BLOCK,
 ) -> Nearest:
@@ -37,8 +37,8 @@ def nearest_of_class(
         wanted: `(B,)` the class to look in, for each of them.
         stored: `(N, Z)` codes of the training images, on the same device.
         labels: `(N,)` their classes.
-        leave_out: `(B,)` the place of one stored code that does not count, such as the image
-            itself; negative for none.
+        leave_out: for each of the B codes the places of stored codes that do not count, such as
+            those of the image itself.
         class_names: for the message; the class's number by default.
         block: stored codes compared at once; changes memory use, not the result.
 
@@ -52,9 +52,14 @@ def nearest_of_class(
     check_shape("wanted", wanted, "B", B=sizes["B"])
     stored_sizes = check_shape("stored", stored, "N Z", Z=sizes["Z"])
     check_shape("labels", labels, "N", N=stored_sizes["N"])
-    if leave_out is not None:
-        check_shape("leave_out", leave_out, "B", B=sizes["B"])
-        leave_out = leave_out.to(codes.device)
+    leave_out = [()] * sizes["B"] if leave_out is None else leave_out
+    if len(leave_out) != sizes["B"]:
+        raise ValueError(
+            f"leave_out must have an entry for each of {sizes['B']} codes, got {len(leave_out)}."
+        )
+    for name, values in (("codes", codes), ("stored", stored)):
+        if bool(values.isnan().any()):
+            raise ValueError(f"{name} must be numbers, got NaN.")
     if block < 1:
         raise ValueError(f"block must be at least 1, got {block}.")
     wanted, labels = wanted.to(codes.device), labels.to(codes.device)
@@ -67,8 +72,10 @@ def nearest_of_class(
         for first in range(0, len(members), block):
             some = members[first : first + block]
             cosines = directions[rows] @ F.normalize(stored[some], dim=1).T
-            if leave_out is not None:
-                cosines[leave_out[rows, None] == some] = -torch.inf
+            for line, row in zip(cosines, rows.tolist(), strict=True):
+                if leave_out[row]:
+                    left = torch.tensor(leave_out[row], device=some.device)
+                    line[torch.isin(some, left)] = -torch.inf
             value, place = cosines.max(1)
             better = value > highest[rows]
             highest[rows[better]], places[rows[better]] = value[better], some[place[better]]

@@ -1,23 +1,27 @@
 """The other image: where the way to self starts, by three rules."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from whence.data.augment import to_float
+from whence.data.fingerprint import content_hashes, find_places
 from whence.explanation.evidence import explain
 from whence.explanation.morph.answers import check_fit, classify_codes, top_two
 from whence.explanation.morph.morphing import MorphPlan, check_classes, morph_codes
 from whence.explanation.morph.nearest import nearest_of_class
 from whence.explanation.morph.norms import Norms, measure_norms
 from whence.explanation.morph.vae import VAE, encode_images
+from whence.memory.attention import at_least_float32
 from whence.prediction.model import Classifier, check_images
 from whence.records import Evidence, Explanation
 from whence.shapes import check_shape
 from whence.table import Table
 
 HERE = "whence.explanation.morph.others"
+RETRAIN = "train another with: whence train-vae DATA"
 
 OTHERS = Table(
     "other",
@@ -40,15 +44,12 @@ class Asked:
         classes: `(B, 2)` the classes of self and of other.
         named: the caller named the class of other; else it is the second of the top two, and the
             memory may choose another one.
-        leave_out: `(B,)` the place of one stored image that must not be taken, such as the image
-            itself; negative for none. None takes any.
     """
 
     images: Tensor
     codes: Tensor
     classes: Tensor
     named: bool = False
-    leave_out: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -60,11 +61,13 @@ class Stored:
         labels: `(N,)` int64.
         norms: of codes sampled from the encoder's distributions, as the codes of images are. Mean
             codes are shorter: a number that the encoder does not use has mean 0 and deviation 1.
+        places: where the images of each content hash stand; an image is no other of its copies.
     """
 
     codes: Tensor
     labels: Tensor
     norms: Norms
+    places: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,7 @@ def store_codes(
     classes: int,
     generator: torch.Generator,
     batch_size: int = 500,
+    report: Callable[[int], object] | None = None,
 ) -> Stored:
     """Encode the training images once, for all questions.
 
@@ -122,18 +126,28 @@ def store_codes(
         classes: K.
         generator: of the samples whose norms are measured, on the CPU.
         batch_size: how many at once.
+        report: called with how many more are done.
 
     Raises:
-        ValueError: if the shapes do not fit, or there are no images.
+        ValueError: if the shapes do not fit, there are no images, or a code is not finite.
     """
     sizes = check_shape("images", images, "N C H W")
     check_shape("labels", labels, "N", N=sizes["N"])
     if sizes["N"] == 0:
         raise ValueError("images must hold at least one image to store, got none.")
-    mean, deviation = encode_images(vae, images, batch_size=batch_size)
+    means, deviations = [], []
+    for batch in images.split(batch_size):
+        found = encode_images(vae, batch, batch_size=batch_size)
+        means.append(at_least_float32(found.mean))
+        deviations.append(at_least_float32(found.deviation))
+        if report is not None:
+            report(len(batch))
+    mean, deviation = torch.cat(means), torch.cat(deviations)
+    if not bool(mean.isfinite().all() & deviation.isfinite().all()):
+        raise ValueError(f"The autoencoder encodes a training image to NaN or infinity; {RETRAIN}")
     noise = torch.randn(mean.shape, generator=generator).to(mean)
     norms = measure_norms(mean + deviation * noise, labels, classes=classes)
-    return Stored(mean, labels.to(mean.device), norms)
+    return Stored(mean, labels.to(mean.device), norms, find_places(content_hashes(images)))
 
 
 def choose_classes(logits: Tensor, names: tuple[str, ...], *, to: Tensor | None = None) -> Tensor:
@@ -178,16 +192,20 @@ def nearest(
 ) -> Others:
     """Take the stored image of the class of other with the highest cosine of codes (section 4.3).
 
+    Never a copy of the image itself. The classifier need not agree with the label: see
+    ``Others.valid``.
+
     Raises:
         ValueError: if shapes do not fit, or that class has no stored image.
     """
     check_asked(model, vae, asked)
+    names = content_hashes(asked.images)
     found = nearest_of_class(
         asked.codes.to(stored.codes),
         asked.classes[:, 1],
         stored.codes,
         stored.labels,
-        leave_out=asked.leave_out,
+        leave_out=[stored.places.get(name, ()) for name in names],
         class_names=model.class_names,
     )
     codes = stored.codes[found.places]
@@ -272,6 +290,7 @@ def describe(
     """Decode and classify codes, and record them as found."""
     codes = codes.to(vae.variance.device)
     decoded, logits = classify_codes(model, vae, codes, batch_size=batch_size)
+    check_decoded(decoded, "the other of image")
     count = len(codes)
     return Others(
         kind=kind,
@@ -300,5 +319,16 @@ def check_asked(model: Classifier, vae: VAE, asked: Asked) -> None:
     check_shape("codes", asked.codes, "B Z", B=count, Z=vae.codes)
     check_shape("classes", asked.classes, "B two", B=count, two=2)
     check_classes(model.class_names, asked.classes)
-    if asked.leave_out is not None:
-        check_shape("leave_out", asked.leave_out, "B", B=count)
+
+
+def check_decoded(images: Tensor, what: str) -> None:
+    """Refuse decodings `(B, ...)` that are no numbers.
+
+    Raises:
+        ValueError: naming the first of them.
+    """
+    broken = (~images.isfinite().flatten(1).all(1)).nonzero()
+    if len(broken) > 0:
+        raise ValueError(
+            f"The autoencoder decodes NaN or infinity for {what} {int(broken[0])}; {RETRAIN}"
+        )

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from whence.explanation.morph.entropy import check_path
-from whence.explanation.morph.strides import scale_to, stride_on
+from whence.explanation.morph.entropy import check_own, check_path
+from whence.explanation.morph.strides import check_strides, scale_to, stride_on
 from whence.memory.attention import at_least_float32
 from whence.prediction.model import Classifier, evaluating
 from whence.shapes import check_shape
@@ -43,6 +43,7 @@ class MaskPlan:
         for name in ("steps", "stride", "looks"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
+        check_strides(self.steps, self.stride)
         for name in ("weight", "blur"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
@@ -125,10 +126,11 @@ def path_masks(
     sizes = check_path(model, path, batch_size)
     check_shape("classes", classes, "B", B=sizes["B"])
     check_own(model, classes)
-    gain = Gain(model, path.detach(), classes, batch_size)
+    path = at_least_float32(path.detach())
+    gain = Gain(model, path, classes, batch_size)
     masks, broken = descend(gain, plan)
     gains = gain.of(masks).cpu()
-    change = (path[:, -1] - path[:, 0]).detach().cpu()  # (B, C, H, W)
+    change = (path[:, -1] - path[:, 0]).cpu()  # (B, C, H, W)
     masks = masks.cpu()
     return PathMasks(
         masks=masks,
@@ -143,19 +145,6 @@ def path_masks(
             for one in broken.tolist()
         ),
     )
-
-
-def check_own(model: Classifier, classes: Tensor) -> None:
-    """Refuse classes `(B,)` that the model does not have.
-
-    Raises:
-        ValueError: with what came.
-    """
-    low, high = int(classes.min()), int(classes.max())
-    if low < 0 or high >= len(model.class_names):
-        raise ValueError(
-            f"classes must be in 0 to {len(model.class_names) - 1}, got {low} to {high}."
-        )
 
 
 class Gain:
@@ -248,7 +237,7 @@ def descend(gain: Gain, plan: MaskPlan) -> tuple[Tensor, Tensor]:
     broken = torch.zeros(count, dtype=torch.bool, device=device)
     masks = down @ variable @ across.T
     pairs, rest = choose_steps(gain, masks, plan.share)
-    updates = math.ceil(plan.steps / plan.stride)
+    updates = plan.steps // plan.stride
     every = max(1, math.ceil(updates / plan.looks))
     slope = rest
     for update in range(updates):

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from whence.encoders.weights import copy_into
-from whence.explanation.morph import VAES
+from whence.explanation.morph import MOST_CODES, VAES
 from whence.explanation.morph.vae import VAE
 from whence.prediction.files import (
     check_finite,
@@ -23,7 +23,7 @@ FORMAT = 1
 """The version of the folder's format; a newer one is refused, not guessed at."""
 
 TENSORS, DONE = "vae.safetensors", "vae.json"
-LARGEST = {"C": 1024, "H": 512, "W": 512, "codes": 2**16}
+LARGEST = {"C": 1024, "H": 512, "W": 512, "codes": MOST_CODES}
 PACKAGES = ("whence", "torch")
 
 
@@ -81,19 +81,32 @@ def load_vae(folder: str | Path, device: str | torch.device | None = None) -> VA
     """
     folder = Path(folder)
     about = read_about_vae(folder)
-    path, shape = folder / TENSORS, tuple(about["image_shape"])
+    path = folder / TENSORS
     found = read_layouts(path)
     with torch.random.fork_rng(devices=[]):
         with torch.device("meta"):
-            outline = layouts_of(VAES[about["vae"]](shape, codes=about["codes"]).state_dict())
+            outline = layouts_of(build(folder, about).state_dict())
         check_layouts(path, found, outline)
-        vae: VAE = VAES[about["vae"]](shape, codes=about["codes"])
+        vae = build(folder, about)
     if hash_file(path) != about["sha256"]:
         raise ValueError(f"{path} must have the hash in {DONE}, it is damaged.")
     copy_into(vae, read_tensors(path, outline))
     if not float(vae.variance) > 0:
         raise ValueError(f"{path} must hold a positive variance, it is damaged.")
     return vae.eval().to(device or "cpu")
+
+
+def build(folder: Path, about: dict[str, Any]) -> VAE:
+    """Build what ``vae.json`` describes.
+
+    Raises:
+        ValueError: naming the file, if there is no such autoencoder of that size.
+    """
+    try:
+        vae: VAE = VAES[about["vae"]](tuple(about["image_shape"]), codes=about["codes"])
+    except ValueError as error:
+        raise ValueError(f"{folder / DONE} is damaged: {error}") from error
+    return vae
 
 
 def read_about_vae(folder: Path) -> dict[str, Any]:

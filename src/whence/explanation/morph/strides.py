@@ -7,6 +7,16 @@ RATE = 1e-3
 """The thesis's learning rate (sections 4.5 and 4.6)."""
 
 
+def check_strides(steps: int, stride: int) -> None:
+    """Refuse steps that strides cannot make up.
+
+    Raises:
+        ValueError: with both.
+    """
+    if steps % stride:
+        raise ValueError(f"steps must be a multiple of stride ({stride}), got {steps}.")
+
+
 def stride_on(
     at: Tensor, gradient: Tensor, first: Tensor, second: Tensor, update: int, stride: int
 ) -> tuple[Tensor, Tensor, Tensor]:

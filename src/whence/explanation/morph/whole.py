@@ -13,7 +13,14 @@ from whence.explanation.morph.code import Codes, find_codes
 from whence.explanation.morph.entropy import PathAnswers, measure_path
 from whence.explanation.morph.interpolate import STEPS, decode_path
 from whence.explanation.morph.morphing import MorphPlan
-from whence.explanation.morph.others import OTHERS, Asked, Others, Stored, choose_classes
+from whence.explanation.morph.others import (
+    OTHERS,
+    Asked,
+    Others,
+    Stored,
+    check_decoded,
+    choose_classes,
+)
 from whence.explanation.morph.path_mask import MaskPlan, PathMasks, path_masks
 from whence.explanation.morph.vae import VAE
 from whence.prediction.model import Classifier
@@ -82,7 +89,7 @@ def morph(
             class has no stored image.
         RuntimeError: if the model has no bank that fits it.
     """
-    OTHERS.find(other), PATHS.find(path)  # before anything is computed
+    check_choices(other, path, steps, morph_plan)  # before anything is computed
     logits = classify_images(model, images, batch_size=batch_size)
     classes = choose_classes(logits, model.class_names, to=to)
     codes = find_codes(model, vae, images, generator=generator, batch_size=batch_size)
@@ -137,18 +144,16 @@ def follow(
         ValueError: if a name is unknown, sizes do not fit, or a class has no stored image.
         RuntimeError: if the model has no bank that fits it.
     """
+    check_choices(other, path, steps, morph_plan)
     choose, go = OTHERS.find(other), PATHS.find(path)
     report = report or (lambda _: None)
-    options: dict[str, Any] = {}
-    if morph_plan is not None:
-        if other != "morph":
-            raise ValueError(f"morph_plan must be left out for {other!r}, which makes no morph.")
-        options["plan"] = morph_plan
+    options: dict[str, Any] = {} if morph_plan is None else {"plan": morph_plan}
     others: Others = choose(model, vae, asked, stored, batch_size=batch_size, **options)
     report("others")
     device = vae.variance.device
     ways = go(others.codes.to(device), codes.codes.to(device), steps=steps)
     decoded = decode_path(vae, ways, batch_size=batch_size)
+    check_decoded(decoded, "a step of the path to image")
     answers = measure_path(model, decoded, others.classes, batch_size=batch_size)
     report("paths")
     masks = path_masks(model, decoded, others.classes[:, 0], plan=mask_plan, batch_size=batch_size)
@@ -158,3 +163,17 @@ def follow(
         for three in zip(codes.reasons, others.reasons, masks.reasons, strict=True)
     )
     return Morphed(codes, others, decoded.cpu(), answers, masks, reasons)
+
+
+def check_choices(other: str, path: str, steps: int, morph_plan: MorphPlan | None) -> None:
+    """Refuse what does not depend on the images.
+
+    Raises:
+        ValueError: naming what is wrong.
+    """
+    OTHERS.find(other)
+    PATHS.find(path)
+    if steps < 2:
+        raise ValueError(f"steps must be at least 2, the two ends, got {steps}.")
+    if morph_plan is not None and other != "morph":
+        raise ValueError(f"morph_plan must be left out for {other!r}, which makes no morph.")
