@@ -261,6 +261,10 @@ def test_a_class_that_is_named(call, digits):
     other = (own + 3) % 10
     way = read(call, "--test", 0, "--steps", 3, "--to", other)["images"][0]["ways"][0]
     assert way["other_class"] == {"index": other, "name": str(other)}
+    (way,) = read(call, "--test", 0, "--steps", 3, "--to", other, "--other", "memory")["images"][0][
+        "ways"
+    ]
+    assert way["other_class"]["index"] == other
     code, output, errors = call("--test", 0, "--to", own)
     assert (code, output) == (2, "")
     assert errors == (

@@ -21,6 +21,7 @@ from tests.morphing_parts import (
 )
 from whence.data.fingerprint import content_hashes
 from whence.explanation.morph import VAES
+from whence.explanation.morph.code import find_codes
 from whence.explanation.morph.entropy import (
     Window,
     correlate,
@@ -45,7 +46,7 @@ from whence.explanation.morph.quality import (
     validity,
 )
 from whence.explanation.morph.vae import encode_images
-from whence.explanation.morph.whole import morph
+from whence.explanation.morph.whole import follow, morph
 
 
 def make_case(variant="memory-wrap", count=6):
@@ -448,6 +449,34 @@ def test_a_named_class_binds_the_memory():
     chosen = OTHERS["memory"](model, vae, asked, stored).classes
     assert torch.equal(free.others.classes, chosen)
     assert not torch.equal(chosen[:, 1], wanted)
+    assert not torch.equal(chosen, asked.classes)
+    assert_close(free.answers.entropies, measure_path(model, free.path, chosen).entropies)
+
+
+def test_an_image_is_not_its_own_other():
+    """Wrongly labelled training images are nearest to themselves."""
+    model, vae, asked, _ = make_case()
+    images = torch.cat([asked.images, asked.images, draw_images(20, seed=4)])
+    labels = torch.cat([asked.classes[:, 1], asked.classes[:, 1], torch.arange(20) % 4])
+    generator = torch.Generator().manual_seed(0)
+    stored = store_codes(vae, images, labels, classes=4, generator=generator)
+    options = {"other": "nearest", "to": asked.classes[:, 1], "steps": 3}
+    found = morph(model, vae, asked.images, stored, generator=generator, **options)
+    for row, place in enumerate(found.others.places.tolist()):
+        assert place % 6 != row or place >= 12
+
+
+def test_of_several_reasons_the_first(rng):
+    model, vae, asked, stored = make_case()
+    codes = find_codes(model, vae, asked.images, generator=rng)
+    asked = replace(asked, codes=codes.codes)
+    options = {"steps": 3, "morph_plan": MorphPlan(steps=20, entropy=1e-9)}
+    coded = replace(codes, reasons=(None,) * 6)
+    found = follow(model, vae, coded, asked, stored, **options)
+    assert not bool(found.others.found.any())
+    assert found.reasons == found.others.reasons
+    none = replace(codes, reasons=("No code.",) * 6)
+    assert follow(model, vae, none, asked, stored, **options).reasons == ("No code.",) * 6
 
 
 def test_wholes_that_are_refused(rng):
@@ -458,6 +487,12 @@ def test_wholes_that_are_refused(rng):
         morph(model, vae, asked.images, stored, generator=rng, other="far")
     with pytest.raises(ValueError, match=r"Unknown path 'long'\. Choose from: radial, linear\."):
         morph(model, vae, asked.images, stored, generator=rng, path="long")
+    with pytest.raises(ValueError, match="steps must be at least 2, the two ends, got 1"):
+        morph(model, vae, asked.images, stored, generator=rng, steps=1)
+    with pytest.raises(ValueError, match="classes must be in 0 to 3, got 0 to 9"):
+        measure_path(model, torch.zeros(1, 2, *SHAPE), torch.tensor([[0, 9]]))
+    with pytest.raises(TypeError, match=r"path must be floats in \[0, 1\], got torch.uint8"):
+        measure_path(model, torch.zeros(1, 2, *SHAPE).byte(), torch.tensor([[0, 1]]))
     with pytest.raises(ValueError, match="morph_plan must be left out for 'nearest'"):
         morph(
             model, vae, asked.images, stored, generator=rng, other="nearest", morph_plan=MorphPlan()

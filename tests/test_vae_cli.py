@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +23,9 @@ TRAIN = [
     *("train-vae", "digits", "--train-examples", "40", "--validation-examples", "20"),
     *("--batch-size", "10", "--codes", "4", "--epochs", "3", "--device", "cpu"),
 ]
+SETTINGS = VAESettings(
+    data="digits", train_examples=40, validation_examples=20, batch_size=10, codes=4, epochs=3
+)
 ALONE = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
@@ -151,6 +155,7 @@ def test_parts(finished):
 BAD = [
     (["--vae", "gan"], "Unknown vae 'gan'. Choose from: residual, thesis_mnist,"),
     (["--codes", "0"], "codes must be at least 1, got 0."),
+    (["--codes", "70000"], "codes must be at most 65536, got 70000."),
     (["--epochs", "0"], "epochs must be at least 1, got 0."),
     (["--epochs", "many"], "epochs must be a whole number, got 'many'."),
     (["--batch-size", "1"], "batch_size must be at least 2, got 1."),
@@ -223,3 +228,47 @@ def test_settings_are_checked_without_images():
     check_vae_settings(VAESettings(data="anything"))
     with pytest.raises(ValueError, match="Unknown vae ''"):
         check_vae_settings(VAESettings(data="anything", vae=""))
+
+
+@pytest.mark.parametrize("content", ["{}", '{"test": 3}', '{"test": {"l1": "x"}}'])
+def test_damaged_numbers_of_a_finished_training(finished, tmp_path, capsys, content):
+    folder = tmp_path / "vae"
+    shutil.copytree(finished, folder)
+    (folder / "metrics.json").write_text(content)
+    assert main([*TRAIN, "--out", str(folder), "--resume"]) == 2
+    assert "metrics.json must hold the numbers of a finished training" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("key, said", [("seconds", "its seconds"), ("best_elbo", "the best bound")])
+def test_a_checkpoint_without_a_number(tmp_path, capsys, monkeypatch, key, said):
+    folder, arguments = tmp_path / "vae", [*TRAIN, "--checkpoint-seconds", "0"]
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(work, "finish_vae", stop)
+        with pytest.raises(KeyboardInterrupt):
+            work.train_vae(SETTINGS, folder, work.load_vae_data(SETTINGS), checkpoint_seconds=0)
+    for step in find_checkpoints(folder):
+        path = folder / f"checkpoint-{step}.json"
+        numbers = json.loads(path.read_text())
+        del numbers[key]
+        path.write_text(json.dumps(numbers))
+    assert main([*arguments, "--out", str(folder), "--resume"]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_the_mark_of_a_finished_folder_is_written_last(tmp_path, monkeypatch):
+    seen = []
+    write = work.write_vae
+
+    def look_and_write(vae, folder, **options):
+        seen.append(sorted(path.name for path in folder.iterdir()))
+        write(vae, folder, **options)
+
+    monkeypatch.setattr(work, "write_vae", look_and_write)
+    work.train_vae(SETTINGS, tmp_path / "vae", work.load_vae_data(SETTINGS))
+    (names,) = seen
+    assert {"metrics.json", "settings.toml", "log.jsonl"} <= set(names)
+    assert "vae.json" not in names
