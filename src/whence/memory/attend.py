@@ -88,7 +88,7 @@ def attend(
         found = find_support(
             queries, memory, similarity=similarity, scale=scale, mask=mask, block=block
         )
-        weights, vectors = ReadPairs.apply(rule.map_queries(queries), memory, scale, *found, rule)
+        weights, vectors = ReadPairs.apply(queries, memory, scale, *found, rule)
     return Attended(vectors, Pairs(found.rows, found.places, weights, found.scores))
 
 

@@ -18,21 +18,37 @@ class Rule(NamedTuple):
     ``scale * mapped query - shrink * memory``.
     """
 
-    map_queries: Callable[[Tensor], Tensor]  # (B, D) to (B, D), differentiable
+    map_queries: Callable[[Tensor], Tensor]  # (B, D) to (B, D)
+    pull_back: Callable[[Tensor, Tensor], Tensor]  # queries, gradient in the mapped ones; (B, D)
     scale: Callable[[Tensor], Tensor]  # memory (U, D) to (U,)
     shrink: Callable[[Tensor, Tensor], Tensor]  # scores (N,), scale (N,) to (N,)
 
 
+def pull_back_to_length(queries: Tensor, gradient: Tensor) -> Tensor:
+    """Follow a gradient `(B, D)` in ``to_unit_length(queries)`` back to the queries."""
+    scale = unit_scale(queries)[:, None]
+    unit = queries * scale
+    along = (unit * gradient).sum(1, keepdim=True)
+    return scale * torch.addcmul(gradient, unit, along, value=-1)
+
+
 RULES: Mapping[str, Rule] = MappingProxyType(
     {
-        "cosine": Rule(to_unit_length, unit_scale, lambda scores, scale: scores * scale.square()),
+        "cosine": Rule(
+            to_unit_length,
+            pull_back_to_length,
+            unit_scale,
+            lambda scores, scale: scores * scale.square(),
+        ),
         "l2": Rule(
             lambda queries: 2 * queries,
+            lambda _, gradient: 2 * gradient,
             lambda memory: memory.new_ones(len(memory)),
             lambda scores, _: torch.full_like(scores, 2),
         ),
         "dot": Rule(
             lambda queries: queries,
+            lambda _, gradient: gradient,
             lambda memory: memory.new_ones(len(memory)),
             lambda scores, _: torch.zeros_like(scores),
         ),
@@ -86,12 +102,18 @@ class ReadPairs(torch.autograd.Function):
         scale = scale[places]  # (N,)
         to_queries = to_memory = None
         if ctx.needs_input_grad[0]:
-            to_queries = sum_rows(memory, places, counts, to_scores * scale)
+            to_mapped = sum_rows(memory, places, counts, to_scores * scale)
+            to_queries = ctx.rule.pull_back(queries, to_mapped)
         if ctx.needs_input_grad[1]:
-            order = pair.argsort(stable=True)
-            table = torch.cat([queries, to_vectors])  # (2B, D)
-            sources = torch.stack([rows, rows + len(queries)], 1)[order].flatten()  # (2N,)
-            factors = torch.stack([to_scores * scale, leaf.detach()], 1)[order].flatten()
+            order = pair.int().argsort(stable=True)  # half the bytes, half the time
+            table = torch.cat([ctx.rule.map_queries(queries), to_vectors])  # (2B, D)
+            rows, to_scores, scale, scores, weights = (
+                column.index_select(0, order)
+                for column in (rows, to_scores, scale, scores, leaf.detach())
+            )
+            pair = pair.index_select(0, order)
+            sources = torch.stack([rows, rows + len(queries)], 1).flatten()  # (2N,)
+            factors = torch.stack([to_scores * scale, weights], 1).flatten()
             uses = pair.bincount(minlength=len(read))  # (U,)
             to_memory = sum_rows(table, sources, 2 * uses, factors)  # (U, D)
             shrink = to_scores * ctx.rule.shrink(scores, scale)
