@@ -69,7 +69,7 @@ BREAKS = [  # file below src/whence, text that is right, text that is wrong, tes
     ("experiments/prepare.py", "torch.manual_seed(settings.seed)", "pass", "test_settings"),
     ("experiments/prepare.py", "return settings.mean, settings.std", "pass", "test_settings"),
     ("experiments/authors_yaml.py", "if examples < EVERYTHING:", "if True:", "test_settings"),
-    ("experiments/run.py", "    trim_log(", "    (lambda *a, **k: None)(", "test_resume"),
+    ("experiments/journal.py", "    trim_log(", "    (lambda *a, **k: None)(", "test_journal"),
     ("cli/__init__.py", 'name.replace("_", "-")', "name", "test_cli"),
     (
         "experiments/measured.py",
@@ -150,8 +150,8 @@ BREAKS = [  # file below src/whence, text that is right, text that is wrong, tes
     ),
     (
         "memory/read_pairs.py",
-        "to_scores * scale)\n        if ctx",
-        "to_scores)\n        if ctx",
+        "return scale * torch.addcmul(gradient, unit, along, value=-1)",
+        "return scale * gradient",
         "test_attend",
     ),
     ("explanation/morph/strides.py", "0.999**stride\n", "0.999\n", "test_morphing"),
@@ -163,7 +163,7 @@ BREAKS = [  # file below src/whence, text that is right, text that is wrong, tes
     ),
     (
         "explanation/morph/morphing.py",
-        "(entropy < plan.entropy) & (probability > 0.5)",
+        "(entropy < plan.entropy) & (nearness.exp() > 0.5)",
         "entropy < plan.entropy",
         "test_morphing",
     ),
@@ -198,7 +198,7 @@ BREAKS = [  # file below src/whence, text that is right, text that is wrong, tes
         "explanation/morph/gain.py",
         "(chosen - above.sum(1, keepdim=True))",
         "chosen",
-        "test_morphing_others",
+        "test_path_mask",
     ),
     ("explanation/morph/whole.py", "named=to is not None", "named=False", "test_morphing_others"),
 ]
