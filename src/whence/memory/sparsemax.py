@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 FIRST_LOOK = 128
-"""How many of the largest scores are sorted first; the support is rarely larger."""
+"""How many of the largest scores are looked at first; the support is rarely larger."""
 
 SORTED_WHOLE = 1024
 """Up to so many scores a row, sorting all of them costs less than looking for the largest."""
@@ -80,9 +80,9 @@ def project(scores: Tensor) -> Tensor:
 def threshold(scores: Tensor) -> Tensor:
     """Find the number that, taken off every score, leaves positive parts that sum to one.
 
-    Of long rows only the largest scores are sorted: if the smallest of them already lies outside
-    the support, the answer is the same as from all of them; otherwise four times as many are
-    looked at.
+    Only the largest scores are looked at, and of long rows only they are sorted: if the smallest of
+    them already lies outside the support, the answer is the same as from all of them; otherwise
+    four times as many are looked at.
 
     Args:
         scores: `(..., M)`, the largest of each row 0.
@@ -91,9 +91,10 @@ def threshold(scores: Tensor) -> Tensor:
         `(..., 1)` thresholds in [-1, 0).
     """
     total = scores.shape[-1]
-    looked_at = total if total <= SORTED_WHOLE else FIRST_LOOK
-    while True:
-        ranked = find_largest(scores, looked_at)  # (..., looked_at)
+    whole = sort_descending(scores) if total <= SORTED_WHOLE else None
+    looked_at = min(total, FIRST_LOOK)
+    while True:  # ranked is (..., looked_at)
+        ranked = find_largest(scores, looked_at) if whole is None else whole[..., :looked_at]
         found = find_threshold(ranked)
         if looked_at == total or not bool((ranked[..., -1:] > found).any()):
             return found
