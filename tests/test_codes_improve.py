@@ -7,6 +7,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from whence.explanation.morph.answers import classify_codes, top_two
+from whence.explanation.morph.code import pick
 from whence.explanation.morph.improve import (
     MARGIN,
     Descent,
@@ -244,6 +245,10 @@ def test_a_decoding_of_no_numbers_stops_one_image_alone():
     found = improve_codes(model, vae, images, codes, wanted, descent=Descent(300, 0.05))
     assert not bool(found.found[1])
     assert_close(found.codes[1], codes[1])
+    as_nan = top_two(torch.full((1, 3), torch.nan))  # whatever order NaN is put in
+    tried = torch.stack([codes[1], codes[0], codes[2]])[None]
+    picked = pick(model, vae, images[:1], as_nan, tried, batch_size=9)
+    assert not torch.equal(picked.codes[0], codes[1])
     decoded, logits = classify_codes(model, vae, codes)
     assert decoded[1].isnan().all()
     assert logits[1].isnan().all()

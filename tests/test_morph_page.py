@@ -451,6 +451,15 @@ def test_numbers_that_are_none():
     assert 'class="band"' not in page
 
 
+def test_a_gain_too_small_for_shares():
+    little = mask(gains=torch.full((12,), 0.02), full_gains=torch.full((12,), 0.004))
+    assert share_kept(little) is None
+    _, tree = show(morph(way(mask=little)))
+    assert "dog gains only 0.048 of probability, so no mask can show where from." in tree.text
+    enough = mask(gains=torch.full((12,), 0.02), full_gains=torch.full((12,), 0.005))
+    assert share_kept(enough) == pytest.approx(4)
+
+
 def test_the_window_ends_with_the_path():
     _, tree = show(morph(way(along=along(low=-3.0, high=40.0))))
     assert "its window, 0.0 to 12.0" in tree.text
