@@ -126,6 +126,7 @@ class MemoryWrapLayer(nn.Module):
         self.classifier = last_layers(
             2 * features, 4 * features, output_dim, classifier, mlp_activation
         )
+        # torch leaves it without types
         self.register_load_state_dict_pre_hook(rename_old_keys)  # type: ignore[no-untyped-call]
 
     def forward(
@@ -173,6 +174,7 @@ class BaselineMemory(nn.Module):
         self.classifier = last_layers(
             features, 2 * features, output_dim, classifier, mlp_activation
         )
+        # torch leaves it without types
         self.register_load_state_dict_pre_hook(rename_old_keys)  # type: ignore[no-untyped-call]
 
     def forward(

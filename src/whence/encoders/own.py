@@ -225,9 +225,11 @@ def drop_classifier(encoder: nn.Module) -> nn.Module:
         ValueError: if several attributes could be the classifier.
     """
     if is_timm(encoder):
+        # timm's own method, which torch's Module does not know
         encoder.reset_classifier(0)  # type: ignore[operator]
         return encoder
     if getattr(encoder, "aux_logits", False):  # GoogLeNet and Inception: tuples in training
+        # torchvision's own flag, likewise
         encoder.aux_logits = False  # type: ignore[assignment]
         for name in ("aux1", "aux2", "AuxLogits"):
             if hasattr(encoder, name):

@@ -98,6 +98,7 @@ def train_all(
     ):
         kind = None if device is None else device.partition(":")[0]  # workers see one GPU each
         told = {"device": kind, "probe": cluster.probe, "session": cluster.session}
+        # mypy takes every value for the type of all
         sent = [replace(task, **told) for task in tasks]  # type: ignore[arg-type]
         show("workers are there; loading the images")
         for task in {kind_of_images(task): task for task in sent}.values():

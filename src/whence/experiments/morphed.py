@@ -147,6 +147,7 @@ def choose_training(
                 "start from; call model.remember(images, labels) and save it again."
             )
         bank = bank.take(kept)
+        # take keeps the images that are there
         return Training(bank.images, bank.labels, bank.indices, bank.sources)  # type: ignore[arg-type]
     about = read_run(folder)  # refuses a model that no run has made
     dataset = load_run_data(folder, about, None) if dataset is None else dataset

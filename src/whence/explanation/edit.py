@@ -98,6 +98,7 @@ def choose(bank: Bank, wanted: Selection, names: tuple[str, ...], argument: str)
         ValueError: if a part of the selection names none.
         TypeError: if a part is of another kind.
     """
+    # is_one tells one from many, which mypy cannot follow
     parts = [wanted] if is_one(wanted) else list(wanted)  # type: ignore[arg-type]
     if not parts:
         raise ValueError(f"{argument} must choose at least one stored image, got an empty list.")
@@ -133,6 +134,7 @@ def match(bank: Bank, part: object, names: tuple[str, ...], argument: str) -> Te
         return torch.tensor(hits, device=bank.indices.device)
     if not isinstance(part, bool):
         try:
+            # what is no integer raises TypeError, which is caught
             index = operator.index(part)  # type: ignore[arg-type]
         except TypeError:
             pass

@@ -52,6 +52,7 @@ class Team:
             return value
         box = [value if self.leads else None]
         distributed.broadcast_object_list(box, src=0, group=self.control)
+        # torch has filled the box with the leader's object
         return box[0]  # type: ignore[return-value]
 
     def agree(self, work: Callable[[], T]) -> T:

@@ -286,6 +286,7 @@ class Classifier(nn.Module):
     def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> "Classifier":
         """Move or cast the bank together with the parameters."""
         fresh, dtype = self._stamp is not None and self._stamp.fits(self), self.mean.dtype
+        # torch leaves _apply without types
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         if self.bank is not None:
             self.bank = self.bank.map_tensors(fn)

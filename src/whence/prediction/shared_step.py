@@ -112,6 +112,7 @@ class Part(nn.Module):
         """Compute logits `(b, K)`; the memory is whole, of its images only a share is encoded."""
         if self.frozen:
             return read(self.learned, rows, memory, mask)
+        # torch gives every submodule the type Module
         model: Classifier = self.learned  # type: ignore[assignment]
         queries = model.encode(rows)
         if memory is not None:
