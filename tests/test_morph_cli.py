@@ -16,14 +16,8 @@ from whence.cli.morph import OTHERS as CHOICES
 from whence.cli.morph import build
 from whence.cli.morph_work import choose_plan, describe
 from whence.data.load import load_dataset
-from whence.experiments.morphed import (
-    Question,
-    Training,
-    check_decoded,
-    check_same_data,
-    choose_training,
-    morph_images,
-)
+from whence.experiments.morph_training import Training, check_same_data, choose_training
+from whence.experiments.morphed import Question, check_decoded, morph_images
 from whence.experiments.prepare import load_data, prepare
 from whence.experiments.settings import Settings
 from whence.explanation.evidence import explain

@@ -12,14 +12,8 @@ from whence.cli.explain_work import Asked, check_model, read_files, take_test
 from whence.cli.plain_text import escape, print_note
 from whence.experiments.explained import describe_origin
 from whence.experiments.finished import load_run_data, read_run, shorten
-from whence.experiments.morphed import (
-    Question,
-    Training,
-    check_question,
-    check_same_data,
-    choose_training,
-    morph_images,
-)
+from whence.experiments.morph_training import Training, check_same_data, choose_training
+from whence.experiments.morphed import Question, check_question, morph_images
 from whence.explanation.morph.answers import check_fit
 from whence.explanation.morph.code import SAMPLES
 from whence.explanation.morph.morphing import NORM_WEIGHTS, MorphPlan

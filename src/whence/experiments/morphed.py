@@ -2,17 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from whence.data.fingerprint import fingerprint
-from whence.data.split import split
-from whence.experiments.explained import find_places, take_stored
-from whence.experiments.finished import load_run_data, read_run, read_settings
+from whence.experiments.morph_training import Training, start_of
 from whence.explanation.morph import PATHS
 from whence.explanation.morph.answers import check_fit, classify_codes, classify_images
 from whence.explanation.morph.code import Codes, find_codes
@@ -29,9 +25,7 @@ from whence.explanation.morph.others import (
 from whence.explanation.morph.quality import code_proximity, pixel_proximity
 from whence.explanation.morph.vae import VAE
 from whence.explanation.morph.whole import Morphed, follow
-from whence.memory.bank import Bank
 from whence.prediction.model import Classifier, check_images
-from whence.records import Dataset
 from whence.report.morph import Along, Code, Mask, Morph, Start, Way
 from whence.report.picture import to_uint8
 
@@ -40,35 +34,6 @@ TOGETHER = 32
 
 NEXT = {"others": "paths", "paths": "masks", "masks": "others"}
 """What the progress bar names after each part."""
-
-
-@dataclass(frozen=True)
-class Training:
-    """The training images that others are looked for among.
-
-    Attributes:
-        images: `(N, C, H, W)` uint8 or float in [0, 1].
-        labels: `(N,)` int64.
-        indices: `(N,)` int64, the place of each in its dataset.
-        sources: one file per image, or None.
-    """
-
-    images: Tensor
-    labels: Tensor
-    indices: Tensor
-    sources: tuple[str, ...] | None = None
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def start(self, place: int) -> Start:
-        """Take one image."""
-        return Start(
-            int(self.indices[place]),
-            int(self.labels[place]),
-            None if self.sources is None else self.sources[place],
-            to_uint8(self.images[place]),
-        )
 
 
 @dataclass(frozen=True)
@@ -90,90 +55,6 @@ class Question:
     path: str = "radial"
     steps: int = STEPS
     plan: MorphPlan | None = None
-
-
-def check_same_data(folder: Path, run: dict[str, Any], vae_folder: Path, made: object) -> bool:
-    """Refuse an autoencoder that was trained on other images than the run.
-
-    Args:
-        folder: of the run.
-        run: what its ``whence.json`` says of the data.
-        vae_folder: of the autoencoder.
-        made: what its ``vae.json`` says of the data.
-
-    Returns:
-        False where one of the two does not say what it was trained on.
-
-    Raises:
-        ValueError: naming both.
-    """
-    key = "train_fingerprint"
-    if not isinstance(made, dict) or not (run.get(key) and made.get(key)):
-        return False
-    if run[key] != made[key]:
-        one, other = (describe_data(about) for about in (made, run))
-        raise ValueError(
-            f"{vae_folder} must be trained on the images of {folder}: it was trained on {one}, the "
-            f"run on {other}; train another with: whence train-vae DATA"
-        )
-    return True
-
-
-def describe_data(about: dict[str, Any]) -> str:
-    """Name data and the first digits of its hash."""
-    return f"{about.get('dataset')} ({str(about['train_fingerprint'])[:8]})"
-
-
-def choose_training(
-    folder: Path, about: dict[str, Any], model: Classifier, dataset: Dataset | None = None
-) -> Training:
-    """Take the training images: those in the memory, or the ones that the run's settings name.
-
-    Args:
-        folder: of the run.
-        about: the content of its ``whence.json``.
-        model: that was loaded from it.
-        dataset: the run's images, where they were loaded before.
-
-    Raises:
-        ValueError: if the images are no longer those of the run, or none of them has a label.
-    """
-    bank = model.bank
-    if bank is not None and bank.images is not None:
-        kept = (bank.labels >= 0).nonzero().squeeze(1)
-        if len(kept) == 0:
-            raise ValueError(
-                f"{folder} holds a memory without labels, so there is no image of another class to "
-                "start from; call model.remember(images, labels) and save it again."
-            )
-        bank = bank.take(kept)
-        # take keeps the images that are there
-        return Training(bank.images, bank.labels, bank.indices, bank.sources)  # type: ignore[arg-type]
-    about = read_run(folder)  # refuses a model that no run has made
-    dataset = load_run_data(folder, about, None) if dataset is None else dataset
-    settings = read_settings(folder)
-    if fingerprint(dataset.train) != about["run"].get("train_fingerprint"):
-        raise ValueError(
-            f"{settings.data} must hold the training images that {folder} was made with, they "
-            "changed; train the run again."
-        )
-    parts = split(
-        dataset.train.labels,
-        seed=settings.seed,
-        train_examples=settings.train_examples,
-        validation_examples=settings.validation_examples,
-    )
-    chosen = dataset.train.take(parts.train)
-    return Training(chosen.images, chosen.labels, parts.train, chosen.sources)
-
-
-def start_of(bank: Bank, index: int) -> Start:
-    """Take the image of a dataset index from a memory that was kept with pixels."""
-    place = find_places(bank)[index]
-    found = take_stored(bank, place)
-    if found.image is None:
-        raise ValueError("The memory was saved without its images (no pixels).")
-    return Start(index, found.label, found.source, found.image)
 
 
 def morph_images(
