@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -73,20 +74,21 @@ def find_support(
         threshold = find_bound(seen)
         if start + scores.shape[1] < len(memory):  # the blocks to come need what the bound rests on
             tops = find_largest(seen, max(1, int((seen > threshold).sum(1).max())))
-        near = (maxima > threshold).flatten().nonzero().squeeze(1)  # (n,) groups
+        near = find_true(maxima > threshold)  # (n,) groups
         members = groups.index_select(0, near)  # (n, GROUP)
         rows = near // maxima.shape[1]
-        chosen = (members > threshold[rows]).flatten().nonzero().squeeze(1)  # (N,)
-        rows = rows[chosen // GROUP]
-        flat = near[chosen // GROUP] * GROUP + chosen % GROUP - rows * scores.shape[1]
-        found.append(Candidates(rows, start + flat, members.flatten()[chosen]))
+        chosen = find_true(members > threshold.index_select(0, rows))  # (N,)
+        of = chosen // GROUP  # which of the groups
+        rows = rows.index_select(0, of)
+        flat = near.index_select(0, of) * GROUP + chosen % GROUP - rows * scores.shape[1]
+        found.append(Candidates(rows, start + flat, members.flatten().index_select(0, chosen)))
     candidates = found[0] if len(found) == 1 else merge(found, threshold, len(memory))
     ranked = pad(candidates, len(queries))  # (B, S)
     top = ranked[:, :1]
     exact = find_threshold(ranked - top)  # a shift changes nothing but the rounding
     rows, places, scores = candidates
-    weights = scores - top[rows, 0] - exact[rows, 0]
-    chosen = (weights > 0).nonzero().squeeze(1)
+    weights = scores - top.squeeze(1).index_select(0, rows) - exact.squeeze(1).index_select(0, rows)
+    chosen = find_true(weights > 0)
     return Support(*(column.index_select(0, chosen) for column in (rows, places, scores, weights)))
 
 
@@ -143,7 +145,7 @@ def find_bound(scores: Tensor) -> Tensor:
 def merge(found: Sequence[Candidates], threshold: Tensor, total: int) -> Candidates:
     """Put the pairs of all blocks in order, without those below what is known by now."""
     rows, places, scores = map(torch.cat, zip(*found, strict=True))
-    chosen = (scores > threshold[rows, 0]).nonzero().squeeze(1)
+    chosen = find_true(scores > threshold.squeeze(1).index_select(0, rows))
     chosen = chosen[(rows[chosen] * total + places[chosen]).argsort()]
     return Candidates(rows[chosen], places[chosen], scores[chosen])
 
@@ -151,8 +153,13 @@ def merge(found: Sequence[Candidates], threshold: Tensor, total: int) -> Candida
 def pad(pairs: Candidates, queries: int) -> Tensor:
     """Lay the scores of pairs ordered by query out as `(B, S)`, descending, -inf at the end."""
     counts = pairs.rows.bincount(minlength=queries)
-    starts = counts.cumsum(0) - counts
-    columns = torch.arange(len(pairs.rows), device=counts.device) - starts[pairs.rows]
-    padded = pairs.scores.new_full((queries, max(1, int(counts.max()))), -torch.inf)
-    padded[pairs.rows, columns] = pairs.scores
-    return sort_descending(padded)
+    columns = torch.arange(max(1, int(counts.max())), device=counts.device)
+    padded = pairs.scores.new_full((queries, len(columns)), -torch.inf)
+    return sort_descending(padded.masked_scatter_(columns < counts[:, None], pairs.scores))
+
+
+def find_true(mask: Tensor) -> Tensor:
+    """List where a mask holds, as places in the flat mask; on a CPU by numpy, which is faster."""
+    if mask.device.type != "cpu":
+        return mask.flatten().nonzero().squeeze(1)
+    return torch.from_numpy(np.flatnonzero(mask.numpy()))
