@@ -157,6 +157,7 @@ def loads(monkeypatch):
 
     monkeypatch.setattr(cluster_worker, "load_data", load)
     monkeypatch.setattr(cluster_worker, "LOADED", {})
+    monkeypatch.setattr(cluster_worker, "start", lambda *given: None)
     return found
 
 
@@ -184,6 +185,18 @@ def test_images_are_loaded_once_per_command(loads, tmp_path):
         load_once(other)
         assert len(loads) == number + 2
         assert len(cluster_worker.LOADED) == 1  # the images before are let go
+
+
+def test_settings_that_do_not_fit_are_found_with_the_images(tmp_path):
+    """And not by each run in its turn; a finished run has nothing to start."""
+    task = task_in(tmp_path / "run", memory_size=21, device="cpu")
+    assert look_at_images(task) == (
+        "memory_size must be at most 20, the number of training images, got 21."
+    )
+    assert not task.folder.exists()
+    task.folder.mkdir()
+    (task.folder / "whence.json").touch()
+    assert look_at_images(task) == Images(10, 1, ())
 
 
 def test_relative_names_start_from_the_home_of_the_command(loads, tmp_path, monkeypatch):

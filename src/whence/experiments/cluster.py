@@ -112,11 +112,11 @@ def train_all(
 def look(cluster: Cluster, task: Task) -> Images:
     """Let a worker load the images of a task before its first run.
 
-    A download happens here, once, and images that are not in order are found before anything
-    is written.
+    A download happens here, once, and images that are not in order, or do not fit the settings,
+    are found before anything is written.
 
     Raises:
-        ValueError: if they cannot be loaded, with the sentence of the loader.
+        ValueError: if they cannot be loaded, or this run could not start, with its sentence.
     """
     future = cluster.client.submit(
         look_at_images, task, pure=False, retries=RETRIES, resources=dict(cluster.needs)

@@ -19,9 +19,11 @@ import torch
 from filelock import Timeout
 
 from whence.experiments.prepare import is_foreign, load_data
-from whence.experiments.run import LOCK, run
+from whence.experiments.run import LOCK, run, start
 from whence.experiments.settings import CHECKPOINT_SECONDS, Settings
 from whence.prediction.checkpoint import find_checkpoints
+from whence.prediction.distributed import Team
+from whence.prediction.saved import DONE
 from whence.records import Dataset
 
 LOCK_SECONDS = 5.0
@@ -107,10 +109,15 @@ def describe_machine(probe: Path, home: Path) -> Machine:
 
 
 def look_at_images(task: Task) -> Images | str:
-    """Load the images of a task, which stay loaded; a sentence if that is not possible."""
+    """Load the images of a task, which stay loaded, and see that its run could start with them.
+
+    A sentence if that is not possible.
+    """
     with ONE_AT_A_TIME, contextlib.chdir(task.home):
         try:
             dataset = load_once(task)
+            if not (task.folder / DONE).exists():
+                start(task.settings, dataset, choose_device(task.device), Team())
         except USERS as error:
             return describe_problem(error)
     return Images(len(dataset.train.class_names), dataset.train.images.shape[1], dataset.notes)
