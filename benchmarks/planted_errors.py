@@ -7,8 +7,8 @@ its bank says. n = 3 seeds a row.
     python -m benchmarks.planted_errors --cifar10 FOLDER --fashion-mnist ROOT --seeds 3
 
 FOLDER is an image folder (train/CLASS/*, test/CLASS/*), ROOT holds FashionMNIST/raw. The vote's
-temperature and the score that is listed were chosen on seeds 0 and 1 of both sets; the default
-starts at seed 2.
+temperature and the score that is listed were chosen on seeds 0 and 1 of FashionMNIST and
+seed 0 of CIFAR-10; the default starts at seed 2.
 """
 
 import argparse

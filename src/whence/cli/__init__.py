@@ -24,7 +24,7 @@ COMMANDS = Table(
 )
 
 SUMMARIES = {
-    "demo": "train, evaluate and show evidence on small digits, in under a minute",
+    "demo": "train, evaluate and show evidence on small digits, in about a minute",
     "train": "train on a dataset, an image folder or a settings file",
     "train-vae": "train the autoencoder that morphing needs, on the same images",
     "evaluate": "measure the accuracy of a run, or of a folder of runs",
@@ -104,7 +104,7 @@ def overview() -> str:
             "commands:",
             *lines,
             "",
-            "whence COMMAND --help explains the options of one command.",
+            "whence COMMAND --help explains the options of one command; whence --version.",
         ]
     )
 

@@ -35,7 +35,10 @@ def build() -> ArgumentParser:
         "--vae", type=str, metavar="FOLDER", help="made by whence train-vae from the same images"
     )
     parser.add_argument(
-        "--to", type=str, metavar="CLASS", help="the other class; by default the second best"
+        "--to",
+        type=str,
+        metavar="CLASS",
+        help="the other class; by default the second best, for memory that of the counterfactual",
     )
     parser.add_argument(
         "--other",

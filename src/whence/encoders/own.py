@@ -160,7 +160,7 @@ def import_timm() -> ModuleType:
         return import_module("timm")
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            'Encoders named timm:NAME need timm; install it with: pip install "whence[timm]"'
+            "Encoders named timm:NAME need timm; install it with: python -m pip install timm"
         ) from error
 
 

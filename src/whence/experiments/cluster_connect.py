@@ -29,7 +29,7 @@ def import_dask() -> Any:  # noqa: ANN401
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
             "Runs in worker processes need Dask's distributed; install it with: "
-            "pip install 'whence[cluster]'"
+            "python -m pip install distributed"
         ) from error
 
 

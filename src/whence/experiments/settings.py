@@ -84,7 +84,8 @@ class Settings:
         "none", "'authors': a training image in the memory may attend to itself, as in their code"
     )
     precision: Literal["auto", "float32", "bfloat16"] = option(
-        "auto", "auto is bfloat16 where the processor computes it in matrix units, else float32"
+        "auto",
+        "auto is bfloat16 where the hardware multiplies it and the network gains, else float32",
     )
     pixels: bool = option(True, "keep the memory images themselves in the run folder")
     keep_model: bool = option(
