@@ -2,10 +2,12 @@
 
 import json
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import pytest
 import torch
 
+from whence.experiments import journal as module
 from whence.experiments.journal import LOG, keep_journal
 from whence.prediction.checkpoint import Checkpoint, read_newest_checkpoint
 
@@ -55,3 +57,25 @@ def test_checkpoints_are_not_written_too_often(tmp_path):
         journal.on_step(make)
     assert made == [1]
     assert read_newest_checkpoint(tmp_path).numbers["step"] == pytest.approx(1)
+
+
+@pytest.mark.parametrize("seconds, expected", [(10, [10, 40]), (0, [10, 30, 59, 80])])
+def test_a_checkpoint_that_takes_long_to_write_is_not_due_again_at_once(
+    seconds, expected, tmp_path, monkeypatch
+):
+    """Here writing takes 20 seconds, and nothing else takes any."""
+    clock, begun = [0], []
+
+    def write(folder, checkpoint):
+        begun.append(clock[0])
+        clock[0] += 20
+
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr(module, "write_checkpoint", write)
+    with keep_journal(
+        tmp_path, None, epochs=1, steps=1, identity={}, checkpoint_seconds=seconds
+    ) as journal:
+        for step in (10, 0, 9, 1):
+            clock[0] += step
+            journal.on_step(lambda: Checkpoint({}, {}))
+    assert begun == expected

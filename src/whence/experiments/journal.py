@@ -32,7 +32,7 @@ class Journal:
         checkpoint_seconds: least time between two of them.
         before: seconds of training before this start.
         started: when this start was, by the monotonic clock.
-        written: when the last checkpoint was.
+        written: when the last checkpoint was complete.
     """
 
     folder: Path
@@ -57,7 +57,7 @@ class Journal:
             os.fsync(self.log.fileno())  # the checkpoint counts on the lines before it
             about = {"seconds": self.before + now - self.started, "run": dict(self.identity)}
             write_checkpoint(self.folder, Checkpoint(made.tensors, made.numbers | about))
-            self.written = now
+            self.written = time.monotonic()  # writing may take longer than the time between two
 
     def on_epoch(self, epoch: int, report: "DataclassInstance", **shown: str) -> None:
         """Log the report of an epoch, and show a few of its numbers beside the bar."""
