@@ -1,53 +1,109 @@
-"""Evaluation against a large memory looks at a bounded number of pairs at a time."""
+"""Evaluation against a large memory looks at what has a weight, a bounded number at a time."""
 
 import pytest
 import torch
 from torch.testing import assert_close
 
 import whence
+from whence.memory.attend import attend, lay_out
 from whence.prediction import answers, controls
-from whence.prediction.answers import Memory, answer, rows_at_once, signals_of
-from whence.prediction.controls import measure_nearest
+from whence.prediction.answers import Memory, answer, read_memory, rows_at_once, signals_of
+from whence.prediction.controls import find_nearest
+
+TOTAL = 700
+"""Stored images: more than are read with dense weights."""
 
 
-@pytest.fixture
-def model():
+@pytest.fixture(params=["memory-wrap", "only-memory"])
+def model(request):
     torch.manual_seed(0)
-    return whence.wrap("small_cnn", 3, image_shape=(1, 8, 8)).eval()
+    return whence.wrap("small_cnn", 3, request.param, image_shape=(1, 8, 8)).eval()
 
 
 @pytest.fixture
 def memory(model, rng):
-    features = torch.rand(29, model.features, generator=rng)
-    return Memory(features, torch.arange(29) % 3, torch.arange(29) // 3 % 3)
+    features = torch.randn(TOTAL, model.features, generator=rng)
+    own = torch.randint(3, (TOTAL,), generator=rng)
+    return Memory(features, torch.arange(TOTAL) % 3, own)
 
 
-def test_fewer_at_once_give_the_same_answers(model, memory, rng, monkeypatch):
-    queries, labels = torch.rand(11, model.features, generator=rng), torch.arange(11) % 3
-    signals, seen = signals_of(model), []
-    model.head.register_forward_hook(lambda _, given, read: seen.append(len(given[0])))
-    with torch.no_grad():
-        whole = answer(model, queries, labels, memory, signals=signals, batch_size=8)
-        nearest = measure_nearest(queries, whole.logits, labels, memory, batch_size=8)
-        assert seen == [8, 3]
-        monkeypatch.setattr(answers, "PAIRS", 60)
-        seen.clear()
-        compared = []
-        monkeypatch.setattr(
-            controls,
-            "l2",
-            lambda part, all_: compared.append(len(part)) or -torch.cdist(part, all_),
-        )
-        parts = answer(model, queries, labels, memory, signals=signals, batch_size=8)
-        again = measure_nearest(queries, whole.logits, labels, memory, batch_size=8)
-    assert seen == compared == [2, 2, 2, 2, 2, 1]
+@pytest.fixture
+def asked(model, rng):
+    return torch.randn(11, model.features, generator=rng), torch.arange(11) % 3
+
+
+@torch.no_grad()
+def test_answers_of_a_large_memory_are_those_of_dense_weights(model, memory, asked, monkeypatch):
+    def find():
+        return answer(model, *asked, memory, signals=signals_of(model), batch_size=8)
+
+    sparse = find()
+    monkeypatch.setattr(answers, "SMALL", TOTAL)
+    dense = find()
+    assert_close(sparse.logits, dense.logits)
+    assert_close(sparse.doubts, dense.doubts, rtol=1e-5, atol=1e-5)
+    assert_close(sparse.traces.purity, dense.traces.purity)
+    assert sparse.traces.support.equal(dense.traces.support)
+    assert sparse.traces.agrees.equal(dense.traces.agrees)
+    assert 0 < int(sparse.traces.agrees.sum()) < 11
+    assert 1 < int(sparse.traces.support.min()) < int(sparse.traces.support.max()) < TOTAL / 2
+
+
+@torch.no_grad()
+def test_only_a_large_memory_is_read_by_its_weights(model, memory, asked):
+    read, places = read_memory(model.memory_head, asked[0], memory)
+    assert read.weights.shape == read.scores.shape == places.shape
+    assert places.shape[1] == int((read.weights > 0).sum(1).max()) < TOTAL
+    few = Memory(*(column[:512] for column in memory[:3]))
+    read, places = read_memory(model.memory_head, asked[0], few)
+    assert places.equal(torch.arange(512).expand(11, 512))
+    assert read.weights.shape == (11, 512)
+
+
+@torch.no_grad()
+def test_fewer_at_once_give_the_same_answers(model, memory, asked, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        answers, "attend", lambda part, *rest, **more: seen.append(len(part)) or attend(part, *rest, **more)
+    )  # fmt: skip
+    whole = answer(model, *asked, memory, batch_size=8)
+    assert seen == [8, 3]
+    monkeypatch.setattr(answers, "PAIRS", 2 * TOTAL + 60)
+    seen.clear()
+    parts = answer(model, *asked, memory, batch_size=8)
+    assert seen == [2, 2, 2, 2, 2, 1]
     assert_close(parts.logits, whole.logits)
-    assert_close(parts.doubts, whole.doubts, rtol=1e-5, atol=1e-5)
-    assert_close(parts.traces.purity, whole.traces.purity)
-    assert parts.traces.support.equal(whole.traces.support)
-    assert again == nearest
 
 
 def test_a_memory_of_any_size_leaves_one_row(monkeypatch):
     monkeypatch.setattr(answers, "PAIRS", 100)
     assert [rows_at_once(8, size) for size in (10, 12, 13, 50, 51, 101)] == [8, 8, 7, 2, 1, 1]
+
+
+def test_rows_without_a_pair_are_filled_up(rng):
+    queries, stored = torch.randn(3, 5, generator=rng), torch.randn(7, 5, generator=rng)
+    queries[1] = torch.nan
+    pairs = attend(queries, stored).pairs
+    places, weights, scores = lay_out(pairs, 3)
+    assert weights[1].eq(0).all()
+    assert scores[1].eq(-torch.inf).all()
+    assert places[1].eq(0).all()
+    chosen = weights > 0
+    assert weights[chosen].equal(pairs.weights)
+    assert places[chosen].equal(pairs.places)
+    assert scores[chosen].equal(pairs.scores)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16, torch.bfloat16])
+def test_the_nearest_is_found_block_by_block(dtype, rng, monkeypatch):
+    """Far from zero, in half precision, and in a memory of several blocks."""
+    queries, stored = (torch.randn(n, 6, generator=rng) + 40 for n in (9, 50))
+    queries, stored = queries.to(dtype), stored.to(dtype)
+    stored[31] = stored[7]  # a copy, later
+    queries[0] = stored[7]
+    expected = torch.cdist(queries.double(), stored.double())
+    for block in (6 * 8, 6 * 50, 1):
+        monkeypatch.setattr(controls, "BLOCK", block)
+        found = find_nearest(queries, stored, batch_size=4)
+        assert_close(expected.gather(1, found[:, None])[:, 0], expected.amin(1), rtol=0, atol=1e-3)
+        assert found[0] == 7

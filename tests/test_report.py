@@ -95,15 +95,18 @@ def test_use_is_what_every_single_answer_says_of_its_evidence(variant):
 def test_use_adds_up_by_hand_and_refuses_what_does_not_fit():
     nothing = Use(torch.zeros(3).double(), torch.zeros(3).double(), torch.zeros(3).long())
     weights = torch.tensor([[0.75, 0.25, 0.0], [0.5, 0.0, 0.5]])
-    first = add_use(nothing, weights, torch.tensor([False, True]))
+    places = torch.arange(3).expand(2, 3)
+    first = add_use(nothing, places, weights, torch.tensor([False, True]))
     assert first.weights.tolist() == [1.25, 0.25, 0.5]
     assert first.wrong.tolist() == [0.5, 0.0, 0.5]
     assert first.answers.tolist() == [2, 1, 1]
-    assert add_use(first, weights[:1], torch.tensor([True])).wrong.tolist() == [1.25, 0.25, 0.5]
-    with pytest.raises(ValueError, match=r"weights must be \(B, M\) with M=3, got shape \(1, 2\)"):
-        add_use(first, weights[:1, :2], torch.tensor([True]))
+    moved = add_use(first, torch.tensor([[1, 2, 2]]), weights[:1], torch.tensor([True]))
+    assert moved.wrong.tolist() == [0.5, 0.75, 0.75]
+    assert moved.answers.tolist() == [2, 2, 2]
+    with pytest.raises(ValueError, match=r"places must be \(B, S\) with S=2, got shape \(1, 3\)"):
+        add_use(first, places[:1], weights[:1, :2], torch.tensor([True]))
     with pytest.raises(ValueError, match=r"wrong must be \(B\) with B=2, got shape \(3,\)"):
-        add_use(first, weights, torch.tensor([True, False, True]))
+        add_use(first, places, weights, torch.tensor([True, False, True]))
 
 
 def test_the_most_used_images_are_ranked_ties_by_index():

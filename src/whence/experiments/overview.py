@@ -10,10 +10,9 @@ from whence.experiments.explained import find_places, take_stored
 from whence.experiments.settings import Settings
 from whence.explanation.suspicious import Suspicion, find_suspicious
 from whence.memory.bank import Bank
-from whence.memory.wrap import Read
 from whence.metrics.doubt import measure_doubts, read_alone
 from whence.metrics.flag import risk_at, risk_curve
-from whence.prediction.answers import Memory, signals_of
+from whence.prediction.answers import Memory, read_memory, rows_at_once, signals_of
 from whence.prediction.evaluate import evaluate
 from whence.prediction.model import Classifier, encode_all, evaluating
 from whence.prediction.trust import error_probability
@@ -149,16 +148,17 @@ def read_all(model: Classifier, features: Tensor, labels: Tensor, *, batch_size:
     """
     names, predicted, doubts = signals_of(model), [], []
     bank = model.checked_bank() if model.has_memory else None
+    memory = None if bank is None else Memory.of(bank)
     use = None if bank is None else start_use(bank)
-    own = labels[:0] if bank is None else Memory.of(bank).own
-    for part, truth in zip(features.split(batch_size), labels.split(batch_size), strict=True):
-        read: Read = (
-            read_alone(model.head(part)) if bank is None else model.head(part, bank.features)
-        )
-        answers = read.logits.argmax(1)
-        if use is not None:
-            use = add_use(use, read.weights, answers != truth)
-        predicted.append(answers.cpu())
+    rows = batch_size if bank is None else rows_at_once(batch_size, len(bank))
+    for part, truth in zip(features.split(rows), labels.split(rows), strict=True):
+        if memory is None or use is None:
+            read, own = read_alone(model.head(part)), labels[:0]
+        else:
+            read, places = read_memory(model.memory_head, part, memory)
+            own = memory.own[places]
+            use = add_use(use, places, read.weights, read.logits.argmax(1) != truth)
+        predicted.append(read.logits.argmax(1).cpu())
         doubts.append(measure_doubts(read, own, names).cpu())
     moved = None if use is None else Use(*(column.cpu() for column in use))
     return Readings(torch.cat(predicted), torch.cat(doubts), moved)
@@ -170,21 +170,23 @@ def start_use(bank: Bank) -> Use:
     return Use(nothing, nothing, nothing.long())
 
 
-def add_use(use: Use, weights: Tensor, wrong: Tensor) -> Use:
+def add_use(use: Use, places: Tensor, weights: Tensor, wrong: Tensor) -> Use:
     """Add what `B` more answers read.
 
     Args:
         use: of the answers before.
-        weights: `(B, M)`, rows sum to one.
+        places: `(B, S)` stored images.
+        weights: `(B, S)` theirs, rows sum to one.
         wrong: `(B,)` bool.
     """
-    sizes = check_shape("weights", weights, "B M", M=len(use.weights))
+    sizes = check_shape("weights", weights, "B S")
+    check_shape("places", places, "B S", **sizes)
     check_shape("wrong", wrong, "B", B=sizes["B"])
-    exact = weights.double()
+    exact, chosen = weights.double(), places.flatten()
     return Use(
-        use.weights + exact.sum(0),
-        use.wrong + exact[wrong].sum(0),
-        use.answers + (weights > 0).sum(0),
+        use.weights.index_add(0, chosen, exact.flatten()),
+        use.wrong.index_add(0, chosen, (exact * wrong[:, None]).flatten()),
+        use.answers.index_add(0, chosen, (weights > 0).long().flatten()),
     )
 
 

@@ -92,6 +92,31 @@ def attend(
     return Attended(vectors, Pairs(found.rows, found.places, weights, found.scores))
 
 
+def lay_out(pairs: Pairs, queries: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Lay pairs out as one row for each query.
+
+    Args:
+        pairs: of ``queries`` queries.
+        queries: B.
+
+    Returns:
+        Places, weights and scores, `(B, S)` each, S the largest number of pairs of a query, but at
+        least 1. Shorter rows are filled up with place 0, weight 0 and score minus infinity.
+
+    >>> rows, places = torch.tensor([[0, 1, 1], [7, 2, 5]])
+    >>> lay_out(Pairs(rows, places, torch.tensor([1, 0.5, 0.5]), torch.ones(3)), 2)[0]
+    tensor([[7, 0],
+            [2, 5]])
+    """
+    counts = pairs.rows.bincount(minlength=queries)
+    columns = torch.arange(max(1, int(counts.max())), device=counts.device)
+    filled = columns < counts[:, None]  # (B, S)
+    rows = []
+    for values, rest in ((pairs.places, 0), (pairs.weights, 0), (pairs.scores, -torch.inf)):
+        rows.append(values.new_full(filled.shape, rest).masked_scatter_(filled, values))
+    return rows[0], rows[1], rows[2]
+
+
 def read_vectors(
     queries: Tensor,
     memory: Tensor,

@@ -1,7 +1,8 @@
 """Signs that an answer may be wrong: one number per image, larger = more doubtful.
 
 Each function takes what the head returned, ``read``, and ``own`` `(M,)`, the class in which the
-model itself puts each memory image, and returns `(B,)` float64.
+model itself puts each memory image, and returns `(B,)` float64. Where each answer looked at other
+memory images, ``own`` is `(B, M)`.
 """
 
 from collections.abc import Sequence
@@ -19,7 +20,9 @@ def top_memory(read: Read, own: Tensor) -> Tensor:
 
     La Rosa et al. (2021), arXiv:2106.01440, section 4.3.
     """
-    return (own[read.weights.argmax(1)] != read.logits.argmax(1)).double()
+    top = read.weights.argmax(1, keepdim=True)
+    found = own.expand_as(read.weights).gather(1, top).squeeze(1)  # (B,)
+    return (found != read.logits.argmax(1)).double()
 
 
 def softmax(read: Read, own: Tensor) -> Tensor:
@@ -74,7 +77,7 @@ def measure_doubts(read: Read, own: Tensor, names: Sequence[str]) -> Tensor:
         read: logits `(B, K)`, weights and scores `(B, M)`; M is 0 for a standard model, see
             ``read_alone``. Scores of memory images that may not be used are minus infinity, see
             ``forbid``.
-        own: `(M,)` the model's own class for each memory image.
+        own: `(M,)` or `(B, M)` the model's own class for each memory image.
         names: from ``SIGNALS``.
 
     Returns:
@@ -91,7 +94,8 @@ def measure_doubts(read: Read, own: Tensor, names: Sequence[str]) -> Tensor:
     sizes = check_shape("logits", read.logits, "B K")
     check_shape("weights", read.weights, "B M", B=sizes["B"])
     check_shape("scores", read.scores, "B M", B=sizes["B"], M=read.weights.shape[1])
-    check_shape("own", own, "M", M=read.weights.shape[1])
+    axes = "M" if own.ndim == 1 else "B M"
+    check_shape("own", own, axes, B=sizes["B"], M=read.weights.shape[1])
     functions = [SIGNALS.find(name) for name in names]
     if read.weights.shape[1] == 0:
         for name in names:

@@ -7,10 +7,11 @@ import torch
 from torch import Tensor
 
 from whence.data.memory_draw import draw_memory
+from whence.memory.attend import SMALL, attend, lay_out
 from whence.memory.bank import Bank
-from whence.memory.wrap import Read
+from whence.memory.wrap import MemoryWrap, OnlyMemory, Read
 from whence.metrics import SIGNALS, WITHOUT_MEMORY
-from whence.metrics.doubt import measure_doubts, read_alone
+from whence.metrics.doubt import measure_doubts, read_alone, top_memory
 from whence.prediction.model import Classifier
 
 SECOND_MEMORY = 2**31
@@ -19,8 +20,8 @@ SECOND_MEMORY = 2**31
 Below 2**32, because a generator on the CPU looks at no higher bits of its seed.
 """
 
-PAIRS = 2**20
-"""Pairs of an image and a memory image that are looked at together, which bounds the memory."""
+PAIRS = 2**24
+"""Pairs of an image and a memory image looked at together, all of which might have a weight."""
 
 
 class Memory(NamedTuple):
@@ -85,26 +86,57 @@ def answer(
             doubts = measure_doubts(alone, labels.new_zeros(0), signals)
             parts.append(Answers(alone.logits, doubts, None))
         else:
-            read: Read = model.head(part, memory.features, scale=memory.scale)
-            doubts = measure_doubts(read, memory.own, signals)
-            parts.append(Answers(read.logits, doubts, trace(read, truth, memory)))
+            read, places = read_memory(model.memory_head, part, memory)
+            own, right = memory.own[places], memory.labels[places] == truth[:, None]
+            doubts = measure_doubts(read, own, signals)
+            parts.append(Answers(read.logits, doubts, trace(read, own, right)))
     return join(parts)
+
+
+def read_memory(
+    head: MemoryWrap | OnlyMemory, queries: Tensor, memory: Memory
+) -> tuple[Read, Tensor]:
+    """Classify features, and say what was read; of a large memory only what may have a weight.
+
+    Args:
+        head: of a model in eval mode.
+        queries: `(B, D)` features.
+        memory: `M` images.
+
+    Returns:
+        The answers, with weights and scores `(B, S)`, and the places `(B, S)` in the memory that
+        they belong to: all `M` of a small memory, in order. Of a large one they hold at least those
+        with a weight; what fills up a row has weight 0, score minus infinity and any place.
+    """
+    if len(memory.features) <= SMALL:
+        read: Read = head(queries, memory.features, scale=memory.scale)
+        return read, torch.arange(len(memory.features), device=queries.device).expand_as(
+            read.weights
+        )
+    found = attend(queries, memory.features, similarity=head.similarity, scale=memory.scale)
+    places, weights, scores = lay_out(found.pairs, len(queries))
+    return Read(head.respond(queries, found.vectors), weights, scores), places
 
 
 def rows_at_once(batch_size: int, memory_images: int) -> int:
     """Return how many queries are compared with a memory at once.
 
     >>> rows_at_once(128, 100), rows_at_once(128, 50_000), rows_at_once(128, 10**9)
-    (128, 20, 1)
+    (128, 128, 1)
     """
     return max(1, min(batch_size, PAIRS // memory_images))
 
 
-def trace(read: Read, labels: Tensor, memory: Memory) -> Traces:
-    """Note what the memory did for the answers to `B` images with true classes ``labels``."""
-    right = memory.labels == labels[:, None]  # (B, M)
+def trace(read: Read, own: Tensor, right: Tensor) -> Traces:
+    """Note what the memory did for the answers to `B` images.
+
+    Args:
+        read: the answers, weights `(B, S)`.
+        own: `(B, S)` the model's own class for each memory image.
+        right: `(B, S)` bool, its label is the true class.
+    """
     return Traces(
-        agrees=memory.own[read.weights.argmax(1)] == read.logits.argmax(1),
+        agrees=top_memory(read, own) == 0,
         purity=(read.weights * right).sum(1),
         support=(read.weights > 0).sum(1),
     )

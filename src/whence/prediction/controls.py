@@ -3,9 +3,12 @@
 import torch
 from torch import Tensor
 
-from whence.memory.attention import l2
+from whence.memory.attention import at_least_float32
 from whence.metrics.evidence import EvidenceMeasures, measure_evidence
-from whence.prediction.answers import Memory, rows_at_once
+from whence.prediction.answers import Memory
+
+BLOCK = 2**23
+"""Numbers of the stored features that are copied at once."""
 
 
 def measure_random(logits: Tensor, labels: Tensor, memory: Memory) -> EvidenceMeasures:
@@ -44,13 +47,40 @@ def measure_nearest(
         logits: `(N, K)` the answers.
         labels: `(N,)` true classes.
         memory: `M` images.
-        batch_size: images compared at once, fewer with a large memory.
+        batch_size: images compared at once.
     """
-    rows = rows_at_once(batch_size, len(memory.features))
-    found = torch.cat([l2(part, memory.features).argmax(1) for part in queries.split(rows)])
+    found = find_nearest(queries, memory.features, batch_size=batch_size)
     predicted = logits.argmax(1)
     purity = (memory.labels[found] == labels).double() if has_labels(memory) else None
     return measure_evidence(predicted == labels, memory.own[found] == predicted, purity)
+
+
+def find_nearest(queries: Tensor, stored: Tensor, *, batch_size: int) -> Tensor:
+    """Find the stored image at the smallest Euclidean distance from each query.
+
+    Args:
+        queries: `(N, D)`.
+        stored: `(M, D)`.
+        batch_size: queries compared at once.
+
+    Returns:
+        `(N,)` places in 0 .. M-1, the first of equally near ones.
+    """
+    queries, stored = at_least_float32(queries), at_least_float32(stored)
+    centre = stored.mean(0)  # taken off both sides, so that the squares keep their digits
+    queries = queries - centre
+    best = queries.new_full((len(queries),), -torch.inf)
+    found = torch.zeros(len(queries), dtype=torch.int64, device=queries.device)
+    width = max(1, BLOCK // stored.shape[1])
+    for start in range(0, len(stored), width):
+        part = stored[start : start + width] - centre
+        lengths = part.square().sum(1)
+        for first in range(0, len(queries), batch_size):
+            rows = slice(first, first + batch_size)
+            nearness, places = (2 * queries[rows] @ part.mT - lengths).max(1)
+            found[rows] = torch.where(nearness > best[rows], start + places, found[rows])
+            best[rows] = nearness.maximum(best[rows])
+    return found
 
 
 def has_labels(memory: Memory) -> bool:
