@@ -304,7 +304,9 @@ def test_failing_runs_do_not_stop_the_others(elsewhere, tmp_path, monkeypatch):
     said, shown = [], []
     monkeypatch.setattr(cluster, "work", die)
     with open_cluster(tmp_path / "runs", scheduler=address, workers=None, device="cpu") as opened:
-        outcomes = run_all(opened, tasks, show=shown.append, say=said.append, retries=1)
+        outcomes = run_all(
+            opened, tasks, show=lambda compose: shown.append(compose()), say=said.append, retries=1
+        )
     problems = [outcome.problem for outcome in outcomes]
     assert problems[0].startswith("The loss became nan at step")
     assert problems[1].startswith("Every worker that took it was killed before its next checkpoint")

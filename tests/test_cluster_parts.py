@@ -116,12 +116,14 @@ class Terminal(io.StringIO):
 
 
 def test_a_terminal_gets_one_line_that_changes(monkeypatch):
-    screen = Terminal()
+    clock, screen = [0.0], Terminal()
     monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: clock[0]))
     with show_progress(str.upper) as (show, say):
-        show("1 of 2")
+        show(lambda: "1 of 2")
         say("a sentence")
-        show("2 of 2")
+        clock[0] = 1.0
+        show(lambda: "2 of 2")
     text = screen.getvalue()
     assert text.count("\n") == 1
     assert "A SENTENCE\n" in text
@@ -131,13 +133,35 @@ def test_a_terminal_gets_one_line_that_changes(monkeypatch):
 
 
 def test_a_file_gets_a_line_now_and_then(monkeypatch, capsys):
-    clock = iter([0.0, 1.0, 61.0, 61.0, 62.0])
+    clock = iter([0.0, 59.0, 60.0, 119.0])
     monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     with show_progress() as (show, say):
         for line in ("one", "two", "three"):
-            show(line)
+            show(lambda line=line: line)
         say("note")
     assert capsys.readouterr() == ("", "two\nnote\n")
+
+
+@pytest.mark.parametrize(
+    "screen, expected", [(Terminal, [0, 10, 20, 30]), (io.StringIO, [600, 1200])]
+)
+def test_a_line_is_composed_only_to_be_seen(screen, expected, monkeypatch):
+    """Tenths of a second, and the tick at which it was composed."""
+    clock, composed = [0.0], []
+    monkeypatch.setattr(sys, "stderr", screen())
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    with show_progress() as (show, _):
+        for tick in range(1210 if screen is io.StringIO else 31):
+            clock[0] = tick / 10
+            show(lambda tick=tick: composed.append(tick) or "line")
+    assert composed == expected
+
+
+def test_the_mean_of_a_kind_is_taken_once(monkeypatch):
+    taken = []
+    monkeypatch.setattr(progress, "statistics", SimpleNamespace(fmean=lambda each: taken.append(list(each)) or 2.0))  # fmt: skip
+    assert estimate({"a": [1.0, 3.0], "b": [2.0], "c": []}, [], ["a", "b", "c"] * 20, 1) == 120.0
+    assert taken == [[1.0, 3.0, 2.0], [1.0, 3.0], [2.0]]
 
 
 # what a worker does -----------------------------------------------------------------------------
@@ -544,7 +568,11 @@ def test_never_more_runs_at_a_time_than_workers(quick, tmp_path):
     tasks = [task_in(tmp_path / str(seed), seed=seed) for seed in range(5)]
     said, shown = [], []
     found = run_all(
-        cluster_of(client, run=1, GPU=1), tasks, show=shown.append, say=said.append, retries=2
+        cluster_of(client, run=1, GPU=1),
+        tasks,
+        show=lambda compose: shown.append(compose()),
+        say=said.append,
+        retries=2,
     )
     assert found == [FINE] * 5
     assert client.most == 2  # the other two lack a GPU
@@ -558,12 +586,45 @@ def test_workers_that_come_later_get_their_share(quick, tmp_path):
     client = Client([FINE] * 6)
     tasks = [task_in(tmp_path / str(seed), seed=seed) for seed in range(6)]
 
-    def show(line):
-        if line.startswith("2 of 6"):
+    def show(compose):
+        if compose().startswith("2 of 6"):
             client.workers |= {"late": {"resources": {"run": 1.0}}}
 
     run_all(cluster_of(client), tasks, show=show, say=str)
     assert client.most == 2
+
+
+def test_runs_of_one_kind_differ_by_their_seed_alone(tmp_path):
+    changes = [{"seed": 1}, {"epochs": 2}, {"seed": 3}, {"data": "mnist"}, {"epochs": 2, "seed": 4}]
+    tasks = [task_in(tmp_path / str(place), **each) for place, each in enumerate(changes)]
+    assert cluster.number_kinds(tasks) == [0, 1, 0, 2, 1]
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_the_line_of_progress_costs_little(quick, seen, tmp_path, monkeypatch):
+    """What does not change is computed once, and what nobody sees never."""
+    copied, composed, ticks = [], [], []
+
+    def copy(settings, **changes):
+        copied.append(settings)
+        return replace(settings, **changes)
+
+    def count(*given, describe_all=cluster.describe_all):
+        composed.append(1)
+        return describe_all(*given)
+
+    def show(compose):
+        ticks.append(1)
+        if seen:
+            compose()
+
+    monkeypatch.setattr(cluster, "replace", copy)
+    monkeypatch.setattr(cluster, "describe_all", count)
+    tasks = [task_in(tmp_path / str(seed), seed=seed) for seed in range(5)]
+    run_all(cluster_of(Client([FINE] * 5)), tasks, show=show, say=str)
+    assert len(ticks) >= 10
+    assert len(composed) == (len(ticks) if seen else 0)
+    assert copied == [task.settings for task in tasks]
 
 
 def test_a_killed_run_is_given_again_only_if_it_got_further(quick, tmp_path):
@@ -582,7 +643,7 @@ def test_a_killed_run_is_given_again_only_if_it_got_further(quick, tmp_path):
 
     said = []
     client = Dying([KilledWorker("task")] * 4)
-    (found,) = run_all(cluster_of(client), [task], show=str, say=said.append)
+    (found,) = run_all(cluster_of(client), [task], show=id, say=said.append)
     assert len(client.calls) == 3
     assert said == [f"{task.folder} failed: {found.problem}"]
     assert found.problem.startswith("Every worker that took it was killed before its next")
@@ -618,9 +679,9 @@ def test_without_workers_the_command_ends(quick, tmp_path, monkeypatch):
     future = Future()
     client.submit = lambda *given, **options: future
 
-    def show(line):
+    def show(compose):
         assert time.monotonic() < end, "waits for ever"
-        shown.append(line)
+        shown.append(compose())
         client.workers = {}
 
     future.key, end = "k", time.monotonic() + 10

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,7 @@ def train_all(
         told = {"device": kind, "probe": cluster.probe, "session": cluster.session}
         # mypy takes every value for the type of all
         sent = [replace(task, **told) for task in tasks]  # type: ignore[arg-type]
-        show("workers are there; loading the images")
+        show(lambda: "workers are there; loading the images")
         for task in {kind_of_images(task): task for task in sent}.values():
             images = look(cluster, task)
             for note in images.notes:
@@ -146,7 +147,7 @@ def run_all(
     cluster: Cluster,
     tasks: Sequence[Task],
     *,
-    show: Callable[[str], None],
+    show: Callable[[Callable[[], str]], None],
     say: Callable[[str], None],
     retries: int = RETRIES,
 ) -> list[Outcome]:
@@ -158,7 +159,8 @@ def run_all(
     Args:
         cluster: the workers.
         tasks: the runs.
-        show: takes the line of progress, many times.
+        show: takes what composes the line of progress, many times, and calls it when the line is
+            to be seen.
         say: takes a sentence, once.
         retries: see ``RETRIES``.
 
@@ -168,6 +170,7 @@ def run_all(
     Raises:
         ConnectionError: if the scheduler or all workers are lost.
     """
+    kinds = number_kinds(tasks)
     waiting = list(range(len(tasks)))
     flights: dict[int, Flight] = {}
     outcomes: dict[int, Outcome] = {}
@@ -178,7 +181,7 @@ def run_all(
             while waiting and len(flights) < workers:
                 number = waiting.pop(0)
                 flights[number] = launch(cluster, tasks[number], retries)
-            show(describe_all(tasks, waiting, flights, outcomes, workers))
+            show(partial(describe_all, kinds, waiting, flights, outcomes, workers))
             time.sleep(TICK)
             for number in [n for n, flight in flights.items() if flight.future.done()]:
                 outcome = land(cluster, tasks[number], flights.pop(number))
@@ -246,16 +249,21 @@ def report(task: Task, outcome: Outcome, say: Callable[[str], None]) -> None:
         say(describe_result(task.folder, outcome.metrics) + went_on)
 
 
+def number_kinds(tasks: Sequence[Task]) -> list[int]:
+    """Give each run a number that it shares with those that differ from it by their seed alone."""
+    numbers: dict[Settings, int] = {}
+    return [numbers.setdefault(replace(task.settings, seed=0), len(numbers)) for task in tasks]
+
+
 def describe_all(
-    tasks: Sequence[Task],
+    kinds: Sequence[int],
     waiting: Sequence[int],
     flights: dict[int, Flight],
     outcomes: dict[int, Outcome],
     workers: int,
 ) -> str:
     """Write the line of progress."""
-    kinds = [replace(task.settings, seed=0) for task in tasks]
-    durations: dict[Settings, list[float]] = defaultdict(list)
+    durations: dict[int, list[float]] = defaultdict(list)
     failed = 0
     for number, outcome in outcomes.items():
         if outcome.metrics is None:

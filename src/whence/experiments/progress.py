@@ -15,8 +15,8 @@ from tqdm import tqdm
 
 Kind = TypeVar("Kind", bound=Hashable)
 
-LINE_SECONDS = 60.0
-"""Between two lines where stderr is not a terminal."""
+LINE_SECONDS, DRAW_SECONDS = 60.0, 1.0
+"""Between two lines where stderr is not a terminal, and two changes of the line where it is."""
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,11 @@ def estimate(
     everything = [seconds for each in durations.values() for seconds in each]
     if not everything or workers < 1:
         return None
+    mean = statistics.fmean(everything)
+    means = {kind: statistics.fmean(each) for kind, each in durations.items() if each}
 
     def expect(kind: Kind) -> float:
-        return statistics.fmean(durations.get(kind) or everything)
+        return means.get(kind, mean)
 
     free = [max(expect(kind) - so_far, 0.0) for kind, so_far in running]
     free += [0.0] * (workers - len(free))
@@ -114,25 +116,30 @@ def describe_result(folder: Path, metrics: dict[str, Any]) -> str:
 @contextmanager
 def show_progress(
     clean: Callable[[str], str] = str,
-) -> Iterator[tuple[Callable[[str], None], Callable[[str], None]]]:
+) -> Iterator[tuple[Callable[[Callable[[], str]], None], Callable[[str], None]]]:
     """Show one line on stderr that changes; where that is no terminal, a line now and then.
 
     Args:
         clean: applied to every sentence that is printed.
 
     Yields:
-        A function that takes the line as it is now, and one that prints a sentence above it.
+        A function that takes what composes the line and calls it when the line is due, and one
+        that prints a sentence above it.
     """
     bar = tqdm(total=0, bar_format="{desc}", file=sys.stderr, disable=None, leave=False)
-    last = time.monotonic()
+    due = time.monotonic() + (LINE_SECONDS if bar.disable else 0.0)
 
-    def show(line: str) -> None:
-        nonlocal last
-        if not bar.disable:
-            bar.set_description_str(line)
-        elif time.monotonic() - last >= LINE_SECONDS:
-            print_line(line)
-            last = time.monotonic()
+    def show(compose: Callable[[], str]) -> None:
+        nonlocal due
+        now = time.monotonic()
+        if now < due:
+            return
+        if bar.disable:
+            print_line(compose())
+            due = now + LINE_SECONDS
+        else:
+            bar.set_description_str(compose())
+            due = now + DRAW_SECONDS
 
     def print_line(sentence: str) -> None:
         tqdm.write(clean(sentence), file=sys.stderr)
