@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from whence.memory.attention import score as compare
+from whence.memory.attend import attend
+from whence.memory.attention import score
 from whence.memory.bank import Bank
-from whence.memory.wrap import Read
 from whence.prediction.model import Classifier, evaluating
 from whence.shapes import check_batch_size
 
@@ -134,17 +134,21 @@ def collect_votes(model: Classifier, bank: Bank, groups: Tensor, rows: Tensor) -
     """Ask the model and the other stored images about those at ``rows`` `(b,)`."""
     queries, labels = bank.features[rows], bank.labels[rows]
     others = groups[rows, None] != groups  # (b, M)
-    read: Read = model.head(queries, bank.features, others)
-    similarities = compare(queries, bank.features, similarity="cosine")  # (b, M)
+    head = model.memory_head
+    vectors, pairs = attend(
+        queries, bank.features, similarity=head.similarity, mask=others, scale=bank.scale
+    )
+    logits = head.respond(queries, vectors)
+    same = bank.labels[pairs.places] == labels[pairs.rows]  # (N,)
+    similarities = score(queries, bank.features, similarity="cosine", scale=bank.scale)  # (b, M)
     silent = ~others | (bank.labels < 0)
     ballots = (similarities / TEMPERATURE).masked_fill(silent, -torch.inf).softmax(1)
-    classes = F.one_hot(bank.labels.clamp_min(0), len(model.class_names)).to(ballots.dtype)
-    same = labels[:, None] == bank.labels
+    shares = ballots.new_zeros(logits.shape)  # (b, K)
     return Votes(
-        predicted=read.logits.argmax(1),
-        probabilities=read.logits.softmax(1).gather(1, labels[:, None]).squeeze(1),
-        masses=(read.weights * same).sum(1),
-        shares=ballots @ classes,  # (b, K)
+        predicted=logits.argmax(1),
+        probabilities=logits.softmax(1).gather(1, labels[:, None]).squeeze(1),
+        masses=vectors.new_zeros(len(rows)).index_add_(0, pairs.rows, pairs.weights * same),
+        shares=shares.index_add_(1, bank.labels.clamp_min(0), ballots),
     )
 
 
