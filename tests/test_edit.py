@@ -1,4 +1,5 @@
 import copy
+import importlib
 
 import pytest
 import torch
@@ -54,6 +55,24 @@ def test_evidence_can_be_removed(model):
     one = whence.edit(model, remove=e.evidence[0])
     change = one(IMAGES[:1]) - model(IMAGES[:1])
     torch.testing.assert_close(change[0], e.without[0])
+
+
+def test_many_indices_are_compared_with_the_memory_at_once(model, monkeypatch):
+    """At a million images a comparison takes milliseconds, and a list may name thousands."""
+    module = importlib.import_module("whence.explanation.edit")
+    compared = []
+
+    def count(name, function):
+        return lambda *given: compared.append(name) or function(*given)
+
+    monkeypatch.setattr(module, "match", count("match", module.match))
+    monkeypatch.setattr(torch, "isin", count("isin", torch.isin))
+    removed = [7, 167, 47, *whence.explain(model, IMAGES)[0].evidence, 27, "cow"]
+    gone = {item if isinstance(item, int) else item.index for item in removed[:-1]}
+    edited = whence.edit(model, remove=removed)
+    assert compared == ["isin", "match"]
+    kept = [m for m in range(17) if 10 * m + 7 not in gone and m % 3 != 2]
+    assert edited.bank.indices.tolist() == [10 * m + 7 for m in kept]
 
 
 def test_predicate_sees_the_models_own_class(model):
@@ -140,6 +159,13 @@ def test_training_mode_is_kept():
     [
         ({}, ValueError, "must be told what to remove, keep or swap, got nothing"),
         ({"swap": {}}, ValueError, "got nothing"),
+        (
+            {"remove": [7, 2**63, 8]},
+            ValueError,
+            "remove names no stored image with index 9223372036",
+        ),
+        ({"remove": [7, 8, "dog", 1.5]}, ValueError, "remove names no stored image with index 8"),
+        ({"remove": [7, "dog", 8, 1.5]}, ValueError, "remove names an unknown class 'dog'"),
         ({"remove": 8}, ValueError, "remove names no stored image with index 8; the memory of 17 "),
         ({"keep": "dog"}, ValueError, "unknown class 'dog'. Choose from: ant, bee, cow"),
         ({"keep": []}, ValueError, "keep must choose at least one stored image, got an empty list"),

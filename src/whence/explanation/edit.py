@@ -102,12 +102,20 @@ def choose(bank: Bank, wanted: Selection, names: tuple[str, ...], argument: str)
     parts = [wanted] if is_one(wanted) else list(wanted)  # type: ignore[arg-type]
     if not parts:
         raise ValueError(f"{argument} must choose at least one stored image, got an empty list.")
-    chosen = torch.zeros(len(bank), dtype=torch.bool, device=bank.indices.device)
-    for part in parts:
-        found = match(bank, part, names, argument)
-        if not bool(found.any()):
+    indices = [read_index(part) for part in parts]
+    # an int that a tensor cannot hold is no index of an image
+    named = [index for index in indices if index is not None and abs(index) < 2**63]
+    device = bank.indices.device
+    chosen = torch.isin(bank.indices, torch.tensor(named, dtype=torch.int64, device=device))
+    stored = set(bank.indices[chosen].tolist())
+    for part, index in zip(parts, indices, strict=True):
+        hit = index in stored
+        if index is None:
+            found = match(bank, part, names, argument)
+            chosen |= found
+            hit = bool(found.any())
+        if not hit:
             raise ValueError(describe_miss(bank, part, argument))
-        chosen |= found
     return chosen.nonzero().squeeze(1)
 
 
@@ -120,10 +128,21 @@ def is_one(wanted: object) -> bool:
     )
 
 
-def match(bank: Bank, part: object, names: tuple[str, ...], argument: str) -> Tensor:
-    """Compare one choice with every stored image; returns `(M,)` bool."""
+def read_index(part: object) -> int | None:
+    """Return the dataset index that a choice is, None if it is of another kind."""
     if isinstance(part, Evidence):
-        return bank.indices == part.index
+        return part.index
+    if isinstance(part, str | bool) or callable(part):
+        return None
+    try:
+        # what is no integer raises TypeError, which is caught
+        return operator.index(part)  # type: ignore[arg-type]
+    except TypeError:
+        return None
+
+
+def match(bank: Bank, part: object, names: tuple[str, ...], argument: str) -> Tensor:
+    """Compare a class name or a predicate with every stored image; returns `(M,)` bool."""
     if isinstance(part, str):
         if part not in names:
             shown = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
@@ -132,14 +151,6 @@ def match(bank: Bank, part: object, names: tuple[str, ...], argument: str) -> Te
     if callable(part):
         hits = [bool(part(stored)) for stored in list_stored(bank)]
         return torch.tensor(hits, device=bank.indices.device)
-    if not isinstance(part, bool):
-        try:
-            # what is no integer raises TypeError, which is caught
-            index = operator.index(part)  # type: ignore[arg-type]
-        except TypeError:
-            pass
-        else:
-            return bank.indices == index
     raise TypeError(
         f"{argument} must choose by index (int), class name (str), Evidence or predicate, "
         f"got {type(part).__name__}."
