@@ -126,6 +126,20 @@ def test_the_most_used_images_are_ranked_ties_by_index():
     assert len(describe_use(use, [1, 2, 3, 4, 5]).most) == 4  # never one without use
 
 
+def test_ranking_looks_only_at_the_tensors_of_the_images_it_lists(monkeypatch, rng):
+    """A look at one number of a tensor takes microseconds, and a million images are a million."""
+    amounts = torch.randint(0, 5, (3, 300), generator=rng)
+    use = Use(amounts[0].double(), amounts[1].double(), amounts[2])
+    indices = torch.randperm(300, generator=rng).tolist()
+    places = [place for place in range(300) if use.weights[place] > 0]
+    places.sort(key=lambda place: (-float(use.weights[place]), indices[place]))
+    looks, look = [], torch.Tensor.__getitem__
+    monkeypatch.setattr(torch.Tensor, "__getitem__", lambda *given: looks.append(1) or look(*given))
+    found = describe_use(use, indices, top=7)
+    assert [one.index for one in found.most] == [indices[place] for place in places[:7]]
+    assert len(looks) == 2 * 3 * 7
+
+
 def test_half_of_the_weight_is_the_smallest_number_that_has_it():
     def half(*weights):
         column = torch.tensor(weights, dtype=torch.float64)

@@ -1,5 +1,6 @@
 """A whole run in numbers: gathered from features that are encoded once."""
 
+import heapq
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -212,8 +213,9 @@ def describe_use(use: Use, indices: Sequence[int], *, top: int = TOP) -> MemoryU
 
 def rank_use(use: Use, by: Tensor, indices: Sequence[int], top: int) -> tuple[Used, ...]:
     """List the stored images with the largest numbers ``by`` `(M,)` above 0, ties by index."""
-    used = [place for place, amount in enumerate(by.tolist()) if amount > 0]
-    used.sort(key=lambda place: (-float(by[place]), indices[place]))
+    amounts = by.tolist()
+    used = (place for place, amount in enumerate(amounts) if amount > 0)
+    first = heapq.nsmallest(top, used, key=lambda place: (-amounts[place], indices[place]))
     return tuple(
         Used(
             index=indices[place],
@@ -221,7 +223,7 @@ def rank_use(use: Use, by: Tensor, indices: Sequence[int], top: int) -> tuple[Us
             wrong=float(use.wrong[place]),
             answers=int(use.answers[place]),
         )
-        for place in used[:top]
+        for place in first
     )
 
 
