@@ -89,6 +89,12 @@ def test_what_would_compute_something_else_is_left_alone(path):
     assert merge(untouched, SHAPE) is None
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_the_copy_has_the_precision_of_the_encoder(dtype):
+    encoder = lively(ENCODERS["small_cnn"](channels=3, image_size=32)).to(dtype)
+    assert {parameter.dtype for parameter in merge(encoder, SHAPE).parameters()} == {dtype}
+
+
 @pytest.mark.parametrize("listen", ["register_forward_hook", "register_forward_pre_hook"])
 def test_layers_with_hooks_are_left_alone(listen):
     net = lively(Net(lambda net, images: net.second(net.first(images))))

@@ -1,5 +1,8 @@
 """The classifier: wrap, read, remember, the bank's rules, and modes left as they were."""
 
+import copy
+import io
+
 import pytest
 import torch
 from torch import nn
@@ -150,6 +153,47 @@ def test_moving_keeps_the_bank(images, memory_images):
     model = make().remember(memory_images)
     expected = model(images)
     assert_close(model.to("cpu")(images), expected)
+
+
+def pickled(model):
+    file = io.BytesIO()
+    torch.save(model, file)
+    file.seek(0)
+    return torch.load(file, weights_only=False)
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, pickled])
+def test_a_copy_keeps_the_bank(images, memory_images, duplicate):
+    model = make().remember(memory_images)
+    with torch.no_grad():
+        expected = model(images)
+        again = duplicate(model)
+        assert_close(again(images), expected)
+        if duplicate is not copy.copy:  # which shares its parameters
+            again.head.classifier[0].weight.add_(1)
+            with pytest.raises(RuntimeError, match="parameters changed"):
+                again(images)
+            with pytest.raises(RuntimeError, match="parameters changed"):
+                duplicate(again)(images)
+        assert_close(model(images), expected)
+
+
+def test_a_copy_is_set_apart_from_the_first(images, memory_images):
+    model = make().remember(memory_images)
+    other = copy.copy(model)
+    other.remember(memory_images[:2])
+    other.head = nn.Identity()
+    assert len(model.bank) == 5
+    assert model(images).shape == (7, 3)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
+@pytest.mark.parametrize("variant", ["memory-wrap", "standard"])
+def test_no_images_no_answers(images, memory_images, dtype, variant):
+    model = make(variant)
+    if variant != "standard":
+        model.remember(memory_images)
+    assert whence.predict(model, images[:0].to(dtype)) == ()
 
 
 def test_standard_has_no_memory(images, memory_images):

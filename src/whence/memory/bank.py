@@ -81,5 +81,5 @@ def to_pixels(images: Tensor) -> Tensor:
     if images.dtype == torch.uint8:
         return images
     rounded = (images * 255).round().to(torch.uint8)
-    lossless = bool((rounded.to(images.dtype) / 255 - images).abs().max() <= 1e-6)
+    lossless = bool(((rounded.to(images.dtype) / 255 - images).abs() <= 1e-6).all())
     return rounded if lossless else images

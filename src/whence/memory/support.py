@@ -64,6 +64,9 @@ def find_support(
     Returns:
         `N` pairs; none for a query whose scores hold NaN.
     """
+    if len(queries) == 0:
+        nothing = queries.new_empty(0)
+        return Support(nothing.long(), nothing.long(), nothing, nothing)
     found: list[Candidates] = []
     tops = queries.new_empty(len(queries), 0)
     threshold = queries.new_empty(len(queries), 1)

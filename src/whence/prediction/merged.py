@@ -12,7 +12,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from whence.prediction.stamp import Stamp
 
-TOLERANCE = 1e-3
+TOLERANCE = 1e-4
 """Of the largest feature: more than rounding, and far less than a layer in the wrong place."""
 
 
@@ -64,6 +64,7 @@ def merge(encoder: nn.Module, image_shape: tuple[int, int, int]) -> nn.Module | 
     and Szegedy (2015), arXiv:1502.03167, section 3.1. Which layers follow each other is seen while
     random images go through a copy with random statistics, and the merged copy must give the
     features that this one gave: a convolution whose output is also used elsewhere would show.
+    All this on the CPU, because a GPU may round convolutions to TF32.
 
     Args:
         encoder: in eval mode; forward passes must not depend on what is in the images.
@@ -74,12 +75,10 @@ def merge(encoder: nn.Module, image_shape: tuple[int, int, int]) -> nn.Module | 
     """
     generator = torch.Generator().manual_seed(0)
     example = torch.rand(2, *image_shape, generator=generator)
-    trial = copy.deepcopy(encoder).requires_grad_(False)
+    trial = copy.deepcopy(encoder).requires_grad_(False).to("cpu", torch.float32)
     for norm in trial.modules():
         if isinstance(norm, nn.BatchNorm2d):
             shake(norm, generator)
-    parameter = next(trial.parameters())
-    example = example.to(parameter.device, parameter.dtype)
     example = example.contiguous(memory_format=torch.channels_last)
     pairs, expected = watch(trial, example)
     if not pairs:

@@ -113,6 +113,7 @@ class Classifier(nn.Module):
         Raises:
             RuntimeError: without a memory and without a bank that fits the model as it is now.
         """
+        mask = None if mask is None else mask.to(self.mean.device)
         if not self.has_memory:
             self._refuse_memory(memory_images is None and mask is None)
             logits: Tensor = self.head(self.encode(images))
@@ -130,6 +131,7 @@ class Classifier(nn.Module):
     ) -> Read:
         """Do what ``forward`` does and return logits, weights and scores."""
         self._refuse_memory(self.has_memory)
+        mask = None if mask is None else mask.to(self.mean.device)
         if memory_images is None:
             bank = self.checked_bank()
             found: Read = self.head(self.encode(images), bank.features, mask, scale=bank.scale)
@@ -232,8 +234,7 @@ class Classifier(nn.Module):
 
         None when it was never set, and once the parameters or the memory have changed since.
         """
-        fits = self._stamp is not None and self._stamp.fits(self)
-        return self._calibration if fits else None
+        return self._calibration if self._is_stamped() else None
 
     @calibration.setter
     def calibration(self, calibration: Calibration | None) -> None:
@@ -269,7 +270,7 @@ class Classifier(nn.Module):
                 "The bank can only be read in eval mode; call model.eval() first, "
                 "or pass memory images as the second argument."
             )
-        if self._stamp is None or not self._stamp.fits(self):
+        if not self._is_stamped():
             raise RuntimeError(
                 "The parameters changed since the memory was encoded; "
                 "call model.remember(memory_images) again."
@@ -283,9 +284,32 @@ class Classifier(nn.Module):
                 'or build it with variant="memory-wrap".'
             )
 
+    def __copy__(self) -> "Classifier":
+        """Share encoder, head and bank; what is set later is set in one of the two alone."""
+        copied = type(self).__new__(type(self))
+        copied.__dict__.update(self.__dict__)
+        for part in ("_parameters", "_buffers", "_modules"):
+            copied.__dict__[part] = dict(self.__dict__[part])
+        copied._stamp = Stamp(copied) if self._is_stamped() else None
+        return copied
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Lay out for a deep copy or a pickle, whose parameters will be others."""
+        return {**self.__dict__, "_stamp": self._is_stamped(), "_merged": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Become such a copy; its bank fits if the first one's did."""
+        super().__setstate__({**state, "_stamp": None})
+        self._stamp = Stamp(self) if state["_stamp"] else None
+
+    def _is_stamped(self) -> bool:
+        """Say whether parameters and statistics are what they were when the bank was made."""
+        return self._stamp is not None and self._stamp.fits(self)
+
     def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> "Classifier":
         """Move or cast the bank together with the parameters."""
-        fresh, dtype = self._stamp is not None and self._stamp.fits(self), self.mean.dtype
+        fresh, dtype = self._is_stamped(), self.mean.dtype
+        self._merged = None
         # torch leaves _apply without types
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         if self.bank is not None:
@@ -402,10 +426,14 @@ def encode_all(model: Classifier, images: Tensor, *, batch_size: int = 128) -> T
             except torch.OutOfMemoryError:
                 if batch_size == 1:
                     raise
-                torch.cuda.empty_cache()
-                batch_size = batch_size // 2
+                fitted = False
             else:
+                fitted = True
+            if fitted:
                 start += batch_size
+            else:  # out here, where the error does not hold the memory any more
+                torch.cuda.empty_cache()
+                batch_size //= 2
     return torch.cat(parts)
 
 
