@@ -11,9 +11,7 @@ import torch
 from torch import Tensor
 
 from whence.memory.attention import SIMILARITIES, at_least_float32, weigh
-from whence.memory.wrap import MemoryWrap, OnlyMemory, Standard
-
-Reader = MemoryWrap | OnlyMemory
+from whence.memory.wrap import MemoryHead, Standard
 
 PAIRS = 8192
 """How many pairs of an input and a stored image, padding included, are held at once."""
@@ -41,7 +39,7 @@ class Gradients(NamedTuple):
 
 
 def differentiate(
-    head: Reader, queries: Tensor, memory: Memory, classes: Tensor
+    head: MemoryHead, queries: Tensor, memory: Memory, classes: Tensor
 ) -> Iterator[Gradients]:
     """Differentiate the logit of each input's class at S points, a bounded part at a time.
 
@@ -68,7 +66,7 @@ def differentiate(
         yield Gradients(rows, logits, query_gradients, read_gradients, places, moving)
 
 
-def weigh_all(head: Reader, queries: Tensor, memory: Memory) -> Tensor:
+def weigh_all(head: MemoryHead, queries: Tensor, memory: Memory) -> Tensor:
     """Weigh all stored images, moved or not, for queries `(S, B, D)`; `(S * B, M)`."""
     similarity = SIMILARITIES[head.similarity]
     queries, moved = at_least_float32(queries), at_least_float32(memory.moved)
@@ -101,7 +99,7 @@ def pick(memory: Memory, step: Tensor, places: Tensor, moving: Tensor) -> Tensor
 
 
 def differentiate_active(
-    head: Reader, queries: Tensor, read: Tensor, allowed: Tensor, classes: Tensor
+    head: MemoryHead, queries: Tensor, read: Tensor, allowed: Tensor, classes: Tensor
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     """Differentiate the logit of a class when each input has a small memory of its own.
 

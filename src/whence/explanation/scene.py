@@ -10,7 +10,6 @@ from whence.explanation.answer import Answer, answer, stored_pixels
 from whence.explanation.feature_gradients import (
     Gradients,
     Memory,
-    Reader,
     differentiate,
     differentiate_alone,
 )
@@ -95,7 +94,7 @@ def differentiate_at(
     if not model.has_memory:
         return iter([differentiate_alone(cast(Standard, model.head), queries, classes)])
     memory = Memory(scene.features, moved, scene.places, scene.moves, scene.answer.mask)
-    return differentiate(cast(Reader, model.head), queries, memory, classes)
+    return differentiate(model.memory_head, queries, memory, classes)
 
 
 def encode_stored(model: Classifier, scene: Scene, times: Tensor) -> Tensor:

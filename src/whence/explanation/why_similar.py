@@ -1,6 +1,6 @@
 """Which pixels of an image and of a stored one make the model find them alike."""
 
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,9 +13,9 @@ from whence.explanation.answer import (
     stored_pixels,
 )
 from whence.explanation.baselines import BASELINES
-from whence.explanation.feature_gradients import Reader
 from whence.explanation.path import Baseline, encode_along, midpoints, pull_back
 from whence.memory.attention import SIMILARITIES, at_least_float32
+from whence.memory.wrap import MemoryHead
 from whence.prediction.model import Classifier
 from whence.records import SimilarityMaps
 
@@ -128,7 +128,7 @@ def explain_pairs(
             encode_along(model, side, everything, at, baseline, batch_size=batch_size).flatten(0, 1)
             for side in sides
         ]
-        return differentiate_pairs(cast(Reader, model.head), *features)
+        return differentiate_pairs(model.memory_head, *features)
 
     together = max(1, batch_size // total)  # as many points as fill a batch
     for some, share in zip(times.split(together), shares.split(together), strict=True):
@@ -144,7 +144,7 @@ def explain_pairs(
 
 
 def differentiate_pairs(
-    head: Reader, queries: Tensor, partners: Tensor
+    head: MemoryHead, queries: Tensor, partners: Tensor
 ) -> tuple[Tensor, list[Tensor]]:
     """Compare `(n, D)` with `(n, D)`, row by row; similarities `(n,)` and both gradients."""
     leaves = [at_least_float32(side).detach().requires_grad_() for side in (queries, partners)]

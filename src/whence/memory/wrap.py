@@ -20,23 +20,21 @@ class Read(NamedTuple):
     scores: Tensor  # (B, M), the similarities that the weights were made from
 
 
-class MemoryWrap(nn.Module):
-    """Classify the query's features joined with the memory vector (equation 4).
+class MemoryHead(nn.Module):
+    """What Memory Wrap and Only Memory share: they read a memory, then classify what they read.
 
     Args:
-        features: D, the encoder's output width.
+        width: of what the last layers take.
         classes: K.
         similarity: "cosine" (the paper's), "l2" or "dot".
         classifier: "mlp", one hidden layer of twice the input width, or "linear" (paper, A.2).
     """
 
-    def __init__(
-        self, features: int, classes: int, *, similarity: str = "cosine", classifier: str = "mlp"
-    ) -> None:
+    def __init__(self, width: int, classes: int, similarity: str, classifier: str) -> None:
         super().__init__()
         check_similarity(similarity)
         self.similarity = similarity
-        self.classifier = build_classifier(2 * features, 4 * features, classes, classifier)
+        self.classifier = build_classifier(width, 2 * width, classes, classifier)
 
     def forward(
         self,
@@ -75,11 +73,31 @@ class MemoryWrap(nn.Module):
 
     def respond(self, queries: Tensor, vectors: Tensor) -> Tensor:
         """Classify queries `(B, D)` with their memory vectors `(B, D)`; logits `(B, K)`."""
+        raise NotImplementedError
+
+
+class MemoryWrap(MemoryHead):
+    """Classify the query's features joined with the memory vector (equation 4).
+
+    Args:
+        features: D, the encoder's output width.
+        classes: K.
+        similarity: "cosine" (the paper's), "l2" or "dot".
+        classifier: "mlp", one hidden layer of twice the input width, or "linear" (paper, A.2).
+    """
+
+    def __init__(
+        self, features: int, classes: int, *, similarity: str = "cosine", classifier: str = "mlp"
+    ) -> None:
+        super().__init__(2 * features, classes, similarity, classifier)
+
+    def respond(self, queries: Tensor, vectors: Tensor) -> Tensor:
+        """Classify queries `(B, D)` with their memory vectors `(B, D)`; logits `(B, K)`."""
         joined = torch.cat([queries.to(vectors.dtype), vectors], dim=-1)  # (B, 2D)
         return classify(self.classifier, joined)
 
 
-class OnlyMemory(nn.Module):
+class OnlyMemory(MemoryHead):
     """Classify the memory vector alone: the query decides only which memories are read.
 
     Args:
@@ -92,45 +110,7 @@ class OnlyMemory(nn.Module):
     def __init__(
         self, features: int, classes: int, *, similarity: str = "cosine", classifier: str = "mlp"
     ) -> None:
-        super().__init__()
-        check_similarity(similarity)
-        self.similarity = similarity
-        self.classifier = build_classifier(features, 2 * features, classes, classifier)
-
-    def forward(
-        self,
-        queries: Tensor,
-        memory: Tensor,
-        mask: Tensor | None = None,
-        *,
-        scale: Tensor | None = None,
-    ) -> Read:
-        """Classify `(B, D)` queries with `(M, D)` memory features.
-
-        Args:
-            queries: `(B, D)` features.
-            memory: `(M, D)` features.
-            mask: `(B, M)` bool, True where a stored image may be used; None allows all.
-            scale: `(M,)` ``unit_scale`` of the memory, if it was computed before.
-        """
-        scores = score(queries, memory, similarity=self.similarity, scale=scale)
-        weights = weigh(scores, mask=mask)
-        return Read(self.respond(queries, recall(weights, memory)), weights, scores)
-
-    def logits(
-        self,
-        queries: Tensor,
-        memory: Tensor,
-        mask: Tensor | None = None,
-        *,
-        scale: Tensor | None = None,
-    ) -> Tensor:
-        """Compute the logits `(B, K)` of ``forward`` alone; holds no weights of a large memory.
-
-        Arguments as for ``forward``.
-        """
-        vectors = read_vectors(queries, memory, similarity=self.similarity, mask=mask, scale=scale)
-        return self.respond(queries, vectors)
+        super().__init__(features, classes, similarity, classifier)
 
     def respond(self, queries: Tensor, vectors: Tensor) -> Tensor:
         """Classify memory vectors `(B, D)`; logits `(B, K)`. The queries are not looked at."""

@@ -233,7 +233,7 @@ def compute_loss(
         logits = forward(
             model, train, cached, picked, drawn, recipe, plan, generator, together, step
         )
-    labels = train.labels[picked.to(device)]
+    labels = train.labels[picked.to(device, non_blocking=True)]
     if together is not None:
         labels = labels[together.rows(len(picked))]
     loss = F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
@@ -262,7 +262,7 @@ def forward(
     """
 
     def look_up(indices: Tensor) -> Tensor:
-        there = indices.to(train.images.device)
+        there = indices.to(train.images.device, non_blocking=True)  # a GPU's work goes on meanwhile
         if cached is not None:
             return cached[there]
         augment = AUGMENTATIONS[recipe.augmentation]
@@ -275,7 +275,7 @@ def forward(
 
     mask = None
     if drawn is not None and not plan.self_attention:
-        mask = (picked[:, None] != drawn).to(model.mean.device)  # (B, M)
+        mask = (picked[:, None] != drawn).to(model.mean.device, non_blocking=True)  # (B, M)
     if together is not None:
         batch = look_up(picked)
         memory = None if drawn is None else look_up(drawn)

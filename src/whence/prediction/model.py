@@ -13,7 +13,7 @@ from whence.data.fingerprint import content_hashes
 from whence.encoders.own import EncoderKind, adopt_encoder, count_features
 from whence.memory.attention import at_least_float32, unit_scale
 from whence.memory.bank import Bank, to_pixels
-from whence.memory.wrap import MemoryWrap, OnlyMemory, Read, Standard
+from whence.memory.wrap import MemoryHead, MemoryWrap, OnlyMemory, Read, Standard
 from whence.prediction.merged import Merged
 from whence.prediction.stamp import Stamp
 from whence.prediction.trust import Calibration
@@ -88,14 +88,14 @@ class Classifier(nn.Module):
         return self.variant != "standard"
 
     @property
-    def memory_head(self) -> MemoryWrap | OnlyMemory:
+    def memory_head(self) -> MemoryHead:
         """Return the head of a model that has a memory.
 
         Raises:
             ValueError: for a standard model.
         """
         self._refuse_memory(self.has_memory)
-        return cast("MemoryWrap | OnlyMemory", self.head)
+        return cast("MemoryHead", self.head)
 
     def forward(
         self, images: Tensor, memory_images: Tensor | None = None, mask: Tensor | None = None
@@ -299,7 +299,8 @@ class Classifier(nn.Module):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Become such a copy; its bank fits if the first one's did."""
-        super().__setstate__({**state, "_stamp": None})
+        # torch leaves __setstate__ without types
+        super().__setstate__({**state, "_stamp": None})  # type: ignore[no-untyped-call]
         self._stamp = Stamp(self) if state["_stamp"] else None
 
     def _is_stamped(self) -> bool:

@@ -12,7 +12,7 @@ from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from whence.memory.attention import at_least_float32
-from whence.memory.wrap import MemoryWrap, OnlyMemory
+from whence.memory.wrap import MemoryHead
 from whence.prediction.distributed import Team
 from whence.prediction.model import Classifier, encode_all
 
@@ -126,7 +126,7 @@ def read(head: nn.Module, queries: Tensor, memory: Tensor | None, mask: Tensor |
     if memory is None:
         logits: Tensor = head(queries)
         return logits
-    return cast("MemoryWrap | OnlyMemory", head).logits(queries, memory, mask)
+    return cast("MemoryHead", head).logits(queries, memory, mask)
 
 
 def rows_of(total: int, team: Team) -> slice:
