@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,7 +15,10 @@ from safetensors.torch import save_file
 import whence
 from whence.cli import COMMANDS, SUMMARIES, main
 from whence.cli.train import read_settings
+from whence.data.fingerprint import fingerprint
+from whence.data.load import load_dataset
 from whence.encoders import ENCODERS
+from whence.experiments import finished, prepare
 
 QUICK = ["--train-examples", "60", "--epochs", "6", "--memory-size", "20"]
 
@@ -128,6 +132,34 @@ def test_seeds_and_a_folder_of_runs(tmp_path, capsys):
     assert summary["accuracy"]["std"] == pytest.approx(abs(values[0] - values[1]) / 2)
     assert main(["evaluate", str(out)]) == 0
     assert "mean of 2 runs: " in capsys.readouterr().out
+
+
+def test_runs_of_the_same_images_load_them_once(run, tmp_path, monkeypatch, capsys):
+    for name in ("a", "b", "c"):
+        shutil.copytree(run, tmp_path / "runs" / name)
+    loads, hashed = [], []
+
+    def load(name, **options):
+        loads.append(name)
+        return load_dataset(name, **options)
+
+    def hash_images(images):
+        hashed.append(len(images))
+        return fingerprint(images)
+
+    monkeypatch.setattr(prepare, "load_dataset", load)
+    monkeypatch.setattr(finished, "load_dataset", load)
+    monkeypatch.setattr(finished, "fingerprint", hash_images)
+    command = ["evaluate", str(tmp_path / "runs"), "--no-controls", "--json"]
+    for more in ([], ["--data", "digits"]):
+        capsys.readouterr()
+        assert main([*command, *more]) == 0
+        found = json.loads(capsys.readouterr().out)["runs"]
+        assert len(found) == 3
+        assert len({one["test_fingerprint"] for one in found}) == 1
+        assert (loads, hashed) == (["digits"], [found[0]["images"]])
+        loads.clear()
+        hashed.clear()
 
 
 def test_an_image_folder_is_split_and_learnt(photos, tmp_path, capsys):

@@ -19,6 +19,7 @@ import whence
 from whence.cli import main
 from whence.data.fingerprint import fingerprint
 from whence.data.load import load_dataset
+from whence.experiments import finished as finished_module
 from whence.experiments import journal
 from whence.experiments import prepare as prepare_module
 from whence.experiments import run as run_module
@@ -686,6 +687,42 @@ def test_a_saved_model_is_no_run(finished, tmp_path):
     whence.load(finished).save(tmp_path / "a")
     with pytest.raises(ValueError, match="holds a model that no run has made"):
         evaluate_run(tmp_path / "a", data=None, device="cpu", seed=None, batch_size=9)
+
+
+def test_what_decides_which_images_a_run_is_measured_on(digits, tmp_path, monkeypatch):
+    """Of the run's own images the settings decide, of others their name and the run's shape."""
+    loads, settings = [], SETTINGS
+    monkeypatch.setattr(finished_module, "read_settings", lambda folder: settings)
+    monkeypatch.setattr(finished_module, "load_data", lambda settings: loads.append(1) or digits)
+    monkeypatch.setattr(finished_module, "load_dataset", lambda *_, **__: loads.append(1) or digits)
+    about = {
+        "image_shape": [1, 8, 8],
+        "classes": list(digits.test.class_names),
+        "run": {"test_fingerprint": fingerprint(digits.test)},
+    }
+    cache = {}
+    for data in (None, "digits"):
+        for change, expected in (
+            ({}, 1),
+            ({"seed": 3, "epochs": 5, "encoder": "resnet18"}, 0),
+            ({"data": "mnist"}, data is None),
+            ({"size": 5}, data is None),
+            ({"encoder": "timm:resnet18"}, data is None),
+            ({"data_root": "there"}, 1),
+        ):
+            settings = replace(SETTINGS, **change)
+            for _ in range(2):
+                found = finished_module.load_once(tmp_path, about, data, cache)
+                assert found.dataset is digits
+            assert len(loads) == expected
+            loads.clear()
+    settings = SETTINGS
+    with pytest.raises(ValueError, match=r"must have images of shape \(3, 8, 8\), got \(1, 8, 8\)"):
+        finished_module.load_once(tmp_path, about | {"image_shape": [3, 8, 8]}, "digits", cache)
+    assert loads == [1]
+    other = {**about, "run": {"test_fingerprint": "0"}}
+    with pytest.raises(ValueError, match="they changed"):  # each run is compared
+        finished_module.load_once(tmp_path, other, None, cache)
 
 
 def test_warnings_are_errors_here():

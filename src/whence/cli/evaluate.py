@@ -32,8 +32,9 @@ def evaluate(arguments: list[str]) -> None:
         raise ValueError(f"batch-size must be at least 1, got {options.batch_size}.")
     device = choose_device(options.device)
     from whence.cli.evaluate_text import describe, describe_summary  # late: they load torch
-    from whence.experiments.finished import evaluate_run, find_runs
+    from whence.experiments.finished import Cache, evaluate_run, find_runs
 
+    cache: Cache = {}  # the runs of a folder mostly share their images
     results = [
         evaluate_run(
             folder,
@@ -42,6 +43,7 @@ def evaluate(arguments: list[str]) -> None:
             seed=options.seed,
             batch_size=options.batch_size,
             controls=not options.no_controls,
+            cache=cache,
         )
         for folder in find_runs(Path(options.run))
     ]

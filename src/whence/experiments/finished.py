@@ -1,14 +1,16 @@
 """Finished runs: finding them, reading what they are, measuring them again."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from whence.data.fingerprint import fingerprint
 from whence.data.load import load_dataset
 from whence.experiments.measured import describe_evaluation
 from whence.experiments.parse import from_mapping
-from whence.experiments.prepare import load_data
+from whence.experiments.prepare import is_foreign, load_data
 from whence.experiments.run import SETTINGS
 from whence.experiments.settings import Settings, read_toml
 from whence.experiments.untrained import evaluate_untrained
@@ -16,6 +18,22 @@ from whence.prediction.evaluate import evaluate
 from whence.prediction.model import Classifier
 from whence.prediction.saved import DONE, MODEL, load, read_about
 from whence.records import Dataset
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Images that runs are measured on, and their fingerprint when it is first asked for."""
+
+    dataset: Dataset
+
+    @cached_property
+    def test_fingerprint(self) -> str:
+        """Compute the fingerprint of the test images."""
+        return fingerprint(self.dataset.test)
+
+
+Cache: TypeAlias = dict[tuple[object, ...], Loaded]
+"""Images by what decides which they are, so that several runs load them once."""
 
 
 def find_runs(folder: Path) -> list[Path]:
@@ -70,32 +88,46 @@ def load_run_data(folder: Path, about: dict[str, Any], data: str | None) -> Data
         ValueError: if the images are no longer those that the run was made with, or the other
             images have other classes or another shape.
     """
-    settings = read_settings(folder)
-    channels, height, width = about["image_shape"]
+    return load_once(folder, about, data, {}).dataset
+
+
+def load_once(folder: Path, about: dict[str, Any], data: str | None, cache: Cache) -> Loaded:
+    """Do as ``load_run_data`` does with images that are in the cache, or will be.
+
+    Raises:
+        ValueError: see there.
+    """
+    settings, shape = read_settings(folder), tuple(about["image_shape"])
+    key: tuple[object, ...] = (data, settings.data_root, shape)
     if data is None:
-        dataset = load_data(settings)
-        if fingerprint(dataset.test) != about["run"]["test_fingerprint"]:
-            raise ValueError(
-                f"{settings.data} must hold the images that {folder} was made with, they changed; "
-                "name other images with --data."
-            )
-    else:
-        dataset = load_dataset(
-            data,
-            root=Path(settings.data_root),
-            size=height if height == width else None,
-            channels=channels,
+        key = (settings.data, settings.data_root, settings.size, is_foreign(settings.encoder))
+    if key not in cache:
+        cache[key] = Loaded(
+            load_data(settings) if data is None else load_like(shape, data, settings.data_root)
         )
-    found, wanted = tuple(dataset.test.images.shape[1:]), (channels, height, width)
-    if found != wanted:
-        raise ValueError(f"{dataset.name} must have images of shape {wanted}, got {found}.")
+    dataset = cache[key].dataset
+    if data is None and cache[key].test_fingerprint != about["run"]["test_fingerprint"]:
+        raise ValueError(
+            f"{settings.data} must hold the images that {folder} was made with, they changed; "
+            "name other images with --data."
+        )
+    found = tuple(dataset.test.images.shape[1:])
+    if found != shape:
+        raise ValueError(f"{dataset.name} must have images of shape {shape}, got {found}.")
     names, classes = dataset.test.class_names, about["classes"]
     if list(names) != classes:
         raise ValueError(
             f"{dataset.name} must have the classes of {folder} ({shorten(classes)}), "
             f"got {shorten(names)}."
         )
-    return dataset
+    return cache[key]
+
+
+def load_like(shape: tuple[int, ...], data: str, root: str) -> Dataset:
+    """Load images in the ``shape`` `(C, H, W)` of others, as far as that can be."""
+    channels, height, width = shape
+    size = height if height == width else None
+    return load_dataset(data, root=Path(root), size=size, channels=channels)
 
 
 def shorten(names: Sequence[str]) -> str:
@@ -111,6 +143,7 @@ def evaluate_run(
     seed: int | None,
     batch_size: int,
     controls: bool = True,
+    cache: Cache | None = None,
 ) -> dict[str, Any]:
     """Measure a finished run on its test images, or on others.
 
@@ -121,6 +154,7 @@ def evaluate_run(
         seed: of the drawn memories; None takes the run's.
         batch_size: images encoded at once.
         controls: measure the network before training as well, which encodes everything again.
+        cache: of images that other runs loaded; these are added.
 
     Returns:
         One JSON object, accuracies as fractions, with what identifies the run.
@@ -133,7 +167,8 @@ def evaluate_run(
         raise ValueError(f"seed must be in 0 to 2**63 - 1, got {seed}.")
     about = read_run(folder)
     model: Classifier = load(folder, device=device)
-    dataset = load_run_data(folder, about, data)
+    loaded = load_once(folder, about, data, {} if cache is None else cache)
+    dataset = loaded.dataset
     plan, settings = about["run"]["plan"], read_settings(folder)
     memory_size = plan["memory_size"]
     if model.bank is not None:
@@ -160,7 +195,7 @@ def evaluate_run(
         "encoder": about["encoder"]["name"],
         "train_images": about["run"]["train_images"],
         "seed": about["run"]["seed"],
-        "test_fingerprint": fingerprint(dataset.test),
+        "test_fingerprint": loaded.test_fingerprint,
         "model_sha256": about["sha256"][MODEL],
         "versions": about["versions"],
     }
