@@ -53,7 +53,7 @@ class Model(nn.Module):
 
 
 @torch.no_grad()
-def evaluate(model: Model, train: Images, test: Images) -> list[float]:
+def evaluate(model: Model, train: Images, test: Images, device: str = "cpu") -> list[float]:
     """Classify the test set five times in batches of 500, each with a fresh memory of 100."""
     model.eval()
     memories = DataLoader(train, batch_size=100, shuffle=True, drop_last=True)
@@ -63,7 +63,8 @@ def evaluate(model: Model, train: Images, test: Images) -> list[float]:
         hits = 0
         for images, labels in loader:
             memory, _ = next(iter(memories))
-            hits += int((model(images, memory).argmax(1) == labels).sum())
+            answers = model(images.to(device), memory.to(device)).argmax(1)
+            hits += int((answers.cpu() == labels).sum())
         accuracies.append(hits / len(test))
     return accuracies
 
@@ -85,7 +86,7 @@ def measure_explanations(model: Model, train: Images, test: Images) -> float:
     return hits / len(test)
 
 
-def train_steps(model: Model, train: Images) -> Iterator[None]:
+def train_steps(model: Model, train: Images, device: str = "cpu") -> Iterator[None]:
     """Train for ever, one step at a time."""
     model.train()
     optimizer = torch.optim.SGD(
@@ -96,7 +97,8 @@ def train_steps(model: Model, train: Images) -> Iterator[None]:
     while True:
         for images, labels in batches:
             memory, _ = next(iter(memories))
-            loss = nn.functional.cross_entropy(model(images, memory), labels)
+            logits = model(images.to(device), memory.to(device))
+            loss = nn.functional.cross_entropy(logits, labels.to(device))
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

@@ -5,8 +5,12 @@ n = 3 a side, in turn. Not measured yet: no GPU was there.
 
 The authors' side is timed without the start of its process; ours is the whole command
 ``whence train ... --seeds 15 --workers 15``, with its start, reading the images from files, and
-measures that the other side does not have. Short trainings therefore measure the start; "steps
-per second" is of the trainings alone.
+measures that the other side does not have. Short trainings therefore measure the start. The
+authors' side computes in float32. Ours trains as ``--precision`` says; the default ``auto`` is
+bfloat16 on a GPU that has it, and part of what it gains. ``--precision float32`` leaves that out.
+
+"steps per second" is of the trainings alone. On our side it takes every round of runs, of which
+there are seeds / workers, rounded up, for as long as the mean training.
 
     python -m benchmarks.seeds_on_one_gpu
     python -m benchmarks.seeds_on_one_gpu --device cpu --seeds 2 --images 256 --epochs 1 --repeats 1
@@ -15,23 +19,25 @@ per second" is of the trainings alone.
 import argparse
 import json
 import math
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from itertools import islice
 from pathlib import Path
 
 import torch
 from PIL import Image
-from torch import nn
-from torch.utils.data import DataLoader
 
-from benchmarks.authors_way import Images, Model
+import whence
+from benchmarks.authors_way import Images, Model, evaluate, train_steps
 from benchmarks.sides import alternate, machine, random_images
+from whence.experiments.prepare import choose_bfloat16
 from whence.records import ImageSet
 
 FEATURES = {"mobilenet_v2": 1280, "resnet18": 512}
-BATCH, MEMORY, VALIDATION, PASSES = 128, 100, 10, 5
+BATCH, MEMORY, VALIDATION = 128, 100, 10
 NUMBERS = {"seeds": 15, "images": 1000, "epochs": 40, "tests": 2000, "repeats": 3}
 
 
@@ -42,6 +48,7 @@ def main() -> None:
     parser.add_argument("--encoder", choices=tuple(FEATURES), default="mobilenet_v2")
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     parser.add_argument("--workers", type=int, help="by default one for each seed")
+    parser.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default="auto")
     for name, number in NUMBERS.items():
         parser.add_argument(f"--{name}", type=int, default=number)
     options = parser.parse_args()
@@ -49,8 +56,11 @@ def main() -> None:
         print("seeds on one GPU: not measured here, no GPU was found (--device cpu tries it)")
     elif options.side is None:
         where = torch.cuda.get_device_name() if options.device == "cuda" else machine()
-        print(f"{options.seeds} seeds, {options.encoder}, {options.images} images, {where}:")
-        names = ("encoder", "device", "workers", *NUMBERS)
+        print(f"{options.seeds} seeds, {options.encoder}, {options.images} images, {where},")
+        print(
+            f"authors float32, whence {name_precision(options)} (--precision {options.precision}):"
+        )
+        names = ("encoder", "device", "workers", "precision", *NUMBERS)
         given = [(f"--{name}", getattr(options, name)) for name in names]
         arguments = [str(word) for pair in given if pair[1] is not None for word in pair]
         alternate("benchmarks.seeds_on_one_gpu", ("authors", "whence"), arguments, options.repeats)
@@ -59,9 +69,15 @@ def main() -> None:
         print(json.dumps(sides[options.side](options)))
 
 
+def name_precision(options: argparse.Namespace) -> str:
+    """Name what our side trains in."""
+    model = whence.wrap(options.encoder, 10)
+    return "bfloat16" if choose_bfloat16(options.precision, model, options.device) else "float32"
+
+
 def count_steps(options: argparse.Namespace) -> int:
-    """Count the steps of all seeds; the last part of a batch is dropped, as on both sides."""
-    return int(options.seeds * options.epochs * (options.images // BATCH))
+    """Count the steps of one seed; the last part of a batch is dropped, as on both sides."""
+    return int(options.epochs * (options.images // BATCH))
 
 
 def one_after_another(options: argparse.Namespace) -> dict[str, float]:
@@ -74,45 +90,14 @@ def one_after_another(options: argparse.Namespace) -> dict[str, float]:
         torch.manual_seed(seed)
         model = Model(options.encoder, FEATURES[options.encoder]).to(options.device)
         before = time.perf_counter()
-        train_model(model, train, options)
+        for _ in islice(train_steps(model, train, options.device), count_steps(options)):
+            pass
+        if options.device == "cuda":
+            torch.cuda.synchronize()
         trained += time.perf_counter() - before
         evaluate(model, train, test, options.device)
     seconds = time.perf_counter() - started
-    return {"seconds": seconds, "steps per second": count_steps(options) / trained}
-
-
-def train_model(model: Model, train: Images, options: argparse.Namespace) -> None:
-    """Train as ``benchmarks.authors_way.train_steps`` does, on a device."""
-    model.train()
-    optimizer = torch.optim.SGD(
-        model.parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=5e-4
-    )
-    batches = DataLoader(train, batch_size=BATCH, shuffle=True, drop_last=True)
-    memories = DataLoader(train, batch_size=MEMORY, shuffle=True, drop_last=True)
-    loss = torch.zeros(())
-    for _ in range(options.epochs):
-        for images, labels in batches:
-            memory, _ = next(iter(memories))
-            logits = model(images.to(options.device), memory.to(options.device))
-            loss = nn.functional.cross_entropy(logits, labels.to(options.device))
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-    loss.item()  # waits for the device
-
-
-@torch.no_grad()
-def evaluate(model: Model, train: Images, test: Images, device: str) -> float:
-    """Classify the test images as ``benchmarks.authors_way.evaluate`` does, on a device."""
-    model.eval()
-    memories = DataLoader(train, batch_size=MEMORY, shuffle=True, drop_last=True)
-    hits = 0
-    for _ in range(PASSES):
-        for images, labels in DataLoader(test, batch_size=500):
-            memory, _ = next(iter(memories))
-            answers = model(images.to(device), memory.to(device)).argmax(1)
-            hits += int((answers.cpu() == labels).sum())
-    return hits / (PASSES * len(test))
+    return {"seconds": seconds, "steps per second": options.seeds * count_steps(options) / trained}
 
 
 def side_by_side(options: argparse.Namespace) -> dict[str, float]:
@@ -128,14 +113,14 @@ def side_by_side(options: argparse.Namespace) -> dict[str, float]:
             *("--train-examples", str(options.images), "--validation-examples", str(VALIDATION)),
             *("--batch-size", str(BATCH), "--memory-size", str(MEMORY), "--augmentation", "flip"),
             *("--seeds", str(options.seeds), "--workers", str(workers)),
-            *("--device", options.device, "--no-keep-model"),
+            *("--device", options.device, "--precision", options.precision, "--no-keep-model"),
         ]
         started = time.perf_counter()
         text = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
         seconds = time.perf_counter() - started
-    runs = json.loads(text).values()
-    trained = sum(run["train_seconds"] for run in runs) / min(workers, options.seeds)
-    speed = count_steps(options) / trained
+    mean = statistics.fmean(run["train_seconds"] for run in json.loads(text).values())
+    rounds = math.ceil(options.seeds / workers)
+    speed = options.seeds * count_steps(options) / (rounds * mean)
     return {"seconds": seconds, "steps per second": speed, "workers": workers}
 
 
