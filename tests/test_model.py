@@ -196,6 +196,15 @@ def test_no_images_no_answers(images, memory_images, dtype, variant):
     assert whence.predict(model, images[:0].to(dtype)) == ()
 
 
+def test_pixels_of_the_memory_stay_where_they_are(memory_images):
+    """On the CPU and as they came: answers do not read them."""
+    pixels = memory_images / 255 * 0.9  # no uint8 would do
+    model = make().remember(pixels).double()
+    assert model.bank.features.dtype == torch.float64
+    assert model.bank.images.equal(pixels)
+    assert model.bank.take(torch.tensor([3, 1])).images.equal(pixels[[3, 1]])
+
+
 def test_standard_has_no_memory(images, memory_images):
     model = make("standard")
     assert model(images).shape == (7, 3)

@@ -17,6 +17,7 @@ from whence.explanation.scene import (
     number_evidence,
     set_scene,
 )
+from whence.memory.bank import take_images
 from whence.prediction.model import Classifier
 from whence.records import Heatmaps
 
@@ -114,7 +115,7 @@ def explain_scene(model: Classifier, scene: Scene, points: tuple[Tensor, Tensor]
             found = pull_back(model, scene.images[image], some[step], gradients, scene.baseline)
             maps.index_add_(0, image, found)
             for row, column in chunk_pairs(slot >= 0, scene.batch_size):
-                stored, at = scene.stored[part.places[row, column]], some[step[row]]
+                stored, at = take_images(scene.stored, part.places[row, column]), some[step[row]]
                 gradients = share[step[row], None] * part.read[row, column]
                 found = pull_back(model, stored, at, gradients, scene.baseline)
                 evidence.index_add_(0, slot[row, column], found)

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from whence.data.augment import to_float
+from whence.memory.bank import take_images
 from whence.prediction.model import Classifier
 
 Baseline = Callable[[Tensor], Tensor]
@@ -79,14 +80,12 @@ def encode_along(
     """
     total = len(places)
     points = torch.arange(len(times) * total, device=places.device)
+    features = []
     with torch.no_grad():
-        features: Tensor = torch.cat(
-            [
-                model.encode(move(images[places[p % total]], times[p // total], baseline)[0])
-                for p in points.split(batch_size)
-            ]
-        )
-    return features.view(len(times), total, -1)
+        for p in points.split(batch_size):
+            at, _ = move(take_images(images, places[p % total]), times[p // total], baseline)
+            features.append(model.encode(at))
+    return torch.cat(features).view(len(times), total, -1)
 
 
 def differentiate_along(
@@ -121,7 +120,7 @@ def differentiate_along(
     points = torch.arange(len(times) * total, device=places.device)
     features, changes = [], []
     for p in points.split(batch_size):
-        at, direction = move(images[places[p % total]], times[p // total], baseline)
+        at, direction = move(take_images(images, places[p % total]), times[p // total], baseline)
         try:
             with sdpa_kernel(SDPBackend.MATH), warnings.catch_warnings():
                 # PyTorch scripts its own forward-mode formulas at the first use

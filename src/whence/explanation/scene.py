@@ -23,7 +23,7 @@ class Scene(NamedTuple):
 
     images: Tensor  # (B, C, H, W) on the model's device
     answer: Answer
-    stored: Tensor  # (M, C, H, W)
+    stored: Tensor  # (M, C, H, W) on the CPU
     features: Tensor  # (M, D) of the stored images as they are
     moves: Tensor  # (B, M) bool, True where a stored image moves for an input
     places: Tensor  # (U,) the stored images that move for some input

@@ -15,6 +15,7 @@ from whence.explanation.answer import (
 from whence.explanation.baselines import BASELINES
 from whence.explanation.path import Baseline, encode_along, midpoints, pull_back
 from whence.memory.attention import SIMILARITIES, at_least_float32
+from whence.memory.bank import take_images
 from whence.memory.wrap import MemoryHead
 from whence.prediction.model import Classifier
 from whence.records import SimilarityMaps
@@ -118,7 +119,7 @@ def explain_pairs(
 ) -> Part:
     """Add up the relevance of images `(B, C, H, W)` and their partners `(B,)` over ``points``."""
     images = images.to(model.mean.device)
-    sides = images, stored_pixels(model.checked_bank())[partners]
+    sides = images, take_images(stored_pixels(model.checked_bank()), partners)
     times, shares = (one.to(images.device, precision(model)) for one in points)
     total, everything = len(images), torch.arange(len(images), device=images.device)
     maps = [times.new_zeros(side.shape) for side in sides]

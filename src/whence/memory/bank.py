@@ -23,7 +23,8 @@ class Bank:
         predicted: `(M,)` int64, the model's own class for each image, with that image left out.
         hashes: one content hash per image.
         images: `(M, C, H, W)` pixels, uint8 (float only where uint8 would lose something), or None
-            when the run was saved without pixels.
+            when the run was saved without pixels. They stay on the CPU, wherever the model is:
+            answers do not read them, see ``take_images``.
         sources: one file per image, or None.
     """
 
@@ -54,22 +55,30 @@ class Bank:
         return len(self.features)
 
     def map_tensors(self, change: Callable[[Tensor], Tensor]) -> "Bank":
-        """Apply ``change`` to every tensor, for example a move to another device."""
+        """Apply ``change`` to every tensor but the images, for example a move to a device."""
         return replace(
             self,
             features=change(self.features),
             indices=change(self.indices),
             labels=change(self.labels),
             predicted=change(self.predicted),
-            images=None if self.images is None else change(self.images),
         )
 
     def take(self, positions: Tensor) -> "Bank":
         """Keep the memory images at ``positions`` `(m,)`, in that order; encodes nothing."""
         kept = self.map_tensors(lambda tensor: tensor[positions.to(tensor.device)])
         chosen = positions.tolist()
-        sources = None if self.sources is None else tuple(self.sources[i] for i in chosen)
-        return replace(kept, hashes=tuple(self.hashes[i] for i in chosen), sources=sources)
+        return replace(
+            kept,
+            hashes=tuple(self.hashes[i] for i in chosen),
+            images=None if self.images is None else self.images[positions.cpu()],
+            sources=None if self.sources is None else tuple(self.sources[i] for i in chosen),
+        )
+
+
+def take_images(images: Tensor, places: Tensor) -> Tensor:
+    """Take images `(N, C, H, W)`, on any device, to the device of their places `(n,)`."""
+    return images[places.to(images.device)].to(places.device)
 
 
 def to_pixels(images: Tensor) -> Tensor:

@@ -216,7 +216,7 @@ class Classifier(nn.Module):
                 labels=labels.to(device, torch.int64),
                 predicted=predict_left_out(self, features, batch_size=batch_size),
                 hashes=content_hashes(pixels),
-                images=pixels.to(device),
+                images=pixels.cpu(),
                 sources=None if sources is None else tuple(sources),
             )
         )

@@ -15,6 +15,7 @@ from whence.explanation.morph.nearest import nearest_of_class
 from whence.explanation.morph.norms import Norms, measure_norms
 from whence.explanation.morph.vae import VAE, encode_images
 from whence.memory.attention import at_least_float32
+from whence.memory.bank import take_images
 from whence.prediction.model import Classifier, check_images
 from whence.records import Evidence, Explanation
 from whence.shapes import check_shape
@@ -280,8 +281,8 @@ def look_up(model: Classifier, indices: Tensor) -> Tensor:
     if bank.images is None:
         raise ValueError("The memory was kept without its pixels, so its images have no code.")
     at = {index: place for place, index in enumerate(bank.indices.tolist())}
-    rows = torch.tensor([at[index] for index in indices.tolist()], device=bank.images.device)
-    return to_float(bank.images[rows])
+    rows = torch.tensor([at[index] for index in indices.tolist()], device=model.mean.device)
+    return to_float(take_images(bank.images, rows))
 
 
 def describe(
