@@ -10,7 +10,7 @@ from whence.data.memory_draw import draw_memory
 from whence.explanation.active import order_active
 from whence.explanation.random_memories import find_example
 from whence.explanation.reliance import log_odds, measure_reliance
-from whence.explanation.reread import Cached, cache, reread
+from whence.explanation.reread import Cached, answer_without, cache, reread
 from whence.memory.copies import mask_copies
 from whence.memory.wrap import MemoryWrap
 from whence.prediction.model import evaluating
@@ -307,6 +307,21 @@ def test_order_active_breaks_ties_by_index():
     assert [one.tolist() for one in found] == [[1, 2, 0], [2]]
 
 
+def test_order_active_against_sorting_whole_rows():
+    """The slow way; most weights are tied."""
+    generator = torch.Generator().manual_seed(0)
+    weights = torch.randint(-4, 4, (7, 30), generator=generator).clamp_min(0) / 8.0
+    weights[3] = 0
+    indices = torch.randperm(30, generator=generator) * 3
+    by_index = indices.argsort()
+    order = by_index[weights[:, by_index].argsort(dim=1, descending=True, stable=True)]
+    found = order_active(weights, indices)
+    assert len(found) == 7
+    for one, row, count in zip(found, order, (weights > 0).sum(1).tolist(), strict=True):
+        assert one.tolist() == row[:count].tolist()
+    assert order_active(weights[:0], indices) == ()
+
+
 def test_mask_copies_finds_all_of_them_and_none_else():
     model = build()
     memory = draw_images(5, seed=2)
@@ -317,17 +332,26 @@ def test_mask_copies_finds_all_of_them_and_none_else():
     assert mask_copies(model.bank, IMAGES) is None
 
 
-def test_reread_answers_with_the_given_sets_left_out():
+def test_answers_with_the_given_sets_left_out():
     model = build_with_memory()
+    rows, removed = torch.tensor([2, 0, 2]), torch.tensor([[1, 1], [4, 5], [0, 16]])
     with evaluating(model):
         cached = cache(model, IMAGES, batch_size=4)
-        rows, removed = torch.tensor([2, 0, 2]), torch.tensor([[1, 1], [4, 5], [0, 16]])
-        parts = list(reread(cached, rows, removed, batch_size=2))
-    assert [len(part.logits) for part in parts] == [2, 1]
-    logits = torch.cat([part.logits for part in parts])
+        logits = answer_without(cached, rows, removed, batch_size=2)
     for row, places, found in zip(rows.tolist(), removed.tolist(), logits, strict=True):
         smaller = build_like(model, [m for m in range(17) if m not in places])
         torch.testing.assert_close(found[None], smaller(IMAGES[row][None]))
+
+
+def test_reread_answers_from_the_whole_memory_in_parts():
+    model = build_with_memory()
+    rows = torch.tensor([2, 0, 2])
+    with evaluating(model):
+        parts = list(reread(cache(model, IMAGES, batch_size=4), rows, batch_size=2))
+    assert [len(part.logits) for part in parts] == [2, 1]
+    expected = model.read(IMAGES[rows])
+    for column, whole in zip(zip(*parts, strict=True), expected, strict=True):
+        torch.testing.assert_close(torch.cat(column), whole)
 
 
 def test_explaining_leaves_no_trace():

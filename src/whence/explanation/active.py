@@ -18,7 +18,10 @@ def order_active(weights: Tensor, indices: Tensor) -> tuple[Tensor, ...]:
     >>> order_active(weights, torch.tensor([5, 6, 8, 7]))
     (tensor([3, 2, 0]),)
     """
-    by_index = indices.argsort(stable=True)
-    order = by_index[weights[:, by_index].argsort(dim=1, descending=True, stable=True)]  # (B, M)
-    counts = (weights > 0).sum(1).tolist()
-    return tuple(row[:count] for row, count in zip(order, counts, strict=True))
+    rows, places = (weights > 0).nonzero(as_tuple=True)  # (N,) both
+    order = indices[places].argsort(stable=True)  # least important key first
+    order = order[weights[rows, places][order].argsort(descending=True, stable=True)]
+    order = order[rows[order].argsort(stable=True)]
+    counts = rows.bincount(minlength=len(weights)).tolist()
+    found: tuple[Tensor, ...] = places[order].split(counts)
+    return found
