@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from whence.explanation.reread import Cached, answer_without, cache, reread
+from whence.explanation.reread import Cached, answer_without, cache, reread, weigh_without
 from whence.memory.bank import Bank
 from whence.prediction.model import Classifier, check_images, evaluating
 from whence.records import Removal
@@ -19,10 +19,11 @@ the images of highest weight only."""
 
 
 class Found(NamedTuple):
-    """A set of places in the memory, and the class that is predicted without it."""
+    """A set of places in the memory, the class predicted without it, and by what margin."""
 
     places: tuple[int, ...]
     becomes: int
+    margin: float  # below 0
 
 
 def find_removals(
@@ -75,25 +76,27 @@ def search(cached: Cached, bank: Bank, *, limit: int, batch_size: int) -> list[R
     few = (read.weights > 0).sum(1) <= HEAVIEST  # (B,)
     smallest = search_sets_of_one_or_two(cached, predicted, read.weights, usable, few, batch_size)
     open_rows = [row for row, found in enumerate(smallest) if found is None]
+    counts, pairs = usable.tolist(), few.tolist()
     greedy = search_greedily(
-        cached, predicted, usable, open_rows, limit=limit, batch_size=batch_size
+        cached, predicted, counts, open_rows, limit=limit, batch_size=batch_size
     )
+    indices = bank.indices.cpu()
     return [
         describe(
-            bank,
+            indices,
             small,
             small or greedy.get(row),
-            searched=SEARCHED if few[row] else 1,
-            tried=min(limit, int(usable[row]) - 1),
+            searched=SEARCHED if pairs[row] else 1,
+            tried=min(limit, counts[row] - 1),
         )
         for row, small in enumerate(smallest)
     ]
 
 
 def describe(
-    bank: Bank, smallest: Found | None, removed: Found | None, *, searched: int, tried: int
+    indices: Tensor, smallest: Found | None, removed: Found | None, *, searched: int, tried: int
 ) -> Removal:
-    """Turn places into dataset indices, or say how far the search went."""
+    """Turn places into dataset indices `(M,)`, or say how far the search went."""
     reason = None
     if removed is None:
         reason = (
@@ -104,18 +107,18 @@ def describe(
             else "The memory holds one image only, nothing can be left out."
         )
     return Removal(
-        removed=to_indices(bank, removed),
+        removed=to_indices(indices, removed),
         becomes=None if removed is None else removed.becomes,
-        smallest=None if smallest is None else to_indices(bank, smallest),
+        smallest=None if smallest is None else to_indices(indices, smallest),
         smallest_becomes=None if smallest is None else smallest.becomes,
         searched=searched,
         reason=reason,
     )
 
 
-def to_indices(bank: Bank, found: Found | None) -> tuple[int, ...]:
+def to_indices(indices: Tensor, found: Found | None) -> tuple[int, ...]:
     """Name the dataset indices of a set of places; empty for None."""
-    return () if found is None else tuple(bank.indices[list(found.places)].tolist())
+    return () if found is None else tuple(indices[list(found.places)].tolist())
 
 
 def margin(logits: Tensor, predicted: Tensor) -> Tensor:
@@ -137,37 +140,32 @@ def search_sets_of_one_or_two(
 
     The strongest change wins.
     """
-    rows, first = active_pairs(weights, usable > 1)
+    rows, first = ((weights > 0) & (usable > 1)[:, None]).nonzero(as_tuple=True)
     found: list[Found | None] = [None] * len(predicted)
     take_best(found, cached, predicted, rows, first[:, None], batch_size)
     unsolved = torch.tensor([one is None for one in found], device=rows.device)
     left = (unsolved & few & (usable > 2))[rows]
     rows, first = rows[left], first[left]
-    place = 0
-    for read in reread(cached, rows, first[:, None], batch_size=batch_size):
-        triple, second = active_pairs(read.weights)
-        triple = triple + place
-        twice = (weights[rows[triple], second] > 0) & (second < first[triple])  # tried as (j, i)
-        triple, second = triple[~twice], second[~twice]
-        pairs = torch.stack([first[triple], second], dim=1)  # (T, 2)
-        take_best(found, cached, predicted, rows[triple], pairs, batch_size)
-        place += len(read.weights)
+    for part, gone in zip(rows.split(batch_size), first.split(batch_size), strict=True):
+        which, second = active_pairs(*weigh_without(cached.scores, part, gone[:, None]))
+        twice = (weights[part[which], second] > 0) & (second < gone[which])  # tried as (j, i)
+        which, second = which[~twice], second[~twice]
+        pairs = torch.stack([gone[which], second], dim=1)  # (T, 2)
+        take_best(found, cached, predicted, part[which], pairs, batch_size)
     return found
 
 
-def active_pairs(weights: Tensor, rows: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """List (row, place) of the weights above 0, of the rows that a bool `(B,)` chooses."""
-    chosen = weights > 0 if rows is None else (weights > 0) & rows[:, None]
-    found = chosen.nonzero()
-    return found[:, 0], found[:, 1]
+def active_pairs(places: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """List (row, place) of the weights above 0, from `(B, L)` places and their weights."""
+    rows, columns = (weights > 0).nonzero(as_tuple=True)
+    return rows, places[rows, columns]
 
 
-def keep_heaviest(weights: Tensor) -> Tensor:
-    """Set all but the ``HEAVIEST`` weights of each row `(B, M)` to 0."""
-    if weights.shape[1] <= HEAVIEST:
-        return weights
-    top = weights.topk(HEAVIEST, dim=1)
-    return torch.zeros_like(weights).scatter(1, top.indices, top.values)
+def keep_heaviest(places: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Keep the ``HEAVIEST`` highest weights of each row `(B, L)`, the first ones among equals."""
+    order = weights.argsort(dim=1, descending=True, stable=True)
+    kept = order[:, :HEAVIEST].sort(1).values
+    return places.gather(1, kept), weights.gather(1, kept)
 
 
 def take_best(
@@ -181,49 +179,72 @@ def take_best(
     """Try `(T, R)` sets and keep, for each row, the one that changes its answer most."""
     if len(rows) == 0:
         return
-    logits = answer_without(cached, rows, removed, batch_size=batch_size)
-    margins = margin(logits, predicted[rows])
-    becomes = logits.argmax(1)
+    margins, becomes = try_without(cached, predicted, rows, removed, batch_size=batch_size)
     hits = (becomes != predicted[rows]).nonzero().squeeze(1)
-    for hit in hits[margins[hits].argsort(stable=True)].tolist():
-        row = int(rows[hit])
-        if found[row] is None:
-            found[row] = Found(tuple(removed[hit].tolist()), int(becomes[hit]))
+    best = hits[best_of_each(rows[hits], margins[hits])]
+    for row, one in zip(
+        rows[best].tolist(), list_found(removed, becomes, margins, best), strict=True
+    ):
+        known = found[row]
+        if known is None or one.margin < known.margin:
+            found[row] = one
+
+
+def try_without(
+    cached: Cached, predicted: Tensor, rows: Tensor, removed: Tensor, *, batch_size: int
+) -> tuple[Tensor, Tensor]:
+    """Answer without each of `(T, R)` sets; the margin `(T,)` of the first answer, the new one."""
+    logits = answer_without(cached, rows, removed, batch_size=batch_size)
+    return margin(logits, predicted[rows]), logits.argmax(1)
+
+
+def best_of_each(rows: Tensor, margins: Tensor) -> Tensor:
+    """Find, for each row that is named in `(T,)`, where its smallest margin `(T,)` stands.
+
+    The first one among equals.
+
+    >>> best_of_each(torch.tensor([0, 0, 4, 4]), torch.tensor([2.0, 1.0, -3.0, -3.0]))
+    tensor([1, 2])
+    """
+    order = margins.argsort(stable=True)
+    order = order[rows[order].argsort(stable=True)]  # by row, then by margin
+    counts = rows.unique(return_counts=True)[1]
+    return order[counts.cumsum(0) - counts]
+
+
+def list_found(removed: Tensor, becomes: Tensor, margins: Tensor, chosen: Tensor) -> list[Found]:
+    """Turn the chosen ones of `(T, R)` sets into records."""
+    columns = (column[chosen].tolist() for column in (removed, becomes, margins))
+    return [Found(tuple(places), *rest) for places, *rest in zip(*columns, strict=True)]
 
 
 def search_greedily(
     cached: Cached,
     predicted: Tensor,
-    usable: Tensor,
+    usable: list[int],
     open_rows: list[int],
     *,
     limit: int,
     batch_size: int,
 ) -> dict[int, Found]:
     """Take out, for every open row, one image after another until its answer changes."""
-    device = predicted.device
-    removed: dict[int, list[int]] = {row: [] for row in open_rows}
+    device, answers = predicted.device, predicted.tolist()
+    removed: dict[int, tuple[int, ...]] = dict.fromkeys(open_rows, ())
     found: dict[int, Found] = {}
     for taken in range(limit):
-        going = [row for row in removed if row not in found and int(usable[row]) > taken + 1]
+        going = [row for row in removed if row not in found and usable[row] > taken + 1]
         if not going:
             break
         rows = torch.tensor(going, device=device)
-        gone = torch.tensor([removed[row] for row in going], device=device).view(len(rows), taken)
-        parts = reread(cached, rows, gone.long(), batch_size=batch_size)
-        weights = torch.cat([part.weights for part in parts])
-        which, place = active_pairs(keep_heaviest(weights))
-        sets = torch.cat([gone.long()[which], place[:, None]], dim=1)  # (T, taken + 1)
-        logits = answer_without(cached, rows[which], sets, batch_size=batch_size)
-        margins = margin(logits, predicted[rows[which]])
-        for position in range(len(going)):
-            mine = (which == position).nonzero().squeeze(1)
-            best = int(mine[margins[mine].argmin()])
-            removed[going[position]].append(int(place[best]))
-            if int(logits[best].argmax()) != int(predicted[going[position]]):
-                found[going[position]] = Found(
-                    tuple(sets[best].tolist()), int(logits[best].argmax())
-                )
+        gone = torch.tensor([removed[row] for row in going], dtype=torch.int64, device=device)
+        which, place = active_pairs(*keep_heaviest(*weigh_without(cached.scores, rows, gone)))
+        sets = torch.cat([gone[which], place[:, None]], dim=1)  # (T, taken + 1)
+        margins, becomes = try_without(cached, predicted, rows[which], sets, batch_size=batch_size)
+        best = best_of_each(which, margins)
+        for row, one in zip(going, list_found(sets, becomes, margins, best), strict=True):
+            removed[row] = one.places
+            if one.becomes != answers[row]:
+                found[row] = one
     return {
         row: put_back(cached, predicted, row, one, batch_size=batch_size)
         for row, one in found.items()
@@ -234,16 +255,14 @@ def put_back(
     cached: Cached, predicted: Tensor, row: int, found: Found, *, batch_size: int
 ) -> Found:
     """Put images back as long as the answer stays changed; what is left is irreducible."""
-    places, becomes = list(found.places), found.becomes
-    while len(places) > 1:
-        sets = torch.tensor([[p for p in places if p != back] for back in places])
+    answer = int(predicted[row])
+    while len(found.places) > 1:
+        sets = torch.tensor([[p for p in found.places if p != back] for back in found.places])
         sets = sets.to(predicted.device)
-        rows = torch.full((len(places),), row, device=predicted.device)
-        logits = answer_without(cached, rows, sets, batch_size=batch_size)
-        margins = margin(logits, predicted[rows])
-        best = int(margins.argmin())
-        if int(logits[best].argmax()) == int(predicted[row]):
+        rows = torch.full((len(sets),), row, device=predicted.device)
+        margins, becomes = try_without(cached, predicted, rows, sets, batch_size=batch_size)
+        (one,) = list_found(sets, becomes, margins, margins.argmin()[None])
+        if one.becomes == answer:
             break
-        becomes = int(logits[best].argmax())
-        places.pop(best)
-    return Found(tuple(places), becomes)
+        found = one
+    return found
