@@ -81,9 +81,12 @@ def answer_without(cached: Cached, rows: Tensor, removed: Tensor, *, batch_size:
     logits = []
     for part, gone in zip(rows.split(batch_size), removed.split(batch_size), strict=True):
         places, weights = weigh_without(cached.scores, part, gone)
-        read = weights != 0  # (t, L), also where there is NaN
-        memory = cached.memory.to(weights.dtype)
-        vectors = sum_rows(memory, places[read], read.sum(1), weights[read])  # (t, D)
+        if weights.shape[1] == len(cached.memory):  # all were looked at, in their order
+            vectors = recall(weights, cached.memory)  # (t, D)
+        else:
+            read = weights > 0  # (t, L)
+            memory = cached.memory.to(weights.dtype)
+            vectors = sum_rows(memory, places[read], read.sum(1), weights[read])
         logits.append(cached.head.respond(cached.queries[part], vectors))
     return torch.cat(logits)
 
