@@ -9,7 +9,7 @@ from torch import Tensor
 from whence.memory.attention import recall, score, weigh
 from whence.memory.copies import mask_copies
 from whence.memory.read_pairs import sum_rows
-from whence.memory.wrap import MemoryWrap, OnlyMemory, Read
+from whence.memory.wrap import MemoryHead, Read
 from whence.prediction.model import Classifier, encode_all
 
 FIRST_LOOK = 512
@@ -19,7 +19,7 @@ FIRST_LOOK = 512
 class Cached(NamedTuple):
     """What answers are computed from, encoded once."""
 
-    head: MemoryWrap | OnlyMemory
+    head: MemoryHead
     queries: Tensor  # (B, D)
     memory: Tensor  # (M, D)
     scores: Tensor  # (B, M), minus infinity where a stored image may not be used
