@@ -39,6 +39,13 @@ def test_links_lead_somewhere():
             assert (path.parent / link).exists(), f"{path.name}: {link}"
 
 
+def test_lines_to_break_are_there():
+    for name, right, wrong, tests in runpy.run_path(str(ROOT / "tools/break_it_once.py"))["BREAKS"]:
+        assert right in (ROOT / "src/whence" / name).read_text(), (name, right)
+        assert right != wrong
+        assert (ROOT / f"tests/{tests}.py").exists()
+
+
 def test_the_test_command_is_found_by_ci():
     lines = (ROOT / "README.md").read_text().splitlines()
     place = lines.index("<!-- test -->")

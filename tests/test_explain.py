@@ -10,7 +10,7 @@ from whence.data.memory_draw import draw_memory
 from whence.explanation.active import order_active
 from whence.explanation.random_memories import find_example
 from whence.explanation.reliance import log_odds, measure_reliance
-from whence.explanation.reread import Cached, answer_without, cache, reread
+from whence.explanation.reread import Cached, answer_without, cache, read_whole
 from whence.memory.copies import mask_copies
 from whence.memory.wrap import MemoryWrap
 from whence.prediction.model import evaluating
@@ -343,15 +343,11 @@ def test_answers_with_the_given_sets_left_out():
         torch.testing.assert_close(found[None], smaller(IMAGES[row][None]))
 
 
-def test_reread_answers_from_the_whole_memory_in_parts():
+def test_the_whole_memory_is_read_as_the_model_reads_it():
     model = build_with_memory()
-    rows = torch.tensor([2, 0, 2])
     with evaluating(model):
-        parts = list(reread(cache(model, IMAGES, batch_size=4), rows, batch_size=2))
-    assert [len(part.logits) for part in parts] == [2, 1]
-    expected = model.read(IMAGES[rows])
-    for column, whole in zip(zip(*parts, strict=True), expected, strict=True):
-        torch.testing.assert_close(torch.cat(column), whole)
+        read = read_whole(cache(model, IMAGES, batch_size=4))
+    torch.testing.assert_close(read, model.read(IMAGES))
 
 
 def test_explaining_leaves_no_trace():

@@ -122,7 +122,7 @@ def test_the_first_look_of_its_own_size():
 def test_leave_one_out_against_dense_weights(size, kind, similarity, monkeypatch):
     monkeypatch.setattr(reread, "FIRST_LOOK", 3)
     cached = draw(size, kind=kind, similarity=similarity)
-    read = next(reread.reread(cached, torch.arange(QUERIES), batch_size=QUERIES))
+    read = reread.read_whole(cached)
     found = leave_one_out(cached, read, torch.arange(size), batch_size=7)
     for row, changes in enumerate(found):
         weights = read.weights[row]

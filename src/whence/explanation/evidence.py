@@ -6,7 +6,7 @@ from torch import Tensor
 from whence.explanation.leave_one_out import leave_one_out
 from whence.explanation.random_memories import Plan, measure_draws, plan_draws
 from whence.explanation.reliance import measure_reliance
-from whence.explanation.reread import Cached, cache, reread
+from whence.explanation.reread import Cached, cache, read_whole
 from whence.memory.bank import Bank
 from whence.memory.wrap import Read
 from whence.metrics.doubt import read_alone
@@ -81,8 +81,7 @@ def explain_batch(
     """Explain one batch from features encoded once."""
     bank = model.checked_bank()
     cached = cache(model, images, batch_size=batch_size)
-    rows = torch.arange(len(images), device=cached.scores.device)
-    read = next(reread(cached, rows, batch_size=len(images)))
+    read = read_whole(cached)
     answers = explain_read(read, bank)
     without = leave_one_out(cached, read, bank.indices, batch_size=batch_size)
     misses = find_near_misses(cached, read, bank)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from whence.explanation.reread import Cached, answer_without, cache, reread, weigh_without
+from whence.explanation.reread import Cached, answer_without, cache, read_whole, weigh_without
 from whence.memory.bank import Bank
 from whence.prediction.model import Classifier, check_images, evaluating
 from whence.records import Removal
@@ -69,8 +69,7 @@ def find_removals(
 
 def search(cached: Cached, bank: Bank, *, limit: int, batch_size: int) -> list[Removal]:
     """Search for all queries at once, from features encoded once."""
-    rows = torch.arange(len(cached.queries), device=cached.scores.device)
-    read = next(reread(cached, rows, batch_size=len(rows)))
+    read = read_whole(cached)
     predicted = read.logits.argmax(1)
     usable = cached.scores.isfinite().sum(1)  # (B,)
     few = (read.weights > 0).sum(1) <= HEAVIEST  # (B,)

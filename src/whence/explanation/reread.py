@@ -1,6 +1,5 @@
 """Reading the memory again with some of its images left out, without encoding anything."""
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -44,22 +43,11 @@ def cache(model: Classifier, images: Tensor, *, batch_size: int) -> Cached:
     return Cached(model.memory_head, queries, bank.features, scores)
 
 
-def reread(cached: Cached, rows: Tensor, *, batch_size: int) -> Iterator[Read]:
-    """Answer for queries from the whole memory.
-
-    Args:
-        cached: of `B` queries and `M` stored images.
-        rows: `(T,)` the query of each answer, in 0 .. B-1.
-        batch_size: answers computed at once; changes memory use, not the result.
-
-    Yields:
-        Answers for at most ``batch_size`` of the `T`, in order.
-    """
-    for part in rows.split(batch_size):
-        scores = cached.scores[part]  # (t, M), a copy
-        weights = weigh(scores)
-        vectors = recall(weights, cached.memory)  # (t, D)
-        yield Read(cached.head.respond(cached.queries[part], vectors), weights, scores)
+def read_whole(cached: Cached) -> Read:
+    """Answer for all queries from the whole memory."""
+    weights = weigh(cached.scores)
+    vectors = recall(weights, cached.memory)  # (B, D)
+    return Read(cached.head.respond(cached.queries, vectors), weights, cached.scores)
 
 
 def answer_without(cached: Cached, rows: Tensor, removed: Tensor, *, batch_size: int) -> Tensor:
