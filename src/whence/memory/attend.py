@@ -13,6 +13,7 @@ from whence.memory.attention import (
     score,
     weigh,
 )
+from whence.memory.read_dense import read_dense
 from whence.memory.read_pairs import RULES, ReadPairs
 from whence.memory.support import BLOCK, find_support
 from whence.shapes import check_shape
@@ -129,9 +130,11 @@ def read_vectors(
 
     Arguments as for ``attend``. Of a small memory all weights are held.
     """
-    large = len(memory) > SMALL and len(queries) * len(memory) > FEW
-    if large and not torch._C._are_functorch_transforms_active():  # these need dense weights
-        found = attend(queries, memory, similarity=similarity, mask=mask, scale=scale)
-        return found.vectors
+    if not torch._C._are_functorch_transforms_active():  # these take operations that they know
+        if len(memory) > SMALL and len(queries) * len(memory) > FEW:
+            found = attend(queries, memory, similarity=similarity, mask=mask, scale=scale)
+            return found.vectors
+        if similarity == "cosine" and torch.is_grad_enabled():
+            return read_dense(queries, memory, mask)
     scores = score(queries, memory, similarity=similarity, scale=scale)
     return recall(weigh(scores, mask=mask), memory)
