@@ -196,6 +196,22 @@ def test_the_bound_is_below_the_threshold():
         assert (bound >= ranked[:, :1] - 1 - 1e-5).all()
 
 
+@pytest.mark.parametrize("bounding", [1, 2, 3, 50])
+@pytest.mark.parametrize("block", [B * 4 * GROUP, 10**9])
+def test_a_bound_from_fewer_groups_changes_nothing(monkeypatch, bounding, block):
+    queries, memory = make(features=12)
+    queries[2], memory[-1] = torch.nan, memory[5]
+    expected = find_support(queries, memory, block=block)
+    looked_at = []
+    real = support.find_bound
+    monkeypatch.setattr(
+        support, "find_bound", lambda seen: looked_at.append(seen.shape[1]) or real(seen)
+    )
+    monkeypatch.setattr(support, "BOUNDING", bounding)
+    assert_close(find_support(queries, memory, block=block), expected)
+    assert 1 <= looked_at[0] <= bounding
+
+
 def test_little_is_looked_at(monkeypatch):
     """Only groups of scores that reach above the bound are taken apart."""
     seen = []

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import max_pool1d
 
 from whence.memory.attention import SIMILARITIES, to_unit_length, unit_scale
 from whence.memory.sparsemax import find_largest, find_threshold, sort_descending
@@ -13,6 +14,9 @@ from whence.memory.sparsemax import threshold as find_cut
 
 GROUP = 32
 """Scores whose largest one stands for all of them in the first look at a block."""
+
+BOUNDING = 1024
+"""Largest scores that the threshold is first bounded by, at most; sorting more costs more."""
 
 BLOCK = 1 << 23
 """Scores computed at once."""
@@ -73,7 +77,8 @@ def find_support(
     for start, scores in score_blocks(queries, memory, similarity, scale, mask, block):
         groups = scores.view(-1, GROUP)  # (B G, GROUP)
         maxima = groups.amax(1).view(len(queries), -1)  # (B, G)
-        seen = torch.cat([tops, maxima], 1)
+        few = max_pool1d(maxima, -(-maxima.shape[1] // BOUNDING), ceil_mode=True)
+        seen = torch.cat([tops, few], 1)
         threshold = find_bound(seen)
         if start + scores.shape[1] < len(memory):  # the blocks to come need what the bound rests on
             tops = find_largest(seen, max(1, int((seen > threshold).sum(1).max())))
