@@ -11,7 +11,15 @@ import runpy
 import sys
 from pathlib import Path
 
-SPEED = ("startup", "attention", "prediction", "training_step", "evaluation", "seeds_on_one_gpu")
+SPEED = (
+    "startup",
+    "attention",
+    "prediction",
+    "large_memory",
+    "training_step",
+    "evaluation",
+    "seeds_on_one_gpu",
+)
 WITH_IMAGES = {"heatmaps": False, "resident_memory": True}
 """Benchmarks that take ``--data``, and whether they need it."""
 

@@ -5,6 +5,7 @@ import torch
 from torch.testing import assert_close
 
 import whence
+from benchmarks import large_memory
 from whence.memory.attend import attend, lay_out
 from whence.prediction import answers, controls
 from whence.prediction.answers import Memory, answer, read_memory, rows_at_once, signals_of
@@ -73,6 +74,21 @@ def test_fewer_at_once_give_the_same_answers(model, memory, asked, monkeypatch):
     parts = answer(model, *asked, memory, batch_size=8)
     assert seen == [2, 2, 2, 2, 2, 1]
     assert_close(parts.logits, whole.logits)
+
+
+@torch.no_grad()
+def test_both_sides_of_the_benchmark_answer_alike(rng):
+    model = large_memory.remember(TOTAL, rng)
+    memory = Memory.of(model.checked_bank())
+    queries = torch.randn(45, model.features, generator=rng)
+    sparse, dense = (
+        ask(model, queries, memory) for ask in (large_memory.ask, large_memory.ask_densely)
+    )
+    assert_close(sparse.logits, dense.logits)
+    assert sparse.traces.support.equal(dense.traces.support)
+    assert find_nearest(queries, memory.features, batch_size=128).equal(
+        torch.cdist(queries, memory.features).argmin(1)
+    )
 
 
 def test_a_memory_of_any_size_leaves_one_row(monkeypatch):
