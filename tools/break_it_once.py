@@ -119,6 +119,17 @@ BREAKS = [  # file below src/whence, text that is right, text that is wrong, tes
     ("memory/attend.py", "columns < counts", "columns + 1 < counts", "test_large_memory"),
     ("prediction/model.py", 'if state["_stamp"] else None', "", "test_model"),
     (
+        "memory/read_dense.py",
+        "query_scale.square() * shrink.sum(1)",
+        "shrink.sum(1)",
+        "test_read_dense",
+    ),
+    ("memory/read_dense.py", ".addmm_(to_products.mT, queries)", "", "test_read_dense"),
+    ("memory/read_dense.py", "if torch.is_grad_enabled()", "if False", "test_read_dense"),
+    ("explanation/suspicious.py", "pairs.weights * same", "pairs.weights", "test_suspicious"),
+    ("memory/bank.py", "self.images[positions.cpu()]", "self.images", "test_model"),
+    ("experiments/overview.py", "exact * wrong[:, None]", "exact", "test_report"),
+    (
         "experiments/cluster_worker.py",
         "start(task.settings, dataset",
         "(task.settings, dataset",
