@@ -242,7 +242,7 @@ def test_encoder_must_be_a_module_or_a_name():
 
 def test_missing_timm_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "timm", None)
-    with pytest.raises(ModuleNotFoundError, match=r'pip install "whence\[timm\]"'):
+    with pytest.raises(ModuleNotFoundError, match="python -m pip install timm"):
         build_encoder("timm:resnet10t", SHAPE)
 
 
