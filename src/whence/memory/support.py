@@ -15,8 +15,11 @@ from whence.memory.sparsemax import threshold as find_cut
 GROUP = 32
 """Scores whose largest one stands for all of them in the first look at a block."""
 
-BOUNDING = 1024
-"""Largest scores that the threshold is first bounded by, at most; sorting more costs more."""
+BOUNDING = 800
+"""Largest scores of a block that the threshold is first bounded by, at most.
+
+With those kept from the blocks before they are rarely more than ``SORTED_WHOLE``.
+"""
 
 BLOCK = 1 << 23
 """Scores computed at once."""
