@@ -92,7 +92,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401
+def __getattr__(name: str) -> Any:
     """Import a public name when it is first asked for."""
     if name in MODULES:
         return import_module(f"whence.{name}")

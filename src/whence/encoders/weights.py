@@ -26,7 +26,7 @@ UNREADABLE = (  # what the restricted unpickler and the archive reader raise on 
 )
 
 
-def read_pytorch_file(path: Path) -> Any:  # noqa: ANN401
+def read_pytorch_file(path: Path) -> Any:
     """Read a file that ``torch.save`` wrote, refusing everything but tensors and plain values.
 
     Raises:

@@ -22,7 +22,7 @@ ADDRESS = re.compile(r"(?:(tcp|tls)://)?(\[[0-9A-Fa-f:.]+\]|[\w.-]+):(\d{1,5})")
 MOST_PORTS = 65535
 
 
-def import_dask() -> Any:  # noqa: ANN401
+def import_dask() -> Any:
     """Import the optional package distributed, or say how to get it."""
     try:
         return import_module("distributed")
@@ -106,7 +106,7 @@ def quiet() -> Iterator[None]:
 
 
 @contextmanager
-def connect(dask: Any, address: str) -> Iterator[Any]:  # noqa: ANN401
+def connect(dask: Any, address: str) -> Iterator[Any]:
     """Connect to a scheduler.
 
     Raises:
@@ -128,7 +128,7 @@ def connect(dask: Any, address: str) -> Iterator[Any]:  # noqa: ANN401
         client.close()
 
 
-async def knock(dask: Any, address: str) -> None:  # noqa: ANN401
+async def knock(dask: Any, address: str) -> None:
     """Shake hands with a scheduler; a client would wait for ever for one that does not."""
     arguments = dask.Security().get_connection_args("client")
     comm = await asyncio.wait_for(

@@ -52,7 +52,7 @@ def list_gpus(device: str | None) -> list[str]:
 
 
 @contextmanager
-def start_workers(dask: Any, shares: Sequence[Mapping[str, str]]) -> Iterator[Any]:  # noqa: ANN401
+def start_workers(dask: Any, shares: Sequence[Mapping[str, str]]) -> Iterator[Any]:
     """Start a scheduler in this process and a worker process for each share, on the loopback.
 
     Nothing listens to other machines, and there is no dashboard. A worker that dies is started

@@ -108,7 +108,7 @@ def average_runs(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {name: average([one[name] for one in results]) for name in (*MEASURES, *NESTED)}
 
 
-def average(values: Sequence[Any]) -> Any:  # noqa: ANN401
+def average(values: Sequence[Any]) -> Any:
     """Average numbers, or objects of numbers, that may be None; texts are left out.
 
     >>> average([{"a": 1, "b": None}, {"a": 2, "b": None}, None])

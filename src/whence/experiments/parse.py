@@ -31,7 +31,7 @@ def add_setting(add: Callable[..., object], setting: Field[Any]) -> None:
         add(name, type=kind, default=None, help=text, metavar=metavar)
 
 
-def without_none(kind: Any) -> Any:  # noqa: ANN401
+def without_none(kind: Any) -> Any:
     """Strip ``| None`` off a type."""
     if get_origin(kind) in (Union, types.UnionType):
         rest = [part for part in get_args(kind) if part is not type(None)]
@@ -39,7 +39,7 @@ def without_none(kind: Any) -> Any:  # noqa: ANN401
     return kind
 
 
-def describe_type(kind: Any) -> str:  # noqa: ANN401
+def describe_type(kind: Any) -> str:
     """Say in words what a value of a type is."""
     if get_origin(kind) is Literal:
         return "one of " + ", ".join(map(str, get_args(kind)))

@@ -15,7 +15,7 @@ CHECKPOINT_SECONDS = 30.0
 """Least time between two checkpoints, unless the command line says another."""
 
 
-def option(default: Any, text: str) -> Any:  # noqa: ANN401
+def option(default: Any, text: str) -> Any:
     """Declare a setting with its default and the sentence that the command line shows for it."""
     return field(default=default, metadata={"help": text})
 

@@ -42,7 +42,7 @@ class ReadDense(torch.autograd.Function):
     """What ``read_dense`` computes; lengths are differentiated on the scores, not on features."""
 
     @staticmethod
-    def forward(ctx: Any, queries: Tensor, memory: Tensor, mask: Tensor | None) -> Tensor:  # noqa: ANN401
+    def forward(ctx: Any, queries: Tensor, memory: Tensor, mask: Tensor | None) -> Tensor:
         """Return the memory vectors `(B, D)` of queries `(B, D)` and memory `(M, D)`."""
         lengths = unit_scale(queries), unit_scale(memory)  # (B,), (M,)
         scores = torch.mm(queries, memory.mT).mul_(lengths[0][:, None] * lengths[1])
@@ -51,7 +51,7 @@ class ReadDense(torch.autograd.Function):
         return weights @ memory
 
     @staticmethod
-    def backward(ctx: Any, to_vectors: Tensor) -> tuple[Tensor | None, Tensor | None, None]:  # noqa: ANN401
+    def backward(ctx: Any, to_vectors: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         """Follow a gradient `(B, D)` to queries and memory.
 
         With ``s = a b (q . m)`` and ``a`` what brings q to unit length,

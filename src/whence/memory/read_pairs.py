@@ -62,7 +62,7 @@ class ReadPairs(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any,  # noqa: ANN401
+        ctx: Any,
         queries: Tensor,
         memory: Tensor,
         scale: Tensor,
@@ -83,7 +83,7 @@ class ReadPairs(torch.autograd.Function):
         return weights.clone(), summed.detach().masked_fill((counts == 0)[:, None], torch.nan)
 
     @staticmethod
-    def backward(ctx: Any, to_weights: Tensor, to_vectors: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
+    def backward(ctx: Any, to_weights: Tensor, to_vectors: Tensor) -> tuple[Tensor | None, ...]:
         """Follow gradients `(N,)` and `(B, D)` to queries `(B, D)` and memory `(M, D)`."""
         if torch.is_grad_enabled():
             raise RuntimeError(

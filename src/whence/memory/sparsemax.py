@@ -53,20 +53,20 @@ class _Sparsemax(torch.autograd.Function):
         return project(scores)
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:  # noqa: ANN401
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
         ctx.save_for_backward(output)
         ctx.save_for_forward(output)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # noqa: ANN401
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
         return centre_on_support(gradient, ctx.saved_tensors[0])
 
     @staticmethod
-    def jvp(ctx: Any, tangent: Tensor) -> Tensor:  # noqa: ANN401
+    def jvp(ctx: Any, tangent: Tensor) -> Tensor:
         return centre_on_support(tangent, ctx.saved_tensors[0])
 
     @staticmethod
-    def vmap(_info: Any, in_dims: tuple[int], scores: Tensor) -> tuple[Tensor, int]:  # noqa: ANN401
+    def vmap(_info: Any, in_dims: tuple[int], scores: Tensor) -> tuple[Tensor, int]:
         weights: Tensor = _Sparsemax.apply(scores.movedim(in_dims[0], 0))
         return weights, 0
 

@@ -3,7 +3,8 @@
 La Rosa et al. (2021), arXiv:2106.01440.
 """
 
-from typing import NamedTuple
+from abc import ABC, abstractmethod
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -20,20 +21,26 @@ class Read(NamedTuple):
     scores: Tensor  # (B, M), the similarities that the weights were made from
 
 
-class MemoryHead(nn.Module):
-    """What Memory Wrap and Only Memory share: they read a memory, then classify what they read.
+class MemoryHead(nn.Module, ABC):
+    """Read a memory, then classify what was read: what Memory Wrap and Only Memory share.
 
     Args:
-        width: of what the last layers take.
+        features: D, the encoder's output width.
         classes: K.
         similarity: "cosine" (the paper's), "l2" or "dot".
         classifier: "mlp", one hidden layer of twice the input width, or "linear" (paper, A.2).
     """
 
-    def __init__(self, width: int, classes: int, similarity: str, classifier: str) -> None:
+    vectors: ClassVar[int]
+    """How many vectors of D features the last layers take."""
+
+    def __init__(
+        self, features: int, classes: int, *, similarity: str = "cosine", classifier: str = "mlp"
+    ) -> None:
         super().__init__()
         check_similarity(similarity)
         self.similarity = similarity
+        width = self.vectors * features
         self.classifier = build_classifier(width, 2 * width, classes, classifier)
 
     def forward(
@@ -71,25 +78,18 @@ class MemoryHead(nn.Module):
         vectors = read_vectors(queries, memory, similarity=self.similarity, mask=mask, scale=scale)
         return self.respond(queries, vectors)
 
+    @abstractmethod
     def respond(self, queries: Tensor, vectors: Tensor) -> Tensor:
         """Classify queries `(B, D)` with their memory vectors `(B, D)`; logits `(B, K)`."""
-        raise NotImplementedError
 
 
 class MemoryWrap(MemoryHead):
     """Classify the query's features joined with the memory vector (equation 4).
 
-    Args:
-        features: D, the encoder's output width.
-        classes: K.
-        similarity: "cosine" (the paper's), "l2" or "dot".
-        classifier: "mlp", one hidden layer of twice the input width, or "linear" (paper, A.2).
+    Arguments as for ``MemoryHead``.
     """
 
-    def __init__(
-        self, features: int, classes: int, *, similarity: str = "cosine", classifier: str = "mlp"
-    ) -> None:
-        super().__init__(2 * features, classes, similarity, classifier)
+    vectors = 2
 
     def respond(self, queries: Tensor, vectors: Tensor) -> Tensor:
         """Classify queries `(B, D)` with their memory vectors `(B, D)`; logits `(B, K)`."""
@@ -100,17 +100,10 @@ class MemoryWrap(MemoryHead):
 class OnlyMemory(MemoryHead):
     """Classify the memory vector alone: the query decides only which memories are read.
 
-    Args:
-        features: D, the encoder's output width.
-        classes: K.
-        similarity: "cosine" (the paper's), "l2" or "dot".
-        classifier: "mlp", one hidden layer of twice the input width, or "linear" (paper, A.2).
+    Arguments as for ``MemoryHead``.
     """
 
-    def __init__(
-        self, features: int, classes: int, *, similarity: str = "cosine", classifier: str = "mlp"
-    ) -> None:
-        super().__init__(features, classes, similarity, classifier)
+    vectors = 1
 
     def respond(self, queries: Tensor, vectors: Tensor) -> Tensor:
         """Classify memory vectors `(B, D)`; logits `(B, K)`. The queries are not looked at."""

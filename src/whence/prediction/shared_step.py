@@ -158,7 +158,7 @@ class _Gather(torch.autograd.Function):
     """Rows are laid into zeros and added up: uneven shares need no other treatment."""
 
     @staticmethod
-    def forward(ctx: Any, own: Tensor, total: int, rows: slice) -> Tensor:  # noqa: ANN401
+    def forward(ctx: Any, own: Tensor, total: int, rows: slice) -> Tensor:
         ctx.rows = rows
         gathered = own.new_zeros(total, *own.shape[1:])
         gathered[rows] = own
@@ -166,7 +166,7 @@ class _Gather(torch.autograd.Function):
         return gathered
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN401
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         summed = gradient.clone(memory_format=torch.contiguous_format)
         distributed.all_reduce(summed)
         return summed[ctx.rows], None, None

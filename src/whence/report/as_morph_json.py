@@ -111,6 +111,6 @@ def lay_out_mask(mask: Mask) -> dict[str, Any]:
     }
 
 
-def clean(value: float) -> Any:  # noqa: ANN401
+def clean(value: float) -> Any:
     """Turn NaN and infinity into None."""
     return to_list(torch.tensor(value, dtype=torch.float64))

@@ -12,10 +12,10 @@ def to_class(index: int | None, classes: Sequence[str]) -> dict[str, Any] | None
     return None if index is None else {"index": index, "name": classes[index]}
 
 
-def to_list(tensor: Tensor) -> Any:  # noqa: ANN401
+def to_list(tensor: Tensor) -> Any:
     """Turn a tensor into nested lists, NaN and infinity into None."""
 
-    def clean(value: Any) -> Any:  # noqa: ANN401
+    def clean(value: Any) -> Any:
         if isinstance(value, list):
             return [clean(one) for one in value]
         return value if math.isfinite(value) else None
