@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from filelock import Timeout
 
-from whence.experiments.prepare import is_foreign, load_data
+from whence.experiments.prepare import key_of_images, load_data
 from whence.experiments.run import LOCK, run, start
 from whence.experiments.settings import CHECKPOINT_SECONDS, Settings
 from whence.prediction.checkpoint import find_checkpoints
@@ -177,14 +177,7 @@ def read_probe(probe: Path) -> str | None:
 def load_once(task: Task) -> Dataset:
     """Load the images of a task unless they are those loaded last; called in its home."""
     settings = task.settings
-    key = (
-        task.session,
-        task.home,
-        settings.data,
-        settings.data_root,
-        settings.size,
-        is_foreign(settings.encoder),
-    )
+    key = (task.session, task.home, *key_of_images(settings))
     if key not in LOADED:
         LOADED.clear()  # frees the images before
         LOADED[key] = load_data(settings)

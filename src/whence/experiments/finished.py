@@ -10,7 +10,7 @@ from whence.data.fingerprint import fingerprint
 from whence.data.load import load_dataset
 from whence.experiments.measured import describe_evaluation
 from whence.experiments.parse import from_mapping
-from whence.experiments.prepare import is_foreign, load_data
+from whence.experiments.prepare import key_of_images, load_data
 from whence.experiments.run import SETTINGS
 from whence.experiments.settings import Settings, read_toml
 from whence.experiments.untrained import evaluate_untrained
@@ -100,7 +100,7 @@ def load_once(folder: Path, about: dict[str, Any], data: str | None, cache: Cach
     settings, shape = read_settings(folder), tuple(about["image_shape"])
     key: tuple[object, ...] = (data, settings.data_root, shape)
     if data is None:
-        key = (settings.data, settings.data_root, settings.size, is_foreign(settings.encoder))
+        key = key_of_images(settings)
     if key not in cache:
         cache[key] = Loaded(
             load_data(settings) if data is None else load_like(shape, data, settings.data_root)

@@ -88,6 +88,11 @@ def load_data(settings: Settings) -> Dataset:
     )
 
 
+def key_of_images(settings: Settings) -> tuple[object, ...]:
+    """Return what is equal where ``load_data`` loads the same images."""
+    return settings.data, settings.data_root, settings.size, is_foreign(settings.encoder)
+
+
 def prepare(settings: Settings, dataset: Dataset, *, device: str = "cpu") -> Parts:
     """Split the data, build the model and fill in every setting that was left open.
 
