@@ -19,7 +19,7 @@ from typing import Any
 from whence.experiments.prepare import PUBLISHED, load_data
 from whence.experiments.run import run
 from whence.experiments.settings import Settings
-from whence.records import Dataset
+from whence.records.answers import Dataset
 
 MODELS: dict[str, dict[str, Any]] = {
     "Standard": {"variant": "standard"},

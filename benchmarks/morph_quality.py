@@ -65,7 +65,7 @@ from whence.explanation.morph.quality import (
 from whence.explanation.morph.saved_vae import load_vae
 from whence.explanation.morph.vae import VAE
 from whence.prediction.model import Classifier
-from whence.records import ImageSet
+from whence.records.answers import ImageSet
 
 PARTS = ("codes", "morphs", "correlation", "others", "masks", "mistakes")
 """In the order in which they are measured."""

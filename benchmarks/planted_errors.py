@@ -29,7 +29,7 @@ from whence.explanation.suspicious import find_suspicious
 from whence.memory.attention import cosine
 from whence.prediction.fit import fit
 from whence.prediction.model import Classifier
-from whence.records import Dataset
+from whence.records.answers import Dataset
 
 PART = 20
 """One label in so many is changed."""

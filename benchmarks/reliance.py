@@ -28,7 +28,7 @@ from whence.data import AUGMENTATIONS
 from whence.experiments.prepare import PUBLISHED, Parts, load_data, prepare
 from whence.experiments.settings import Settings
 from whence.prediction.recipe import build_optimizer, rate_at
-from whence.records import Dataset, ImageSet
+from whence.records.answers import Dataset, ImageSet
 
 SHOWN = 2000
 MODELS = ("Only Memory", "Memory Wrap", "Decoration", "Standard")

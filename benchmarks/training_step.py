@@ -24,7 +24,7 @@ from whence.data.memory_draw import draw_memory
 from whence.experiments.prepare import choose_bfloat16, has_bfloat16_units
 from whence.prediction.fit import Plan, fit
 from whence.prediction.recipe import Recipe
-from whence.records import ImageSet
+from whence.records.answers import ImageSet
 
 ENCODERS = {"resnet18": 512, "mobilenet_v2": 1280}
 WARM, COUNTED = 2, 5

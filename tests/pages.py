@@ -2,7 +2,7 @@
 
 import torch
 
-from whence.records import Draws, Evidence, Explanation, Heatmaps, Removal
+from whence.records.answers import Draws, Evidence, Explanation, Heatmaps, Removal
 from whence.report.answer import Answer, Origin, Stored
 
 CLASSES = ("cat", "dog", "fox")

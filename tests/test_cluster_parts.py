@@ -40,7 +40,7 @@ from whence.experiments.cluster_worker import (
 )
 from whence.experiments.progress import Standing, describe, estimate, show_progress
 from whence.experiments.settings import Settings
-from whence.records import Dataset, ImageSet
+from whence.records.answers import Dataset, ImageSet
 
 SETTINGS = Settings(
     data="digits",

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from whence.data.fingerprint import content_hashes, fingerprint
-from whence.records import ImageSet
+from whence.records.answers import ImageSet
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from whence.data.memory_draw import draw_memory
 from whence.prediction.answers import SECOND_MEMORY, Memory, answer, draw_passes
 from whence.prediction.fit import NonFiniteLossError, Plan, fit
 from whence.prediction.recipe import RECIPES, Recipe, build_optimizer, rate_at
-from whence.records import ImageSet
+from whence.records.answers import ImageSet
 
 SHAPE = (1, 8, 8)
 RECIPE = Recipe(learning_rate=0.05, batch_size=8)

@@ -30,7 +30,7 @@ from whence.prediction.controls import measure_nearest, measure_random
 from whence.prediction.evaluate import describe_evidence
 from whence.prediction.judge import judge
 from whence.prediction.model import encode_all
-from whence.records import ImageSet
+from whence.records.answers import ImageSet
 from whence.report.trust import find_best
 
 SETTINGS = Settings(

@@ -17,7 +17,7 @@ from whence.explanation.morph.answers import classify_images
 from whence.explanation.morph.entropy import measure_entropy
 from whence.explanation.morph.mistakes import find_mistakes
 from whence.explanation.morph.morphing import MorphPlan
-from whence.records import Dataset, ImageSet
+from whence.records.answers import Dataset, ImageSet
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ from pages import (
 )
 from PIL import Image
 
-from whence.records import Heatmaps
+from whence.records.answers import Heatmaps
 from whence.report.answer import Answer, Stored
 from whence.report.as_json import to_json
 from whence.report.cards import SHOWN, evidence_strip, say_without

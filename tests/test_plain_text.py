@@ -9,7 +9,7 @@ import torch
 from whence.cli import complain, main
 from whence.cli.plain_text import escape, print_note
 from whence.cli.predict import escape_sources
-from whence.records import Evidence, Prediction
+from whence.records.answers import Evidence, Prediction
 
 CLEAR = "\x1b[2J"  # clears a terminal
 

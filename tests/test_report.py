@@ -38,7 +38,7 @@ from whence.prediction.evaluate import Evaluation, evaluate
 from whence.prediction.judge import judge
 from whence.prediction.model import encode_all
 from whence.prediction.trust import Calibration
-from whence.records import ImageSet
+from whence.records.answers import ImageSet
 from whence.report.answer import Stored
 from whence.report.confusion import LARGEST, mix, say_pairs, shade
 from whence.report.curve import STYLES, choose_grid, plot

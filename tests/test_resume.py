@@ -17,7 +17,7 @@ from whence.cli import main
 from whence.prediction.checkpoint import find_checkpoints, read_newest_checkpoint, write_checkpoint
 from whence.prediction.fit import Plan, fit
 from whence.prediction.recipe import Recipe
-from whence.records import ImageSet
+from whence.records.answers import ImageSet
 
 SHAPE = (1, 8, 8)
 TRAIN = [

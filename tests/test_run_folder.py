@@ -29,7 +29,7 @@ from whence.experiments.run import run
 from whence.experiments.settings import Settings, read_toml
 from whence.prediction import files, plain_files
 from whence.prediction.checkpoint import Checkpoint, read_newest_checkpoint, write_checkpoint
-from whence.records import ImageSet
+from whence.records.answers import ImageSet
 
 SETTINGS = Settings(
     data="digits",

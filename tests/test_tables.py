@@ -33,7 +33,7 @@ from whence.experiments.table_runs import Job
 from whence.prediction.model import wrap
 from whence.prediction.recipe import Recipe
 from whence.prediction.saved import describe
-from whence.records import Dataset, ImageSet
+from whence.records.answers import Dataset, ImageSet
 
 ROOT = Path(__file__).parents[1]
 COUNTS = {1: 27, 2: 27, 3: 27, 4: 27, 8: 27, 9: 27, 10: 27, 12: 36}

@@ -15,7 +15,7 @@ from whence.prediction.calibrate import LEAST, calibrate, fit_calibration
 from whence.prediction.judge import judge
 from whence.prediction.model import encode_all
 from whence.prediction.trust import PREPARED, Calibration, error_probability, prepare
-from whence.records import ImageSet
+from whence.records.answers import ImageSet
 
 SHAPE = (1, 8, 8)
 NAMES = ("a", "b", "c")

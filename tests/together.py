@@ -17,7 +17,7 @@ from whence.prediction.fit import Plan, fit
 from whence.prediction.plain_files import write_json
 from whence.prediction.recipe import Recipe
 from whence.prediction.shared_step import SharedStep, gather, rows_of
-from whence.records import ImageSet
+from whence.records.answers import ImageSet
 
 SHAPE = (1, 6, 7)
 RUN = [

@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from whence.prediction.predict import predict
     from whence.prediction.recipe import Recipe
     from whence.prediction.saved import load
-    from whence.records import ImageSet
+    from whence.records.answers import ImageSet
 
 PLACES = {
     "Classifier": "whence.prediction.model",
-    "ImageSet": "whence.records",
+    "ImageSet": "whence.records.answers",
     "MemoryWrap": "whence.memory.wrap",
     "OnlyMemory": "whence.memory.wrap",
     "Plan": "whence.prediction.fit",

@@ -19,7 +19,7 @@ from whence.prediction.model import Classifier, Variant
 from whence.prediction.plain_files import write_whole
 from whence.prediction.predict import predict
 from whence.prediction.saved import load, read_about
-from whence.records import Dataset, Prediction
+from whence.records.answers import Dataset, Prediction
 from whence.report.page import render
 from whence.report.terminal import draw_pictures
 

@@ -19,7 +19,7 @@ from whence.experiments.finished import load_run_data, read_run
 from whence.prediction.model import Classifier
 from whence.prediction.plain_files import write_whole
 from whence.prediction.saved import load, read_about
-from whence.records import Dataset
+from whence.records.answers import Dataset
 from whence.report.answer import Answer, Origin
 from whence.report.as_json import to_json
 from whence.report.doubt import find_doubt

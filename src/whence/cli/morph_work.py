@@ -23,7 +23,7 @@ from whence.explanation.morph.vae import VAE
 from whence.prediction.model import Classifier
 from whence.prediction.plain_files import write_whole
 from whence.prediction.saved import load, read_about
-from whence.records import Dataset
+from whence.records.answers import Dataset
 from whence.report.as_morph_json import morphs_to_json
 from whence.report.morph import LEAST_GAIN, Morph, Way, share_kept
 from whence.report.morph_page import render_morphs

@@ -9,7 +9,7 @@ from whence.cli.options import add_device, build_parser, check_device, choose_de
 from whence.cli.plain_text import escape, print_note
 
 if TYPE_CHECKING:  # it loads torch, which the help has no use for
-    from whence.records import Prediction
+    from whence.records.answers import Prediction
 
 
 def predict(arguments: list[str]) -> None:

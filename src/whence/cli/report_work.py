@@ -16,7 +16,7 @@ from whence.experiments.overview_json import to_json
 from whence.prediction.model import Classifier
 from whence.prediction.plain_files import write_whole
 from whence.prediction.saved import load
-from whence.records import Dataset
+from whence.records.answers import Dataset
 from whence.report.answer import Answer
 from whence.report.numbers import count, percent
 from whence.report.overview import Hard, Overview

@@ -24,7 +24,7 @@ from whence.experiments.settings import CHECKPOINT_SECONDS, Settings
 from whence.prediction.checkpoint import find_checkpoints
 from whence.prediction.distributed import Team
 from whence.prediction.saved import DONE
-from whence.records import Dataset
+from whence.records.answers import Dataset
 
 LOCK_SECONDS = 5.0
 """Between two looks at a run that another process is writing."""

@@ -15,7 +15,7 @@ from whence.explanation.removal import find_removals
 from whence.memory.bank import Bank
 from whence.prediction.model import Classifier
 from whence.prediction.saved import MODEL
-from whence.records import Evidence, Explanation, Heatmaps, Removal
+from whence.records.answers import Evidence, Explanation, Heatmaps, Removal
 from whence.report.answer import Answer, Origin, Stored
 from whence.report.picture import to_uint8
 

@@ -17,7 +17,7 @@ from whence.experiments.untrained import evaluate_untrained
 from whence.prediction.evaluate import evaluate
 from whence.prediction.model import Classifier
 from whence.prediction.saved import DONE, MODEL, load, read_about
-from whence.records import Dataset
+from whence.records.answers import Dataset
 
 
 @dataclass(frozen=True)

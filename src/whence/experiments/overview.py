@@ -17,7 +17,7 @@ from whence.prediction.answers import Memory, read_memory, rows_at_once, signals
 from whence.prediction.evaluate import evaluate
 from whence.prediction.model import Classifier, encode_all, evaluating
 from whence.prediction.trust import error_probability
-from whence.records import ImageSet
+from whence.records.answers import ImageSet
 from whence.report.overview import LISTED, Curve, Hard, Made, MemoryUse, Overview, Used
 from whence.shapes import check_shape
 

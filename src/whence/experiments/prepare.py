@@ -15,7 +15,7 @@ from whence.experiments.settings import Settings
 from whence.prediction.fit import Plan
 from whence.prediction.model import Classifier, wrap
 from whence.prediction.recipe import RECIPES, Recipe
-from whence.records import Dataset, ImageSet
+from whence.records.answers import Dataset, ImageSet
 
 LEAST_STEPS = 800
 LEAST_EPOCHS = 40

@@ -44,7 +44,7 @@ from whence.prediction.plain_files import (
 )
 from whence.prediction.saved import DONE, describe, read_about, write_model
 from whence.prediction.saved_bank import check_sources
-from whence.records import Dataset
+from whence.records.answers import Dataset
 
 SETTINGS, METRICS, LOCK = "settings.toml", "metrics.json", ".lock"
 LOWER = "; try a lower learning rate (--learning-rate)"

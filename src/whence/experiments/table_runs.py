@@ -10,7 +10,7 @@ from whence.experiments.progress import describe_result
 from whence.experiments.run import run
 from whence.experiments.settings import Settings
 from whence.experiments.summary import Summary, name_run, read_results, summarise
-from whence.records import Dataset
+from whence.records.answers import Dataset
 
 CLASSES, CHANNELS = 10, 3
 """What the images of the paper's three datasets have."""

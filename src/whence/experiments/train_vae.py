@@ -32,7 +32,7 @@ from whence.prediction.plain_files import (
     write_json,
     write_whole,
 )
-from whence.records import Dataset
+from whence.records.answers import Dataset
 
 LEAST_EPOCHS, LEAST_STEPS = 20, 4000
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from whence.memory.bank import Bank
 from whence.prediction.model import Classifier, evaluating
-from whence.records import Evidence
+from whence.records.answers import Evidence
 
 
 @dataclass(frozen=True)

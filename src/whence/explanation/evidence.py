@@ -13,7 +13,7 @@ from whence.metrics.doubt import read_alone
 from whence.prediction.judge import judge
 from whence.prediction.model import Classifier, check_images, encode_all, evaluating
 from whence.prediction.predict import explain_read
-from whence.records import Draws, Evidence, Explanation, Prediction
+from whence.records.answers import Draws, Evidence, Explanation, Prediction
 from whence.shapes import check_batch_size
 
 DRAWS = 20

@@ -19,7 +19,7 @@ from whence.explanation.scene import (
 )
 from whence.memory.bank import take_images
 from whence.prediction.model import Classifier
-from whence.records import Heatmaps
+from whence.records.answers import Heatmaps
 
 Moved = Literal["evidence", "all"]
 MOVED: tuple[str, ...] = get_args(Moved)

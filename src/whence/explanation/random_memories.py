@@ -10,7 +10,7 @@ from whence.explanation.reread import Cached
 from whence.memory.attention import recall, weigh
 from whence.memory.bank import Bank
 from whence.memory.wrap import Read
-from whence.records import Draws
+from whence.records.answers import Draws
 
 
 class Plan(NamedTuple):

@@ -18,7 +18,7 @@ from whence.memory.attention import SIMILARITIES, at_least_float32
 from whence.memory.bank import take_images
 from whence.memory.wrap import MemoryHead
 from whence.prediction.model import Classifier
-from whence.records import SimilarityMaps
+from whence.records.answers import SimilarityMaps
 
 
 def why_similar(

@@ -8,7 +8,7 @@ from torch import Tensor
 from whence.prediction.answers import Memory, answer, signals_of
 from whence.prediction.model import Classifier, check_labels, encode_all, evaluating
 from whence.prediction.trust import Calibration, prepare
-from whence.records import ImageSet
+from whence.records.answers import ImageSet
 
 LEAST = 5
 """Wrong answers, and right ones, that a calibration needs."""

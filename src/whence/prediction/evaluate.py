@@ -14,7 +14,7 @@ from whence.prediction.answers import Answers, Memory, answer, draw_passes, sign
 from whence.prediction.controls import has_labels, measure_nearest, measure_random
 from whence.prediction.model import Classifier, check_labels, encode_all, evaluating
 from whence.prediction.trust import Calibration, error_probability
-from whence.records import ImageSet
+from whence.records.answers import ImageSet
 
 DRAWS = 5
 PAPER_BATCH = 500

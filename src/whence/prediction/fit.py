@@ -16,7 +16,7 @@ from whence.prediction.distributed import Team
 from whence.prediction.model import Classifier
 from whence.prediction.recipe import Recipe, build_optimizer, rate_at
 from whence.prediction.shared_step import SharedStep, check_shares, encode_together
-from whence.records import ImageSet
+from whence.records.answers import ImageSet
 
 
 @dataclass(frozen=True)

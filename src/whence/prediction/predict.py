@@ -7,7 +7,7 @@ from whence.memory.bank import Bank
 from whence.memory.copies import mask_copies
 from whence.memory.wrap import Read
 from whence.prediction.model import Classifier, evaluating
-from whence.records import Evidence, Prediction
+from whence.records.answers import Evidence, Prediction
 from whence.shapes import check_batch_size
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from whence.records import Explanation, Heatmaps, Removal
+from whence.records.answers import Explanation, Heatmaps, Removal
 from whence.report.morph import Morph
 from whence.shapes import check_shape
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
-from whence.records import Evidence
+from whence.records.answers import Evidence
 from whence.report.answer import Answer
 from whence.report.cards import name_label
 from whence.report.colours import find_colours

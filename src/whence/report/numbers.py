@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from torch import Tensor
 
-from whence.records import Evidence
+from whence.records.answers import Evidence
 from whence.shapes import check_shape
 
 MINUS = "\N{MINUS SIGN}"

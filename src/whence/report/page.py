@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from torch import Tensor
 
-from whence.records import Draws, Explanation, Heatmaps, Removal
+from whence.records.answers import Draws, Explanation, Heatmaps, Removal
 from whence.report.answer import Answer, Origin
 from whence.report.cards import (
     ROLES,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from whence.records import Evidence, Prediction
+from whence.records.answers import Evidence, Prediction
 from whence.shapes import check_shape
 
 SHADES = " .:-=+*#%@"

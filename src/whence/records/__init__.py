@@ -1,0 +1,1 @@
+"""What crosses from stage to stage: frozen records without a model."""

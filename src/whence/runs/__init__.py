@@ -1,0 +1,1 @@
+"""One folder, one training: settings in, a run folder out, and back."""
