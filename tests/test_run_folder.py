@@ -27,7 +27,8 @@ from whence.experiments.finished import evaluate_run, find_runs
 from whence.experiments.parse import from_mapping
 from whence.experiments.run import run
 from whence.experiments.settings import Settings, read_toml
-from whence.prediction import files, plain_files
+from whence.storage import plain_files
+from whence.storage import tensors as files
 from whence.prediction.checkpoint import Checkpoint, read_newest_checkpoint, write_checkpoint
 from whence.records.answers import ImageSet
 

@@ -22,7 +22,7 @@ from torchvision import models
 import whence
 from whence.encoders import ENCODERS
 from whence.prediction import saved
-from whence.prediction.plain_files import read_json
+from whence.storage.plain_files import read_json
 from whence.prediction.saved import read_about, save
 
 SHAPE = (1, 8, 8)

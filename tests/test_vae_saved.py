@@ -9,7 +9,7 @@ from torch.testing import assert_close
 from whence.explanation.morph import VAES
 from whence.explanation.morph.saved_vae import load_vae, read_about_vae, save_vae
 from whence.explanation.morph.vae import decode_codes, encode_images
-from whence.prediction.files import write_tensors
+from whence.storage.tensors import write_tensors
 
 SHAPE = (2, 13, 16)
 

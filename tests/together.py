@@ -12,9 +12,9 @@ from torch import nn
 import whence
 from whence.cli.train import build, read_settings, train_here
 from whence.prediction.distributed import join
-from whence.prediction.files import write_tensors
+from whence.storage.tensors import write_tensors
 from whence.prediction.fit import Plan, fit
-from whence.prediction.plain_files import write_json
+from whence.storage.plain_files import write_json
 from whence.prediction.recipe import Recipe
 from whence.prediction.shared_step import SharedStep, gather, rows_of
 from whence.records.answers import ImageSet

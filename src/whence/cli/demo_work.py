@@ -16,7 +16,7 @@ from whence.experiments.prepare import load_data
 from whence.experiments.run import run
 from whence.experiments.settings import Settings
 from whence.prediction.model import Classifier, Variant
-from whence.prediction.plain_files import write_whole
+from whence.storage.plain_files import write_whole
 from whence.prediction.predict import predict
 from whence.prediction.saved import load, read_about
 from whence.records.answers import Dataset, Prediction

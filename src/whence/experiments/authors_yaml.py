@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from whence.prediction.plain_files import read_small
+from whence.storage.plain_files import read_small
 
 MODELS = MappingProxyType(
     {

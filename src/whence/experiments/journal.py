@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from whence.prediction.checkpoint import Checkpoint, write_checkpoint
-from whence.prediction.plain_files import read_small, write_whole
+from whence.storage.plain_files import read_small, write_whole
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

@@ -31,10 +31,10 @@ from whence.prediction.checkpoint import (
 )
 from whence.prediction.distributed import Team
 from whence.prediction.evaluate import evaluate
-from whence.prediction.files import check_finite
+from whence.storage.tensors import check_finite
 from whence.prediction.fit import EpochReport, NonFiniteLossError, check_plan, fit
 from whence.prediction.model import encode_all
-from whence.prediction.plain_files import (
+from whence.storage.plain_files import (
     is_leftover,
     make_folder,
     read_json,

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import tomli_w
 
-from whence.prediction.plain_files import read_small
+from whence.storage.plain_files import read_small
 
 CHECKPOINT_SECONDS = 30.0
 """Least time between two checkpoints, unless the command line says another."""

@@ -9,7 +9,7 @@ from typing import Any
 from whence.experiments.cell import ACCURACY, Number
 from whence.experiments.run import METRICS, check_folder
 from whence.experiments.settings import Settings
-from whence.prediction.plain_files import read_json
+from whence.storage.plain_files import read_json
 from whence.prediction.saved import DONE, read_about
 
 FINGERPRINTS = ("train_fingerprint", "test_fingerprint")

@@ -11,7 +11,7 @@ from torch import nn
 from whence.encoders.own import FAMILIES, EncoderKind, adopt_encoder, build_encoder
 from whence.encoders.weights import copy_into
 from whence.memory.attention import SIMILARITIES
-from whence.prediction.files import (
+from whence.storage.tensors import (
     DTYPES,
     Layout,
     check_finite,
@@ -22,7 +22,7 @@ from whence.prediction.files import (
     write_tensors,
 )
 from whence.prediction.model import VARIANTS, Classifier, build_head, evaluating
-from whence.prediction.plain_files import hash_file, read_json, write_json
+from whence.storage.plain_files import hash_file, read_json, write_json
 from whence.prediction.saved_bank import bank_from_tensors, bank_to_tensors, is_list_of_names
 from whence.prediction.saved_calibration import (
     calibration_from_json,

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from whence.memory.bank import Bank
-from whence.prediction.files import Layout, read_layouts, read_tensors
+from whence.storage.tensors import Layout, read_layouts, read_tensors
 from whence.prediction.model import Classifier
 
 LONGEST_SOURCE = 4096

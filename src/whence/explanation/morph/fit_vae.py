@@ -15,7 +15,7 @@ from whence.prediction.checkpoint import (
     lay_out_like,
     optimizer_parts,
 )
-from whence.prediction.files import layouts_of
+from whence.storage.tensors import layouts_of
 from whence.prediction.model import evaluating
 
 

@@ -9,7 +9,7 @@ import torch
 from whence.encoders.weights import copy_into
 from whence.explanation.morph import MOST_CODES, VAES
 from whence.explanation.morph.vae import VAE
-from whence.prediction.files import (
+from whence.storage.tensors import (
     check_finite,
     check_layouts,
     layouts_of,
@@ -17,7 +17,7 @@ from whence.prediction.files import (
     read_tensors,
     write_tensors,
 )
-from whence.prediction.plain_files import hash_file, read_json, write_json
+from whence.storage.plain_files import hash_file, read_json, write_json
 
 FORMAT = 1
 """The version of the folder's format; a newer one is refused, not guessed at."""

@@ -11,7 +11,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from whence.prediction.plain_files import (
+from whence.storage.plain_files import (
     JSON_LIMIT,
     check_plain,
     write_whole,
