@@ -15,7 +15,7 @@ import torch
 from whence.cli import COMMANDS
 from whence.cli.options import check_device
 from whence.encoders import ENCODERS, FOREIGN, check_encoder
-from whence.encoders.own import FAMILIES, build_encoder
+from whence.encoders.adopt import FAMILIES, build_encoder
 
 HEAVY = {
     *("torch", "torchvision", "timm", "numpy", "sklearn", "scipy", "safetensors"),

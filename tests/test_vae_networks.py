@@ -10,7 +10,7 @@ from torch.testing import assert_close
 import whence
 import whence.explanation.morph as morph
 from whence.data.augment import to_float
-from whence.encoders.own import build_encoder
+from whence.encoders.adopt import build_encoder
 from whence.explanation.morph import PATHS, VAES
 from whence.explanation.morph.residual import Block
 from whence.explanation.morph.vae import (

@@ -10,7 +10,7 @@ from whence.data.fingerprint import fingerprint
 from whence.data.load import load_dataset
 from whence.data.pixel_values import measure_pixels
 from whence.data.split import split
-from whence.encoders.own import EncoderKind, load_weights, pretrained_normalisation
+from whence.encoders.adopt import EncoderKind, load_weights, pretrained_normalisation
 from whence.experiments.settings import Settings
 from whence.prediction.fit import Plan
 from whence.prediction.model import Classifier, wrap

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from whence.data.augment import to_float
 from whence.data.fingerprint import content_hashes
-from whence.encoders.own import EncoderKind, adopt_encoder, count_features
+from whence.encoders.adopt import EncoderKind, adopt_encoder, count_features
 from whence.memory.attention import at_least_float32, unit_scale
 from whence.memory.bank import Bank, to_pixels
 from whence.memory.wrap import MemoryHead, MemoryWrap, OnlyMemory, Read, Standard

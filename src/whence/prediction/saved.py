@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from whence.encoders.own import FAMILIES, EncoderKind, adopt_encoder, build_encoder
+from whence.encoders.adopt import FAMILIES, EncoderKind, adopt_encoder, build_encoder
 from whence.encoders.weights import copy_into
 from whence.memory.attention import SIMILARITIES
 from whence.storage.tensors import (

@@ -11,7 +11,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from whence.encoders import ENCODERS
-from whence.encoders.own import (
+from whence.encoders.adopt import (
     EncoderKind,
     adopt_encoder,
     build_encoder,
