@@ -12,7 +12,7 @@ from whence.explanation.random_memories import find_example
 from whence.explanation.reliance import log_odds, measure_reliance
 from whence.explanation.reread import Cached, answer_without, cache, read_whole
 from whence.memory.copies import mask_copies
-from whence.memory.wrap import MemoryWrap
+from whence.memory.heads import MemoryWrap
 from whence.prediction.model import evaluating
 
 IMAGES = draw_images(9)

@@ -10,7 +10,7 @@ from sklearn.metrics import auc, roc_curve
 from torch.testing import assert_close
 
 from whence.memory.attention import score, weigh
-from whence.memory.wrap import Read
+from whence.memory.heads import Read
 from whence.metrics import PROBABILITIES, SIGNALS, WITHOUT_MEMORY
 from whence.metrics.doubt import forbid, measure_doubts, read_alone
 from whence.metrics.evidence import MEASURES, EvidenceMeasures, measure_evidence

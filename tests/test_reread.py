@@ -10,7 +10,7 @@ from whence.explanation.reread import Cached, answer_without, weigh_without
 from whence.memory.attention import score
 from whence.memory.bank import Bank
 from whence.memory.sparsemax import sparsemax
-from whence.memory.wrap import OnlyMemory
+from whence.memory.heads import OnlyMemory
 
 QUERIES, FEATURES, CLASSES = 6, 5, 3
 MEMORIES = {

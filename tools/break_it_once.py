@@ -33,7 +33,7 @@ BREAKS = [  # file below src/whence, text that is right, text that is wrong, tes
     ("memory/attention.py", "scores.masked_fill(~mask, -torch.inf)", "scores", "test_memory_heads"),
     ("memory/attention.py", "+ EPSILON", "", "test_compat"),
     (
-        "memory/wrap.py",
+        "memory/heads.py",
         "torch.cat([queries.to(vectors.dtype), vectors]",
         "torch.cat([vectors, queries]",
         "test_compat",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from whence.explanation.why_similar import why_similar
     from whence.memory.attend import attend
     from whence.memory.sparsemax import sparsemax
-    from whence.memory.wrap import MemoryWrap, OnlyMemory
+    from whence.memory.heads import MemoryWrap, OnlyMemory
     from whence.prediction.calibrate import calibrate
     from whence.prediction.evaluate import evaluate
     from whence.prediction.fit import Plan, fit
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 PLACES = {
     "Classifier": "whence.prediction.model",
     "ImageSet": "whence.records.answers",
-    "MemoryWrap": "whence.memory.wrap",
-    "OnlyMemory": "whence.memory.wrap",
+    "MemoryWrap": "whence.memory.heads",
+    "OnlyMemory": "whence.memory.heads",
     "Plan": "whence.prediction.fit",
     "Recipe": "whence.prediction.recipe",
     "attend": "whence.memory.attend",

@@ -8,7 +8,7 @@ from whence.explanation.random_memories import Plan, measure_draws, plan_draws
 from whence.explanation.reliance import measure_reliance
 from whence.explanation.reread import Cached, cache, read_whole
 from whence.memory.bank import Bank
-from whence.memory.wrap import Read
+from whence.memory.heads import Read
 from whence.metrics.doubt import read_alone
 from whence.prediction.judge import judge
 from whence.prediction.model import Classifier, check_images, encode_all, evaluating

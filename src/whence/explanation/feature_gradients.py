@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from whence.memory.attention import SIMILARITIES, at_least_float32, weigh
-from whence.memory.wrap import MemoryHead, Standard
+from whence.memory.heads import MemoryHead, Standard
 
 PAIRS = 8192
 """How many pairs of an input and a stored image, padding included, are held at once."""

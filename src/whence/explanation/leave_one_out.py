@@ -5,7 +5,7 @@ from torch import Tensor
 
 from whence.explanation.active import order_active
 from whence.explanation.reread import Cached, answer_without
-from whence.memory.wrap import Read
+from whence.memory.heads import Read
 
 
 def leave_one_out(

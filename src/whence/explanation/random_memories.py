@@ -9,7 +9,7 @@ from whence.data.memory_draw import draw_memory
 from whence.explanation.reread import Cached
 from whence.memory.attention import recall, weigh
 from whence.memory.bank import Bank
-from whence.memory.wrap import Read
+from whence.memory.heads import Read
 from whence.records.answers import Draws
 
 

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from whence.explanation.reread import Cached
 from whence.memory.attention import recall
-from whence.memory.wrap import OnlyMemory, Read
+from whence.memory.heads import OnlyMemory, Read
 
 
 def measure_reliance(cached: Cached, read: Read) -> Tensor:

@@ -14,7 +14,7 @@ from whence.explanation.feature_gradients import (
     differentiate_alone,
 )
 from whence.explanation.path import Baseline, differentiate_along, encode_along
-from whence.memory.wrap import Standard
+from whence.memory.heads import Standard
 from whence.prediction.model import Classifier
 
 

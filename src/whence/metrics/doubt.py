@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from whence.memory.wrap import Read
+from whence.memory.heads import Read
 from whence.metrics import SIGNALS, WITHOUT_MEMORY
 from whence.shapes import check_shape
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from whence.data.memory_draw import draw_memory
 from whence.memory.attend import SMALL, attend, lay_out
 from whence.memory.bank import Bank
-from whence.memory.wrap import MemoryHead, Read
+from whence.memory.heads import MemoryHead, Read
 from whence.metrics import SIGNALS, WITHOUT_MEMORY
 from whence.metrics.doubt import measure_doubts, read_alone, top_memory
 from whence.prediction.model import Classifier

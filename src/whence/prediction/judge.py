@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from whence.memory.wrap import Read
+from whence.memory.heads import Read
 from whence.metrics.doubt import forbid, measure_doubts
 from whence.prediction.model import Classifier
 from whence.prediction.trust import error_probability

@@ -13,7 +13,7 @@ from whence.data.fingerprint import content_hashes
 from whence.encoders.adopt import EncoderKind, adopt_encoder, count_features
 from whence.memory.attention import at_least_float32, unit_scale
 from whence.memory.bank import Bank, to_pixels
-from whence.memory.wrap import MemoryHead, MemoryWrap, OnlyMemory, Read, Standard
+from whence.memory.heads import MemoryHead, MemoryWrap, OnlyMemory, Read, Standard
 from whence.prediction.merged import Merged
 from whence.prediction.stamp import Stamp
 from whence.prediction.trust import Calibration

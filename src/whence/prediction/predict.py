@@ -5,7 +5,7 @@ from torch import Tensor
 from whence.memory.attend import Pairs, attend
 from whence.memory.bank import Bank
 from whence.memory.copies import mask_copies
-from whence.memory.wrap import Read
+from whence.memory.heads import Read
 from whence.prediction.model import Classifier, evaluating
 from whence.records.answers import Evidence, Prediction
 from whence.shapes import check_batch_size

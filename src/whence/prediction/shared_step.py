@@ -12,7 +12,7 @@ from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from whence.memory.attention import at_least_float32
-from whence.memory.wrap import MemoryHead
+from whence.memory.heads import MemoryHead
 from whence.prediction.distributed import Team
 from whence.prediction.model import Classifier, encode_all
 

@@ -7,7 +7,7 @@ from torch.testing import assert_close
 
 from whence import MemoryWrap, OnlyMemory
 from whence.memory.attention import SIMILARITIES, recall, score, weigh
-from whence.memory.wrap import Standard
+from whence.memory.heads import Standard
 
 SLOW = {  # similarity -> the same for one pair of vectors
     "cosine": lambda q, m: q @ m / (q @ q + 1e-6).sqrt() / (m @ m + 1e-6).sqrt(),
