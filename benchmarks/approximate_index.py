@@ -34,7 +34,7 @@ from whence.experiments.finished import load_run_data, read_run
 from whence.memory.attend import Attended, attend
 from whence.memory.attention import to_unit_length, unit_scale
 from whence.memory.sparsemax import sparsemax
-from whence.prediction.model import Classifier, encode_all
+from whence.models.classifier import Classifier, encode_all
 
 Name = TypeVar("Name")
 

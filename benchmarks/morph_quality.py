@@ -64,7 +64,7 @@ from whence.explanation.morph.quality import (
 )
 from whence.explanation.morph.saved_vae import load_vae
 from whence.explanation.morph.vae import VAE
-from whence.prediction.model import Classifier
+from whence.models.classifier import Classifier
 from whence.records.answers import ImageSet
 
 PARTS = ("codes", "morphs", "correlation", "others", "masks", "mistakes")

@@ -28,7 +28,7 @@ from whence.experiments.settings import Settings
 from whence.explanation.suspicious import find_suspicious
 from whence.memory.attention import cosine
 from whence.prediction.fit import fit
-from whence.prediction.model import Classifier
+from whence.models.classifier import Classifier
 from whence.records.answers import Dataset
 
 PART = 20

@@ -23,7 +23,7 @@ import whence
 from benchmarks.authors_way import MEAN, STD
 from benchmarks.sides import machine, random_images, ratio, take_turns
 from whence.memory.bank import Bank
-from whence.prediction.model import Classifier
+from whence.models.classifier import Classifier
 from whence.prediction.predict import predict
 
 ENCODERS = {"resnet18": 512, "mobilenet_v2": 1280}

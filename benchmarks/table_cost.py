@@ -32,7 +32,7 @@ from whence.experiments.paper_tables import MEMORY_SIZE, SIDE, TABLES, name_meas
 from whence.experiments.prepare import choose_plan, choose_recipe
 from whence.experiments.settings import Settings
 from whence.prediction.fit import Plan, fit
-from whence.prediction.model import Variant
+from whence.models.classifier import Variant
 from whence.prediction.recipe import Recipe
 
 IMAGES = {"svhn": (73_257, 26_032), "cifar10": (50_000, 10_000), "cinic10": (90_000, 90_000)}

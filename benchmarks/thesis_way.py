@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from whence.explanation.morph.vae import VAE
-from whence.prediction.model import Classifier
+from whence.models.classifier import Classifier
 
 
 def morph_slowly(

@@ -15,7 +15,7 @@ from torch.testing import assert_close
 from whence import compat
 from whence.compat import BaselineMemory, MemoryWrapLayer, load_authors_checkpoint
 from whence.encoders.vit import vit
-from whence.prediction.saved import load
+from whence.models.saved import load
 
 LAYERS = {"MemoryWrapLayer": MemoryWrapLayer, "BaselineMemory": BaselineMemory}
 SIZES = [(2, 5, 3, 4), (7, 1, 6, 2), (1, 40, 9, 10)]  # B, M, D, K

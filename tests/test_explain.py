@@ -13,7 +13,7 @@ from whence.explanation.reliance import log_odds, measure_reliance
 from whence.explanation.reread import Cached, answer_without, cache, read_whole
 from whence.memory.copies import mask_copies
 from whence.memory.heads import MemoryWrap
-from whence.prediction.model import evaluating
+from whence.models.classifier import evaluating
 
 IMAGES = draw_images(9)
 SET = whence.ImageSet(IMAGES, torch.arange(9) % 3, CLASSES)

@@ -29,7 +29,7 @@ from whence.prediction.calibrate import calibrate
 from whence.prediction.controls import measure_nearest, measure_random
 from whence.prediction.evaluate import describe_evidence
 from whence.prediction.judge import judge
-from whence.prediction.model import encode_all
+from whence.models.classifier import encode_all
 from whence.records.answers import ImageSet
 from whence.report.trust import find_best
 
@@ -342,7 +342,7 @@ def test_a_run_encodes_every_image_once(digits, tmp_path, monkeypatch):
         encoded.append(len(images))
         return encode_all(model, images, batch_size=batch_size)
 
-    monkeypatch.setattr("whence.prediction.model.encode_all", count)
+    monkeypatch.setattr("whence.models.classifier.encode_all", count)
     monkeypatch.setattr("whence.prediction.evaluate.encode_all", count)
     monkeypatch.setattr("whence.prediction.calibrate.encode_all", count)
     monkeypatch.setattr(run_module, "encode_all", count)

@@ -31,7 +31,7 @@ from whence.explanation.morph.others import OTHERS, store_codes
 from whence.explanation.morph.path_mask import path_masks
 from whence.explanation.morph.saved_vae import load_vae, read_about_vae, save_vae
 from whence.explanation.morph.whole import morph as morph_all
-from whence.prediction.saved import read_about
+from whence.models.saved import read_about
 
 SHORT = Question(steps=3, plan=MorphPlan(steps=100))
 QUICK = ["--train-examples", "80", "--epochs", "6", "--device", "cpu"]

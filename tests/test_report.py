@@ -36,8 +36,8 @@ from whence.metrics.evidence import MEASURES, EvidenceMeasures
 from whence.metrics.flag import FlagQuality
 from whence.prediction.evaluate import Evaluation, evaluate
 from whence.prediction.judge import judge
-from whence.prediction.model import encode_all
-from whence.prediction.trust import Calibration
+from whence.models.classifier import encode_all
+from whence.models.calibration import Calibration
 from whence.records.answers import ImageSet
 from whence.report.answer import Stored
 from whence.report.confusion import LARGEST, mix, say_pairs, shade

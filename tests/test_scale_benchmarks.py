@@ -14,7 +14,7 @@ from whence.experiments.settings import Settings
 from whence.memory.attend import attend
 from whence.memory.attention import cosine, weigh
 from whence.memory.bank import Bank
-from whence.prediction.model import wrap
+from whence.models.classifier import wrap
 
 PAPER = Settings(
     data="cifar10",

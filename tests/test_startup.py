@@ -214,7 +214,7 @@ def test_names_that_stand_apart_from_torch_are_those_of_the_code_behind_them():
     from whence.experiments.settings import FIELDS
     from whence.explanation import heatmaps
     from whence.memory.attention import SIMILARITIES
-    from whence.prediction.model import VARIANTS
+    from whence.models.classifier import VARIANTS
     from whence.prediction.recipe import RECIPES
 
     assert MOVED == heatmaps.MOVED

@@ -9,7 +9,7 @@ from torch import nn
 
 from whence.explanation.suspicious import Suspicion, find_suspicious
 from whence.memory.bank import Bank
-from whence.prediction.model import wrap
+from whence.models.classifier import wrap
 
 CLASSES, WIDTH = 3, 4
 

@@ -30,9 +30,9 @@ from whence.experiments.prepare import choose_plan, choose_recipe
 from whence.experiments.settings import Settings, read_toml, to_toml
 from whence.experiments.summary import Result, read_results, summarise
 from whence.experiments.table_runs import Job
-from whence.prediction.model import wrap
+from whence.models.classifier import wrap
 from whence.prediction.recipe import Recipe
-from whence.prediction.saved import describe
+from whence.models.saved import describe
 from whence.records.answers import Dataset, ImageSet
 
 ROOT = Path(__file__).parents[1]

@@ -13,8 +13,8 @@ from whence.metrics import SIGNALS, WITHOUT_MEMORY
 from whence.metrics.doubt import forbid, measure_doubts, read_alone
 from whence.prediction.calibrate import LEAST, calibrate, fit_calibration
 from whence.prediction.judge import judge
-from whence.prediction.model import encode_all
-from whence.prediction.trust import PREPARED, Calibration, error_probability, prepare
+from whence.models.classifier import encode_all
+from whence.models.calibration import PREPARED, Calibration, error_probability, prepare
 from whence.records.answers import ImageSet
 
 SHAPE = (1, 8, 8)

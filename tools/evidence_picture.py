@@ -16,7 +16,7 @@ import torch
 
 import whence
 from whence.experiments.finished import load_run_data
-from whence.prediction.saved import read_about
+from whence.models.saved import read_about
 
 SHOWN, GREY, RED = 6, "#8a8f98", "#c0392b"
 

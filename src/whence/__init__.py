@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from whence.prediction.calibrate import calibrate
     from whence.prediction.evaluate import evaluate
     from whence.prediction.fit import Plan, fit
-    from whence.prediction.model import Classifier, wrap
+    from whence.models.classifier import Classifier, wrap
     from whence.prediction.predict import predict
     from whence.prediction.recipe import Recipe
-    from whence.prediction.saved import load
+    from whence.models.saved import load
     from whence.records.answers import ImageSet
 
 PLACES = {
-    "Classifier": "whence.prediction.model",
+    "Classifier": "whence.models.classifier",
     "ImageSet": "whence.records.answers",
     "MemoryWrap": "whence.memory.heads",
     "OnlyMemory": "whence.memory.heads",
@@ -49,7 +49,7 @@ PLACES = {
     "fit": "whence.prediction.fit",
     "fit_vae": "whence.explanation.morph.fit_vae",
     "heatmaps": "whence.explanation.heatmaps",
-    "load": "whence.prediction.saved",
+    "load": "whence.models.saved",
     "load_dataset": "whence.data.load",
     "load_vae": "whence.explanation.morph.saved_vae",
     "morph": "whence.explanation.morph.whole",
@@ -57,7 +57,7 @@ PLACES = {
     "sparsemax": "whence.memory.sparsemax",
     "store_codes": "whence.explanation.morph.others",
     "why_similar": "whence.explanation.why_similar",
-    "wrap": "whence.prediction.model",
+    "wrap": "whence.models.classifier",
 }
 MODULES = ("compat", "encoders")
 

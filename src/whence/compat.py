@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from whence.encoders.vit import vit
 from whence.encoders.weights import fill, only_tensors, read_pytorch_file
 from whence.memory.attention import SIMILARITIES, recall, score, weigh
-from whence.prediction.model import Classifier, Variant, wrap
+from whence.models.classifier import Classifier, Variant, wrap
 
 Value = TypeVar("Value")
 

@@ -15,10 +15,10 @@ from whence.experiments.explained import describe_origin, explain_images
 from whence.experiments.prepare import load_data
 from whence.experiments.run import run
 from whence.experiments.settings import Settings
-from whence.prediction.model import Classifier, Variant
+from whence.models.classifier import Classifier, Variant
 from whence.storage.plain_files import write_whole
 from whence.prediction.predict import predict
-from whence.prediction.saved import load, read_about
+from whence.models.saved import load, read_about
 from whence.records.answers import Dataset, Prediction
 from whence.report.page import render
 from whence.report.terminal import draw_pictures

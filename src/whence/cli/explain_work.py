@@ -16,9 +16,9 @@ from whence.data.decode import ORIENTATION, list_conversions
 from whence.data.image_file import read_images
 from whence.experiments.explained import describe_origin, explain_images, lacks_pixels
 from whence.experiments.finished import load_run_data, read_run
-from whence.prediction.model import Classifier
+from whence.models.classifier import Classifier
 from whence.storage.plain_files import write_whole
-from whence.prediction.saved import load, read_about
+from whence.models.saved import load, read_about
 from whence.records.answers import Dataset
 from whence.report.answer import Answer, Origin
 from whence.report.as_json import to_json

@@ -20,9 +20,9 @@ from whence.explanation.morph.morphing import NORM_WEIGHTS, MorphPlan
 from whence.explanation.morph.path_mask import MaskPlan
 from whence.explanation.morph.saved_vae import load_vae, read_about_vae
 from whence.explanation.morph.vae import VAE
-from whence.prediction.model import Classifier
+from whence.models.classifier import Classifier
 from whence.storage.plain_files import write_whole
-from whence.prediction.saved import load, read_about
+from whence.models.saved import load, read_about
 from whence.records.answers import Dataset
 from whence.report.as_morph_json import morphs_to_json
 from whence.report.morph import LEAST_GAIN, Morph, Way, share_kept

@@ -32,7 +32,7 @@ def predict(arguments: list[str]) -> None:
     device = choose_device(options.device)
     from whence.data.image_file import read_images  # late: they load torch
     from whence.prediction.predict import predict as predict_images
-    from whence.prediction.saved import load
+    from whence.models.saved import load
     from whence.report.terminal import describe_prediction
 
     model = load(options.run, device=device)

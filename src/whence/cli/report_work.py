@@ -13,9 +13,9 @@ from whence.experiments.explained import describe_origin, explain_images, lacks_
 from whence.experiments.finished import load_run_data, read_run, read_settings
 from whence.experiments.overview import describe_run, gather_overview
 from whence.experiments.overview_json import to_json
-from whence.prediction.model import Classifier
+from whence.models.classifier import Classifier
 from whence.storage.plain_files import write_whole
-from whence.prediction.saved import load
+from whence.models.saved import load
 from whence.records.answers import Dataset
 from whence.report.answer import Answer
 from whence.report.numbers import count, percent

@@ -23,7 +23,7 @@ from whence.experiments.run import LOCK, run, start
 from whence.experiments.settings import CHECKPOINT_SECONDS, Settings
 from whence.prediction.checkpoint import find_checkpoints
 from whence.prediction.distributed import Team
-from whence.prediction.saved import DONE
+from whence.models.saved import DONE
 from whence.records.answers import Dataset
 
 LOCK_SECONDS = 5.0

@@ -13,8 +13,8 @@ from whence.explanation.evidence import explain
 from whence.explanation.heatmaps import Moved, heatmaps
 from whence.explanation.removal import find_removals
 from whence.memory.bank import Bank
-from whence.prediction.model import Classifier
-from whence.prediction.saved import MODEL
+from whence.models.classifier import Classifier
+from whence.models.saved import MODEL
 from whence.records.answers import Evidence, Explanation, Heatmaps, Removal
 from whence.report.answer import Answer, Origin, Stored
 from whence.report.picture import to_uint8

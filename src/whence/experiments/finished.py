@@ -15,8 +15,8 @@ from whence.experiments.run import SETTINGS
 from whence.experiments.settings import Settings, read_toml
 from whence.experiments.untrained import evaluate_untrained
 from whence.prediction.evaluate import evaluate
-from whence.prediction.model import Classifier
-from whence.prediction.saved import DONE, MODEL, load, read_about
+from whence.models.classifier import Classifier
+from whence.models.saved import DONE, MODEL, load, read_about
 from whence.records.answers import Dataset
 
 

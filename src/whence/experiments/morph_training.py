@@ -11,7 +11,7 @@ from whence.data.split import split
 from whence.experiments.explained import find_places, take_stored
 from whence.experiments.finished import load_run_data, read_run, read_settings
 from whence.memory.bank import Bank
-from whence.prediction.model import Classifier
+from whence.models.classifier import Classifier
 from whence.records.answers import Dataset
 from whence.report.morph import Start
 from whence.report.picture import to_uint8

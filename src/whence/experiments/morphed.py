@@ -25,7 +25,7 @@ from whence.explanation.morph.others import (
 from whence.explanation.morph.quality import code_proximity, pixel_proximity
 from whence.explanation.morph.vae import VAE
 from whence.explanation.morph.whole import Morphed, follow
-from whence.prediction.model import Classifier, check_images
+from whence.models.classifier import Classifier, check_images
 from whence.report.morph import Along, Code, Mask, Morph, Start, Way
 from whence.report.picture import to_uint8
 

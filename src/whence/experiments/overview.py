@@ -15,8 +15,8 @@ from whence.metrics.doubt import measure_doubts, read_alone
 from whence.metrics.flag import risk_at, risk_curve
 from whence.prediction.answers import Memory, read_memory, rows_at_once, signals_of
 from whence.prediction.evaluate import evaluate
-from whence.prediction.model import Classifier, encode_all, evaluating
-from whence.prediction.trust import error_probability
+from whence.models.classifier import Classifier, encode_all, evaluating
+from whence.models.calibration import error_probability
 from whence.records.answers import ImageSet
 from whence.report.overview import LISTED, Curve, Hard, Made, MemoryUse, Overview, Used
 from whence.shapes import check_shape

@@ -6,7 +6,7 @@ from types import MappingProxyType
 import torch
 
 from whence.experiments.paper_tables import SIDE
-from whence.prediction.model import Variant, wrap
+from whence.models.classifier import Variant, wrap
 
 CLASSES = 10
 

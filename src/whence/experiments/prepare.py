@@ -13,7 +13,7 @@ from whence.data.split import split
 from whence.encoders.adopt import EncoderKind, load_weights, pretrained_normalisation
 from whence.experiments.settings import Settings
 from whence.prediction.fit import Plan
-from whence.prediction.model import Classifier, wrap
+from whence.models.classifier import Classifier, wrap
 from whence.prediction.recipe import RECIPES, Recipe
 from whence.records.answers import Dataset, ImageSet
 

@@ -33,7 +33,7 @@ from whence.prediction.distributed import Team
 from whence.prediction.evaluate import evaluate
 from whence.storage.tensors import check_finite
 from whence.prediction.fit import EpochReport, NonFiniteLossError, check_plan, fit
-from whence.prediction.model import encode_all
+from whence.models.classifier import encode_all
 from whence.storage.plain_files import (
     is_leftover,
     make_folder,
@@ -42,8 +42,8 @@ from whence.storage.plain_files import (
     write_json,
     write_whole,
 )
-from whence.prediction.saved import DONE, describe, read_about, write_model
-from whence.prediction.saved_bank import check_sources
+from whence.models.saved import DONE, describe, read_about, write_model
+from whence.models.saved_bank import check_sources
 from whence.records.answers import Dataset
 
 SETTINGS, METRICS, LOCK = "settings.toml", "metrics.json", ".lock"

@@ -10,7 +10,7 @@ from whence.experiments.cell import ACCURACY, Number
 from whence.experiments.run import METRICS, check_folder
 from whence.experiments.settings import Settings
 from whence.storage.plain_files import read_json
-from whence.prediction.saved import DONE, read_about
+from whence.models.saved import DONE, read_about
 
 FINGERPRINTS = ("train_fingerprint", "test_fingerprint")
 

@@ -6,7 +6,7 @@ from whence.data.fingerprint import fingerprint
 from whence.experiments.prepare import build_model, load_data
 from whence.experiments.settings import Settings
 from whence.prediction.evaluate import Evaluation, evaluate
-from whence.prediction.model import Classifier
+from whence.models.classifier import Classifier
 from whence.records.answers import ImageSet
 
 HINT = "add --no-controls to leave this control out."

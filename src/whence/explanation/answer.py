@@ -10,7 +10,7 @@ from torch import Tensor
 from whence.explanation.active import order_active
 from whence.memory.bank import Bank
 from whence.memory.copies import mask_copies
-from whence.prediction.model import Classifier, check_images, evaluating
+from whence.models.classifier import Classifier, check_images, evaluating
 from whence.shapes import check_batch_size
 
 

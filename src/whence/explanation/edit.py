@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from whence.memory.bank import Bank
-from whence.prediction.model import Classifier, evaluating
+from whence.models.classifier import Classifier, evaluating
 from whence.records.answers import Evidence
 
 

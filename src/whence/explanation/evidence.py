@@ -11,7 +11,7 @@ from whence.memory.bank import Bank
 from whence.memory.heads import Read
 from whence.metrics.doubt import read_alone
 from whence.prediction.judge import judge
-from whence.prediction.model import Classifier, check_images, encode_all, evaluating
+from whence.models.classifier import Classifier, check_images, encode_all, evaluating
 from whence.prediction.predict import explain_read
 from whence.records.answers import Draws, Evidence, Explanation, Prediction
 from whence.shapes import check_batch_size

@@ -18,7 +18,7 @@ from whence.explanation.scene import (
     set_scene,
 )
 from whence.memory.bank import take_images
-from whence.prediction.model import Classifier
+from whence.models.classifier import Classifier
 from whence.records.answers import Heatmaps
 
 Moved = Literal["evidence", "all"]

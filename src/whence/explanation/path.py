@@ -12,7 +12,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from whence.data.augment import to_float
 from whence.memory.bank import take_images
-from whence.prediction.model import Classifier
+from whence.models.classifier import Classifier
 
 Baseline = Callable[[Tensor], Tensor]
 

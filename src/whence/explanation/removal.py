@@ -7,7 +7,7 @@ from torch import Tensor
 
 from whence.explanation.reread import Cached, answer_without, cache, read_whole, weigh_without
 from whence.memory.bank import Bank
-from whence.prediction.model import Classifier, check_images, evaluating
+from whence.models.classifier import Classifier, check_images, evaluating
 from whence.records.answers import Removal
 from whence.shapes import check_batch_size
 

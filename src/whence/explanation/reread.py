@@ -9,7 +9,7 @@ from whence.memory.attention import recall, score, weigh
 from whence.memory.copies import mask_copies
 from whence.memory.read_pairs import sum_rows
 from whence.memory.heads import MemoryHead, Read
-from whence.prediction.model import Classifier, encode_all
+from whence.models.classifier import Classifier, encode_all
 
 FIRST_LOOK = 512
 """How many of a query's most similar images are looked at first; rarely do more have a weight."""

@@ -15,7 +15,7 @@ from whence.explanation.feature_gradients import (
 )
 from whence.explanation.path import Baseline, differentiate_along, encode_along
 from whence.memory.heads import Standard
-from whence.prediction.model import Classifier
+from whence.models.classifier import Classifier
 
 
 class Scene(NamedTuple):

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from whence.memory.attend import attend
 from whence.memory.attention import score
 from whence.memory.bank import Bank
-from whence.prediction.model import Classifier, evaluating
+from whence.models.classifier import Classifier, evaluating
 from whence.shapes import check_batch_size
 
 TEMPERATURE = 0.1

@@ -17,7 +17,7 @@ from whence.explanation.path import Baseline, encode_along, midpoints, pull_back
 from whence.memory.attention import SIMILARITIES, at_least_float32
 from whence.memory.bank import take_images
 from whence.memory.heads import MemoryHead
-from whence.prediction.model import Classifier
+from whence.models.classifier import Classifier
 from whence.records.answers import SimilarityMaps
 
 

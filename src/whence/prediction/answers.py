@@ -12,7 +12,7 @@ from whence.memory.bank import Bank
 from whence.memory.heads import MemoryHead, Read
 from whence.metrics import SIGNALS, WITHOUT_MEMORY
 from whence.metrics.doubt import measure_doubts, read_alone, top_memory
-from whence.prediction.model import Classifier
+from whence.models.classifier import Classifier
 
 SECOND_MEMORY = 2**31
 """Added to the seed of the draws for the memories that memory images are classified with.

@@ -18,7 +18,7 @@ from whence.storage.plain_files import hash_file, read_json, write_json
 
 if TYPE_CHECKING:
     from whence.prediction.fit import Progress
-    from whence.prediction.model import Classifier
+    from whence.models.classifier import Classifier
 
 KEPT = 2
 """How many of the newest checkpoints stay on disk."""

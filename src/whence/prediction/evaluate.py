@@ -12,8 +12,8 @@ from whence.metrics.evidence import EvidenceMeasures, measure_evidence
 from whence.metrics.flag import FlagQuality, measure_flag
 from whence.prediction.answers import Answers, Memory, answer, draw_passes, signals_of
 from whence.prediction.controls import has_labels, measure_nearest, measure_random
-from whence.prediction.model import Classifier, check_labels, encode_all, evaluating
-from whence.prediction.trust import Calibration, error_probability
+from whence.models.classifier import Classifier, check_labels, encode_all, evaluating
+from whence.models.calibration import Calibration, error_probability
 from whence.records.answers import ImageSet
 
 DRAWS = 5

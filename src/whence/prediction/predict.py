@@ -6,7 +6,7 @@ from whence.memory.attend import Pairs, attend
 from whence.memory.bank import Bank
 from whence.memory.copies import mask_copies
 from whence.memory.heads import Read
-from whence.prediction.model import Classifier, evaluating
+from whence.models.classifier import Classifier, evaluating
 from whence.records.answers import Evidence, Prediction
 from whence.shapes import check_batch_size
 

@@ -6,7 +6,7 @@ from torch import Tensor
 from whence.explanation.morph.vae import VAE
 from whence.memory.attention import at_least_float32
 from whence.memory.copies import mask_copies
-from whence.prediction.model import Classifier, check_images, evaluating
+from whence.models.classifier import Classifier, check_images, evaluating
 from whence.shapes import check_batch_size
 
 

@@ -10,7 +10,7 @@ from whence.explanation.morph.answers import check_fit, classify_codes, classify
 from whence.explanation.morph.improve import Descent, improve_codes, lack_of_order
 from whence.explanation.morph.vae import VAE, absolute_distance, encode_images
 from whence.memory.attention import at_least_float32
-from whence.prediction.model import Classifier
+from whence.models.classifier import Classifier
 from whence.shapes import check_batch_size
 
 SAMPLES = 40

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from whence.explanation.morph.answers import check_gradients
 from whence.memory.attention import at_least_float32
-from whence.prediction.model import Classifier, evaluating
+from whence.models.classifier import Classifier, evaluating
 from whence.shapes import check_batch_size, check_shape
 
 DEVIATIONS = 1.96

@@ -16,7 +16,7 @@ from whence.prediction.checkpoint import (
     optimizer_parts,
 )
 from whence.storage.tensors import layouts_of
-from whence.prediction.model import evaluating
+from whence.models.classifier import evaluating
 
 
 @dataclass(frozen=True)

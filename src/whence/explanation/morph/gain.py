@@ -9,7 +9,7 @@ from whence.explanation.morph.answers import check_gradients
 from whence.explanation.morph.entropy import check_own, check_path
 from whence.explanation.morph.path_mask import Gain
 from whence.memory.attention import at_least_float32
-from whence.prediction.model import Classifier, check_images, evaluating
+from whence.models.classifier import Classifier, check_images, evaluating
 from whence.shapes import check_batch_size, check_shape
 
 SHARE = 0.1

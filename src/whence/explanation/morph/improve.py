@@ -9,7 +9,7 @@ from torch import Tensor
 from whence.explanation.morph.answers import blank_broken
 from whence.explanation.morph.vae import VAE, absolute_distance
 from whence.memory.attention import at_least_float32
-from whence.prediction.model import Classifier, evaluating
+from whence.models.classifier import Classifier, evaluating
 from whence.shapes import check_batch_size
 
 MARGIN = 0.1

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from whence.explanation.morph.answers import classify_images
-from whence.prediction.model import Classifier, check_labels
+from whence.models.classifier import Classifier, check_labels
 from whence.shapes import check_shape
 
 

@@ -13,7 +13,7 @@ from whence.explanation.morph.norms import Norms
 from whence.explanation.morph.strides import check_strides, pace, scale_to, stride_on
 from whence.explanation.morph.vae import VAE
 from whence.memory.attention import at_least_float32
-from whence.prediction.model import Classifier, evaluating
+from whence.models.classifier import Classifier, evaluating
 from whence.shapes import check_batch_size, check_shape
 
 NORM_WEIGHTS = {"mnist": 0.1, "notmnist": 10.0, "fashion_mnist": 10.0}

@@ -16,7 +16,7 @@ from whence.explanation.morph.norms import Norms, measure_norms
 from whence.explanation.morph.vae import VAE, encode_images
 from whence.memory.attention import at_least_float32
 from whence.memory.bank import take_images
-from whence.prediction.model import Classifier, check_images
+from whence.models.classifier import Classifier, check_images
 from whence.records.answers import Evidence, Explanation
 from whence.shapes import check_shape
 from whence.table import Table

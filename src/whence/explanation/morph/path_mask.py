@@ -9,7 +9,7 @@ from torch import Tensor
 from whence.explanation.morph.entropy import check_own, check_path
 from whence.explanation.morph.strides import check_strides, scale_to, stride_on
 from whence.memory.attention import at_least_float32
-from whence.prediction.model import Classifier, evaluating
+from whence.models.classifier import Classifier, evaluating
 from whence.shapes import check_shape
 
 REACH = 4

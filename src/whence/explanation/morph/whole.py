@@ -23,7 +23,7 @@ from whence.explanation.morph.others import (
 )
 from whence.explanation.morph.path_mask import MaskPlan, PathMasks, path_masks
 from whence.explanation.morph.vae import VAE
-from whence.prediction.model import Classifier
+from whence.models.classifier import Classifier
 
 
 @dataclass(frozen=True)

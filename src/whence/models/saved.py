@@ -21,10 +21,10 @@ from whence.storage.tensors import (
     read_tensors,
     write_tensors,
 )
-from whence.prediction.model import VARIANTS, Classifier, build_head, evaluating
+from whence.models.classifier import VARIANTS, Classifier, build_head, evaluating
 from whence.storage.plain_files import hash_file, read_json, write_json
-from whence.prediction.saved_bank import bank_from_tensors, bank_to_tensors, is_list_of_names
-from whence.prediction.saved_calibration import (
+from whence.models.saved_bank import bank_from_tensors, bank_to_tensors, is_list_of_names
+from whence.models.saved_calibration import (
     calibration_from_json,
     calibration_to_json,
     find_problem_of_calibration,

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.modules import module as every_module
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from whence.prediction.stamp import Stamp
+from whence.models.stamp import Stamp
 
 TOLERANCE = 1e-4
 """Of the largest feature: more than rounding, and far less than a layer in the wrong place."""

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from whence.memory.bank import Bank
 from whence.storage.tensors import Layout, read_layouts, read_tensors
-from whence.prediction.model import Classifier
+from whence.models.classifier import Classifier
 
 LONGEST_SOURCE = 4096
 """Bytes that the file names of a bank may take on average, written as JSON."""

@@ -9,7 +9,7 @@ from torch import nn
 from torch.testing import assert_close
 
 import whence
-from whence.prediction.model import encode_all, predict_left_out
+from whence.models.classifier import encode_all, predict_left_out
 
 SHAPE = (1, 8, 8)
 

@@ -21,9 +21,9 @@ from torchvision import models
 
 import whence
 from whence.encoders import ENCODERS
-from whence.prediction import saved
+from whence.models import saved
 from whence.storage.plain_files import read_json
-from whence.prediction.saved import read_about, save
+from whence.models.saved import read_about, save
 
 SHAPE = (1, 8, 8)
 VARIANTS = ["memory-wrap", "only-memory", "standard"]

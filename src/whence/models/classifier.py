@@ -14,9 +14,9 @@ from whence.encoders.adopt import EncoderKind, adopt_encoder, count_features
 from whence.memory.attention import at_least_float32, unit_scale
 from whence.memory.bank import Bank, to_pixels
 from whence.memory.heads import MemoryHead, MemoryWrap, OnlyMemory, Read, Standard
-from whence.prediction.merged import Merged
-from whence.prediction.stamp import Stamp
-from whence.prediction.trust import Calibration
+from whence.models.merged import Merged
+from whence.models.stamp import Stamp
+from whence.models.calibration import Calibration
 from whence.shapes import check_batch_size, check_shape
 
 Variant = Literal["memory-wrap", "only-memory", "standard"]
@@ -246,11 +246,11 @@ class Classifier(nn.Module):
         self._calibration = calibration
 
     def save(self, folder: str | Path, *, pixels: bool = True) -> None:
-        """Write the model and its bank to a folder; see :func:`whence.prediction.saved.save`.
+        """Write the model and its bank to a folder; see :func:`whence.models.saved.save`.
 
         The bank holds the memory images themselves unless ``pixels=False``.
         """
-        from whence.prediction.saved import save
+        from whence.models.saved import save
 
         save(self, folder, pixels=pixels)
 

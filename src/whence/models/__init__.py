@@ -1,0 +1,1 @@
+"""The classifier, what it needs to answer, and its form on disk."""
