@@ -25,8 +25,8 @@ from torch import Tensor
 import whence
 from benchmarks.sides import alternate, machine
 from whence.explanation.heatmaps import heatmaps
-from whence.prediction.fit import Plan, fit
-from whence.prediction.recipe import Recipe
+from whence.training.loop import Plan, fit
+from whence.training.recipes import Recipe
 
 CASES = {"same work": (2, 200, 8), "whole": (8, 1000, 32)}
 """Images, memories and steps."""

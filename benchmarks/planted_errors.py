@@ -27,7 +27,7 @@ from whence.experiments.prepare import PUBLISHED, load_data, prepare
 from whence.experiments.settings import Settings
 from whence.explanation.suspicious import find_suspicious
 from whence.memory.attention import cosine
-from whence.prediction.fit import fit
+from whence.training.loop import fit
 from whence.models.classifier import Classifier
 from whence.records.answers import Dataset
 

@@ -27,7 +27,7 @@ from benchmarks.few_images import spread
 from whence.data import AUGMENTATIONS
 from whence.experiments.prepare import PUBLISHED, Parts, load_data, prepare
 from whence.experiments.settings import Settings
-from whence.prediction.recipe import build_optimizer, rate_at
+from whence.training.recipes import build_optimizer, rate_at
 from whence.records.answers import Dataset, ImageSet
 
 SHOWN = 2000

@@ -31,9 +31,9 @@ from whence.experiments.cell import ACCURACY, Cell
 from whence.experiments.paper_tables import MEMORY_SIZE, SIDE, TABLES, name_measure, read_cells
 from whence.experiments.prepare import choose_plan, choose_recipe
 from whence.experiments.settings import Settings
-from whence.prediction.fit import Plan, fit
+from whence.training.loop import Plan, fit
 from whence.models.classifier import Variant
-from whence.prediction.recipe import Recipe
+from whence.training.recipes import Recipe
 
 IMAGES = {"svhn": (73_257, 26_032), "cifar10": (50_000, 10_000), "cinic10": (90_000, 90_000)}
 """Training and test images of the paper's datasets."""

@@ -22,8 +22,8 @@ from benchmarks.sides import alternate, machine, random_images
 from whence.data.augment import flip
 from whence.data.memory_draw import draw_memory
 from whence.experiments.prepare import choose_bfloat16, has_bfloat16_units
-from whence.prediction.fit import Plan, fit
-from whence.prediction.recipe import Recipe
+from whence.training.loop import Plan, fit
+from whence.training.recipes import Recipe
 from whence.records.answers import ImageSet
 
 ENCODERS = {"resnet18": 512, "mobilenet_v2": 1280}

@@ -9,7 +9,7 @@ import torch
 
 from whence.experiments import journal as module
 from whence.experiments.journal import LOG, keep_journal
-from whence.prediction.checkpoint import Checkpoint, read_newest_checkpoint
+from whence.training.checkpoint import Checkpoint, read_newest_checkpoint
 
 
 @dataclass

@@ -29,7 +29,7 @@ from whence.experiments.run import run
 from whence.experiments.settings import Settings, read_toml
 from whence.storage import plain_files
 from whence.storage import tensors as files
-from whence.prediction.checkpoint import Checkpoint, read_newest_checkpoint, write_checkpoint
+from whence.training.checkpoint import Checkpoint, read_newest_checkpoint, write_checkpoint
 from whence.records.answers import ImageSet
 
 SETTINGS = Settings(

@@ -21,7 +21,7 @@ from whence.experiments.prepare import (
     prepare,
 )
 from whence.experiments.settings import FIELDS, Settings, first_difference, read_toml, to_toml
-from whence.prediction.recipe import RECIPES
+from whence.training.recipes import RECIPES
 
 AUTHORS = """\
 model: mobilenet

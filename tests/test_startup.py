@@ -215,7 +215,7 @@ def test_names_that_stand_apart_from_torch_are_those_of_the_code_behind_them():
     from whence.explanation import heatmaps
     from whence.memory.attention import SIMILARITIES
     from whence.models.classifier import VARIANTS
-    from whence.prediction.recipe import RECIPES
+    from whence.training.recipes import RECIPES
 
     assert MOVED == heatmaps.MOVED
     assert ("whence", *FOREIGN, "own") == tuple(FAMILIES)

@@ -31,7 +31,7 @@ from whence.experiments.settings import Settings, read_toml, to_toml
 from whence.experiments.summary import Result, read_results, summarise
 from whence.experiments.table_runs import Job
 from whence.models.classifier import wrap
-from whence.prediction.recipe import Recipe
+from whence.training.recipes import Recipe
 from whence.models.saved import describe
 from whence.records.answers import Dataset, ImageSet
 

@@ -17,7 +17,7 @@ from whence.experiments import train_vae as work
 from whence.experiments.vae_settings import VAE_FIELDS, VAESettings, check_vae_settings
 from whence.explanation.morph.measure_vae import measure_reconstruction
 from whence.explanation.morph.saved_vae import load_vae
-from whence.prediction.checkpoint import find_checkpoints
+from whence.training.checkpoint import find_checkpoints
 
 TRAIN = [
     *("train-vae", "digits", "--train-examples", "40", "--validation-examples", "20"),

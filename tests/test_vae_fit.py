@@ -19,7 +19,7 @@ from whence.explanation.morph.fit_vae import (
 )
 from whence.explanation.morph.measure_vae import measure_reconstruction
 from whence.explanation.morph.vae import VAE
-from whence.prediction.checkpoint import Checkpoint, read_newest_checkpoint, write_checkpoint
+from whence.training.checkpoint import Checkpoint, read_newest_checkpoint, write_checkpoint
 
 SHAPE = (1, 13, 13)
 PLAN = VAEPlan(epochs=3, batch_size=7, learning_rate=3e-3, seed=5)

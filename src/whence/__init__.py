@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from whence.memory.heads import MemoryWrap, OnlyMemory
     from whence.prediction.calibrate import calibrate
     from whence.prediction.evaluate import evaluate
-    from whence.prediction.fit import Plan, fit
+    from whence.training.loop import Plan, fit
     from whence.models.classifier import Classifier, wrap
     from whence.prediction.predict import predict
-    from whence.prediction.recipe import Recipe
+    from whence.training.recipes import Recipe
     from whence.models.saved import load
     from whence.records.answers import ImageSet
 
@@ -37,8 +37,8 @@ PLACES = {
     "ImageSet": "whence.records.answers",
     "MemoryWrap": "whence.memory.heads",
     "OnlyMemory": "whence.memory.heads",
-    "Plan": "whence.prediction.fit",
-    "Recipe": "whence.prediction.recipe",
+    "Plan": "whence.training.loop",
+    "Recipe": "whence.training.recipes",
     "attend": "whence.memory.attend",
     "calibrate": "whence.prediction.calibrate",
     "edit": "whence.explanation.edit",
@@ -46,7 +46,7 @@ PLACES = {
     "explain": "whence.explanation.evidence",
     "find_removals": "whence.explanation.removal",
     "find_suspicious": "whence.explanation.suspicious",
-    "fit": "whence.prediction.fit",
+    "fit": "whence.training.loop",
     "fit_vae": "whence.explanation.morph.fit_vae",
     "heatmaps": "whence.explanation.heatmaps",
     "load": "whence.models.saved",

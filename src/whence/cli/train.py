@@ -19,7 +19,7 @@ from whence.experiments.parse import add_setting, from_mapping
 from whence.experiments.settings import FIELDS, Settings, read_toml
 
 if TYPE_CHECKING:
-    from whence.prediction.distributed import Team
+    from whence.training.distributed import Team
 
 OURS, AUTHORS = (".toml",), (".yaml", ".yml")
 
@@ -83,7 +83,7 @@ def train(arguments: list[str]) -> None:
         train_side_by_side(settings, seeds, folder, options)
         return
     device = choose_device(options.device)
-    from whence.prediction.distributed import join  # late: it loads torch
+    from whence.training.distributed import join  # late: it loads torch
 
     with join(device) as team:
         train_here(settings, seeds, folder, options, team)

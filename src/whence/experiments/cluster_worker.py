@@ -21,8 +21,8 @@ from filelock import Timeout
 from whence.experiments.prepare import key_of_images, load_data
 from whence.experiments.run import LOCK, run, start
 from whence.experiments.settings import CHECKPOINT_SECONDS, Settings
-from whence.prediction.checkpoint import find_checkpoints
-from whence.prediction.distributed import Team
+from whence.training.checkpoint import find_checkpoints
+from whence.training.distributed import Team
 from whence.models.saved import DONE
 from whence.records.answers import Dataset
 

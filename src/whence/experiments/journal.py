@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from whence.prediction.checkpoint import Checkpoint, write_checkpoint
+from whence.training.checkpoint import Checkpoint, write_checkpoint
 from whence.storage.plain_files import read_small, write_whole
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from whence.data.pixel_values import measure_pixels
 from whence.data.split import split
 from whence.encoders.adopt import EncoderKind, load_weights, pretrained_normalisation
 from whence.experiments.settings import Settings
-from whence.prediction.fit import Plan
+from whence.training.loop import Plan
 from whence.models.classifier import Classifier, wrap
-from whence.prediction.recipe import RECIPES, Recipe
+from whence.training.recipes import RECIPES, Recipe
 from whence.records.answers import Dataset, ImageSet
 
 LEAST_STEPS = 800

@@ -23,16 +23,16 @@ from whence.experiments.settings import (
     to_toml,
 )
 from whence.prediction.calibrate import calibrate
-from whence.prediction.checkpoint import (
+from whence.training.checkpoint import (
     Checkpoint,
     find_checkpoints,
     read_newest_checkpoint,
     remove_checkpoint,
 )
-from whence.prediction.distributed import Team
+from whence.training.distributed import Team
 from whence.prediction.evaluate import evaluate
 from whence.storage.tensors import check_finite
-from whence.prediction.fit import EpochReport, NonFiniteLossError, check_plan, fit
+from whence.training.loop import EpochReport, NonFiniteLossError, check_plan, fit
 from whence.models.classifier import encode_all
 from whence.storage.plain_files import (
     is_leftover,

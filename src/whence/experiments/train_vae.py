@@ -24,7 +24,7 @@ from whence.explanation.morph.fit_vae import VAEPlan, VAEReport, check_vae_plan,
 from whence.explanation.morph.measure_vae import measure_reconstruction
 from whence.explanation.morph.saved_vae import DONE, read_about_vae, write_vae
 from whence.explanation.morph.vae import VAE
-from whence.prediction.checkpoint import Checkpoint, read_newest_checkpoint
+from whence.training.checkpoint import Checkpoint, read_newest_checkpoint
 from whence.storage.plain_files import (
     is_leftover,
     read_json,

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from whence.encoders.weights import copy_into
 from whence.explanation.morph.vae import VAE
-from whence.prediction.checkpoint import (
+from whence.training.checkpoint import (
     Checkpoint,
     find_misfit_of_optimizer,
     lay_out_like,

@@ -14,9 +14,9 @@ from torch.testing import assert_close
 
 import whence
 from whence.cli import main
-from whence.prediction.checkpoint import find_checkpoints, read_newest_checkpoint, write_checkpoint
-from whence.prediction.fit import Plan, fit
-from whence.prediction.recipe import Recipe
+from whence.training.checkpoint import find_checkpoints, read_newest_checkpoint, write_checkpoint
+from whence.training.loop import Plan, fit
+from whence.training.recipes import Recipe
 from whence.records.answers import ImageSet
 
 SHAPE = (1, 8, 8)

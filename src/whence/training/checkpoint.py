@@ -17,7 +17,7 @@ from whence.storage.tensors import layouts_of, read_layouts, write_tensors
 from whence.storage.plain_files import hash_file, read_json, write_json
 
 if TYPE_CHECKING:
-    from whence.prediction.fit import Progress
+    from whence.training.loop import Progress
     from whence.models.classifier import Classifier
 
 KEPT = 2

@@ -19,12 +19,12 @@ from torch.testing import assert_close
 from whence.cli import main
 from whence.data.augment import crop_flip
 from whence.data.memory_draw import draw_memory
-from whence.prediction import distributed
-from whence.prediction.checkpoint import find_checkpoints
-from whence.prediction.distributed import Team, backend_of, choose_place, is_lost, join, launched
-from whence.prediction.fit import Plan, fit
-from whence.prediction.recipe import Recipe, build_optimizer, rate_at
-from whence.prediction.shared_step import (
+from whence.training import distributed
+from whence.training.checkpoint import find_checkpoints
+from whence.training.distributed import Team, backend_of, choose_place, is_lost, join, launched
+from whence.training.loop import Plan, fit
+from whence.training.recipes import Recipe, build_optimizer, rate_at
+from whence.training.shared_step import (
     SharedStep,
     check_shares,
     encode_together,

@@ -13,7 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from whence.memory.attention import at_least_float32
 from whence.memory.heads import MemoryHead
-from whence.prediction.distributed import Team
+from whence.training.distributed import Team
 from whence.models.classifier import Classifier, encode_all
 
 LEAST_ROWS = 2

@@ -1,0 +1,1 @@
+"""Fit a classifier: recipes, the loop, one training over several processes."""
