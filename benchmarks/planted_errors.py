@@ -25,7 +25,7 @@ from torch import Tensor
 
 from whence.experiments.prepare import PUBLISHED, load_data, prepare
 from whence.experiments.settings import Settings
-from whence.explanation.suspicious import find_suspicious
+from whence.evidence.suspicious import find_suspicious
 from whence.memory.attention import cosine
 from whence.training.loop import fit
 from whence.models.classifier import Classifier

@@ -14,9 +14,9 @@ from whence.cli import main
 from whence.data.load import load_dataset
 from whence.experiments.explained import describe_origin, explain_images, hash_memory
 from whence.experiments.finished import read_about
-from whence.explanation.evidence import explain
+from whence.evidence.explain import explain
 from whence.explanation.heatmaps import heatmaps
-from whence.explanation.removal import find_removals
+from whence.evidence.removal import find_removals
 
 QUICK = ["--train-examples", "60", "--epochs", "6", "--memory-size", "20"]
 

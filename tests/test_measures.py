@@ -24,11 +24,11 @@ from whence.experiments.untrained import evaluate_untrained
 from whence.metrics import SIGNALS, WITHOUT_MEMORY
 from whence.metrics.evidence import MEASURES, measure_evidence
 from whence.metrics.flag import FlagQuality, measure_flag
-from whence.prediction.answers import Memory, answer
-from whence.prediction.calibrate import calibrate
-from whence.prediction.controls import measure_nearest, measure_random
-from whence.prediction.evaluate import describe_evidence
-from whence.prediction.judge import judge
+from whence.evidence.answers import Memory, answer
+from whence.evidence.calibrate import calibrate
+from whence.evidence.controls import measure_nearest, measure_random
+from whence.evidence.evaluate import describe_evidence
+from whence.evidence.judge import judge
 from whence.models.classifier import encode_all
 from whence.records.answers import ImageSet
 from whence.report.trust import find_best
@@ -343,8 +343,8 @@ def test_a_run_encodes_every_image_once(digits, tmp_path, monkeypatch):
         return encode_all(model, images, batch_size=batch_size)
 
     monkeypatch.setattr("whence.models.classifier.encode_all", count)
-    monkeypatch.setattr("whence.prediction.evaluate.encode_all", count)
-    monkeypatch.setattr("whence.prediction.calibrate.encode_all", count)
+    monkeypatch.setattr("whence.evidence.evaluate.encode_all", count)
+    monkeypatch.setattr("whence.evidence.calibrate.encode_all", count)
     monkeypatch.setattr(run_module, "encode_all", count)
     run(SETTINGS, tmp_path / "a", digits)
     assert encoded == [50, 70, 60]

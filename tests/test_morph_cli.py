@@ -20,7 +20,7 @@ from whence.experiments.morph_training import Training, check_same_data, choose_
 from whence.experiments.morphed import Question, check_decoded, morph_images
 from whence.experiments.prepare import load_data, prepare
 from whence.experiments.settings import Settings
-from whence.explanation.evidence import explain
+from whence.evidence.explain import explain
 from whence.explanation.morph.answers import classify_images
 from whence.explanation.morph.code import find_codes
 from whence.explanation.morph.entropy import measure_path

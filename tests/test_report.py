@@ -30,12 +30,12 @@ from whence.experiments.overview import (
     trace_curve,
 )
 from whence.experiments.overview_json import to_json
-from whence.explanation.suspicious import Suspicion, find_suspicious
+from whence.evidence.suspicious import Suspicion, find_suspicious
 from whence.metrics import SIGNALS
 from whence.metrics.evidence import MEASURES, EvidenceMeasures
 from whence.metrics.flag import FlagQuality
-from whence.prediction.evaluate import Evaluation, evaluate
-from whence.prediction.judge import judge
+from whence.evidence.evaluate import Evaluation, evaluate
+from whence.evidence.judge import judge
 from whence.models.classifier import encode_all
 from whence.models.calibration import Calibration
 from whence.records.answers import ImageSet

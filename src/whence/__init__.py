@@ -10,24 +10,24 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from whence import compat, encoders
     from whence.data.load import load_dataset
-    from whence.explanation.edit import edit
-    from whence.explanation.evidence import explain
+    from whence.evidence.edit import edit
+    from whence.evidence.explain import explain
     from whence.explanation.heatmaps import heatmaps
     from whence.explanation.morph.fit_vae import fit_vae
     from whence.explanation.morph.others import store_codes
     from whence.explanation.morph.saved_vae import load_vae
     from whence.explanation.morph.whole import morph
-    from whence.explanation.removal import find_removals
-    from whence.explanation.suspicious import find_suspicious
+    from whence.evidence.removal import find_removals
+    from whence.evidence.suspicious import find_suspicious
     from whence.explanation.why_similar import why_similar
     from whence.memory.attend import attend
     from whence.memory.sparsemax import sparsemax
     from whence.memory.heads import MemoryWrap, OnlyMemory
-    from whence.prediction.calibrate import calibrate
-    from whence.prediction.evaluate import evaluate
+    from whence.evidence.calibrate import calibrate
+    from whence.evidence.evaluate import evaluate
     from whence.training.loop import Plan, fit
     from whence.models.classifier import Classifier, wrap
-    from whence.prediction.predict import predict
+    from whence.evidence.predict import predict
     from whence.training.recipes import Recipe
     from whence.models.saved import load
     from whence.records.answers import ImageSet
@@ -40,12 +40,12 @@ PLACES = {
     "Plan": "whence.training.loop",
     "Recipe": "whence.training.recipes",
     "attend": "whence.memory.attend",
-    "calibrate": "whence.prediction.calibrate",
-    "edit": "whence.explanation.edit",
-    "evaluate": "whence.prediction.evaluate",
-    "explain": "whence.explanation.evidence",
-    "find_removals": "whence.explanation.removal",
-    "find_suspicious": "whence.explanation.suspicious",
+    "calibrate": "whence.evidence.calibrate",
+    "edit": "whence.evidence.edit",
+    "evaluate": "whence.evidence.evaluate",
+    "explain": "whence.evidence.explain",
+    "find_removals": "whence.evidence.removal",
+    "find_suspicious": "whence.evidence.suspicious",
     "fit": "whence.training.loop",
     "fit_vae": "whence.explanation.morph.fit_vae",
     "heatmaps": "whence.explanation.heatmaps",
@@ -53,7 +53,7 @@ PLACES = {
     "load_dataset": "whence.data.load",
     "load_vae": "whence.explanation.morph.saved_vae",
     "morph": "whence.explanation.morph.whole",
-    "predict": "whence.prediction.predict",
+    "predict": "whence.evidence.predict",
     "sparsemax": "whence.memory.sparsemax",
     "store_codes": "whence.explanation.morph.others",
     "why_similar": "whence.explanation.why_similar",

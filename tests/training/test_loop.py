@@ -10,7 +10,7 @@ from torch.testing import assert_close
 
 import whence
 from whence.data.memory_draw import draw_memory
-from whence.prediction.answers import SECOND_MEMORY, Memory, answer, draw_passes
+from whence.evidence.answers import SECOND_MEMORY, Memory, answer, draw_passes
 from whence.training.loop import NonFiniteLossError, Plan, fit
 from whence.training.recipes import RECIPES, Recipe, build_optimizer, rate_at
 from whence.records.answers import ImageSet

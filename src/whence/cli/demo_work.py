@@ -17,7 +17,7 @@ from whence.experiments.run import run
 from whence.experiments.settings import Settings
 from whence.models.classifier import Classifier, Variant
 from whence.storage.plain_files import write_whole
-from whence.prediction.predict import predict
+from whence.evidence.predict import predict
 from whence.models.saved import load, read_about
 from whence.records.answers import Dataset, Prediction
 from whence.report.page import render

@@ -31,7 +31,7 @@ def predict(arguments: list[str]) -> None:
     files = find_images([Path(name) for name in options.images])
     device = choose_device(options.device)
     from whence.data.image_file import read_images  # late: they load torch
-    from whence.prediction.predict import predict as predict_images
+    from whence.evidence.predict import predict as predict_images
     from whence.models.saved import load
     from whence.report.terminal import describe_prediction
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from torch import Tensor
 
-from whence.explanation.evidence import explain
+from whence.evidence.explain import explain
 from whence.explanation.heatmaps import Moved, heatmaps
-from whence.explanation.removal import find_removals
+from whence.evidence.removal import find_removals
 from whence.memory.bank import Bank
 from whence.models.classifier import Classifier
 from whence.models.saved import MODEL

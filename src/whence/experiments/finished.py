@@ -14,7 +14,7 @@ from whence.experiments.prepare import key_of_images, load_data
 from whence.experiments.run import SETTINGS
 from whence.experiments.settings import Settings, read_toml
 from whence.experiments.untrained import evaluate_untrained
-from whence.prediction.evaluate import evaluate
+from whence.evidence.evaluate import evaluate
 from whence.models.classifier import Classifier
 from whence.models.saved import DONE, MODEL, load, read_about
 from whence.records.answers import Dataset

@@ -7,7 +7,7 @@ from typing import Any
 
 from whence.metrics.evidence import MEASURES, EvidenceMeasures
 from whence.metrics.flag import FlagQuality
-from whence.prediction.evaluate import Evaluation
+from whence.evidence.evaluate import Evaluation
 from whence.report.trust import find_best
 
 NESTED = ("controls", "flag")

@@ -9,12 +9,12 @@ from torch import Tensor
 
 from whence.experiments.explained import find_places, take_stored
 from whence.experiments.settings import Settings
-from whence.explanation.suspicious import Suspicion, find_suspicious
+from whence.evidence.suspicious import Suspicion, find_suspicious
 from whence.memory.bank import Bank
 from whence.metrics.doubt import measure_doubts, read_alone
 from whence.metrics.flag import risk_at, risk_curve
-from whence.prediction.answers import Memory, read_memory, rows_at_once, signals_of
-from whence.prediction.evaluate import evaluate
+from whence.evidence.answers import Memory, read_memory, rows_at_once, signals_of
+from whence.evidence.evaluate import evaluate
 from whence.models.classifier import Classifier, encode_all, evaluating
 from whence.models.calibration import error_probability
 from whence.records.answers import ImageSet

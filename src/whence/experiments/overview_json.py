@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from whence.experiments.measured import describe_evaluation
-from whence.explanation.suspicious import Suspicion
+from whence.evidence.suspicious import Suspicion
 from whence.report.json_values import to_class
 from whence.report.overview import Hard, MemoryUse, Overview, Used
 

@@ -22,7 +22,7 @@ from whence.experiments.settings import (
     read_toml,
     to_toml,
 )
-from whence.prediction.calibrate import calibrate
+from whence.evidence.calibrate import calibrate
 from whence.training.checkpoint import (
     Checkpoint,
     find_checkpoints,
@@ -30,7 +30,7 @@ from whence.training.checkpoint import (
     remove_checkpoint,
 )
 from whence.training.distributed import Team
-from whence.prediction.evaluate import evaluate
+from whence.evidence.evaluate import evaluate
 from whence.storage.tensors import check_finite
 from whence.training.loop import EpochReport, NonFiniteLossError, check_plan, fit
 from whence.models.classifier import encode_all

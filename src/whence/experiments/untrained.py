@@ -5,7 +5,7 @@ from typing import Any
 from whence.data.fingerprint import fingerprint
 from whence.experiments.prepare import build_model, load_data
 from whence.experiments.settings import Settings
-from whence.prediction.evaluate import Evaluation, evaluate
+from whence.evidence.evaluate import Evaluation, evaluate
 from whence.models.classifier import Classifier
 from whence.records.answers import ImageSet
 

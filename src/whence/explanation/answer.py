@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from whence.explanation.active import order_active
+from whence.evidence.active import order_active
 from whence.memory.bank import Bank
 from whence.memory.copies import mask_copies
 from whence.models.classifier import Classifier, check_images, evaluating

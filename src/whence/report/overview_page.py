@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from whence.explanation.suspicious import Suspicion
+from whence.evidence.suspicious import Suspicion
 from whence.report.answer import Answer, Origin
 from whence.report.cards import Card, Picture, Strip, draw, make_strip, stored_card
 from whence.report.confusion import FEW_PAIRS, LARGEST, PAIRS, Row, say_pairs, shade

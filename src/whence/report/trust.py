@@ -6,7 +6,7 @@ from statistics import fmean
 
 from whence.metrics.evidence import MEASURES, EvidenceMeasures
 from whence.metrics.flag import FlagQuality
-from whence.prediction.evaluate import Evaluation
+from whence.evidence.evaluate import Evaluation
 from whence.report.numbers import count, percent
 
 COUNTS = ("support_size", "support_size_median")

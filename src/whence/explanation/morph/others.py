@@ -8,7 +8,7 @@ from torch import Tensor
 
 from whence.data.augment import to_float
 from whence.data.fingerprint import content_hashes, find_places
-from whence.explanation.evidence import explain
+from whence.evidence.explain import explain
 from whence.explanation.morph.answers import check_fit, classify_codes, top_two
 from whence.explanation.morph.morphing import MorphPlan, check_classes, morph_codes
 from whence.explanation.morph.nearest import nearest_of_class

@@ -59,7 +59,7 @@ def test_evidence_can_be_removed(model):
 
 def test_many_indices_are_compared_with_the_memory_at_once(model, monkeypatch):
     """At a million images a comparison takes milliseconds, and a list may name thousands."""
-    module = importlib.import_module("whence.explanation.edit")
+    module = importlib.import_module("whence.evidence.edit")
     compared = []
 
     def count(name, function):

@@ -7,10 +7,10 @@ from explaining import CLASSES, build, build_with_memory, draw_images
 
 import whence
 from whence.data.memory_draw import draw_memory
-from whence.explanation.active import order_active
-from whence.explanation.random_memories import find_example
-from whence.explanation.reliance import log_odds, measure_reliance
-from whence.explanation.reread import Cached, answer_without, cache, read_whole
+from whence.evidence.active import order_active
+from whence.evidence.random_memories import find_example
+from whence.evidence.reliance import log_odds, measure_reliance
+from whence.evidence.reread import Cached, answer_without, cache, read_whole
 from whence.memory.copies import mask_copies
 from whence.memory.heads import MemoryWrap
 from whence.models.classifier import evaluating

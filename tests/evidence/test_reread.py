@@ -4,9 +4,10 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from whence.explanation import removal, reread
-from whence.explanation.leave_one_out import leave_one_out
-from whence.explanation.reread import Cached, answer_without, weigh_without
+from whence.evidence import removal
+from whence.evidence import reread
+from whence.evidence.leave_one_out import leave_one_out
+from whence.evidence.reread import Cached, answer_without, weigh_without
 from whence.memory.attention import score
 from whence.memory.bank import Bank
 from whence.memory.sparsemax import sparsemax

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from whence.memory.attention import at_least_float32
 from whence.metrics.evidence import EvidenceMeasures, measure_evidence
-from whence.prediction.answers import Memory
+from whence.evidence.answers import Memory
 
 BLOCK = 2**23
 """Numbers of the stored features that are copied at once."""

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from whence.data.memory_draw import draw_memory
-from whence.explanation.reread import Cached
+from whence.evidence.reread import Cached
 from whence.memory.attention import recall, weigh
 from whence.memory.bank import Bank
 from whence.memory.heads import Read

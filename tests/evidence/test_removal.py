@@ -92,7 +92,7 @@ def test_the_limit_stops_the_search_and_is_named():
 
 
 def test_much_evidence_is_not_tried_in_pairs(monkeypatch):
-    from whence.explanation import removal
+    from whence.evidence import removal
 
     model = build_with_memory(40, seed=1)
     images = draw_images(60, seed=11)

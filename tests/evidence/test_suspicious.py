@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from whence.explanation.suspicious import Suspicion, find_suspicious
+from whence.evidence.suspicious import Suspicion, find_suspicious
 from whence.memory.bank import Bank
 from whence.models.classifier import wrap
 

@@ -10,8 +10,8 @@ from torch import Tensor
 from whence.metrics import PROBABILITIES
 from whence.metrics.evidence import EvidenceMeasures, measure_evidence
 from whence.metrics.flag import FlagQuality, measure_flag
-from whence.prediction.answers import Answers, Memory, answer, draw_passes, signals_of
-from whence.prediction.controls import has_labels, measure_nearest, measure_random
+from whence.evidence.answers import Answers, Memory, answer, draw_passes, signals_of
+from whence.evidence.controls import has_labels, measure_nearest, measure_random
 from whence.models.classifier import Classifier, check_labels, encode_all, evaluating
 from whence.models.calibration import Calibration, error_probability
 from whence.records.answers import ImageSet
@@ -33,7 +33,7 @@ class Evaluation:
             model.
         draws_evidence: the same for each pass.
         controls: the same with another image in place of the top memory: "random" and "nearest",
-            see ``whence.prediction.controls``; empty for a standard model.
+            see ``whence.evidence.controls``; empty for a standard model.
         signals: how well each signal of doubt finds the wrong answers, with the bank;
             "error_probability" is among them when the model is calibrated.
         calibration: the model's, None when it is not calibrated.

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from whence.prediction.answers import Memory, answer, signals_of
+from whence.evidence.answers import Memory, answer, signals_of
 from whence.models.classifier import Classifier, check_labels, encode_all, evaluating
 from whence.models.calibration import Calibration, prepare
 from whence.records.answers import ImageSet

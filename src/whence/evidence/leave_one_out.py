@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from whence.explanation.active import order_active
-from whence.explanation.reread import Cached, answer_without
+from whence.evidence.active import order_active
+from whence.evidence.reread import Cached, answer_without
 from whence.memory.heads import Read
 
 

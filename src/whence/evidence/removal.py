@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from whence.explanation.reread import Cached, answer_without, cache, read_whole, weigh_without
+from whence.evidence.reread import Cached, answer_without, cache, read_whole, weigh_without
 from whence.memory.bank import Bank
 from whence.models.classifier import Classifier, check_images, evaluating
 from whence.records.answers import Removal

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from whence.explanation.reread import Cached
+from whence.evidence.reread import Cached
 from whence.memory.attention import recall
 from whence.memory.heads import OnlyMemory, Read
 

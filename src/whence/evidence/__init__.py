@@ -1,0 +1,1 @@
+"""Answers and the stored images they were computed from."""
