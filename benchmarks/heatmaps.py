@@ -24,7 +24,7 @@ from torch import Tensor
 
 import whence
 from benchmarks.sides import alternate, machine
-from whence.explanation.heatmaps import heatmaps
+from whence.attribution.joint import heatmaps
 from whence.training.loop import Plan, fit
 from whence.training.recipes import Recipe
 

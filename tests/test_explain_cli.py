@@ -15,7 +15,7 @@ from whence.data.load import load_dataset
 from whence.experiments.explained import describe_origin, explain_images, hash_memory
 from whence.experiments.finished import read_about
 from whence.evidence.explain import explain
-from whence.explanation.heatmaps import heatmaps
+from whence.attribution.joint import heatmaps
 from whence.evidence.removal import find_removals
 
 QUICK = ["--train-examples", "60", "--epochs", "6", "--memory-size", "20"]

@@ -212,7 +212,7 @@ def test_names_that_stand_apart_from_torch_are_those_of_the_code_behind_them():
     from whence.experiments import paper_tables
     from whence.experiments.prepare import PUBLISHED
     from whence.experiments.settings import FIELDS
-    from whence.explanation import heatmaps
+    from whence.attribution import joint as heatmaps
     from whence.memory.attention import SIMILARITIES
     from whence.models.classifier import VARIANTS
     from whence.training.recipes import RECIPES

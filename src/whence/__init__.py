@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from whence.data.load import load_dataset
     from whence.evidence.edit import edit
     from whence.evidence.explain import explain
-    from whence.explanation.heatmaps import heatmaps
+    from whence.attribution.joint import heatmaps
     from whence.explanation.morph.fit_vae import fit_vae
     from whence.explanation.morph.others import store_codes
     from whence.explanation.morph.saved_vae import load_vae
     from whence.explanation.morph.whole import morph
     from whence.evidence.removal import find_removals
     from whence.evidence.suspicious import find_suspicious
-    from whence.explanation.why_similar import why_similar
+    from whence.attribution.why_similar import why_similar
     from whence.memory.attend import attend
     from whence.memory.sparsemax import sparsemax
     from whence.memory.heads import MemoryWrap, OnlyMemory
@@ -48,7 +48,7 @@ PLACES = {
     "find_suspicious": "whence.evidence.suspicious",
     "fit": "whence.training.loop",
     "fit_vae": "whence.explanation.morph.fit_vae",
-    "heatmaps": "whence.explanation.heatmaps",
+    "heatmaps": "whence.attribution.joint",
     "load": "whence.models.saved",
     "load_dataset": "whence.data.load",
     "load_vae": "whence.explanation.morph.saved_vae",
@@ -56,7 +56,7 @@ PLACES = {
     "predict": "whence.evidence.predict",
     "sparsemax": "whence.memory.sparsemax",
     "store_codes": "whence.explanation.morph.others",
-    "why_similar": "whence.explanation.why_similar",
+    "why_similar": "whence.attribution.why_similar",
     "wrap": "whence.models.classifier",
 }
 MODULES = ("compat", "encoders")

@@ -14,7 +14,7 @@ from whence.cli.options import (
     parse,
 )
 from whence.cli.predict import find_images
-from whence.explanation.baselines import BASELINES
+from whence.attribution.baselines import BASELINES
 
 FORMATS = ("html", "png", "json")
 MOVED = ("evidence", "all")

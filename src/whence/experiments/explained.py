@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from whence.evidence.explain import explain
-from whence.explanation.heatmaps import Moved, heatmaps
+from whence.attribution.joint import Moved, heatmaps
 from whence.evidence.removal import find_removals
 from whence.memory.bank import Bank
 from whence.models.classifier import Classifier

@@ -5,10 +5,10 @@ from whence.table import Table
 BASELINES = Table(
     "baseline",
     {
-        "white": "whence.explanation.baseline_images:white",
-        "black": "whence.explanation.baseline_images:black",
-        "mean": "whence.explanation.baseline_images:mean",
-        "blur": "whence.explanation.baseline_images:blur",
+        "white": "whence.attribution.baseline_images:white",
+        "black": "whence.attribution.baseline_images:black",
+        "mean": "whence.attribution.baseline_images:mean",
+        "blur": "whence.attribution.baseline_images:blur",
     },
 )
 """Every baseline by name: `(B, C, H, W)` floats in [0, 1] to the same shape."""

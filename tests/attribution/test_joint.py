@@ -9,11 +9,11 @@ from torch import nn
 from torch.testing import assert_close
 
 import whence
-from whence.explanation import feature_gradients
-from whence.explanation.baselines import BASELINES
-from whence.explanation.feature_gradients import Memory, pick
-from whence.explanation.heatmaps import heatmaps
-from whence.explanation.path import differentiate_along, encode_along, midpoints, move
+from whence.attribution import feature_gradients
+from whence.attribution.baselines import BASELINES
+from whence.attribution.feature_gradients import Memory, pick
+from whence.attribution.joint import heatmaps
+from whence.attribution.path import differentiate_along, encode_along, midpoints, move
 
 SHAPE = (2, 8, 7)
 EXACT = {"rtol": 0, "atol": 1e-10}
@@ -416,7 +416,7 @@ def state(model):
 @pytest.mark.parametrize("broken", [False, True])
 @pytest.mark.parametrize("method", ["heatmaps", "why_similar"])
 def test_no_trace_is_left(images, stored, broken, method):
-    from whence.explanation.why_similar import why_similar
+    from whence.attribution.why_similar import why_similar
 
     model = make().remember(stored)
     model.encoder.layers[0].train()  # a user's mixed modes

@@ -5,15 +5,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from whence.explanation.answer import (
+from whence.attribution.answer import (
     answer,
     check_request,
     differentiating,
     precision,
     stored_pixels,
 )
-from whence.explanation.baselines import BASELINES
-from whence.explanation.path import Baseline, encode_along, midpoints, pull_back
+from whence.attribution.baselines import BASELINES
+from whence.attribution.path import Baseline, encode_along, midpoints, pull_back
 from whence.memory.attention import SIMILARITIES, at_least_float32
 from whence.memory.bank import take_images
 from whence.memory.heads import MemoryHead

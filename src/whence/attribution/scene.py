@@ -6,14 +6,14 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor
 
-from whence.explanation.answer import Answer, answer, stored_pixels
-from whence.explanation.feature_gradients import (
+from whence.attribution.answer import Answer, answer, stored_pixels
+from whence.attribution.feature_gradients import (
     Gradients,
     Memory,
     differentiate,
     differentiate_alone,
 )
-from whence.explanation.path import Baseline, differentiate_along, encode_along
+from whence.attribution.path import Baseline, differentiate_along, encode_along
 from whence.memory.heads import Standard
 from whence.models.classifier import Classifier
 

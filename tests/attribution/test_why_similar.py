@@ -8,8 +8,8 @@ from torch import nn
 from torch.testing import assert_close
 
 import whence
-from whence.explanation.baselines import BASELINES
-from whence.explanation.why_similar import why_similar
+from whence.attribution.baselines import BASELINES
+from whence.attribution.why_similar import why_similar
 from whence.memory.attention import SIMILARITIES
 
 SHAPE = (2, 6, 5)

@@ -6,10 +6,10 @@ from typing import Literal, NamedTuple, get_args
 import torch
 from torch import Tensor
 
-from whence.explanation.answer import check_request, differentiating, precision
-from whence.explanation.baselines import BASELINES
-from whence.explanation.path import midpoints, pull_back
-from whence.explanation.scene import (
+from whence.attribution.answer import check_request, differentiating, precision
+from whence.attribution.baselines import BASELINES
+from whence.attribution.path import midpoints, pull_back
+from whence.attribution.scene import (
     Scene,
     differentiate_at,
     differentiate_stored,
