@@ -21,7 +21,7 @@ from benchmarks.sides import machine
 from whence.experiments.finished import load_run_data, read_run
 from whence.explanation.morph.code import Codes, find_codes
 from whence.explanation.morph.improve import Descent
-from whence.explanation.morph.saved_vae import load_vae
+from whence.autoencoders.saved_vae import load_vae
 
 
 def main() -> None:

@@ -62,8 +62,8 @@ from whence.explanation.morph.quality import (
     sparsity,
     validity,
 )
-from whence.explanation.morph.saved_vae import load_vae
-from whence.explanation.morph.vae import VAE
+from whence.autoencoders.saved_vae import load_vae
+from whence.autoencoders.vae import VAE
 from whence.models.classifier import Classifier
 from whence.records.answers import ImageSet
 

@@ -39,8 +39,8 @@ from whence.explanation.morph.morphing import MorphPlan, Morphs, morph_codes
 from whence.explanation.morph.norms import Norms
 from whence.explanation.morph.others import store_codes
 from whence.explanation.morph.path_mask import path_masks
-from whence.explanation.morph.saved_vae import load_vae
-from whence.explanation.morph.vae import VAE
+from whence.autoencoders.saved_vae import load_vae
+from whence.autoencoders.vae import VAE
 
 PLANS: dict[str, dict[str, Any]] = {
     "default": {},

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from whence.explanation.morph.vae import VAE
+from whence.autoencoders.vae import VAE
 from whence.models.classifier import Classifier
 
 

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 import whence
-from whence.explanation.morph.vae import VAE
+from whence.autoencoders.vae import VAE
 
 SHAPE = (2, 3, 5)
 CLASSES = ("ant", "bee", "cow")

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 import whence
-from whence.explanation.morph.vae import VAE, Grid
+from whence.autoencoders.vae import VAE, Grid
 
 CLASSES = ("ant", "bee", "cow", "dog")
 SHAPE = (2, 3, 5)

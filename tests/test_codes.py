@@ -15,7 +15,7 @@ from whence.explanation.morph.answers import (
 )
 from whence.explanation.morph.code import Codes, find_codes
 from whence.explanation.morph.improve import MARGIN, Descent, lack_of_order
-from whence.explanation.morph.vae import absolute_distance
+from whence.autoencoders.vae import absolute_distance
 
 VARIANTS = ["standard", "memory-wrap", "only-memory"]
 THESIS = Descent(steps=0)

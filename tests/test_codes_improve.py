@@ -16,7 +16,7 @@ from whence.explanation.morph.improve import (
     lack_of_order,
     look,
 )
-from whence.explanation.morph.vae import absolute_distance
+from whence.autoencoders.vae import absolute_distance
 
 
 def draw(*shape, seed=0):

@@ -29,7 +29,7 @@ from whence.explanation.morph.morphing import MorphPlan
 from whence.explanation.morph.nearest import nearest_of_class
 from whence.explanation.morph.others import OTHERS, store_codes
 from whence.explanation.morph.path_mask import path_masks
-from whence.explanation.morph.saved_vae import load_vae, read_about_vae, save_vae
+from whence.autoencoders.saved_vae import load_vae, read_about_vae, save_vae
 from whence.explanation.morph.whole import morph as morph_all
 from whence.models.saved import read_about
 
@@ -422,7 +422,7 @@ def test_an_autoencoder_that_does_not_fit(call, runs, here, capsys, digits):
 
 
 def whence_vae(shape):
-    from whence.explanation.morph import VAES
+    from whence.autoencoders import VAES
 
     return VAES["residual"](shape, codes=3)
 

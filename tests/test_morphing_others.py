@@ -20,7 +20,7 @@ from tests.morphing_parts import (
     state_of,
 )
 from whence.data.fingerprint import content_hashes
-from whence.explanation.morph import VAES
+from whence.autoencoders import VAES
 from whence.explanation.morph.code import find_codes
 from whence.explanation.morph.entropy import (
     Window,
@@ -45,7 +45,7 @@ from whence.explanation.morph.quality import (
     sparsity,
     validity,
 )
-from whence.explanation.morph.vae import encode_images
+from whence.autoencoders.vae import encode_images
 from whence.explanation.morph.whole import follow, morph
 
 

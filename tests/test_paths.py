@@ -7,7 +7,8 @@ import torch
 from torch.nn import functional as F
 from torch.testing import assert_close
 
-from whence.explanation.morph import PATHS, VAES
+from whence.autoencoders import VAES
+from whence.explanation.morph import PATHS
 from whence.explanation.morph.interpolate import decode_path, linear, radial
 from whence.explanation.morph.nearest import nearest_of_class
 from whence.explanation.morph.norms import measure_norms

@@ -15,8 +15,8 @@ from whence.cli import main
 from whence.cli.train_vae import build
 from whence.experiments import train_vae as work
 from whence.experiments.vae_settings import VAE_FIELDS, VAESettings, check_vae_settings
-from whence.explanation.morph.measure_vae import measure_reconstruction
-from whence.explanation.morph.saved_vae import load_vae
+from whence.autoencoders.measure_vae import measure_reconstruction
+from whence.autoencoders.saved_vae import load_vae
 from whence.training.checkpoint import find_checkpoints
 
 TRAIN = [

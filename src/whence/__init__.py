@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from whence.evidence.edit import edit
     from whence.evidence.explain import explain
     from whence.attribution.joint import heatmaps
-    from whence.explanation.morph.fit_vae import fit_vae
+    from whence.autoencoders.fit_vae import fit_vae
     from whence.explanation.morph.others import store_codes
-    from whence.explanation.morph.saved_vae import load_vae
+    from whence.autoencoders.saved_vae import load_vae
     from whence.explanation.morph.whole import morph
     from whence.evidence.removal import find_removals
     from whence.evidence.suspicious import find_suspicious
@@ -47,11 +47,11 @@ PLACES = {
     "find_removals": "whence.evidence.removal",
     "find_suspicious": "whence.evidence.suspicious",
     "fit": "whence.training.loop",
-    "fit_vae": "whence.explanation.morph.fit_vae",
+    "fit_vae": "whence.autoencoders.fit_vae",
     "heatmaps": "whence.attribution.joint",
     "load": "whence.models.saved",
     "load_dataset": "whence.data.load",
-    "load_vae": "whence.explanation.morph.saved_vae",
+    "load_vae": "whence.autoencoders.saved_vae",
     "morph": "whence.explanation.morph.whole",
     "predict": "whence.evidence.predict",
     "sparsemax": "whence.memory.sparsemax",

@@ -18,8 +18,8 @@ from whence.explanation.morph.answers import check_fit
 from whence.explanation.morph.code import SAMPLES
 from whence.explanation.morph.morphing import NORM_WEIGHTS, MorphPlan
 from whence.explanation.morph.path_mask import MaskPlan
-from whence.explanation.morph.saved_vae import load_vae, read_about_vae
-from whence.explanation.morph.vae import VAE
+from whence.autoencoders.saved_vae import load_vae, read_about_vae
+from whence.autoencoders.vae import VAE
 from whence.models.classifier import Classifier
 from whence.storage.plain_files import write_whole
 from whence.models.saved import load, read_about

@@ -23,7 +23,7 @@ from whence.explanation.morph.others import (
     store_codes,
 )
 from whence.explanation.morph.quality import code_proximity, pixel_proximity
-from whence.explanation.morph.vae import VAE
+from whence.autoencoders.vae import VAE
 from whence.explanation.morph.whole import Morphed, follow
 from whence.models.classifier import Classifier, check_images
 from whence.report.morph import Along, Code, Mask, Morph, Start, Way

@@ -19,11 +19,11 @@ from whence.experiments.vae_settings import (
     first_vae_difference,
     vae_settings_to_toml,
 )
-from whence.explanation.morph import VAES
-from whence.explanation.morph.fit_vae import VAEPlan, VAEReport, check_vae_plan, fit_vae
-from whence.explanation.morph.measure_vae import measure_reconstruction
-from whence.explanation.morph.saved_vae import DONE, read_about_vae, write_vae
-from whence.explanation.morph.vae import VAE
+from whence.autoencoders import VAES
+from whence.autoencoders.fit_vae import VAEPlan, VAEReport, check_vae_plan, fit_vae
+from whence.autoencoders.measure_vae import measure_reconstruction
+from whence.autoencoders.saved_vae import DONE, read_about_vae, write_vae
+from whence.autoencoders.vae import VAE
 from whence.training.checkpoint import Checkpoint, read_newest_checkpoint
 from whence.storage.plain_files import (
     is_leftover,

@@ -8,7 +8,7 @@ from typing import Any
 import tomli_w
 
 from whence.experiments.settings import option
-from whence.explanation.morph import MOST_CODES, VAES
+from whence.autoencoders import MOST_CODES, VAES
 
 DEFAULT = next(iter(VAES))
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from whence.explanation.morph.vae import VAE
+from whence.autoencoders.vae import VAE
 from whence.memory.attention import at_least_float32
 from whence.memory.copies import mask_copies
 from whence.models.classifier import Classifier, check_images, evaluating

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from whence.explanation.morph.answers import blank_broken
-from whence.explanation.morph.vae import VAE, absolute_distance
+from whence.autoencoders.vae import VAE, absolute_distance
 from whence.memory.attention import at_least_float32
 from whence.models.classifier import Classifier, evaluating
 from whence.shapes import check_batch_size

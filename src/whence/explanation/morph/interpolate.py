@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from whence.explanation.morph.vae import VAE, decode_codes
+from whence.autoencoders.vae import VAE, decode_codes
 from whence.shapes import check_shape
 
 STEPS = 100

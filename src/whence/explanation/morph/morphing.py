@@ -11,7 +11,7 @@ from whence.explanation.morph.answers import blank_broken, check_fit
 from whence.explanation.morph.entropy import measure_entropy, pair_logits
 from whence.explanation.morph.norms import Norms
 from whence.explanation.morph.strides import check_strides, pace, scale_to, stride_on
-from whence.explanation.morph.vae import VAE
+from whence.autoencoders.vae import VAE
 from whence.memory.attention import at_least_float32
 from whence.models.classifier import Classifier, evaluating
 from whence.shapes import check_batch_size, check_shape

@@ -13,7 +13,7 @@ from whence.explanation.morph.answers import check_fit, classify_codes, top_two
 from whence.explanation.morph.morphing import MorphPlan, check_classes, morph_codes
 from whence.explanation.morph.nearest import nearest_of_class
 from whence.explanation.morph.norms import Norms, measure_norms
-from whence.explanation.morph.vae import VAE, encode_images
+from whence.autoencoders.vae import VAE, encode_images
 from whence.memory.attention import at_least_float32
 from whence.memory.bank import take_images
 from whence.models.classifier import Classifier, check_images

@@ -22,7 +22,7 @@ from whence.explanation.morph.others import (
     choose_classes,
 )
 from whence.explanation.morph.path_mask import MaskPlan, PathMasks, path_masks
-from whence.explanation.morph.vae import VAE
+from whence.autoencoders.vae import VAE
 from whence.models.classifier import Classifier
 
 

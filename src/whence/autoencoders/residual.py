@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from whence.explanation.morph.vae import VAE, Grid
+from whence.autoencoders.vae import VAE, Grid
 
 WIDTHS = (32, 64, 128, 128, 256, 256)
 """Channels after each halving of the image."""

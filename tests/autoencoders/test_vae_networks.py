@@ -11,9 +11,10 @@ import whence
 import whence.explanation.morph as morph
 from whence.data.augment import to_float
 from whence.encoders.adopt import build_encoder
-from whence.explanation.morph import PATHS, VAES
-from whence.explanation.morph.residual import Block
-from whence.explanation.morph.vae import (
+from whence.autoencoders import VAES
+from whence.explanation.morph import PATHS
+from whence.autoencoders.residual import Block
+from whence.autoencoders.vae import (
     VAE,
     Grid,
     absolute_distance,

@@ -3,8 +3,8 @@
 from torch import nn
 
 from whence.encoders.thesis_mnist import connect, convolve
-from whence.explanation.morph.transposed import check_decoded, end, start, transpose
-from whence.explanation.morph.vae import VAE
+from whence.autoencoders.transposed import check_decoded, end, start, transpose
+from whence.autoencoders.vae import VAE
 
 
 def thesis_cifar10(image_shape: tuple[int, int, int], *, codes: int = 100) -> VAE:

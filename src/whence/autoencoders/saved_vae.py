@@ -7,8 +7,8 @@ from typing import Any
 import torch
 
 from whence.encoders.weights import copy_into
-from whence.explanation.morph import MOST_CODES, VAES
-from whence.explanation.morph.vae import VAE
+from whence.autoencoders import MOST_CODES, VAES
+from whence.autoencoders.vae import VAE
 from whence.storage.tensors import (
     check_finite,
     check_layouts,

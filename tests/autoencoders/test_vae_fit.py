@@ -9,16 +9,16 @@ from torch import nn
 from torch.testing import assert_close
 
 from whence.encoders.weights import copy_into
-from whence.explanation.morph import VAES
-from whence.explanation.morph.fit_vae import (
+from whence.autoencoders import VAES
+from whence.autoencoders.fit_vae import (
     VAEPlan,
     check_vae_plan,
     cosine,
     fit_vae,
     measure_bound,
 )
-from whence.explanation.morph.measure_vae import measure_reconstruction
-from whence.explanation.morph.vae import VAE
+from whence.autoencoders.measure_vae import measure_reconstruction
+from whence.autoencoders.vae import VAE
 from whence.training.checkpoint import Checkpoint, read_newest_checkpoint, write_checkpoint
 
 SHAPE = (1, 13, 13)

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from whence.explanation.morph import VAES
-from whence.explanation.morph.saved_vae import load_vae, read_about_vae, save_vae
-from whence.explanation.morph.vae import decode_codes, encode_images
+from whence.autoencoders import VAES
+from whence.autoencoders.saved_vae import load_vae, read_about_vae, save_vae
+from whence.autoencoders.vae import decode_codes, encode_images
 from whence.storage.tensors import write_tensors
 
 SHAPE = (2, 13, 16)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from whence.explanation.morph.vae import Grid
+from whence.autoencoders.vae import Grid
 
 Layers = list[nn.Module]
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from whence.encoders.weights import copy_into
-from whence.explanation.morph.vae import VAE
+from whence.autoencoders.vae import VAE
 from whence.training.checkpoint import (
     Checkpoint,
     find_misfit_of_optimizer,
