@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from whence.explanation.morph.quality import Reconstruct, im1, im2
+from whence.morphing.quality import Reconstruct, im1, im2
 
 STEPS = 500
 BATCH = 128

@@ -18,13 +18,13 @@ from torch import Tensor
 
 from benchmarks.morph_quality import Bench, decode_way, load_bench
 from whence.data.augment import to_float
-from whence.explanation.morph.code import find_codes
-from whence.explanation.morph.entropy import PathAnswers, group_windows, measure_path
-from whence.explanation.morph.interpolate import linear, radial
-from whence.explanation.morph.mistakes import find_mistakes
-from whence.explanation.morph.morphing import MorphPlan
-from whence.explanation.morph.others import OTHERS, Asked, Others
-from whence.explanation.morph.path_mask import PathMasks, path_masks
+from whence.morphing.code import find_codes
+from whence.morphing.entropy import PathAnswers, group_windows, measure_path
+from whence.morphing.interpolate import linear, radial
+from whence.morphing.mistakes import find_mistakes
+from whence.morphing.walk import MorphPlan
+from whence.morphing.others import OTHERS, Asked, Others
+from whence.morphing.path_mask import PathMasks, path_masks
 
 DRAWN = 8
 """Images side by side."""

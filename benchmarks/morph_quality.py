@@ -28,34 +28,34 @@ from benchmarks.class_autoencoders import Autoencoders, measure_realism, train_a
 from benchmarks.sides import machine
 from whence.data.augment import to_float
 from whence.experiments.finished import load_run_data, read_run, read_settings
-from whence.explanation.morph.answers import classify_images
-from whence.explanation.morph.code import Codes, find_codes
-from whence.explanation.morph.entropy import (
+from whence.morphing.answers import classify_images
+from whence.morphing.code import Codes, find_codes
+from whence.morphing.entropy import (
     Correlation,
     correlate,
     find_window,
     group_windows,
     measure_path,
 )
-from whence.explanation.morph.gain import (
+from whence.morphing.gain import (
     gain_kept,
     integrate_gradients,
     plain_gradient,
     random_order,
     slope_of,
 )
-from whence.explanation.morph.interpolate import decode_path, radial
-from whence.explanation.morph.mistakes import find_mistakes
-from whence.explanation.morph.morphing import NORM_WEIGHTS, MorphPlan
-from whence.explanation.morph.others import (
+from whence.morphing.interpolate import decode_path, radial
+from whence.morphing.mistakes import find_mistakes
+from whence.morphing.walk import NORM_WEIGHTS, MorphPlan
+from whence.morphing.others import (
     OTHERS,
     Asked,
     Others,
     Stored,
     store_codes,
 )
-from whence.explanation.morph.path_mask import MaskPlan, path_masks
-from whence.explanation.morph.quality import (
+from whence.morphing.path_mask import MaskPlan, path_masks
+from whence.morphing.quality import (
     code_proximity,
     distance_to_real,
     pixel_proximity,

@@ -21,16 +21,16 @@ from whence.experiments.morphed import Question, check_decoded, morph_images
 from whence.experiments.prepare import load_data, prepare
 from whence.experiments.settings import Settings
 from whence.evidence.explain import explain
-from whence.explanation.morph.answers import classify_images
-from whence.explanation.morph.code import find_codes
-from whence.explanation.morph.entropy import measure_path
-from whence.explanation.morph.improve import Descent
-from whence.explanation.morph.morphing import MorphPlan
-from whence.explanation.morph.nearest import nearest_of_class
-from whence.explanation.morph.others import OTHERS, store_codes
-from whence.explanation.morph.path_mask import path_masks
+from whence.morphing.answers import classify_images
+from whence.morphing.code import find_codes
+from whence.morphing.entropy import measure_path
+from whence.morphing.improve import Descent
+from whence.morphing.walk import MorphPlan
+from whence.morphing.nearest import nearest_of_class
+from whence.morphing.others import OTHERS, store_codes
+from whence.morphing.path_mask import path_masks
 from whence.autoencoders.saved_vae import load_vae, read_about_vae, save_vae
-from whence.explanation.morph.whole import morph as morph_all
+from whence.morphing.morph import morph as morph_all
 from whence.models.saved import read_about
 
 SHORT = Question(steps=3, plan=MorphPlan(steps=100))
@@ -78,7 +78,7 @@ def here(tmp_path, monkeypatch, digits):
 def quick(monkeypatch):
     """Stop codes and morphs early, as whole ones take seconds; all else is as users have it."""
     monkeypatch.setattr("whence.cli.morph_work.MorphPlan", partial(MorphPlan, steps=FEW))
-    monkeypatch.setattr("whence.explanation.morph.code.Descent", partial(Descent, steps=10))
+    monkeypatch.setattr("whence.morphing.code.Descent", partial(Descent, steps=10))
 
 
 @pytest.fixture

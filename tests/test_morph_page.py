@@ -497,7 +497,7 @@ def test_the_same_block_on_the_page_of_answers():
 
 
 def test_every_other_has_a_name():
-    from whence.explanation.morph.others import OTHERS
+    from whence.morphing.others import OTHERS
 
     assert list(KINDS) == list(OTHERS)
 

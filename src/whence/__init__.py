@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from whence.evidence.explain import explain
     from whence.attribution.joint import heatmaps
     from whence.autoencoders.fit_vae import fit_vae
-    from whence.explanation.morph.others import store_codes
+    from whence.morphing.others import store_codes
     from whence.autoencoders.saved_vae import load_vae
-    from whence.explanation.morph.whole import morph
+    from whence.morphing.morph import morph
     from whence.evidence.removal import find_removals
     from whence.evidence.suspicious import find_suspicious
     from whence.attribution.why_similar import why_similar
@@ -52,10 +52,10 @@ PLACES = {
     "load": "whence.models.saved",
     "load_dataset": "whence.data.load",
     "load_vae": "whence.autoencoders.saved_vae",
-    "morph": "whence.explanation.morph.whole",
+    "morph": "whence.morphing.morph",
     "predict": "whence.evidence.predict",
     "sparsemax": "whence.memory.sparsemax",
-    "store_codes": "whence.explanation.morph.others",
+    "store_codes": "whence.morphing.others",
     "why_similar": "whence.attribution.why_similar",
     "wrap": "whence.models.classifier",
 }

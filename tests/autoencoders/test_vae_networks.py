@@ -8,11 +8,11 @@ from torch import nn
 from torch.testing import assert_close
 
 import whence
-import whence.explanation.morph as morph
+import whence.morphing as morph
 from whence.data.augment import to_float
 from whence.encoders.adopt import build_encoder
 from whence.autoencoders import VAES
-from whence.explanation.morph import PATHS
+from whence.morphing import PATHS
 from whence.autoencoders.residual import Block
 from whence.autoencoders.vae import (
     VAE,

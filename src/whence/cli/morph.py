@@ -15,7 +15,7 @@ from whence.cli.options import (
     parse,
 )
 from whence.cli.predict import find_images
-from whence.explanation.morph import PATHS
+from whence.morphing import PATHS
 
 FORMATS = ("html", "json")
 OTHERS = ("morph", "nearest", "memory")

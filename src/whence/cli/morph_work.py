@@ -14,10 +14,10 @@ from whence.experiments.explained import describe_origin
 from whence.experiments.finished import load_run_data, read_run, shorten
 from whence.experiments.morph_training import Training, check_same_data, choose_training
 from whence.experiments.morphed import Question, check_question, morph_images
-from whence.explanation.morph.answers import check_fit
-from whence.explanation.morph.code import SAMPLES
-from whence.explanation.morph.morphing import NORM_WEIGHTS, MorphPlan
-from whence.explanation.morph.path_mask import MaskPlan
+from whence.morphing.answers import check_fit
+from whence.morphing.code import SAMPLES
+from whence.morphing.walk import NORM_WEIGHTS, MorphPlan
+from whence.morphing.path_mask import MaskPlan
 from whence.autoencoders.saved_vae import load_vae, read_about_vae
 from whence.autoencoders.vae import VAE
 from whence.models.classifier import Classifier

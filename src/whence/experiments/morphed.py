@@ -9,12 +9,12 @@ from torch import Tensor
 from tqdm import tqdm
 
 from whence.experiments.morph_training import Training, start_of
-from whence.explanation.morph import PATHS
-from whence.explanation.morph.answers import check_fit, classify_codes, classify_images
-from whence.explanation.morph.code import Codes, find_codes
-from whence.explanation.morph.interpolate import STEPS
-from whence.explanation.morph.morphing import MorphPlan, mean_norms, norm_range
-from whence.explanation.morph.others import (
+from whence.morphing import PATHS
+from whence.morphing.answers import check_fit, classify_codes, classify_images
+from whence.morphing.code import Codes, find_codes
+from whence.morphing.interpolate import STEPS
+from whence.morphing.walk import MorphPlan, mean_norms, norm_range
+from whence.morphing.others import (
     OTHERS,
     RETRAIN,
     Asked,
@@ -22,9 +22,9 @@ from whence.explanation.morph.others import (
     choose_classes,
     store_codes,
 )
-from whence.explanation.morph.quality import code_proximity, pixel_proximity
+from whence.morphing.quality import code_proximity, pixel_proximity
 from whence.autoencoders.vae import VAE
-from whence.explanation.morph.whole import Morphed, follow
+from whence.morphing.morph import Morphed, follow
 from whence.models.classifier import Classifier, check_images
 from whence.report.morph import Along, Code, Mask, Morph, Start, Way
 from whence.report.picture import to_uint8

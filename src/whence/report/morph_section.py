@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from whence.explanation.morph.quality import sparsity
+from whence.morphing.quality import sparsity
 from whence.report.cards import ROLES, Card, Picture, Strip, draw, make_strip, name_place
 from whence.report.morph import (
     MOST,

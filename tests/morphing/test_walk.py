@@ -20,9 +20,10 @@ from tests.morphing_parts import (
     same_state,
     state_of,
 )
-from whence.explanation.morph import VAES, morphing
-from whence.explanation.morph.answers import classify_codes
-from whence.explanation.morph.morphing import (
+from whence.morphing import VAES
+from whence.morphing import walk as morphing
+from whence.morphing.answers import classify_codes
+from whence.morphing.walk import (
     Ends,
     MorphPlan,
     Seen,
@@ -34,8 +35,8 @@ from whence.explanation.morph.morphing import (
     norm_range,
     note,
 )
-from whence.explanation.morph.norms import measure_norms
-from whence.explanation.morph.strides import pace, scale_to, stride_on
+from whence.morphing.norms import measure_norms
+from whence.morphing.strides import pace, scale_to, stride_on
 
 THESIS = MorphPlan(stride=1, norm="gradient", lead_after=None)
 

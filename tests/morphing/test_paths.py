@@ -8,10 +8,10 @@ from torch.nn import functional as F
 from torch.testing import assert_close
 
 from whence.autoencoders import VAES
-from whence.explanation.morph import PATHS
-from whence.explanation.morph.interpolate import decode_path, linear, radial
-from whence.explanation.morph.nearest import nearest_of_class
-from whence.explanation.morph.norms import measure_norms
+from whence.morphing import PATHS
+from whence.morphing.interpolate import decode_path, linear, radial
+from whence.morphing.nearest import nearest_of_class
+from whence.morphing.norms import measure_norms
 
 
 def draw(*shape, seed=0):

@@ -7,13 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from whence.explanation.morph import PATHS
-from whence.explanation.morph.answers import classify_images
-from whence.explanation.morph.code import Codes, find_codes
-from whence.explanation.morph.entropy import PathAnswers, measure_path
-from whence.explanation.morph.interpolate import STEPS, decode_path
-from whence.explanation.morph.morphing import MorphPlan
-from whence.explanation.morph.others import (
+from whence.morphing import PATHS
+from whence.morphing.answers import classify_images
+from whence.morphing.code import Codes, find_codes
+from whence.morphing.entropy import PathAnswers, measure_path
+from whence.morphing.interpolate import STEPS, decode_path
+from whence.morphing.walk import MorphPlan
+from whence.morphing.others import (
     OTHERS,
     Asked,
     Others,
@@ -21,7 +21,7 @@ from whence.explanation.morph.others import (
     check_decoded,
     choose_classes,
 )
-from whence.explanation.morph.path_mask import MaskPlan, PathMasks, path_masks
+from whence.morphing.path_mask import MaskPlan, PathMasks, path_masks
 from whence.autoencoders.vae import VAE
 from whence.models.classifier import Classifier
 

@@ -9,9 +9,9 @@ from torch.testing import assert_close
 
 import benchmarks.morph_speed as speed
 from benchmarks.thesis_way import mask_slowly
-from whence.explanation.morph.code import find_codes
-from whence.explanation.morph.morphing import MorphPlan
-from whence.explanation.morph.others import store_codes
+from whence.morphing.code import find_codes
+from whence.morphing.walk import MorphPlan
+from whence.morphing.others import store_codes
 
 
 @pytest.fixture(scope="module")

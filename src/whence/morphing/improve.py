@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from whence.explanation.morph.answers import blank_broken
+from whence.morphing.answers import blank_broken
 from whence.autoencoders.vae import VAE, absolute_distance
 from whence.memory.attention import at_least_float32
 from whence.models.classifier import Classifier, evaluating

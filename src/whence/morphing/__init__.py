@@ -2,7 +2,7 @@
 
 from whence.table import Table
 
-HERE = "whence.explanation.morph"
+HERE = "whence.morphing"
 
 PATHS = Table(
     "path",

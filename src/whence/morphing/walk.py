@@ -7,10 +7,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from whence.explanation.morph.answers import blank_broken, check_fit
-from whence.explanation.morph.entropy import measure_entropy, pair_logits
-from whence.explanation.morph.norms import Norms
-from whence.explanation.morph.strides import check_strides, pace, scale_to, stride_on
+from whence.morphing.answers import blank_broken, check_fit
+from whence.morphing.entropy import measure_entropy, pair_logits
+from whence.morphing.norms import Norms
+from whence.morphing.strides import check_strides, pace, scale_to, stride_on
 from whence.autoencoders.vae import VAE
 from whence.memory.attention import at_least_float32
 from whence.models.classifier import Classifier, evaluating

@@ -7,14 +7,14 @@ import torch
 from coding import CLASSES, SHAPE, draw_images, make_model, make_vae, snapshot
 from torch.testing import assert_close
 
-from whence.explanation.morph.answers import (
+from whence.morphing.answers import (
     check_fit,
     classify_codes,
     classify_images,
     top_two,
 )
-from whence.explanation.morph.code import Codes, find_codes
-from whence.explanation.morph.improve import MARGIN, Descent, lack_of_order
+from whence.morphing.code import Codes, find_codes
+from whence.morphing.improve import MARGIN, Descent, lack_of_order
 from whence.autoencoders.vae import absolute_distance
 
 VARIANTS = ["standard", "memory-wrap", "only-memory"]

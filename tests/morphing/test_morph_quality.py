@@ -13,10 +13,10 @@ import benchmarks.class_autoencoders as small
 import benchmarks.morph_figures as figures
 import benchmarks.morph_quality as quality
 from whence.data.augment import to_float
-from whence.explanation.morph.answers import classify_images
-from whence.explanation.morph.entropy import measure_entropy
-from whence.explanation.morph.mistakes import find_mistakes
-from whence.explanation.morph.morphing import MorphPlan
+from whence.morphing.answers import classify_images
+from whence.morphing.entropy import measure_entropy
+from whence.morphing.mistakes import find_mistakes
+from whence.morphing.walk import MorphPlan
 from whence.records.answers import Dataset, ImageSet
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from whence.explanation.morph.answers import classify_images
+from whence.morphing.answers import classify_images
 from whence.models.classifier import Classifier, check_labels
 from whence.shapes import check_shape
 

@@ -21,8 +21,8 @@ from tests.morphing_parts import (
 )
 from whence.data.fingerprint import content_hashes
 from whence.autoencoders import VAES
-from whence.explanation.morph.code import find_codes
-from whence.explanation.morph.entropy import (
+from whence.morphing.code import find_codes
+from whence.morphing.entropy import (
     Window,
     correlate,
     find_window,
@@ -30,13 +30,13 @@ from whence.explanation.morph.entropy import (
     measure_entropy,
     measure_path,
 )
-from whence.explanation.morph.interpolate import decode_path, radial
-from whence.explanation.morph.mistakes import find_mistakes
-from whence.explanation.morph.morphing import MorphPlan, morph_codes
-from whence.explanation.morph.nearest import nearest_of_class
-from whence.explanation.morph.others import OTHERS, Asked, choose_classes, store_codes
-from whence.explanation.morph.path_mask import MaskPlan, path_masks
-from whence.explanation.morph.quality import (
+from whence.morphing.interpolate import decode_path, radial
+from whence.morphing.mistakes import find_mistakes
+from whence.morphing.walk import MorphPlan, morph_codes
+from whence.morphing.nearest import nearest_of_class
+from whence.morphing.others import OTHERS, Asked, choose_classes, store_codes
+from whence.morphing.path_mask import MaskPlan, path_masks
+from whence.morphing.quality import (
     code_proximity,
     distance_to_real,
     im1,
@@ -46,7 +46,7 @@ from whence.explanation.morph.quality import (
     validity,
 )
 from whence.autoencoders.vae import encode_images
-from whence.explanation.morph.whole import follow, morph
+from whence.morphing.morph import follow, morph
 
 
 def make_case(variant="memory-wrap", count=6):

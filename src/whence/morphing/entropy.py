@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from whence.explanation.morph.answers import check_gradients
+from whence.morphing.answers import check_gradients
 from whence.memory.attention import at_least_float32
 from whence.models.classifier import Classifier, evaluating
 from whence.shapes import check_batch_size, check_shape

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from whence.explanation.morph.answers import check_gradients
-from whence.explanation.morph.entropy import check_own, check_path
-from whence.explanation.morph.path_mask import Gain
+from whence.morphing.answers import check_gradients
+from whence.morphing.entropy import check_own, check_path
+from whence.morphing.path_mask import Gain
 from whence.memory.attention import at_least_float32
 from whence.models.classifier import Classifier, check_images, evaluating
 from whence.shapes import check_batch_size, check_shape

@@ -6,9 +6,9 @@ from coding import SHAPE, Decoder, make_model, make_vae, snapshot
 from torch import nn
 from torch.testing import assert_close
 
-from whence.explanation.morph.answers import classify_codes, top_two
-from whence.explanation.morph.code import pick
-from whence.explanation.morph.improve import (
+from whence.morphing.answers import classify_codes, top_two
+from whence.morphing.code import pick
+from whence.morphing.improve import (
     MARGIN,
     Descent,
     adam,

@@ -18,15 +18,15 @@ from tests.morphing_parts import (
     same_state,
     state_of,
 )
-from whence.explanation.morph.gain import (
+from whence.morphing.gain import (
     gain_kept,
     integrate_gradients,
     plain_gradient,
     random_order,
     top_pixels,
 )
-from whence.explanation.morph.interpolate import decode_path, radial
-from whence.explanation.morph.path_mask import (
+from whence.morphing.interpolate import decode_path, radial
+from whence.morphing.path_mask import (
     Gain,
     MaskPlan,
     Slope,

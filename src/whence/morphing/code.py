@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from whence.data.augment import to_float
-from whence.explanation.morph.answers import check_fit, classify_codes, classify_images, top_two
-from whence.explanation.morph.improve import Descent, improve_codes, lack_of_order
+from whence.morphing.answers import check_fit, classify_codes, classify_images, top_two
+from whence.morphing.improve import Descent, improve_codes, lack_of_order
 from whence.autoencoders.vae import VAE, absolute_distance, encode_images
 from whence.memory.attention import at_least_float32
 from whence.models.classifier import Classifier
