@@ -30,7 +30,7 @@ from torch import Tensor
 
 import whence
 from benchmarks.sides import machine
-from whence.experiments.finished import load_run_data, read_run
+from whence.runs.finished import load_run_data, read_run
 from whence.memory.attend import Attended, attend
 from whence.memory.attention import to_unit_length, unit_scale
 from whence.memory.sparsemax import sparsemax

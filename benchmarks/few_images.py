@@ -16,9 +16,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from whence.experiments.prepare import PUBLISHED, load_data
-from whence.experiments.run import run
-from whence.experiments.settings import Settings
+from whence.runs.prepare import PUBLISHED, load_data
+from whence.runs.run import run
+from whence.runs.settings import Settings
 from whence.records.answers import Dataset
 
 MODELS: dict[str, dict[str, Any]] = {

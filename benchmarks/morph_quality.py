@@ -27,7 +27,7 @@ import whence
 from benchmarks.class_autoencoders import Autoencoders, measure_realism, train_autoencoders
 from benchmarks.sides import machine
 from whence.data.augment import to_float
-from whence.experiments.finished import load_run_data, read_run, read_settings
+from whence.runs.finished import load_run_data, read_run, read_settings
 from whence.morphing.answers import classify_images
 from whence.morphing.code import Codes, find_codes
 from whence.morphing.entropy import (

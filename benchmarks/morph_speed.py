@@ -31,7 +31,7 @@ from torch import Tensor
 import whence
 from benchmarks.sides import machine
 from benchmarks.thesis_way import mask_slowly, morph_slowly
-from whence.experiments.finished import load_run_data, read_run
+from whence.runs.finished import load_run_data, read_run
 from whence.morphing.answers import classify_codes
 from whence.morphing.code import Codes, find_codes
 from whence.morphing.interpolate import decode_path, radial

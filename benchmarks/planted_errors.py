@@ -23,8 +23,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from whence.experiments.prepare import PUBLISHED, load_data, prepare
-from whence.experiments.settings import Settings
+from whence.runs.prepare import PUBLISHED, load_data, prepare
+from whence.runs.settings import Settings
 from whence.evidence.suspicious import find_suspicious
 from whence.memory.attention import cosine
 from whence.training.loop import fit

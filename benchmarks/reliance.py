@@ -25,8 +25,8 @@ from torch import Tensor
 import whence
 from benchmarks.few_images import spread
 from whence.data import AUGMENTATIONS
-from whence.experiments.prepare import PUBLISHED, Parts, load_data, prepare
-from whence.experiments.settings import Settings
+from whence.runs.prepare import PUBLISHED, Parts, load_data, prepare
+from whence.runs.settings import Settings
 from whence.training.recipes import build_optimizer, rate_at
 from whence.records.answers import Dataset, ImageSet
 

@@ -29,8 +29,8 @@ from benchmarks.sides import machine, random_images
 from whence.data.split import LARGE_VALIDATION
 from whence.experiments.cell import ACCURACY, Cell
 from whence.experiments.paper_tables import MEMORY_SIZE, SIDE, TABLES, name_measure, read_cells
-from whence.experiments.prepare import choose_plan, choose_recipe
-from whence.experiments.settings import Settings
+from whence.runs.prepare import choose_plan, choose_recipe
+from whence.runs.settings import Settings
 from whence.training.loop import Plan, fit
 from whence.models.classifier import Variant
 from whence.training.recipes import Recipe

@@ -21,7 +21,7 @@ from benchmarks.authors_way import MEAN, STD, Images, Model, train_steps
 from benchmarks.sides import alternate, machine, random_images
 from whence.data.augment import flip
 from whence.data.memory_draw import draw_memory
-from whence.experiments.prepare import choose_bfloat16, has_bfloat16_units
+from whence.runs.prepare import choose_bfloat16, has_bfloat16_units
 from whence.training.loop import Plan, fit
 from whence.training.recipes import Recipe
 from whence.records.answers import ImageSet

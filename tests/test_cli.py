@@ -18,7 +18,8 @@ from whence.cli.train import read_settings
 from whence.data.fingerprint import fingerprint
 from whence.data.load import load_dataset
 from whence.encoders import ENCODERS
-from whence.experiments import finished, prepare
+from whence.runs import finished
+from whence.runs import prepare
 
 QUICK = ["--train-examples", "60", "--epochs", "6", "--memory-size", "20"]
 

@@ -22,7 +22,7 @@ from whence.experiments import cluster, cluster_check, cluster_worker, paper_tab
 from whence.experiments.cluster import run_all, train_all
 from whence.experiments.cluster_connect import open_cluster
 from whence.experiments.cluster_worker import Task
-from whence.experiments.settings import Settings
+from whence.runs.settings import Settings
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs signals")
 

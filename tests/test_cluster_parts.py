@@ -39,7 +39,7 @@ from whence.experiments.cluster_worker import (
     work,
 )
 from whence.experiments.progress import Standing, describe, estimate, show_progress
-from whence.experiments.settings import Settings
+from whence.runs.settings import Settings
 from whence.records.answers import Dataset, ImageSet
 
 SETTINGS = Settings(

@@ -13,7 +13,7 @@ import whence
 from whence.cli import main
 from whence.data.load import load_dataset
 from whence.experiments.explained import describe_origin, explain_images, hash_memory
-from whence.experiments.finished import read_about
+from whence.runs.finished import read_about
 from whence.evidence.explain import explain
 from whence.attribution.joint import heatmaps
 from whence.evidence.removal import find_removals

@@ -18,8 +18,8 @@ from whence.cli.morph_work import choose_plan, describe
 from whence.data.load import load_dataset
 from whence.experiments.morph_training import Training, check_same_data, choose_training
 from whence.experiments.morphed import Question, check_decoded, morph_images
-from whence.experiments.prepare import load_data, prepare
-from whence.experiments.settings import Settings
+from whence.runs.prepare import load_data, prepare
+from whence.runs.settings import Settings
 from whence.evidence.explain import explain
 from whence.morphing.answers import classify_images
 from whence.morphing.code import find_codes

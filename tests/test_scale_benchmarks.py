@@ -10,7 +10,7 @@ from torch import nn
 
 import benchmarks.approximate_index as scale
 import benchmarks.table_cost as cost
-from whence.experiments.settings import Settings
+from whence.runs.settings import Settings
 from whence.memory.attend import attend
 from whence.memory.attention import cosine, weigh
 from whence.memory.bank import Bank

@@ -26,8 +26,8 @@ from whence.experiments.paper_tables import (
     select,
 )
 from whence.experiments.parameter_counts import PARAMETERS, count_parameters
-from whence.experiments.prepare import choose_plan, choose_recipe
-from whence.experiments.settings import Settings, read_toml, to_toml
+from whence.runs.prepare import choose_plan, choose_recipe
+from whence.runs.settings import Settings, read_toml, to_toml
 from whence.experiments.summary import Result, read_results, summarise
 from whence.experiments.table_runs import Job
 from whence.models.classifier import wrap

@@ -15,7 +15,7 @@ import matplotlib.pyplot as plt
 import torch
 
 import whence
-from whence.experiments.finished import load_run_data
+from whence.runs.finished import load_run_data
 from whence.models.saved import read_about
 
 SHOWN, GREY, RED = 6, "#8a8f98", "#c0392b"

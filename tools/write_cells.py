@@ -17,7 +17,7 @@ import tomli_w
 
 from whence.experiments.cell import FULL
 from whence.experiments.paper_tables import CELLS, MEMORY_SIZE, name_table
-from whence.experiments.prepare import PUBLISHED
+from whence.runs.prepare import PUBLISHED
 from whence.storage.plain_files import write_whole
 
 DATASETS = MappingProxyType({"SVHN": "svhn", "CIFAR10": "cifar10", "CINIC10": "cinic10"})

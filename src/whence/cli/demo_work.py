@@ -12,9 +12,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from whence.experiments.explained import describe_origin, explain_images
-from whence.experiments.prepare import load_data
-from whence.experiments.run import run
-from whence.experiments.settings import Settings
+from whence.runs.prepare import load_data
+from whence.runs.run import run
+from whence.runs.settings import Settings
 from whence.models.classifier import Classifier, Variant
 from whence.storage.plain_files import write_whole
 from whence.evidence.predict import predict

@@ -32,7 +32,7 @@ def evaluate(arguments: list[str]) -> None:
         raise ValueError(f"batch-size must be at least 1, got {options.batch_size}.")
     device = choose_device(options.device)
     from whence.cli.evaluate_text import describe, describe_summary  # late: they load torch
-    from whence.experiments.finished import Cache, evaluate_run, find_runs
+    from whence.runs.finished import Cache, evaluate_run, find_runs
 
     cache: Cache = {}  # the runs of a folder mostly share their images
     results = [
@@ -63,7 +63,7 @@ def summarise(results: list[dict[str, Any]]) -> dict[str, Any]:
 
     A number that a run does not have is left out of the average.
     """
-    from whence.experiments.measured import average_runs, spread  # late: they load torch
+    from whence.runs.measured import average_runs, spread  # late: they load torch
 
     whole = [result["accuracy"] for result in results]
     draws = [result["accuracy_draws"]["mean"] for result in results if result["accuracy_draws"]]

@@ -6,8 +6,8 @@ from typing import Any
 
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 
-from whence.experiments.parse import one_sentence
-from whence.experiments.settings import CHECKPOINT_SECONDS
+from whence.runs.parse import one_sentence
+from whence.runs.settings import CHECKPOINT_SECONDS
 
 
 def build_parser(command: str, description: str) -> ArgumentParser:

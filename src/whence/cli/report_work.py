@@ -10,7 +10,7 @@ from whence.cli.explain_work import check_model
 from whence.cli.plain_text import escape, print_note
 from whence.data.fingerprint import fingerprint
 from whence.experiments.explained import describe_origin, explain_images, lacks_pixels
-from whence.experiments.finished import load_run_data, read_run, read_settings
+from whence.runs.finished import load_run_data, read_run, read_settings
 from whence.experiments.overview import describe_run, gather_overview
 from whence.experiments.overview_json import to_json
 from whence.models.classifier import Classifier

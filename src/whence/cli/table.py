@@ -24,7 +24,7 @@ from whence.experiments.paper_tables import (
     read_cells,
     select,
 )
-from whence.experiments.settings import Settings
+from whence.runs.settings import Settings
 
 if TYPE_CHECKING:  # it loads torch, which the help has no use for
     from whence.experiments.table_runs import Job

@@ -15,8 +15,8 @@ from whence.cli.plain_text import escape, print_note
 from whence.cli.workers import add_workers, choose_worker_device, raise_failed
 from whence.encoders import check_encoder
 from whence.experiments.authors_yaml import MODALITIES, read_authors_yaml
-from whence.experiments.parse import add_setting, from_mapping
-from whence.experiments.settings import FIELDS, Settings, read_toml
+from whence.runs.parse import add_setting, from_mapping
+from whence.runs.settings import FIELDS, Settings, read_toml
 
 if TYPE_CHECKING:
     from whence.training.distributed import Team
@@ -93,8 +93,8 @@ def train_here(
     settings: Settings, seeds: int, folder: Path, options: Namespace, team: "Team"
 ) -> None:
     """Train one seed after another, alone or as one process of several, and print what came out."""
-    from whence.experiments.prepare import load_data  # late: they load torch
-    from whence.experiments.run import run
+    from whence.runs.prepare import load_data  # late: they load torch
+    from whence.runs.run import run
 
     dataset = team.agree(lambda: load_data(settings))
     for note in dataset.notes if team.leads else ():
@@ -130,7 +130,7 @@ def train_side_by_side(settings: Settings, seeds: int, folder: Path, options: Na
         )
     from whence.experiments.cluster import train_all  # late: they load torch
     from whence.experiments.cluster_worker import Task
-    from whence.experiments.run import check_folder
+    from whence.runs.run import check_folder
 
     tasks = [
         Task(

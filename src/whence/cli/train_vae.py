@@ -8,8 +8,8 @@ from jsonargparse import ArgumentParser
 
 from whence.cli.options import add_training, build_parser, choose_device, given, parse
 from whence.cli.plain_text import escape, print_note
-from whence.experiments.parse import add_setting
-from whence.experiments.vae_settings import VAE_FIELDS, VAESettings, check_vae_settings
+from whence.runs.parse import add_setting
+from whence.runs.vae_settings import VAE_FIELDS, VAESettings, check_vae_settings
 
 
 def build() -> ArgumentParser:

@@ -8,8 +8,8 @@ from typing import Any
 
 from whence.data import DATASETS
 from whence.encoders import ENCODERS
-from whence.experiments.parse import from_mapping
-from whence.experiments.settings import FIELDS, Settings, read_toml
+from whence.runs.parse import from_mapping
+from whence.runs.settings import FIELDS, Settings, read_toml
 
 FULL = "full"
 """In place of a number of training images: all that the validation images leave."""

@@ -32,7 +32,7 @@ from whence.experiments.progress import (
     estimate,
     show_progress,
 )
-from whence.experiments.settings import Settings
+from whence.runs.settings import Settings
 
 RETRIES = 3
 """Further attempts for a run after an error that is not of the user's."""

@@ -18,9 +18,9 @@ from typing import Any
 import torch
 from filelock import Timeout
 
-from whence.experiments.prepare import key_of_images, load_data
-from whence.experiments.run import LOCK, run, start
-from whence.experiments.settings import CHECKPOINT_SECONDS, Settings
+from whence.runs.prepare import key_of_images, load_data
+from whence.runs.run import LOCK, run, start
+from whence.runs.settings import CHECKPOINT_SECONDS, Settings
 from whence.training.checkpoint import find_checkpoints
 from whence.training.distributed import Team
 from whence.models.saved import DONE

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from whence.experiments.explained import find_places, take_stored
-from whence.experiments.settings import Settings
+from whence.runs.settings import Settings
 from whence.evidence.suspicious import Suspicion, find_suspicious
 from whence.memory.bank import Bank
 from whence.metrics.doubt import measure_doubts, read_alone

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from whence.experiments.measured import describe_evaluation
+from whence.runs.measured import describe_evaluation
 from whence.evidence.suspicious import Suspicion
 from whence.report.json_values import to_class
 from whence.report.overview import Hard, MemoryUse, Overview, Used

@@ -9,7 +9,7 @@ from typing import Any
 from whence.data import DATASETS
 from whence.encoders import ENCODERS
 from whence.experiments.cell import ACCURACY, EXPLANATION_TABLES, FULL, Cell, read_cell
-from whence.experiments.settings import Settings
+from whence.runs.settings import Settings
 
 CELLS = Path(__file__).parent / "cells"
 """Folder of the settings files, ``table-01/NAME.toml`` and so on."""
@@ -177,7 +177,7 @@ def adapt(
     }
     changes: dict[str, Any] = {name: v for name, v in given.items() if v is not None}
     if data is not None and data != cell.settings.data:
-        from whence.experiments.prepare import PUBLISHED  # late: it loads torch
+        from whence.runs.prepare import PUBLISHED  # late: it loads torch
 
         published = PUBLISHED.get(cell.settings.data)
         changes |= {"data": data, "size": SIDE}

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from whence.experiments.cell import ACCURACY, Number
-from whence.experiments.run import METRICS, check_folder
-from whence.experiments.settings import Settings
+from whence.runs.run import METRICS, check_folder
+from whence.runs.settings import Settings
 from whence.storage.plain_files import read_json
 from whence.models.saved import DONE, read_about
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from whence.experiments.cell import ACCURACY, Cell
-from whence.experiments.prepare import load_data
+from whence.runs.prepare import load_data
 from whence.experiments.progress import describe_result
-from whence.experiments.run import run
-from whence.experiments.settings import Settings
+from whence.runs.run import run
+from whence.runs.settings import Settings
 from whence.experiments.summary import Summary, name_run, read_results, summarise
 from whence.records.answers import Dataset
 

@@ -13,14 +13,14 @@ from whence.cli.evaluate_text import describe, describe_summary
 from whence.data.load import load_dataset
 from whence.data.memory_draw import draw_memory
 from whence.encoders.weights import hash_tensors
-from whence.experiments import run as run_module
-from whence.experiments import untrained as untrained_module
-from whence.experiments.finished import evaluate_run
-from whence.experiments.measured import average_runs, describe_evaluation, spread
-from whence.experiments.prepare import prepare
-from whence.experiments.run import run
-from whence.experiments.settings import Settings
-from whence.experiments.untrained import evaluate_untrained
+from whence.runs import run as run_module
+from whence.runs import untrained as untrained_module
+from whence.runs.finished import evaluate_run
+from whence.runs.measured import average_runs, describe_evaluation, spread
+from whence.runs.prepare import prepare
+from whence.runs.run import run
+from whence.runs.settings import Settings
+from whence.runs.untrained import evaluate_untrained
 from whence.metrics import SIGNALS, WITHOUT_MEMORY
 from whence.metrics.evidence import MEASURES, measure_evidence
 from whence.metrics.flag import FlagQuality, measure_flag
@@ -370,8 +370,8 @@ def test_untrained_is_the_network_that_the_run_started_from(finished, digits, mo
 def few_digits(digits, monkeypatch):
     """Let a finished run find the digits with fewer test images."""
     for place in (
-        "whence.experiments.finished.load_data",
-        "whence.experiments.untrained.load_data",
+        "whence.runs.finished.load_data",
+        "whence.runs.untrained.load_data",
     ):
         monkeypatch.setattr(place, lambda settings: digits)
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from jsonargparse import ArgumentError, ArgumentParser
 
-from whence.experiments.settings import FIELDS, Settings
+from whence.runs.settings import FIELDS, Settings
 
 METAVARS = {int: "N", float: "X", str: "NAME"}
 NAMES = {"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false"}

@@ -3,8 +3,8 @@
 from typing import Any
 
 from whence.data.fingerprint import fingerprint
-from whence.experiments.prepare import build_model, load_data
-from whence.experiments.settings import Settings
+from whence.runs.prepare import build_model, load_data
+from whence.runs.settings import Settings
 from whence.evidence.evaluate import Evaluation, evaluate
 from whence.models.classifier import Classifier
 from whence.records.answers import ImageSet

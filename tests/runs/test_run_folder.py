@@ -19,14 +19,14 @@ import whence
 from whence.cli import main
 from whence.data.fingerprint import fingerprint
 from whence.data.load import load_dataset
-from whence.experiments import finished as finished_module
-from whence.experiments import journal
-from whence.experiments import prepare as prepare_module
-from whence.experiments import run as run_module
-from whence.experiments.finished import evaluate_run, find_runs
-from whence.experiments.parse import from_mapping
-from whence.experiments.run import run
-from whence.experiments.settings import Settings, read_toml
+from whence.runs import finished as finished_module
+from whence.runs import journal
+from whence.runs import prepare as prepare_module
+from whence.runs import run as run_module
+from whence.runs.finished import evaluate_run, find_runs
+from whence.runs.parse import from_mapping
+from whence.runs.run import run
+from whence.runs.settings import Settings, read_toml
 from whence.storage import plain_files
 from whence.storage import tensors as files
 from whence.training.checkpoint import Checkpoint, read_newest_checkpoint, write_checkpoint

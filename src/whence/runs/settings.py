@@ -25,7 +25,7 @@ class Settings:
     """What one run is made of; None means the default that the comment names.
 
     The names and their explanations are the options of ``whence train`` and the keys of a settings
-    file. ``resolve`` in ``whence.experiments.prepare`` fills in what is None.
+    file. ``resolve`` in ``whence.runs.prepare`` fills in what is None.
     """
 
     data: str = field(metadata={"help": "a dataset's name, or an image folder"})

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from whence.experiments import journal as module
-from whence.experiments.journal import LOG, keep_journal
+from whence.runs import journal as module
+from whence.runs.journal import LOG, keep_journal
 from whence.training.checkpoint import Checkpoint, read_newest_checkpoint
 
 

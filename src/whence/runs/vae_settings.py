@@ -7,7 +7,7 @@ from typing import Any
 
 import tomli_w
 
-from whence.experiments.settings import option
+from whence.runs.settings import option
 from whence.autoencoders import MOST_CODES, VAES
 
 DEFAULT = next(iter(VAES))

@@ -10,10 +10,10 @@ from torch import Tensor
 from whence.data.fingerprint import fingerprint
 from whence.data.load import load_dataset
 from whence.data.split import split
-from whence.experiments.journal import keep_journal
-from whence.experiments.run import LOCK, METRICS, SETTINGS, hold, remove_checkpoints
-from whence.experiments.settings import CHECKPOINT_SECONDS, read_toml
-from whence.experiments.vae_settings import (
+from whence.runs.journal import keep_journal
+from whence.runs.run import LOCK, METRICS, SETTINGS, hold, remove_checkpoints
+from whence.runs.settings import CHECKPOINT_SECONDS, read_toml
+from whence.runs.vae_settings import (
     VAESettings,
     check_vae_settings,
     first_vae_difference,

@@ -8,10 +8,10 @@ from torch.testing import assert_close
 
 import whence
 from whence.data.load import load_dataset
-from whence.experiments import prepare as prepare_module
+from whence.runs import prepare as prepare_module
 from whence.experiments.authors_yaml import read_authors_yaml
-from whence.experiments.parse import from_mapping
-from whence.experiments.prepare import (
+from whence.runs.parse import from_mapping
+from whence.runs.prepare import (
     choose_bfloat16,
     choose_normalisation,
     choose_plan,
@@ -20,7 +20,7 @@ from whence.experiments.prepare import (
     load_data,
     prepare,
 )
-from whence.experiments.settings import FIELDS, Settings, first_difference, read_toml, to_toml
+from whence.runs.settings import FIELDS, Settings, first_difference, read_toml, to_toml
 from whence.training.recipes import RECIPES
 
 AUTHORS = """\

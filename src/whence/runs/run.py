@@ -11,11 +11,11 @@ import torch
 from filelock import FileLock, Timeout
 
 from whence.data.fingerprint import fingerprint
-from whence.experiments.journal import keep_journal
-from whence.experiments.measured import describe_evaluation
-from whence.experiments.parse import from_mapping
-from whence.experiments.prepare import Parts, prepare
-from whence.experiments.settings import (
+from whence.runs.journal import keep_journal
+from whence.runs.measured import describe_evaluation
+from whence.runs.parse import from_mapping
+from whence.runs.prepare import Parts, prepare
+from whence.runs.settings import (
     CHECKPOINT_SECONDS,
     Settings,
     first_difference,
