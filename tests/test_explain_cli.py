@@ -12,7 +12,7 @@ from PIL import Image
 import whence
 from whence.cli import main
 from whence.data.load import load_dataset
-from whence.experiments.explained import describe_origin, explain_images, hash_memory
+from whence.gather.explained import describe_origin, explain_images, hash_memory
 from whence.runs.finished import read_about
 from whence.evidence.explain import explain
 from whence.attribution.joint import heatmaps

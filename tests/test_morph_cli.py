@@ -16,8 +16,8 @@ from whence.cli.morph import OTHERS as CHOICES
 from whence.cli.morph import build
 from whence.cli.morph_work import choose_plan, describe
 from whence.data.load import load_dataset
-from whence.experiments.morph_training import Training, check_same_data, choose_training
-from whence.experiments.morphed import Question, check_decoded, morph_images
+from whence.gather.morph_training import Training, check_same_data, choose_training
+from whence.gather.morphed import Question, check_decoded, morph_images
 from whence.runs.prepare import load_data, prepare
 from whence.runs.settings import Settings
 from whence.evidence.explain import explain
@@ -591,12 +591,12 @@ def test_reconstructions_must_be_numbers(runs, digits):
 
 
 def test_more_images_than_are_held_at_once(runs, digits, monkeypatch):
-    monkeypatch.setattr("whence.experiments.morphed.TOGETHER", 2)
+    monkeypatch.setattr("whence.gather.morphed.TOGETHER", 2)
     model, vae = whence.load(runs / "memory"), load_vae(runs / "vae")
     training = choose_training(runs / "memory", {}, model)
     images, names = digits.test.images[:5], list("abcde")
     found = morph_images(model, vae, images, names, [None] * 5, training, question=SHORT)
-    monkeypatch.setattr("whence.experiments.morphed.TOGETHER", 32)
+    monkeypatch.setattr("whence.gather.morphed.TOGETHER", 32)
     whole = morph_images(model, vae, images, names, [None] * 5, training, question=SHORT)
     for left, right in zip(found, whole, strict=True):
         assert left.name == right.name

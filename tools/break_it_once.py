@@ -128,7 +128,7 @@ BREAKS = [  # file below src/whence, text that is right, text that is wrong, tes
     ("memory/read_dense.py", "if torch.is_grad_enabled()", "if False", "test_read_dense"),
     ("evidence/suspicious.py", "pairs.weights * same", "pairs.weights", "test_suspicious"),
     ("memory/bank.py", "self.images[positions.cpu()]", "self.images", "test_model"),
-    ("experiments/overview.py", "exact * wrong[:, None]", "exact", "test_report"),
+    ("gather/overview.py", "exact * wrong[:, None]", "exact", "test_report"),
     (
         "experiments/cluster_worker.py",
         "start(task.settings, dataset",

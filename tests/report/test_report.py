@@ -14,7 +14,7 @@ from test_page import Page
 
 import whence
 from whence.cli import main
-from whence.experiments.overview import (
+from whence.gather.overview import (
     DRAWN,
     FIRST,
     POINTS,
@@ -29,7 +29,7 @@ from whence.experiments.overview import (
     read_all,
     trace_curve,
 )
-from whence.experiments.overview_json import to_json
+from whence.gather.overview_json import to_json
 from whence.evidence.suspicious import Suspicion, find_suspicious
 from whence.metrics import SIGNALS
 from whence.metrics.evidence import MEASURES, EvidenceMeasures
@@ -267,7 +267,7 @@ def test_every_image_is_encoded_once_and_no_trace_is_left():
 
 
 def test_all_stored_images_that_are_listed_are_kept_with_their_pixels(monkeypatch):
-    monkeypatch.setattr("whence.experiments.overview.LISTED", 7)
+    monkeypatch.setattr("whence.gather.overview.LISTED", 7)
     model = build_with_memory(90)
     bank = model.bank
     found = gather_overview(model, draw_set(), MADE)

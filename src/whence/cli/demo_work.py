@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from whence.experiments.explained import describe_origin, explain_images
+from whence.gather.explained import describe_origin, explain_images
 from whence.runs.prepare import load_data
 from whence.runs.run import run
 from whence.runs.settings import Settings

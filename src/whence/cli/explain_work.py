@@ -14,7 +14,7 @@ from torch import Tensor
 from whence.cli.plain_text import escape, print_note
 from whence.data.decode import ORIENTATION, list_conversions
 from whence.data.image_file import read_images
-from whence.experiments.explained import describe_origin, explain_images, lacks_pixels
+from whence.gather.explained import describe_origin, explain_images, lacks_pixels
 from whence.runs.finished import load_run_data, read_run
 from whence.models.classifier import Classifier
 from whence.storage.plain_files import write_whole

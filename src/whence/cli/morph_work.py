@@ -10,10 +10,10 @@ from jsonargparse import Namespace
 
 from whence.cli.explain_work import Asked, check_model, read_files, take_test
 from whence.cli.plain_text import escape, print_note
-from whence.experiments.explained import describe_origin
+from whence.gather.explained import describe_origin
 from whence.runs.finished import load_run_data, read_run, shorten
-from whence.experiments.morph_training import Training, check_same_data, choose_training
-from whence.experiments.morphed import Question, check_question, morph_images
+from whence.gather.morph_training import Training, check_same_data, choose_training
+from whence.gather.morphed import Question, check_question, morph_images
 from whence.morphing.answers import check_fit
 from whence.morphing.code import SAMPLES
 from whence.morphing.walk import NORM_WEIGHTS, MorphPlan

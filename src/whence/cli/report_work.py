@@ -9,10 +9,10 @@ from jsonargparse import Namespace
 from whence.cli.explain_work import check_model
 from whence.cli.plain_text import escape, print_note
 from whence.data.fingerprint import fingerprint
-from whence.experiments.explained import describe_origin, explain_images, lacks_pixels
+from whence.gather.explained import describe_origin, explain_images, lacks_pixels
 from whence.runs.finished import load_run_data, read_run, read_settings
-from whence.experiments.overview import describe_run, gather_overview
-from whence.experiments.overview_json import to_json
+from whence.gather.overview import describe_run, gather_overview
+from whence.gather.overview_json import to_json
 from whence.models.classifier import Classifier
 from whence.storage.plain_files import write_whole
 from whence.models.saved import load

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from whence.data.fingerprint import fingerprint
 from whence.data.split import split
-from whence.experiments.explained import find_places, take_stored
+from whence.gather.explained import find_places, take_stored
 from whence.runs.finished import load_run_data, read_run, read_settings
 from whence.memory.bank import Bank
 from whence.models.classifier import Classifier

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from whence.experiments.explained import find_places, take_stored
+from whence.gather.explained import find_places, take_stored
 from whence.runs.settings import Settings
 from whence.evidence.suspicious import Suspicion, find_suspicious
 from whence.memory.bank import Bank

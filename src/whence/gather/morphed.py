@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from whence.experiments.morph_training import Training, start_of
+from whence.gather.morph_training import Training, start_of
 from whence.morphing import PATHS
 from whence.morphing.answers import check_fit, classify_codes, classify_images
 from whence.morphing.code import Codes, find_codes

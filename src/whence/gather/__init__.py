@@ -1,0 +1,1 @@
+"""Models and runs in, records for pages out."""
