@@ -130,7 +130,7 @@ BREAKS = [  # file below src/whence, text that is right, text that is wrong, tes
     ("memory/bank.py", "self.images[positions.cpu()]", "self.images", "test_model"),
     ("gather/overview.py", "exact * wrong[:, None]", "exact", "test_report"),
     (
-        "experiments/cluster_worker.py",
+        "cluster/worker.py",
         "start(task.settings, dataset",
         "(task.settings, dataset",
         "test_cluster_parts",

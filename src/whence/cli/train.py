@@ -128,8 +128,8 @@ def train_side_by_side(settings: Settings, seeds: int, folder: Path, options: Na
             "workers and scheduler train many runs side by side, torchrun one run over several "
             "processes; leave one of them out."
         )
-    from whence.experiments.cluster import train_all  # late: they load torch
-    from whence.experiments.cluster_worker import Task
+    from whence.cluster.run_tasks import train_all  # late: they load torch
+    from whence.cluster.worker import Task
     from whence.runs.run import check_folder
 
     tasks = [

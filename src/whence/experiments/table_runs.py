@@ -6,7 +6,7 @@ from pathlib import Path
 
 from whence.experiments.cell import ACCURACY, Cell
 from whence.runs.prepare import load_data
-from whence.experiments.progress import describe_result
+from whence.cluster.progress import describe_result
 from whence.runs.run import run
 from whence.runs.settings import Settings
 from whence.experiments.summary import Summary, name_run, read_results, summarise
@@ -90,7 +90,7 @@ def train_missing_side_by_side(
     Args:
         jobs: as for ``train_missing``.
         out: the folder that holds all their runs.
-        scheduler: see ``train_all`` of ``whence.experiments.cluster``.
+        scheduler: see ``train_all`` of ``whence.cluster.run_tasks``.
         workers: likewise.
         device: likewise.
         clean: likewise.
@@ -104,8 +104,8 @@ def train_missing_side_by_side(
         ValueError: if an argument, a worker or the images do not fit.
         ConnectionError: if there is no scheduler or worker, or they are lost.
     """
-    from whence.experiments.cluster import train_all  # late: needs an optional package
-    from whence.experiments.cluster_worker import Images, Task
+    from whence.cluster.run_tasks import train_all  # late: needs an optional package
+    from whence.cluster.worker import Images, Task
 
     planned = {
         job.folder / name_run(seed): (job, replace(job.settings, seed=seed))

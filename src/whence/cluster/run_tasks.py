@@ -15,9 +15,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from whence.experiments.cluster_check import Cluster, lost
-from whence.experiments.cluster_connect import check_choice, open_cluster, stop_runs
-from whence.experiments.cluster_worker import (
+from whence.cluster.check import Cluster, lost
+from whence.cluster.connect import check_choice, open_cluster, stop_runs
+from whence.cluster.worker import (
     Images,
     Outcome,
     Task,
@@ -25,7 +25,7 @@ from whence.experiments.cluster_worker import (
     newest_step,
     work,
 )
-from whence.experiments.progress import (
+from whence.cluster.progress import (
     Standing,
     describe,
     describe_result,

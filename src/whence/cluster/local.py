@@ -65,7 +65,7 @@ def start_workers(dask: Any, shares: Sequence[Mapping[str, str]]) -> Iterator[An
         "nthreads": 1,
         "memory_limit": 0,
         "resources": {RUN: 1, GPU: 1},
-        "preload": ["whence.experiments.cluster_worker"],
+        "preload": ["whence.cluster.worker"],
         "silence_logs": logging.CRITICAL + 1,
         **closed,
     }

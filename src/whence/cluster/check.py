@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from whence.experiments.cluster_worker import Machine, describe_machine
+from whence.cluster.worker import Machine, describe_machine
 
 CONNECT_SECONDS = 10.0
 """To reach a scheduler, and then for its first worker to be there."""

@@ -18,11 +18,14 @@ import torch
 from filelock import FileLock
 
 from whence.cli import main
-from whence.experiments import cluster, cluster_connect, cluster_worker, progress
-from whence.experiments.cluster import Flight, land, run_all, train_all
-from whence.experiments.cluster_check import Cluster, check_machine, check_workers, write_probe
-from whence.experiments.cluster_local import list_gpus, share_devices
-from whence.experiments.cluster_worker import (
+from whence.cluster import progress
+from whence.cluster import worker as cluster_worker
+from whence.cluster import connect as cluster_connect
+from whence.cluster import run_tasks as cluster
+from whence.cluster.run_tasks import Flight, land, run_all, train_all
+from whence.cluster.check import Cluster, check_machine, check_workers, write_probe
+from whence.cluster.local import list_gpus, share_devices
+from whence.cluster.worker import (
     Images,
     Machine,
     Outcome,
@@ -38,7 +41,7 @@ from whence.experiments.cluster_worker import (
     run_when_free,
     work,
 )
-from whence.experiments.progress import Standing, describe, estimate, show_progress
+from whence.cluster.progress import Standing, describe, estimate, show_progress
 from whence.runs.settings import Settings
 from whence.records.answers import Dataset, ImageSet
 

@@ -9,14 +9,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from whence.experiments import cluster_check
-from whence.experiments.cluster_check import (
+from whence.cluster import check as cluster_check
+from whence.cluster.check import (
     Cluster,
     check_workers,
     wait_for_worker,
     write_probe,
 )
-from whence.experiments.cluster_local import GPU, RUN, share_devices, start_workers
+from whence.cluster.local import GPU, RUN, share_devices, start_workers
 
 ADDRESS = re.compile(r"(?:(tcp|tls)://)?(\[[0-9A-Fa-f:.]+\]|[\w.-]+):(\d{1,5})")
 MOST_PORTS = 65535

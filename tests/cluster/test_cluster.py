@@ -18,10 +18,13 @@ import torch
 from cluster_processes import Watch, holder, newest, outcome, wait_until, workers_below
 
 from whence.cli import main
-from whence.experiments import cluster, cluster_check, cluster_worker, paper_tables
-from whence.experiments.cluster import run_all, train_all
-from whence.experiments.cluster_connect import open_cluster
-from whence.experiments.cluster_worker import Task
+from whence.experiments import paper_tables
+from whence.cluster import worker as cluster_worker
+from whence.cluster import check as cluster_check
+from whence.cluster import run_tasks as cluster
+from whence.cluster.run_tasks import run_all, train_all
+from whence.cluster.connect import open_cluster
+from whence.cluster.worker import Task
 from whence.runs.settings import Settings
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs signals")

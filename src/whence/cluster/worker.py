@@ -1,6 +1,6 @@
 """What a worker process of a cluster does: look at the images, and train one run at a time.
 
-Nothing here knows Dask; the other side is ``whence.experiments.cluster``.
+Nothing here knows Dask; the other side is ``whence.cluster.run_tasks``.
 """
 
 import contextlib
