@@ -27,8 +27,8 @@ from torch.utils.flop_counter import FlopCounterMode
 import whence
 from benchmarks.sides import machine, random_images
 from whence.data.split import LARGE_VALIDATION
-from whence.experiments.cell import ACCURACY, Cell
-from whence.experiments.paper_tables import MEMORY_SIZE, SIDE, TABLES, name_measure, read_cells
+from whence.tables.cell import ACCURACY, Cell
+from whence.tables.paper_tables import MEMORY_SIZE, SIDE, TABLES, name_measure, read_cells
 from whence.runs.prepare import choose_plan, choose_recipe
 from whence.runs.settings import Settings
 from whence.training.loop import Plan, fit

@@ -15,8 +15,8 @@ from types import MappingProxyType
 
 import tomli_w
 
-from whence.experiments.cell import FULL
-from whence.experiments.paper_tables import CELLS, MEMORY_SIZE, name_table
+from whence.tables.cell import FULL
+from whence.tables.paper_tables import CELLS, MEMORY_SIZE, name_table
 from whence.runs.prepare import PUBLISHED
 from whence.storage.plain_files import write_whole
 

@@ -18,7 +18,7 @@ import torch
 from cluster_processes import Watch, holder, newest, outcome, wait_until, workers_below
 
 from whence.cli import main
-from whence.experiments import paper_tables
+from whence.tables import paper_tables
 from whence.cluster import worker as cluster_worker
 from whence.cluster import check as cluster_check
 from whence.cluster import run_tasks as cluster

@@ -13,8 +13,8 @@ from whence.cli.options import add_device, build_parser, check_device, choose_de
 from whence.cli.plain_text import escape
 from whence.cli.table_text import align, describe_table, to_json
 from whence.cli.workers import add_workers, choose_worker_device, raise_failed
-from whence.experiments.cell import FULL, Cell
-from whence.experiments.paper_tables import (
+from whence.tables.cell import FULL, Cell
+from whence.tables.paper_tables import (
     FILTERS,
     PARAMETER_TABLE,
     TABLES,
@@ -27,7 +27,7 @@ from whence.experiments.paper_tables import (
 from whence.runs.settings import Settings
 
 if TYPE_CHECKING:  # it loads torch, which the help has no use for
-    from whence.experiments.table_runs import Job
+    from whence.tables.table_runs import Job
 
 OUT = "runs/tables"
 NUMBERS = tuple(sorted([*TABLES, PARAMETER_TABLE]))
@@ -114,7 +114,7 @@ def run_missing(jobs: "list[Job]", options: Namespace) -> tuple[int, int]:
     Returns:
         How many runs failed, and how many there were to do; a failure in this process is raised.
     """
-    from whence.experiments.table_runs import train_missing, train_missing_side_by_side  # late
+    from whence.tables.table_runs import train_missing, train_missing_side_by_side  # late
 
     if options.workers is None and options.scheduler is None:
         device = choose_device(options.device)
@@ -169,7 +169,7 @@ def plan_jobs(number: int, options: Namespace) -> "list[Job]":
         ValueError: if an option does not fit the table.
     """
     planned = plan_cells(number, options)  # first: what it refuses needs no torch
-    from whence.experiments.table_runs import Job  # late: it loads torch
+    from whence.tables.table_runs import Job  # late: it loads torch
 
     return [
         Job(
@@ -196,7 +196,7 @@ def show_parameters(options: Namespace) -> None:
             f"Table {PARAMETER_TABLE} counts parameters and trains nothing; "
             f"leave out --{unused[0].replace('_', '-')}."
         )
-    from whence.experiments.parameter_counts import PARAMETERS, count_parameters  # loads torch
+    from whence.tables.parameter_counts import PARAMETERS, count_parameters  # loads torch
 
     chosen = list(PARAMETERS)
     for place, name in enumerate(("encoder", "variant")):

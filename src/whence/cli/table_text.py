@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from whence.experiments.cell import ACCURACY, FULL
-from whence.experiments.paper_tables import (
+from whence.tables.cell import ACCURACY, FULL
+from whence.tables.paper_tables import (
     FILTERS,
     MEMORY_SIZE,
     TABLES,
@@ -14,8 +14,8 @@ from whence.experiments.paper_tables import (
 )
 
 if TYPE_CHECKING:  # they load torch, which the help has no use for
-    from whence.experiments.summary import Summary
-    from whence.experiments.table_runs import Job
+    from whence.tables.summary import Summary
+    from whence.tables.table_runs import Job
 
 HEADER = (
     "data",

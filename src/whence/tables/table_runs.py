@@ -4,12 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from whence.experiments.cell import ACCURACY, Cell
+from whence.tables.cell import ACCURACY, Cell
 from whence.runs.prepare import load_data
 from whence.cluster.progress import describe_result
 from whence.runs.run import run
 from whence.runs.settings import Settings
-from whence.experiments.summary import Summary, name_run, read_results, summarise
+from whence.tables.summary import Summary, name_run, read_results, summarise
 from whence.records.answers import Dataset
 
 CLASSES, CHANNELS = 10, 3

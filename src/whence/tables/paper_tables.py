@@ -8,7 +8,7 @@ from typing import Any
 
 from whence.data import DATASETS
 from whence.encoders import ENCODERS
-from whence.experiments.cell import ACCURACY, EXPLANATION_TABLES, FULL, Cell, read_cell
+from whence.tables.cell import ACCURACY, EXPLANATION_TABLES, FULL, Cell, read_cell
 from whence.runs.settings import Settings
 
 CELLS = Path(__file__).parent / "cells"

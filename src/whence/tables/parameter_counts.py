@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 import torch
 
-from whence.experiments.paper_tables import SIDE
+from whence.tables.paper_tables import SIDE
 from whence.models.classifier import Variant, wrap
 
 CLASSES = 10

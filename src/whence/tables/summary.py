@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from whence.experiments.cell import ACCURACY, Number
+from whence.tables.cell import ACCURACY, Number
 from whence.runs.run import METRICS, check_folder
 from whence.runs.settings import Settings
 from whence.storage.plain_files import read_json

@@ -15,9 +15,10 @@ from PIL import Image
 from whence.cli import main, table_text
 from whence.cli import table as cli_table
 from whence.cli.train import read_settings
-from whence.experiments import paper_tables, table_runs
-from whence.experiments.cell import EXPLANATION_TABLES, Cell, Number, Paper, read_cell
-from whence.experiments.paper_tables import (
+from whence.tables import table_runs
+from whence.tables import paper_tables
+from whence.tables.cell import EXPLANATION_TABLES, Cell, Number, Paper, read_cell
+from whence.tables.paper_tables import (
     CELLS,
     TABLES,
     adapt,
@@ -25,11 +26,11 @@ from whence.experiments.paper_tables import (
     read_cells,
     select,
 )
-from whence.experiments.parameter_counts import PARAMETERS, count_parameters
+from whence.tables.parameter_counts import PARAMETERS, count_parameters
 from whence.runs.prepare import choose_plan, choose_recipe
 from whence.runs.settings import Settings, read_toml, to_toml
-from whence.experiments.summary import Result, read_results, summarise
-from whence.experiments.table_runs import Job
+from whence.tables.summary import Result, read_results, summarise
+from whence.tables.table_runs import Job
 from whence.models.classifier import wrap
 from whence.training.recipes import Recipe
 from whence.models.saved import describe

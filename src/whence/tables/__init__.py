@@ -1,0 +1,1 @@
+"""The tables of the Memory Wrap paper, ours beside theirs."""
