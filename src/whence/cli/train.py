@@ -14,7 +14,7 @@ from whence.cli.options import add_training, build_parser, choose_device, given,
 from whence.cli.plain_text import escape, print_note
 from whence.cli.workers import add_workers, choose_worker_device, raise_failed
 from whence.encoders import check_encoder
-from whence.experiments.authors_yaml import MODALITIES, read_authors_yaml
+from whence.compat.train_yaml import MODALITIES, read_authors_yaml
 from whence.runs.parse import add_setting, from_mapping
 from whence.runs.settings import FIELDS, Settings, read_toml
 

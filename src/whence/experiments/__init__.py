@@ -1,1 +1,0 @@
-"""Settings, runs, tables of the paper, and what reports gather from models."""

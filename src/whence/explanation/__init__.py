@@ -1,1 +1,0 @@
-"""Explanations: the evidence behind an answer, what changes without it, and which pixels count."""

@@ -1,1 +1,0 @@
-"""Train, save, load, predict and evaluate classifiers."""
