@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
-from cluster_processes import Watch, holder, newest, outcome, wait_until, workers_below
+from tests.helpers.cluster_processes import Watch, holder, newest, outcome, wait_until, workers_below
 
 from whence.cli import main
 from whence.tables import paper_tables

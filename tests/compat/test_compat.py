@@ -5,7 +5,7 @@ import os
 from functools import cache
 from itertools import pairwise
 
-import authors
+from tests.helpers import authors
 import memorywrap
 import pytest
 import torch

@@ -4,7 +4,7 @@ import pkgutil
 from functools import cache
 from itertools import product
 
-import authors
+from tests.helpers import authors
 import pytest
 import torch
 from torch import nn

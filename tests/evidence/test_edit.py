@@ -3,7 +3,7 @@ import importlib
 
 import pytest
 import torch
-from explaining import CLASSES, build, build_with_memory, draw_images
+from tests.helpers.explaining import CLASSES, build, build_with_memory, draw_images
 
 import whence
 

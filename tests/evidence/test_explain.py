@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from explaining import CLASSES, build, build_with_memory, draw_images
+from tests.helpers.explaining import CLASSES, build, build_with_memory, draw_images
 
 import whence
 from whence.data.memory_draw import draw_memory

@@ -2,7 +2,7 @@ from itertools import combinations
 
 import pytest
 import torch
-from explaining import build, build_with_memory, draw_images
+from tests.helpers.explaining import build, build_with_memory, draw_images
 
 import whence
 

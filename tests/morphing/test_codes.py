@@ -4,7 +4,7 @@ from dataclasses import fields
 
 import pytest
 import torch
-from coding import CLASSES, SHAPE, draw_images, make_model, make_vae, snapshot
+from tests.helpers.coding import CLASSES, SHAPE, draw_images, make_model, make_vae, snapshot
 from torch.testing import assert_close
 
 from whence.morphing.answers import (

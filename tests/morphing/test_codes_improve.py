@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from coding import SHAPE, Decoder, make_model, make_vae, snapshot
+from tests.helpers.coding import SHAPE, Decoder, make_model, make_vae, snapshot
 from torch import nn
 from torch.testing import assert_close
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from morphing_parts import CLASSES, SHAPE, build, build_vae, draw_images
+from tests.helpers.morphing_parts import CLASSES, SHAPE, build, build_vae, draw_images
 from torch import nn
 
 import benchmarks.class_autoencoders as small

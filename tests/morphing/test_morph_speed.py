@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 import torch
-from morphing_parts import build, build_vae, draw_images
+from tests.helpers.morphing_parts import build, build_vae, draw_images
 from torch.testing import assert_close
 
 import benchmarks.morph_speed as speed

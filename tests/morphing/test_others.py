@@ -8,7 +8,7 @@ import torch
 from torch.testing import assert_close
 
 import whence
-from tests.morphing_parts import (
+from tests.helpers.morphing_parts import (
     CLASSES,
     CODES,
     SHAPE,

@@ -7,7 +7,7 @@ import torch
 from torch.testing import assert_close
 
 from benchmarks.thesis_way import gaussian_blur, mask_slowly
-from tests.morphing_parts import (
+from tests.helpers.morphing_parts import (
     CODES,
     SHAPE,
     build,

@@ -9,7 +9,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from benchmarks.thesis_way import morph_slowly
-from tests.morphing_parts import (
+from tests.helpers.morphing_parts import (
     CLASSES,
     CODES,
     SHAPE,

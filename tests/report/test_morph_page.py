@@ -12,8 +12,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from morph_pages import CLASSES, along, mask, morph, picture, way
-from pages import ORIGIN, answer
+from tests.helpers.morph_pages import CLASSES, along, mask, morph, picture, way
+from tests.helpers.pages import ORIGIN, answer
 from PIL import Image
 
 from whence.report.as_json import to_json

@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 import torch
-from pages import (
+from tests.helpers.pages import (
     CLASSES,
     ORIGIN,
     answer,

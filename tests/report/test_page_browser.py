@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from pages import CLASSES, ORIGIN, answer, draws, evidence, explanation, heatmaps, removal
+from tests.helpers.pages import CLASSES, ORIGIN, answer, draws, evidence, explanation, heatmaps, removal
 
 from whence.report.page import render
 

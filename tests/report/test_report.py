@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 import torch
-from explaining import CLASSES as NAMES
-from explaining import build, build_with_memory, draw_images
-from pages import CLASSES, ORIGIN, answer, explanation, picture
+from tests.helpers.explaining import CLASSES as NAMES
+from tests.helpers.explaining import build, build_with_memory, draw_images
+from tests.helpers.pages import CLASSES, ORIGIN, answer, explanation, picture
 from scipy.stats import binomtest
-from test_page import Page
+from tests.report.test_page import Page
 
 import whence
 from whence.cli import main

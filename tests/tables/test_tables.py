@@ -36,7 +36,7 @@ from whence.training.recipes import Recipe
 from whence.models.saved import describe
 from whence.records.answers import Dataset, ImageSet
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 COUNTS = {1: 27, 2: 27, 3: 27, 4: 27, 8: 27, 9: 27, 10: 27, 12: 36}
 OTHER_COUNTS = {5: 18, 6: 18, 7: 12, 13: 12}  # tables that show what else those runs measured
 OUR_NAMES = {

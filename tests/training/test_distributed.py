@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from together import CASES, RUN, SHAPE, make, make_images, train
+from tests.helpers.together import CASES, RUN, SHAPE, make, make_images, train
 from torch import nn
 from torch.nn import functional as F
 from torch.testing import assert_close
@@ -317,7 +317,7 @@ def test_killed_interrupted_and_finished_by_one_process(tmp_path, capsys):
 
 
 def test_the_documents_example_runs():
-    text = (Path(__file__).parents[1] / "docs" / "distributed.md").read_text()
+    text = (Path(__file__).parents[2] / "docs" / "distributed.md").read_text()
     block = text.split("```python\n")[1].split("```")[0]
     found = {}
     exec(compile(block, "block", "exec"), found)

@@ -1,7 +1,7 @@
 """Ways from another class made by hand, for the tests of everything that a report shows of them."""
 
 import torch
-from pages import CLASSES, picture
+from tests.helpers.pages import CLASSES, picture
 
 from whence.report.morph import Along, Code, Mask, Morph, Start, Way
 
