@@ -30,11 +30,11 @@ from torch import Tensor
 
 import whence
 from benchmarks.sides import machine
-from whence.runs.finished import load_run_data, read_run
 from whence.memory.attend import Attended, attend
 from whence.memory.attention import to_unit_length, unit_scale
 from whence.memory.sparsemax import sparsemax
 from whence.models.classifier import Classifier, encode_all
+from whence.runs.finished import load_run_data, read_run
 
 Name = TypeVar("Name")
 

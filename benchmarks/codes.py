@@ -18,10 +18,10 @@ import torch
 
 import whence
 from benchmarks.sides import machine
-from whence.runs.finished import load_run_data, read_run
+from whence.autoencoders.saved_vae import load_vae
 from whence.morphing.code import Codes, find_codes
 from whence.morphing.improve import Descent
-from whence.autoencoders.saved_vae import load_vae
+from whence.runs.finished import load_run_data, read_run
 
 
 def main() -> None:

@@ -16,10 +16,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from whence.records.images import Dataset
 from whence.runs.prepare import PUBLISHED, load_data
 from whence.runs.run import run
 from whence.runs.settings import Settings
-from whence.records.answers import Dataset
 
 MODELS: dict[str, dict[str, Any]] = {
     "Standard": {"variant": "standard"},

@@ -19,12 +19,12 @@ from torch import Tensor
 
 import whence
 from benchmarks.sides import machine, ratio, take_turns
-from whence.evidence.suspicious import find_suspicious
-from whence.memory.attention import l2
-from whence.memory.bank import Bank
 from whence.evidence import answers
 from whence.evidence.answers import Memory, answer, signals_of
 from whence.evidence.controls import find_nearest
+from whence.evidence.suspicious import find_suspicious
+from whence.memory.attention import l2
+from whence.memory.bank import Bank
 
 QUERIES, CLASSES = 256, 10
 

@@ -22,9 +22,9 @@ from whence.morphing.code import find_codes
 from whence.morphing.entropy import PathAnswers, group_windows, measure_path
 from whence.morphing.interpolate import linear, radial
 from whence.morphing.mistakes import find_mistakes
-from whence.morphing.walk import MorphPlan
 from whence.morphing.others import OTHERS, Asked, Others
 from whence.morphing.path_mask import PathMasks, path_masks
+from whence.morphing.walk import MorphPlan
 
 DRAWN = 8
 """Images side by side."""

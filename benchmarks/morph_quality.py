@@ -26,8 +26,10 @@ from torch import Tensor
 import whence
 from benchmarks.class_autoencoders import Autoencoders, measure_realism, train_autoencoders
 from benchmarks.sides import machine
+from whence.autoencoders.saved_vae import load_vae
+from whence.autoencoders.vae import VAE
 from whence.data.augment import to_float
-from whence.runs.finished import load_run_data, read_run, read_settings
+from whence.models.classifier import Classifier
 from whence.morphing.answers import classify_images
 from whence.morphing.code import Codes, find_codes
 from whence.morphing.entropy import (
@@ -46,7 +48,6 @@ from whence.morphing.gain import (
 )
 from whence.morphing.interpolate import decode_path, radial
 from whence.morphing.mistakes import find_mistakes
-from whence.morphing.walk import NORM_WEIGHTS, MorphPlan
 from whence.morphing.others import (
     OTHERS,
     Asked,
@@ -62,10 +63,9 @@ from whence.morphing.quality import (
     sparsity,
     validity,
 )
-from whence.autoencoders.saved_vae import load_vae
-from whence.autoencoders.vae import VAE
-from whence.models.classifier import Classifier
-from whence.records.answers import ImageSet
+from whence.morphing.walk import NORM_WEIGHTS, MorphPlan
+from whence.records.images import ImageSet
+from whence.runs.finished import load_run_data, read_run, read_settings
 
 PARTS = ("codes", "morphs", "correlation", "others", "masks", "mistakes")
 """In the order in which they are measured."""

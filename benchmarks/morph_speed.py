@@ -31,16 +31,16 @@ from torch import Tensor
 import whence
 from benchmarks.sides import machine
 from benchmarks.thesis_way import mask_slowly, morph_slowly
-from whence.runs.finished import load_run_data, read_run
+from whence.autoencoders.saved_vae import load_vae
+from whence.autoencoders.vae import VAE
 from whence.morphing.answers import classify_codes
 from whence.morphing.code import Codes, find_codes
 from whence.morphing.interpolate import decode_path, radial
-from whence.morphing.walk import MorphPlan, Morphs, morph_codes
 from whence.morphing.norms import Norms
 from whence.morphing.others import store_codes
 from whence.morphing.path_mask import path_masks
-from whence.autoencoders.saved_vae import load_vae
-from whence.autoencoders.vae import VAE
+from whence.morphing.walk import MorphPlan, Morphs, morph_codes
+from whence.runs.finished import load_run_data, read_run
 
 PLANS: dict[str, dict[str, Any]] = {
     "default": {},

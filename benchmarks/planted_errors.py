@@ -23,13 +23,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from whence.runs.prepare import PUBLISHED, load_data, prepare
-from whence.runs.settings import Settings
 from whence.evidence.suspicious import find_suspicious
 from whence.memory.attention import cosine
-from whence.training.loop import fit
 from whence.models.classifier import Classifier
-from whence.records.answers import Dataset
+from whence.records.images import Dataset
+from whence.runs.prepare import PUBLISHED, load_data, prepare
+from whence.runs.settings import Settings
+from whence.training.loop import fit
 
 PART = 20
 """One label in so many is changed."""

@@ -22,9 +22,9 @@ from torch import Tensor, nn
 import whence
 from benchmarks.authors_way import MEAN, STD
 from benchmarks.sides import machine, random_images, ratio, take_turns
+from whence.evidence.predict import predict
 from whence.memory.bank import Bank
 from whence.models.classifier import Classifier
-from whence.evidence.predict import predict
 
 ENCODERS = {"resnet18": 512, "mobilenet_v2": 1280}
 BANKS = (1_000, 50_000)

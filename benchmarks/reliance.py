@@ -25,10 +25,10 @@ from torch import Tensor
 import whence
 from benchmarks.few_images import spread
 from whence.data import AUGMENTATIONS
+from whence.records.images import Dataset, ImageSet
 from whence.runs.prepare import PUBLISHED, Parts, load_data, prepare
 from whence.runs.settings import Settings
 from whence.training.recipes import build_optimizer, rate_at
-from whence.records.answers import Dataset, ImageSet
 
 SHOWN = 2000
 MODELS = ("Only Memory", "Memory Wrap", "Decoration", "Standard")

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from whence.records.answers import ImageSet
+from whence.records.images import ImageSet
 
 
 def alternate(module: str, sides: tuple[str, str], arguments: list[str], repeats: int) -> None:

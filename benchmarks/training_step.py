@@ -21,10 +21,10 @@ from benchmarks.authors_way import MEAN, STD, Images, Model, train_steps
 from benchmarks.sides import alternate, machine, random_images
 from whence.data.augment import flip
 from whence.data.memory_draw import draw_memory
+from whence.records.images import ImageSet
 from whence.runs.prepare import choose_bfloat16, has_bfloat16_units
 from whence.training.loop import Plan, fit
 from whence.training.recipes import Recipe
-from whence.records.answers import ImageSet
 
 ENCODERS = {"resnet18": 512, "mobilenet_v2": 1280}
 WARM, COUNTED = 2, 5

@@ -15,8 +15,8 @@ import matplotlib.pyplot as plt
 import torch
 
 import whence
-from whence.runs.finished import load_run_data
 from whence.models.saved import read_about
+from whence.runs.finished import load_run_data
 
 SHOWN, GREY, RED = 6, "#8a8f98", "#c0392b"
 

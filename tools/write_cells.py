@@ -15,10 +15,10 @@ from types import MappingProxyType
 
 import tomli_w
 
-from whence.tables.cell import FULL
-from whence.tables.paper_tables import CELLS, MEMORY_SIZE, name_table
 from whence.runs.prepare import PUBLISHED
 from whence.storage.plain_files import write_whole
+from whence.tables.cell import FULL
+from whence.tables.paper_tables import CELLS, MEMORY_SIZE, name_table
 
 DATASETS = MappingProxyType({"SVHN": "svhn", "CIFAR10": "cifar10", "CINIC10": "cinic10"})
 ENCODERS = MappingProxyType(

@@ -9,32 +9,32 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from whence import compat, encoders
-    from whence.data.load import load_dataset
-    from whence.evidence.edit import edit
-    from whence.evidence.explain import explain
     from whence.attribution.joint import heatmaps
+    from whence.attribution.why_similar import why_similar
     from whence.autoencoders.fit_vae import fit_vae
-    from whence.morphing.others import store_codes
     from whence.autoencoders.saved_vae import load_vae
-    from whence.morphing.morph import morph
+    from whence.data.load import load_dataset
+    from whence.evidence.calibrate import calibrate
+    from whence.evidence.edit import edit
+    from whence.evidence.evaluate import evaluate
+    from whence.evidence.explain import explain
+    from whence.evidence.predict import predict
     from whence.evidence.removal import find_removals
     from whence.evidence.suspicious import find_suspicious
-    from whence.attribution.why_similar import why_similar
     from whence.memory.attend import attend
-    from whence.memory.sparsemax import sparsemax
     from whence.memory.heads import MemoryWrap, OnlyMemory
-    from whence.evidence.calibrate import calibrate
-    from whence.evidence.evaluate import evaluate
-    from whence.training.loop import Plan, fit
+    from whence.memory.sparsemax import sparsemax
     from whence.models.classifier import Classifier, wrap
-    from whence.evidence.predict import predict
-    from whence.training.recipes import Recipe
     from whence.models.saved import load
-    from whence.records.answers import ImageSet
+    from whence.morphing.morph import morph
+    from whence.morphing.others import store_codes
+    from whence.records.images import ImageSet
+    from whence.training.loop import Plan, fit
+    from whence.training.recipes import Recipe
 
 PLACES = {
     "Classifier": "whence.models.classifier",
-    "ImageSet": "whence.records.answers",
+    "ImageSet": "whence.records.images",
     "MemoryWrap": "whence.memory.heads",
     "OnlyMemory": "whence.memory.heads",
     "Plan": "whence.training.loop",

@@ -8,7 +8,6 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from whence.encoders.weights import copy_into
 from whence.autoencoders import VAES
 from whence.autoencoders.fit_vae import (
     VAEPlan,
@@ -19,6 +18,7 @@ from whence.autoencoders.fit_vae import (
 )
 from whence.autoencoders.measure_vae import measure_reconstruction
 from whence.autoencoders.vae import VAE
+from whence.encoders.weights import copy_into
 from whence.training.checkpoint import Checkpoint, read_newest_checkpoint, write_checkpoint
 
 SHAPE = (1, 13, 13)

@@ -9,10 +9,7 @@ from torch.testing import assert_close
 
 import whence
 import whence.morphing as morph
-from whence.data.augment import to_float
-from whence.encoders.adopt import build_encoder
 from whence.autoencoders import VAES
-from whence.morphing import PATHS
 from whence.autoencoders.residual import Block
 from whence.autoencoders.vae import (
     VAE,
@@ -22,6 +19,9 @@ from whence.autoencoders.vae import (
     decode_codes,
     encode_images,
 )
+from whence.data.augment import to_float
+from whence.encoders.adopt import build_encoder
+from whence.morphing import PATHS
 
 MODULES = {  # of the package, that are no network
     *("vae", "transposed", "fit_vae", "measure_vae", "saved_vae", "answers", "code", "improve"),

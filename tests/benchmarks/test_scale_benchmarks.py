@@ -10,11 +10,11 @@ from torch import nn
 
 import benchmarks.approximate_index as scale
 import benchmarks.table_cost as cost
-from whence.runs.settings import Settings
 from whence.memory.attend import attend
 from whence.memory.attention import cosine, weigh
 from whence.memory.bank import Bank
 from whence.models.classifier import wrap
+from whence.runs.settings import Settings
 
 PAPER = Settings(
     data="cifar10",

@@ -18,8 +18,7 @@ from whence.cli.train import read_settings
 from whence.data.fingerprint import fingerprint
 from whence.data.load import load_dataset
 from whence.encoders import ENCODERS
-from whence.runs import finished
-from whence.runs import prepare
+from whence.runs import finished, prepare
 
 QUICK = ["--train-examples", "60", "--epochs", "6", "--memory-size", "20"]
 

@@ -10,13 +10,13 @@ import torch
 from PIL import Image
 
 import whence
+from whence.attribution.joint import heatmaps
 from whence.cli import main
 from whence.data.load import load_dataset
+from whence.evidence.explain import explain
+from whence.evidence.removal import find_removals
 from whence.gather.explained import describe_origin, explain_images, hash_memory
 from whence.runs.finished import read_about
-from whence.evidence.explain import explain
-from whence.attribution.joint import heatmaps
-from whence.evidence.removal import find_removals
 
 QUICK = ["--train-examples", "60", "--epochs", "6", "--memory-size", "20"]
 
@@ -365,7 +365,7 @@ def test_a_full_disk_leaves_nothing(call, here, monkeypatch):
     assert files(here) == before
 
 
-# experiments/explained.py
+# gather/explained.py
 
 
 def test_memory_hash_by_hand(run):

@@ -11,27 +11,27 @@ import torch
 from PIL import Image
 
 import whence
+from whence.autoencoders.saved_vae import load_vae, read_about_vae, save_vae
 from whence.cli import main
 from whence.cli.morph import OTHERS as CHOICES
 from whence.cli.morph import build
 from whence.cli.morph_work import choose_plan, describe
 from whence.data.load import load_dataset
+from whence.evidence.explain import explain
 from whence.gather.morph_training import Training, check_same_data, choose_training
 from whence.gather.morphed import Question, check_decoded, morph_images
-from whence.runs.prepare import load_data, prepare
-from whence.runs.settings import Settings
-from whence.evidence.explain import explain
+from whence.models.saved import read_about
 from whence.morphing.answers import classify_images
 from whence.morphing.code import find_codes
 from whence.morphing.entropy import measure_path
 from whence.morphing.improve import Descent
-from whence.morphing.walk import MorphPlan
+from whence.morphing.morph import morph as morph_all
 from whence.morphing.nearest import nearest_of_class
 from whence.morphing.others import OTHERS, store_codes
 from whence.morphing.path_mask import path_masks
-from whence.autoencoders.saved_vae import load_vae, read_about_vae, save_vae
-from whence.morphing.morph import morph as morph_all
-from whence.models.saved import read_about
+from whence.morphing.walk import MorphPlan
+from whence.runs.prepare import load_data, prepare
+from whence.runs.settings import Settings
 
 SHORT = Question(steps=3, plan=MorphPlan(steps=100))
 QUICK = ["--train-examples", "80", "--epochs", "6", "--device", "cpu"]

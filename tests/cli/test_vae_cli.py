@@ -11,12 +11,12 @@ import time
 import pytest
 import torch
 
+from whence.autoencoders.measure_vae import measure_reconstruction
+from whence.autoencoders.saved_vae import load_vae
 from whence.cli import main
 from whence.cli.train_vae import build
 from whence.runs import vae_run as work
 from whence.runs.vae_settings import VAE_FIELDS, VAESettings, check_vae_settings
-from whence.autoencoders.measure_vae import measure_reconstruction
-from whence.autoencoders.saved_vae import load_vae
 from whence.training.checkpoint import find_checkpoints
 
 TRAIN = [

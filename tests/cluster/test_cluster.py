@@ -15,17 +15,24 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
-from tests.helpers.cluster_processes import Watch, holder, newest, outcome, wait_until, workers_below
 
+from tests.helpers.cluster_processes import (
+    Watch,
+    holder,
+    newest,
+    outcome,
+    wait_until,
+    workers_below,
+)
 from whence.cli import main
-from whence.tables import paper_tables
-from whence.cluster import worker as cluster_worker
 from whence.cluster import check as cluster_check
 from whence.cluster import run_tasks as cluster
-from whence.cluster.run_tasks import run_all, train_all
+from whence.cluster import worker as cluster_worker
 from whence.cluster.connect import open_cluster
+from whence.cluster.run_tasks import run_all, train_all
 from whence.cluster.worker import Task
 from whence.runs.settings import Settings
+from whence.tables import paper_tables
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs signals")
 

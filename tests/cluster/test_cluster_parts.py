@@ -18,13 +18,14 @@ import torch
 from filelock import FileLock
 
 from whence.cli import main
-from whence.cluster import progress
-from whence.cluster import worker as cluster_worker
 from whence.cluster import connect as cluster_connect
+from whence.cluster import progress
 from whence.cluster import run_tasks as cluster
-from whence.cluster.run_tasks import Flight, land, run_all, train_all
+from whence.cluster import worker as cluster_worker
 from whence.cluster.check import Cluster, check_machine, check_workers, write_probe
 from whence.cluster.local import list_gpus, share_devices
+from whence.cluster.progress import Standing, describe, estimate, show_progress
+from whence.cluster.run_tasks import Flight, land, run_all, train_all
 from whence.cluster.worker import (
     Images,
     Machine,
@@ -41,9 +42,8 @@ from whence.cluster.worker import (
     run_when_free,
     work,
 )
-from whence.cluster.progress import Standing, describe, estimate, show_progress
+from whence.records.images import Dataset, ImageSet
 from whence.runs.settings import Settings
-from whence.records.answers import Dataset, ImageSet
 
 SETTINGS = Settings(
     data="digits",

@@ -5,13 +5,13 @@ import os
 from functools import cache
 from itertools import pairwise
 
-from tests.helpers import authors
 import memorywrap
 import pytest
 import torch
 from torch import nn
 from torch.testing import assert_close
 
+from tests.helpers import authors
 from whence import compat
 from whence.compat.layers import BaselineMemory, MemoryWrapLayer, load_authors_checkpoint
 from whence.encoders.vit import vit

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from whence.data.fingerprint import content_hashes, fingerprint
-from whence.records.answers import ImageSet
+from whence.records.images import ImageSet
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import pkgutil
 from functools import cache
 from itertools import product
 
-from tests.helpers import authors
 import pytest
 import torch
 from torch import nn
@@ -12,6 +11,7 @@ from torch.nn import functional as F
 from torch.testing import assert_close
 
 import whence.encoders
+from tests.helpers import authors
 from whence.encoders import ENCODERS
 from whence.encoders.densenet import Layer
 from whence.encoders.efficientnet_b0 import drop_connect

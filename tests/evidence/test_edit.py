@@ -3,9 +3,9 @@ import importlib
 
 import pytest
 import torch
-from tests.helpers.explaining import CLASSES, build, build_with_memory, draw_images
 
 import whence
+from tests.helpers.explaining import CLASSES, build, build_with_memory, draw_images
 
 IMAGES = draw_images(6)
 

@@ -3,9 +3,9 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tests.helpers.explaining import CLASSES, build, build_with_memory, draw_images
 
 import whence
+from tests.helpers.explaining import CLASSES, build, build_with_memory, draw_images
 from whence.data.memory_draw import draw_memory
 from whence.evidence.active import order_active
 from whence.evidence.random_memories import find_example

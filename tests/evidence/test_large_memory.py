@@ -6,11 +6,10 @@ from torch.testing import assert_close
 
 import whence
 from benchmarks import large_memory
-from whence.memory.attend import attend, lay_out
-from whence.evidence import controls
-from whence.evidence import answers
+from whence.evidence import answers, controls
 from whence.evidence.answers import Memory, answer, read_memory, rows_at_once, signals_of
 from whence.evidence.controls import find_nearest
+from whence.memory.attend import attend, lay_out
 
 TOTAL = 700
 """Stored images: more than are read with dense weights."""

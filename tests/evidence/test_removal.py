@@ -2,9 +2,9 @@ from itertools import combinations
 
 import pytest
 import torch
-from tests.helpers.explaining import build, build_with_memory, draw_images
 
 import whence
+from tests.helpers.explaining import build, build_with_memory, draw_images
 
 IMAGES = draw_images(30, seed=6)
 

@@ -4,14 +4,13 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from whence.evidence import removal
-from whence.evidence import reread
+from whence.evidence import removal, reread
 from whence.evidence.leave_one_out import leave_one_out
 from whence.evidence.reread import Cached, answer_without, weigh_without
 from whence.memory.attention import score
 from whence.memory.bank import Bank
-from whence.memory.sparsemax import sparsemax
 from whence.memory.heads import OnlyMemory
+from whence.memory.sparsemax import sparsemax
 
 QUERIES, FEATURES, CLASSES = 6, 5, 3
 MEMORIES = {

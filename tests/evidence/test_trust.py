@@ -9,13 +9,13 @@ import torch
 from torch.testing import assert_close
 
 import whence
-from whence.metrics import SIGNALS, WITHOUT_MEMORY
-from whence.metrics.doubt import forbid, measure_doubts, read_alone
 from whence.evidence.calibrate import LEAST, calibrate, fit_calibration
 from whence.evidence.judge import judge
-from whence.models.classifier import encode_all
+from whence.metrics import SIGNALS, WITHOUT_MEMORY
+from whence.metrics.doubt import forbid, measure_doubts, read_alone
 from whence.models.calibration import PREPARED, Calibration, error_probability, prepare
-from whence.records.answers import ImageSet
+from whence.models.classifier import encode_all
+from whence.records.images import ImageSet
 
 SHAPE = (1, 8, 8)
 NAMES = ("a", "b", "c")

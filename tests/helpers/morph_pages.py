@@ -1,8 +1,8 @@
 """Ways from another class made by hand, for the tests of everything that a report shows of them."""
 
 import torch
-from tests.helpers.pages import CLASSES, picture
 
+from tests.helpers.pages import CLASSES, picture
 from whence.report.morph import Along, Code, Mask, Morph, Start, Way
 
 __all__ = ["CLASSES", "along", "mask", "morph", "picture", "start", "way"]

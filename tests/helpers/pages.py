@@ -2,7 +2,8 @@
 
 import torch
 
-from whence.records.answers import Draws, Evidence, Explanation, Heatmaps, Removal
+from whence.records.answers import Draws, Evidence, Explanation, Removal
+from whence.records.relevance import Heatmaps
 from whence.report.answer import Answer, Origin, Stored
 
 CLASSES = ("cat", "dog", "fox")

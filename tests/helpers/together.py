@@ -11,13 +11,13 @@ from torch import nn
 
 import whence
 from whence.cli.train import build, read_settings, train_here
-from whence.training.distributed import join
-from whence.storage.tensors import write_tensors
-from whence.training.loop import Plan, fit
+from whence.records.images import ImageSet
 from whence.storage.plain_files import write_json
+from whence.storage.tensors import write_tensors
+from whence.training.distributed import join
+from whence.training.loop import Plan, fit
 from whence.training.recipes import Recipe
 from whence.training.shared_step import SharedStep, gather, rows_of
-from whence.records.answers import ImageSet
 
 SHAPE = (1, 6, 7)
 RUN = [

@@ -8,8 +8,8 @@ from whence.memory import support
 from whence.memory.attend import SMALL, attend, read_vectors
 from whence.memory.attention import SIMILARITIES, recall, score, unit_scale, weigh
 from whence.memory.bank import Bank
-from whence.memory.support import GROUP, find_bound, find_support
 from whence.memory.heads import MemoryWrap, OnlyMemory
+from whence.memory.support import GROUP, find_bound, find_support
 
 B, M, D = 7, 700, 5
 BLOCKS = (B * GROUP, B * 4 * GROUP, B * 100, B * M, 10**9)

@@ -22,8 +22,8 @@ from torchvision import models
 import whence
 from whence.encoders import ENCODERS
 from whence.models import saved
-from whence.storage.plain_files import read_json
 from whence.models.saved import read_about, save
+from whence.storage.plain_files import read_json
 
 SHAPE = (1, 8, 8)
 VARIANTS = ["memory-wrap", "only-memory", "standard"]

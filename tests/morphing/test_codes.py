@@ -4,9 +4,10 @@ from dataclasses import fields
 
 import pytest
 import torch
-from tests.helpers.coding import CLASSES, SHAPE, draw_images, make_model, make_vae, snapshot
 from torch.testing import assert_close
 
+from tests.helpers.coding import CLASSES, SHAPE, draw_images, make_model, make_vae, snapshot
+from whence.autoencoders.vae import absolute_distance
 from whence.morphing.answers import (
     check_fit,
     classify_codes,
@@ -15,7 +16,6 @@ from whence.morphing.answers import (
 )
 from whence.morphing.code import Codes, find_codes
 from whence.morphing.improve import MARGIN, Descent, lack_of_order
-from whence.autoencoders.vae import absolute_distance
 
 VARIANTS = ["standard", "memory-wrap", "only-memory"]
 THESIS = Descent(steps=0)

@@ -2,10 +2,11 @@
 
 import pytest
 import torch
-from tests.helpers.coding import SHAPE, Decoder, make_model, make_vae, snapshot
 from torch import nn
 from torch.testing import assert_close
 
+from tests.helpers.coding import SHAPE, Decoder, make_model, make_vae, snapshot
+from whence.autoencoders.vae import absolute_distance
 from whence.morphing.answers import classify_codes, top_two
 from whence.morphing.code import pick
 from whence.morphing.improve import (
@@ -16,7 +17,6 @@ from whence.morphing.improve import (
     lack_of_order,
     look,
 )
-from whence.autoencoders.vae import absolute_distance
 
 
 def draw(*shape, seed=0):

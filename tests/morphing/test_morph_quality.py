@@ -6,18 +6,18 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from tests.helpers.morphing_parts import CLASSES, SHAPE, build, build_vae, draw_images
 from torch import nn
 
 import benchmarks.class_autoencoders as small
 import benchmarks.morph_figures as figures
 import benchmarks.morph_quality as quality
+from tests.helpers.morphing_parts import CLASSES, SHAPE, build, build_vae, draw_images
 from whence.data.augment import to_float
 from whence.morphing.answers import classify_images
 from whence.morphing.entropy import measure_entropy
 from whence.morphing.mistakes import find_mistakes
 from whence.morphing.walk import MorphPlan
-from whence.records.answers import Dataset, ImageSet
+from whence.records.images import Dataset, ImageSet
 
 
 @pytest.fixture(scope="module")

@@ -4,14 +4,14 @@ from functools import partial
 
 import pytest
 import torch
-from tests.helpers.morphing_parts import build, build_vae, draw_images
 from torch.testing import assert_close
 
 import benchmarks.morph_speed as speed
 from benchmarks.thesis_way import mask_slowly
+from tests.helpers.morphing_parts import build, build_vae, draw_images
 from whence.morphing.code import find_codes
-from whence.morphing.walk import MorphPlan
 from whence.morphing.others import store_codes
+from whence.morphing.walk import MorphPlan
 
 
 @pytest.fixture(scope="module")

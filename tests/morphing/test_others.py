@@ -19,8 +19,9 @@ from tests.helpers.morphing_parts import (
     same_state,
     state_of,
 )
-from whence.data.fingerprint import content_hashes
 from whence.autoencoders import VAES
+from whence.autoencoders.vae import encode_images
+from whence.data.fingerprint import content_hashes
 from whence.morphing.code import find_codes
 from whence.morphing.entropy import (
     Window,
@@ -32,7 +33,7 @@ from whence.morphing.entropy import (
 )
 from whence.morphing.interpolate import decode_path, radial
 from whence.morphing.mistakes import find_mistakes
-from whence.morphing.walk import MorphPlan, morph_codes
+from whence.morphing.morph import follow, morph
 from whence.morphing.nearest import nearest_of_class
 from whence.morphing.others import OTHERS, Asked, choose_classes, store_codes
 from whence.morphing.path_mask import MaskPlan, path_masks
@@ -45,8 +46,7 @@ from whence.morphing.quality import (
     sparsity,
     validity,
 )
-from whence.autoencoders.vae import encode_images
-from whence.morphing.morph import follow, morph
+from whence.morphing.walk import MorphPlan, morph_codes
 
 
 def make_case(variant="memory-wrap", count=6):

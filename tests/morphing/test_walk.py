@@ -23,6 +23,8 @@ from tests.helpers.morphing_parts import (
 from whence.morphing import VAES
 from whence.morphing import walk as morphing
 from whence.morphing.answers import classify_codes
+from whence.morphing.norms import measure_norms
+from whence.morphing.strides import pace, scale_to, stride_on
 from whence.morphing.walk import (
     Ends,
     MorphPlan,
@@ -35,8 +37,6 @@ from whence.morphing.walk import (
     norm_range,
     note,
 )
-from whence.morphing.norms import measure_norms
-from whence.morphing.strides import pace, scale_to, stride_on
 
 THESIS = MorphPlan(stride=1, norm="gradient", lead_after=None)
 

@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import pytest
 import torch
+
 from tests.helpers.morph_pages import CLASSES, mask, morph, way
 from tests.helpers.pages import ORIGIN, answer
 from tests.report.test_page_browser import LONG, browse, measure, requests
-
 from whence.report.morph_page import render_morphs
 from whence.report.page import render
 

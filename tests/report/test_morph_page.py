@@ -12,10 +12,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from tests.helpers.morph_pages import CLASSES, along, mask, morph, picture, way
-from tests.helpers.pages import ORIGIN, answer
 from PIL import Image
 
+from tests.helpers.morph_pages import CLASSES, along, mask, morph, picture, way
+from tests.helpers.pages import ORIGIN, answer
 from whence.report.as_json import to_json
 from whence.report.as_morph_json import morphs_to_json
 from whence.report.morph import choose_steps, place_gain, share_kept

@@ -11,6 +11,8 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+
 from tests.helpers.pages import (
     CLASSES,
     ORIGIN,
@@ -22,9 +24,7 @@ from tests.helpers.pages import (
     picture,
     removal,
 )
-from PIL import Image
-
-from whence.records.answers import Heatmaps
+from whence.records.relevance import Heatmaps
 from whence.report.answer import Answer, Stored
 from whence.report.as_json import to_json
 from whence.report.cards import SHOWN, evidence_strip, say_without

@@ -13,8 +13,17 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tests.helpers.pages import CLASSES, ORIGIN, answer, draws, evidence, explanation, heatmaps, removal
 
+from tests.helpers.pages import (
+    CLASSES,
+    ORIGIN,
+    answer,
+    draws,
+    evidence,
+    explanation,
+    heatmaps,
+    removal,
+)
 from whence.report.page import render
 
 pytestmark = pytest.mark.browser

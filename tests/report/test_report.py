@@ -6,14 +6,17 @@ from dataclasses import replace
 
 import pytest
 import torch
+from scipy.stats import binomtest
+
+import whence
 from tests.helpers.explaining import CLASSES as NAMES
 from tests.helpers.explaining import build, build_with_memory, draw_images
 from tests.helpers.pages import CLASSES, ORIGIN, answer, explanation, picture
-from scipy.stats import binomtest
 from tests.report.test_page import Page
-
-import whence
 from whence.cli import main
+from whence.evidence.evaluate import Evaluation, evaluate
+from whence.evidence.judge import judge
+from whence.evidence.suspicious import Suspicion, find_suspicious
 from whence.gather.overview import (
     DRAWN,
     FIRST,
@@ -30,15 +33,12 @@ from whence.gather.overview import (
     trace_curve,
 )
 from whence.gather.overview_json import to_json
-from whence.evidence.suspicious import Suspicion, find_suspicious
 from whence.metrics import SIGNALS
 from whence.metrics.evidence import MEASURES, EvidenceMeasures
 from whence.metrics.flag import FlagQuality
-from whence.evidence.evaluate import Evaluation, evaluate
-from whence.evidence.judge import judge
-from whence.models.classifier import encode_all
 from whence.models.calibration import Calibration
-from whence.records.answers import ImageSet
+from whence.models.classifier import encode_all
+from whence.records.images import ImageSet
 from whence.report.answer import Stored
 from whence.report.confusion import LARGEST, mix, say_pairs, shade
 from whence.report.curve import STYLES, choose_grid, plot

@@ -13,6 +13,17 @@ from whence.cli.evaluate_text import describe, describe_summary
 from whence.data.load import load_dataset
 from whence.data.memory_draw import draw_memory
 from whence.encoders.weights import hash_tensors
+from whence.evidence.answers import Memory, answer
+from whence.evidence.calibrate import calibrate
+from whence.evidence.controls import measure_nearest, measure_random
+from whence.evidence.evaluate import describe_evidence
+from whence.evidence.judge import judge
+from whence.metrics import SIGNALS, WITHOUT_MEMORY
+from whence.metrics.evidence import MEASURES, measure_evidence
+from whence.metrics.flag import FlagQuality, measure_flag
+from whence.models.classifier import encode_all
+from whence.records.images import ImageSet
+from whence.report.trust import find_best
 from whence.runs import run as run_module
 from whence.runs import untrained as untrained_module
 from whence.runs.finished import evaluate_run
@@ -21,17 +32,6 @@ from whence.runs.prepare import prepare
 from whence.runs.run import run
 from whence.runs.settings import Settings
 from whence.runs.untrained import evaluate_untrained
-from whence.metrics import SIGNALS, WITHOUT_MEMORY
-from whence.metrics.evidence import MEASURES, measure_evidence
-from whence.metrics.flag import FlagQuality, measure_flag
-from whence.evidence.answers import Memory, answer
-from whence.evidence.calibrate import calibrate
-from whence.evidence.controls import measure_nearest, measure_random
-from whence.evidence.evaluate import describe_evidence
-from whence.evidence.judge import judge
-from whence.models.classifier import encode_all
-from whence.records.answers import ImageSet
-from whence.report.trust import find_best
 
 SETTINGS = Settings(
     data="digits",

@@ -19,6 +19,7 @@ import whence
 from whence.cli import main
 from whence.data.fingerprint import fingerprint
 from whence.data.load import load_dataset
+from whence.records.images import ImageSet
 from whence.runs import finished as finished_module
 from whence.runs import journal
 from whence.runs import prepare as prepare_module
@@ -30,7 +31,6 @@ from whence.runs.settings import Settings, read_toml
 from whence.storage import plain_files
 from whence.storage import tensors as files
 from whence.training.checkpoint import Checkpoint, read_newest_checkpoint, write_checkpoint
-from whence.records.answers import ImageSet
 
 SETTINGS = Settings(
     data="digits",

@@ -7,9 +7,9 @@ import torch
 from torch.testing import assert_close
 
 import whence
+from whence.compat.train_yaml import read_authors_yaml
 from whence.data.load import load_dataset
 from whence.runs import prepare as prepare_module
-from whence.compat.train_yaml import read_authors_yaml
 from whence.runs.parse import from_mapping
 from whence.runs.prepare import (
     choose_bfloat16,

@@ -9,8 +9,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch.testing import assert_close
 
-from whence.storage.tensors import DTYPES, layouts_of, read_layouts, to_safetensors, write_tensors
 from whence.storage.plain_files import write_whole
+from whence.storage.tensors import DTYPES, layouts_of, read_layouts, to_safetensors, write_tensors
 
 
 @pytest.fixture

@@ -15,8 +15,12 @@ from PIL import Image
 from whence.cli import main, table_text
 from whence.cli import table as cli_table
 from whence.cli.train import read_settings
-from whence.tables import table_runs
-from whence.tables import paper_tables
+from whence.models.classifier import wrap
+from whence.models.saved import describe
+from whence.records.images import Dataset, ImageSet
+from whence.runs.prepare import choose_plan, choose_recipe
+from whence.runs.settings import Settings, read_toml, to_toml
+from whence.tables import paper_tables, table_runs
 from whence.tables.cell import EXPLANATION_TABLES, Cell, Number, Paper, read_cell
 from whence.tables.paper_tables import (
     CELLS,
@@ -27,14 +31,9 @@ from whence.tables.paper_tables import (
     select,
 )
 from whence.tables.parameter_counts import PARAMETERS, count_parameters
-from whence.runs.prepare import choose_plan, choose_recipe
-from whence.runs.settings import Settings, read_toml, to_toml
 from whence.tables.summary import Result, read_results, summarise
 from whence.tables.table_runs import Job
-from whence.models.classifier import wrap
 from whence.training.recipes import Recipe
-from whence.models.saved import describe
-from whence.records.answers import Dataset, ImageSet
 
 ROOT = Path(__file__).parents[2]
 COUNTS = {1: 27, 2: 27, 3: 27, 4: 27, 8: 27, 9: 27, 10: 27, 12: 36}

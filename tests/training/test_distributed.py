@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from tests.helpers.together import CASES, RUN, SHAPE, make, make_images, train
 from torch import nn
 from torch.nn import functional as F
 from torch.testing import assert_close
 
+from tests.helpers.together import CASES, RUN, SHAPE, make, make_images, train
 from whence.cli import main
 from whence.data.augment import crop_flip
 from whence.data.memory_draw import draw_memory

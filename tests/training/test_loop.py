@@ -11,9 +11,9 @@ from torch.testing import assert_close
 import whence
 from whence.data.memory_draw import draw_memory
 from whence.evidence.answers import SECOND_MEMORY, Memory, answer, draw_passes
+from whence.records.images import ImageSet
 from whence.training.loop import NonFiniteLossError, Plan, fit
 from whence.training.recipes import RECIPES, Recipe, build_optimizer, rate_at
-from whence.records.answers import ImageSet
 
 SHAPE = (1, 8, 8)
 RECIPE = Recipe(learning_rate=0.05, batch_size=8)

@@ -19,7 +19,7 @@ from whence.attribution.scene import (
 )
 from whence.memory.bank import take_images
 from whence.models.classifier import Classifier
-from whence.records.answers import Heatmaps
+from whence.records.relevance import Heatmaps
 
 Moved = Literal["evidence", "all"]
 MOVED: tuple[str, ...] = get_args(Moved)

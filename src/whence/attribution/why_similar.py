@@ -18,7 +18,7 @@ from whence.memory.attention import SIMILARITIES, at_least_float32
 from whence.memory.bank import take_images
 from whence.memory.heads import MemoryHead
 from whence.models.classifier import Classifier
-from whence.records.answers import SimilarityMaps
+from whence.records.relevance import SimilarityMaps
 
 
 def why_similar(

@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from whence.encoders.weights import copy_into
 from whence.autoencoders.vae import VAE
+from whence.encoders.weights import copy_into
+from whence.models.classifier import evaluating
+from whence.storage.tensors import layouts_of
 from whence.training.checkpoint import (
     Checkpoint,
     find_misfit_of_optimizer,
     lay_out_like,
     optimizer_parts,
 )
-from whence.storage.tensors import layouts_of
-from whence.models.classifier import evaluating
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,10 @@ from typing import Any
 
 import torch
 
-from whence.encoders.weights import copy_into
 from whence.autoencoders import MOST_CODES, VAES
 from whence.autoencoders.vae import VAE
+from whence.encoders.weights import copy_into
+from whence.storage.plain_files import hash_file, read_json, write_json
 from whence.storage.tensors import (
     check_finite,
     check_layouts,
@@ -17,7 +18,6 @@ from whence.storage.tensors import (
     read_tensors,
     write_tensors,
 )
-from whence.storage.plain_files import hash_file, read_json, write_json
 
 FORMAT = 1
 """The version of the folder's format; a newer one is refused, not guessed at."""

@@ -2,9 +2,9 @@
 
 from torch import nn
 
-from whence.encoders.thesis_mnist import connect, convolve
 from whence.autoencoders.transposed import check_decoded, end, start, transpose
 from whence.autoencoders.vae import VAE
+from whence.encoders.thesis_mnist import connect, convolve
 
 
 def thesis_cifar10(image_shape: tuple[int, int, int], *, codes: int = 100) -> VAE:

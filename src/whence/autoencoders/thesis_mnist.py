@@ -1,8 +1,8 @@
 """The MNIST and notMNIST autoencoder of the thesis, appendix C, listing C.2."""
 
-from whence.encoders.thesis_mnist import thesis_mnist as trunk
 from whence.autoencoders.transposed import check_decoded, end, start, transpose
 from whence.autoencoders.vae import VAE
+from whence.encoders.thesis_mnist import thesis_mnist as trunk
 
 
 def thesis_mnist(image_shape: tuple[int, int, int], *, codes: int = 100) -> VAE:

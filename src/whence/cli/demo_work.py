@@ -11,17 +11,18 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from whence.evidence.predict import predict
 from whence.gather.explained import describe_origin, explain_images
+from whence.models.classifier import Classifier, Variant
+from whence.models.saved import load, read_about
+from whence.records.answers import Prediction
+from whence.records.images import Dataset
+from whence.report.page import render
+from whence.report.terminal import draw_pictures
 from whence.runs.prepare import load_data
 from whence.runs.run import run
 from whence.runs.settings import Settings
-from whence.models.classifier import Classifier, Variant
 from whence.storage.plain_files import write_whole
-from whence.evidence.predict import predict
-from whence.models.saved import load, read_about
-from whence.records.answers import Dataset, Prediction
-from whence.report.page import render
-from whence.report.terminal import draw_pictures
 
 SETTINGS = Settings(data="digits", train_examples=100, memory_size=50, epochs=120)
 VARIANTS: dict[str, Variant] = {

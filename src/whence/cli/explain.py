@@ -5,6 +5,7 @@ from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
 
+from whence.attribution.baselines import BASELINES
 from whence.cli.options import (
     add_device,
     add_images,
@@ -14,7 +15,6 @@ from whence.cli.options import (
     parse,
 )
 from whence.cli.predict import find_images
-from whence.attribution.baselines import BASELINES
 
 FORMATS = ("html", "png", "json")
 MOVED = ("evidence", "all")

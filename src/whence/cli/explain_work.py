@@ -15,16 +15,16 @@ from whence.cli.plain_text import escape, print_note
 from whence.data.decode import ORIENTATION, list_conversions
 from whence.data.image_file import read_images
 from whence.gather.explained import describe_origin, explain_images, lacks_pixels
-from whence.runs.finished import load_run_data, read_run
 from whence.models.classifier import Classifier
-from whence.storage.plain_files import write_whole
 from whence.models.saved import load, read_about
-from whence.records.answers import Dataset
+from whence.records.images import Dataset
 from whence.report.answer import Answer, Origin
 from whence.report.as_json import to_json
 from whence.report.doubt import find_doubt
 from whence.report.numbers import percent
 from whence.report.page import render
+from whence.runs.finished import load_run_data, read_run
+from whence.storage.plain_files import write_whole
 
 TURNED = (5, 6, 7, 8)
 """EXIF orientations that exchange height and width."""

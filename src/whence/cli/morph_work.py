@@ -8,26 +8,26 @@ from typing import Any
 
 from jsonargparse import Namespace
 
+from whence.autoencoders.saved_vae import load_vae, read_about_vae
+from whence.autoencoders.vae import VAE
 from whence.cli.explain_work import Asked, check_model, read_files, take_test
 from whence.cli.plain_text import escape, print_note
 from whence.gather.explained import describe_origin
-from whence.runs.finished import load_run_data, read_run, shorten
 from whence.gather.morph_training import Training, check_same_data, choose_training
 from whence.gather.morphed import Question, check_question, morph_images
+from whence.models.classifier import Classifier
+from whence.models.saved import load, read_about
 from whence.morphing.answers import check_fit
 from whence.morphing.code import SAMPLES
-from whence.morphing.walk import NORM_WEIGHTS, MorphPlan
 from whence.morphing.path_mask import MaskPlan
-from whence.autoencoders.saved_vae import load_vae, read_about_vae
-from whence.autoencoders.vae import VAE
-from whence.models.classifier import Classifier
-from whence.storage.plain_files import write_whole
-from whence.models.saved import load, read_about
-from whence.records.answers import Dataset
+from whence.morphing.walk import NORM_WEIGHTS, MorphPlan
+from whence.records.images import Dataset
 from whence.report.as_morph_json import morphs_to_json
 from whence.report.morph import LEAST_GAIN, Morph, Way, share_kept
 from whence.report.morph_page import render_morphs
 from whence.report.morph_section import KINDS, share_text
+from whence.runs.finished import load_run_data, read_run, shorten
+from whence.storage.plain_files import write_whole
 
 UNKNOWN_DATA = (
     "The run or the autoencoder does not say what it was trained on; images that the autoencoder "

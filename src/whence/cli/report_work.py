@@ -10,17 +10,17 @@ from whence.cli.explain_work import check_model
 from whence.cli.plain_text import escape, print_note
 from whence.data.fingerprint import fingerprint
 from whence.gather.explained import describe_origin, explain_images, lacks_pixels
-from whence.runs.finished import load_run_data, read_run, read_settings
 from whence.gather.overview import describe_run, gather_overview
 from whence.gather.overview_json import to_json
 from whence.models.classifier import Classifier
-from whence.storage.plain_files import write_whole
 from whence.models.saved import load
-from whence.records.answers import Dataset
+from whence.records.images import Dataset
 from whence.report.answer import Answer
 from whence.report.numbers import count, percent
 from whence.report.overview import Hard, Overview
 from whence.report.overview_page import render_overview
+from whence.runs.finished import load_run_data, read_run, read_settings
+from whence.storage.plain_files import write_whole
 
 STEPS = 16
 """Points on the path of the hard cases' heatmaps."""

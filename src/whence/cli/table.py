@@ -13,6 +13,7 @@ from whence.cli.options import add_device, build_parser, check_device, choose_de
 from whence.cli.plain_text import escape
 from whence.cli.table_text import align, describe_table, to_json
 from whence.cli.workers import add_workers, choose_worker_device, raise_failed
+from whence.runs.settings import Settings
 from whence.tables.cell import FULL, Cell
 from whence.tables.paper_tables import (
     FILTERS,
@@ -24,7 +25,6 @@ from whence.tables.paper_tables import (
     read_cells,
     select,
 )
-from whence.runs.settings import Settings
 
 if TYPE_CHECKING:  # it loads torch, which the help has no use for
     from whence.tables.table_runs import Job

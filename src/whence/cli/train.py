@@ -13,8 +13,8 @@ from jsonargparse import ArgumentParser, Namespace
 from whence.cli.options import add_training, build_parser, choose_device, given, parse
 from whence.cli.plain_text import escape, print_note
 from whence.cli.workers import add_workers, choose_worker_device, raise_failed
-from whence.encoders import check_encoder
 from whence.compat.train_yaml import MODALITIES, read_authors_yaml
+from whence.encoders import check_encoder
 from whence.runs.parse import add_setting, from_mapping
 from whence.runs.settings import FIELDS, Settings, read_toml
 

@@ -39,7 +39,7 @@ def train_vae(arguments: list[str]) -> None:
     settings = VAESettings(**values)
     check_vae_settings(settings)
     device = choose_device(options.device)
-    from whence.experiments import train_vae as work  # late: it loads torch
+    from whence.runs import vae_run as work  # late: it loads torch
 
     dataset = work.load_vae_data(settings)
     for note in dataset.notes:

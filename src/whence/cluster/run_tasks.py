@@ -17,6 +17,13 @@ from typing import Any
 
 from whence.cluster.check import Cluster, lost
 from whence.cluster.connect import check_choice, open_cluster, stop_runs
+from whence.cluster.progress import (
+    Standing,
+    describe,
+    describe_result,
+    estimate,
+    show_progress,
+)
 from whence.cluster.worker import (
     Images,
     Outcome,
@@ -24,13 +31,6 @@ from whence.cluster.worker import (
     look_at_images,
     newest_step,
     work,
-)
-from whence.cluster.progress import (
-    Standing,
-    describe,
-    describe_result,
-    estimate,
-    show_progress,
 )
 from whence.runs.settings import Settings
 

@@ -18,13 +18,13 @@ from typing import Any
 import torch
 from filelock import Timeout
 
+from whence.models.saved import DONE
+from whence.records.images import Dataset
 from whence.runs.prepare import key_of_images, load_data
 from whence.runs.run import LOCK, run, start
 from whence.runs.settings import CHECKPOINT_SECONDS, Settings
 from whence.training.checkpoint import find_checkpoints
 from whence.training.distributed import Team
-from whence.models.saved import DONE
-from whence.records.answers import Dataset
 
 LOCK_SECONDS = 5.0
 """Between two looks at a run that another process is writing."""

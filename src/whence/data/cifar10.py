@@ -7,7 +7,7 @@ import torch
 
 from whence.data.folder import image_folder
 from whence.data.missing import fetch
-from whence.records.answers import Dataset, ImageSet
+from whence.records.images import Dataset, ImageSet
 
 PAGE = "https://www.cs.toronto.edu/~kriz/cifar.html"
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from whence.data.folder import image_folder
 from whence.data.missing import missing_file
-from whence.records.answers import Dataset
+from whence.records.images import Dataset
 
 PAGE = "https://datashare.ed.ac.uk/handle/10283/3192"
 

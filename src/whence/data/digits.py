@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from whence.data.stratify import stratified
-from whence.records.answers import Dataset, ImageSet
+from whence.records.images import Dataset, ImageSet
 
 TEST_EXAMPLES = 500
 HIGHEST = 16

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from whence.data.augment import to_float
-from whence.records.answers import ImageSet
+from whence.records.images import ImageSet
 from whence.shapes import check_shape
 
 

@@ -10,7 +10,7 @@ from whence.data.decode import SUFFIXES
 from whence.data.image_file import FileImages, read_images
 from whence.data.overlap import overlap_notes
 from whence.data.stratify import stratified
-from whence.records.answers import Dataset, ImageSet
+from whence.records.images import Dataset, ImageSet
 
 TEST_SHARE = 0.2
 """Fraction of the images of a folder without ``test/`` that is kept for the test."""

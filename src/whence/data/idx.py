@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from whence.records.answers import ImageSet
+from whence.records.images import ImageSet
 
 UINT8 = 8
 """The code of unsigned bytes in an idx header."""

@@ -7,7 +7,7 @@ from whence.data import DATASETS
 from whence.data.channels import check_channels, to_channels
 from whence.data.folder import image_folder
 from whence.data.resize import check_size, resize
-from whence.records.answers import Dataset, ImageSet
+from whence.records.images import Dataset, ImageSet
 
 
 def load_dataset(

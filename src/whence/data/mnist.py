@@ -5,7 +5,7 @@ from pathlib import Path
 
 from whence.data.idx import idx_paths, read_idx_images
 from whence.data.missing import fetch
-from whence.records.answers import Dataset
+from whence.records.images import Dataset
 
 DIGITS = tuple("0123456789")
 CLOTHES = (

@@ -9,7 +9,7 @@ from whence.data.idx import idx_paths, read_idx_images
 from whence.data.image_file import assemble, decode_files
 from whence.data.missing import missing_file
 from whence.data.overlap import overlap_notes
-from whence.records.answers import Dataset, ImageSet
+from whence.records.images import Dataset, ImageSet
 
 LETTERS = tuple("ABCDEFGHIJ")
 SIDE = 28

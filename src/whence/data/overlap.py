@@ -1,7 +1,7 @@
 """Find images that are both trained on and tested on."""
 
 from whence.data.fingerprint import content_hashes
-from whence.records.answers import ImageSet
+from whence.records.images import ImageSet
 
 
 def overlap_notes(train: ImageSet, test: ImageSet) -> tuple[str, ...]:

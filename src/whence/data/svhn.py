@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from whence.data.missing import fetch
-from whence.records.answers import Dataset, ImageSet
+from whence.records.images import Dataset, ImageSet
 
 DIGITS = tuple("0123456789")
 PAGE = "http://ufldl.stanford.edu/housenumbers"

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+from whence.evidence.answers import Answers, Memory, answer, draw_passes, signals_of
+from whence.evidence.controls import has_labels, measure_nearest, measure_random
 from whence.metrics import PROBABILITIES
 from whence.metrics.evidence import EvidenceMeasures, measure_evidence
 from whence.metrics.flag import FlagQuality, measure_flag
-from whence.evidence.answers import Answers, Memory, answer, draw_passes, signals_of
-from whence.evidence.controls import has_labels, measure_nearest, measure_random
-from whence.models.classifier import Classifier, check_labels, encode_all, evaluating
 from whence.models.calibration import Calibration, error_probability
-from whence.records.answers import ImageSet
+from whence.models.classifier import Classifier, check_labels, encode_all, evaluating
+from whence.records.images import ImageSet
 
 DRAWS = 5
 PAPER_BATCH = 500

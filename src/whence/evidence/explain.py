@@ -3,16 +3,16 @@
 import torch
 from torch import Tensor
 
+from whence.evidence.judge import judge
 from whence.evidence.leave_one_out import leave_one_out
+from whence.evidence.predict import explain_read
 from whence.evidence.random_memories import Plan, measure_draws, plan_draws
 from whence.evidence.reliance import measure_reliance
 from whence.evidence.reread import Cached, cache, read_whole
 from whence.memory.bank import Bank
 from whence.memory.heads import Read
 from whence.metrics.doubt import read_alone
-from whence.evidence.judge import judge
 from whence.models.classifier import Classifier, check_images, encode_all, evaluating
-from whence.evidence.predict import explain_read
 from whence.records.answers import Draws, Evidence, Explanation, Prediction
 from whence.shapes import check_batch_size
 

@@ -4,8 +4,8 @@ from torch import Tensor
 
 from whence.memory.heads import Read
 from whence.metrics.doubt import forbid, measure_doubts
-from whence.models.classifier import Classifier
 from whence.models.calibration import error_probability
+from whence.models.classifier import Classifier
 
 
 def judge(model: Classifier, read: Read, *, mask: Tensor | None = None) -> Tensor | None:

@@ -7,8 +7,8 @@ from torch import Tensor
 
 from whence.memory.attention import recall, score, weigh
 from whence.memory.copies import mask_copies
-from whence.memory.read_pairs import sum_rows
 from whence.memory.heads import MemoryHead, Read
+from whence.memory.read_pairs import sum_rows
 from whence.models.classifier import Classifier, encode_all
 
 FIRST_LOOK = 512

@@ -9,13 +9,14 @@ from typing import Any
 
 from torch import Tensor
 
-from whence.evidence.explain import explain
 from whence.attribution.joint import Moved, heatmaps
+from whence.evidence.explain import explain
 from whence.evidence.removal import find_removals
 from whence.memory.bank import Bank
 from whence.models.classifier import Classifier
 from whence.models.saved import MODEL
-from whence.records.answers import Evidence, Explanation, Heatmaps, Removal
+from whence.records.answers import Evidence, Explanation, Removal
+from whence.records.relevance import Heatmaps
 from whence.report.answer import Answer, Origin, Stored
 from whence.report.picture import to_uint8
 

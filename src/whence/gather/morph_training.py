@@ -9,12 +9,12 @@ from torch import Tensor
 from whence.data.fingerprint import fingerprint
 from whence.data.split import split
 from whence.gather.explained import find_places, take_stored
-from whence.runs.finished import load_run_data, read_run, read_settings
 from whence.memory.bank import Bank
 from whence.models.classifier import Classifier
-from whence.records.answers import Dataset
+from whence.records.images import Dataset
 from whence.report.morph import Start
 from whence.report.picture import to_uint8
+from whence.runs.finished import load_run_data, read_run, read_settings
 
 
 @dataclass(frozen=True)

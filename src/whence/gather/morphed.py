@@ -8,12 +8,14 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from whence.autoencoders.vae import VAE
 from whence.gather.morph_training import Training, start_of
+from whence.models.classifier import Classifier, check_images
 from whence.morphing import PATHS
 from whence.morphing.answers import check_fit, classify_codes, classify_images
 from whence.morphing.code import Codes, find_codes
 from whence.morphing.interpolate import STEPS
-from whence.morphing.walk import MorphPlan, mean_norms, norm_range
+from whence.morphing.morph import Morphed, follow
 from whence.morphing.others import (
     OTHERS,
     RETRAIN,
@@ -23,9 +25,7 @@ from whence.morphing.others import (
     store_codes,
 )
 from whence.morphing.quality import code_proximity, pixel_proximity
-from whence.autoencoders.vae import VAE
-from whence.morphing.morph import Morphed, follow
-from whence.models.classifier import Classifier, check_images
+from whence.morphing.walk import MorphPlan, mean_norms, norm_range
 from whence.report.morph import Along, Code, Mask, Morph, Start, Way
 from whence.report.picture import to_uint8
 

@@ -7,18 +7,18 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from whence.gather.explained import find_places, take_stored
-from whence.runs.settings import Settings
+from whence.evidence.answers import Memory, read_memory, rows_at_once, signals_of
+from whence.evidence.evaluate import evaluate
 from whence.evidence.suspicious import Suspicion, find_suspicious
+from whence.gather.explained import find_places, take_stored
 from whence.memory.bank import Bank
 from whence.metrics.doubt import measure_doubts, read_alone
 from whence.metrics.flag import risk_at, risk_curve
-from whence.evidence.answers import Memory, read_memory, rows_at_once, signals_of
-from whence.evidence.evaluate import evaluate
-from whence.models.classifier import Classifier, encode_all, evaluating
 from whence.models.calibration import error_probability
-from whence.records.answers import ImageSet
+from whence.models.classifier import Classifier, encode_all, evaluating
+from whence.records.images import ImageSet
 from whence.report.overview import LISTED, Curve, Hard, Made, MemoryUse, Overview, Used
+from whence.runs.settings import Settings
 from whence.shapes import check_shape
 
 TOP = 12

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from whence.runs.measured import describe_evaluation
 from whence.evidence.suspicious import Suspicion
 from whence.report.json_values import to_class
 from whence.report.overview import Hard, MemoryUse, Overview, Used
+from whence.runs.measured import describe_evaluation
 
 
 def to_json(overview: Overview, run: str) -> dict[str, Any]:

@@ -11,6 +11,14 @@ from torch import nn
 from whence.encoders.adopt import FAMILIES, EncoderKind, adopt_encoder, build_encoder
 from whence.encoders.weights import copy_into
 from whence.memory.attention import SIMILARITIES
+from whence.models.classifier import VARIANTS, Classifier, build_head, evaluating
+from whence.models.saved_bank import bank_from_tensors, bank_to_tensors, is_list_of_names
+from whence.models.saved_calibration import (
+    calibration_from_json,
+    calibration_to_json,
+    find_problem_of_calibration,
+)
+from whence.storage.plain_files import hash_file, read_json, write_json
 from whence.storage.tensors import (
     DTYPES,
     Layout,
@@ -20,14 +28,6 @@ from whence.storage.tensors import (
     read_layouts,
     read_tensors,
     write_tensors,
-)
-from whence.models.classifier import VARIANTS, Classifier, build_head, evaluating
-from whence.storage.plain_files import hash_file, read_json, write_json
-from whence.models.saved_bank import bank_from_tensors, bank_to_tensors, is_list_of_names
-from whence.models.saved_calibration import (
-    calibration_from_json,
-    calibration_to_json,
-    find_problem_of_calibration,
 )
 
 FORMAT = 1

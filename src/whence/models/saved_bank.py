@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from whence.memory.bank import Bank
-from whence.storage.tensors import Layout, read_layouts, read_tensors
 from whence.models.classifier import Classifier
+from whence.storage.tensors import Layout, read_layouts, read_tensors
 
 LONGEST_SOURCE = 4096
 """Bytes that the file names of a bank may take on average, written as JSON."""

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from whence.data.augment import to_float
-from whence.morphing.answers import check_fit, classify_codes, classify_images, top_two
-from whence.morphing.improve import Descent, improve_codes, lack_of_order
 from whence.autoencoders.vae import VAE, absolute_distance, encode_images
+from whence.data.augment import to_float
 from whence.memory.attention import at_least_float32
 from whence.models.classifier import Classifier
+from whence.morphing.answers import check_fit, classify_codes, classify_images, top_two
+from whence.morphing.improve import Descent, improve_codes, lack_of_order
 from whence.shapes import check_batch_size
 
 SAMPLES = 40

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from whence.morphing.answers import check_gradients
 from whence.memory.attention import at_least_float32
 from whence.models.classifier import Classifier, evaluating
+from whence.morphing.answers import check_gradients
 from whence.shapes import check_batch_size, check_shape
 
 DEVIATIONS = 1.96

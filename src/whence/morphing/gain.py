@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from whence.memory.attention import at_least_float32
+from whence.models.classifier import Classifier, check_images, evaluating
 from whence.morphing.answers import check_gradients
 from whence.morphing.entropy import check_own, check_path
 from whence.morphing.path_mask import Gain
-from whence.memory.attention import at_least_float32
-from whence.models.classifier import Classifier, check_images, evaluating
 from whence.shapes import check_batch_size, check_shape
 
 SHARE = 0.1

@@ -6,10 +6,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from whence.morphing.answers import blank_broken
 from whence.autoencoders.vae import VAE, absolute_distance
 from whence.memory.attention import at_least_float32
 from whence.models.classifier import Classifier, evaluating
+from whence.morphing.answers import blank_broken
 from whence.shapes import check_batch_size
 
 MARGIN = 0.1

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from whence.morphing.answers import classify_images
 from whence.models.classifier import Classifier, check_labels
+from whence.morphing.answers import classify_images
 from whence.shapes import check_shape
 
 

@@ -7,12 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from whence.autoencoders.vae import VAE
+from whence.models.classifier import Classifier
 from whence.morphing import PATHS
 from whence.morphing.answers import classify_images
 from whence.morphing.code import Codes, find_codes
 from whence.morphing.entropy import PathAnswers, measure_path
 from whence.morphing.interpolate import STEPS, decode_path
-from whence.morphing.walk import MorphPlan
 from whence.morphing.others import (
     OTHERS,
     Asked,
@@ -22,8 +23,7 @@ from whence.morphing.others import (
     choose_classes,
 )
 from whence.morphing.path_mask import MaskPlan, PathMasks, path_masks
-from whence.autoencoders.vae import VAE
-from whence.models.classifier import Classifier
+from whence.morphing.walk import MorphPlan
 
 
 @dataclass(frozen=True)

@@ -6,17 +6,17 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+from whence.autoencoders.vae import VAE, encode_images
 from whence.data.augment import to_float
 from whence.data.fingerprint import content_hashes, find_places
 from whence.evidence.explain import explain
-from whence.morphing.answers import check_fit, classify_codes, top_two
-from whence.morphing.walk import MorphPlan, check_classes, morph_codes
-from whence.morphing.nearest import nearest_of_class
-from whence.morphing.norms import Norms, measure_norms
-from whence.autoencoders.vae import VAE, encode_images
 from whence.memory.attention import at_least_float32
 from whence.memory.bank import take_images
 from whence.models.classifier import Classifier, check_images
+from whence.morphing.answers import check_fit, classify_codes, top_two
+from whence.morphing.nearest import nearest_of_class
+from whence.morphing.norms import Norms, measure_norms
+from whence.morphing.walk import MorphPlan, check_classes, morph_codes
 from whence.records.answers import Evidence, Explanation
 from whence.shapes import check_shape
 from whence.table import Table

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from whence.morphing.entropy import check_own, check_path
-from whence.morphing.strides import check_strides, scale_to, stride_on
 from whence.memory.attention import at_least_float32
 from whence.models.classifier import Classifier, evaluating
+from whence.morphing.entropy import check_own, check_path
+from whence.morphing.strides import check_strides, scale_to, stride_on
 from whence.shapes import check_shape
 
 REACH = 4

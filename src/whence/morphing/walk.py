@@ -7,13 +7,13 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from whence.autoencoders.vae import VAE
+from whence.memory.attention import at_least_float32
+from whence.models.classifier import Classifier, evaluating
 from whence.morphing.answers import blank_broken, check_fit
 from whence.morphing.entropy import measure_entropy, pair_logits
 from whence.morphing.norms import Norms
 from whence.morphing.strides import check_strides, pace, scale_to, stride_on
-from whence.autoencoders.vae import VAE
-from whence.memory.attention import at_least_float32
-from whence.models.classifier import Classifier, evaluating
 from whence.shapes import check_batch_size, check_shape
 
 NORM_WEIGHTS = {"mnist": 0.1, "notmnist": 10.0, "fashion_mnist": 10.0}

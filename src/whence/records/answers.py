@@ -1,66 +1,9 @@
-"""Records that cross from stage to stage: frozen, and detached from every model."""
+"""Answers, the stored images that they were computed from, and what follows from these."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
 from torch import Tensor
-
-from whence.shapes import check_shape
-
-
-@dataclass(frozen=True)
-class ImageSet:
-    """Labelled images held as one tensor.
-
-    Attributes:
-        images: `(N, C, H, W)` uint8.
-        labels: `(N,)` int64, each in 0 .. K-1.
-        class_names: one name per class, in the order of the labels.
-        sources: one file per image, relative to the folder it was read from; None when the images
-            do not come from single files.
-    """
-
-    images: Tensor
-    labels: Tensor
-    class_names: tuple[str, ...]
-    sources: tuple[str, ...] | None = None
-
-    def __post_init__(self) -> None:
-        sizes = check_shape("images", self.images, "N C H W")
-        check_shape("labels", self.labels, "N", **sizes)
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def take(self, indices: Tensor | Sequence[int]) -> "ImageSet":
-        """Keep the images at ``indices`` `(n,)`, in that order."""
-        chosen = torch.as_tensor(indices, dtype=torch.int64, device=self.images.device)
-        kept = None if self.sources is None else tuple(self.sources[i] for i in chosen.tolist())
-        return ImageSet(self.images[chosen], self.labels[chosen], self.class_names, kept)
-
-    def to(self, device: str) -> "ImageSet":
-        """Move images and labels to ``device``; the uint8 images stay uint8."""
-        moved = self.images.to(device), self.labels.to(device)
-        return ImageSet(*moved, self.class_names, self.sources)
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """What a loader returns: training and test images of one problem.
-
-    Attributes:
-        name: what the user asked for, a name from ``DATASETS`` or the folder's name.
-        train: the training images, before validation images are split off.
-        test: the test images.
-        notes: sentences that a user should read, for example about images that occur twice.
-    """
-
-    name: str
-    train: ImageSet
-    test: ImageSet
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -188,50 +131,3 @@ class Removal:
     smallest_becomes: int | None
     searched: int
     reason: str | None
-
-
-@dataclass(frozen=True)
-class Heatmaps:
-    """Relevance of every pixel of images and of their evidence, in units of the score.
-
-    Attributes:
-        images: `(B, C, H, W)` relevance of the input's pixels, float32 as all of these (float64
-            from a float64 model).
-        evidence: for each image `(A, C, H, W)`, of its evidence images, highest weight first.
-        rest: `(B,)`, what falls on stored images outside the evidence; None unless the whole
-            memory was moved.
-        score_change: `(B,)`, the score at the end of the path minus at its start.
-        completeness_error: `(B,)`, absolute difference between that and the sum of all relevance.
-        baseline: where the path starts.
-        steps: points on the path.
-    """
-
-    images: Tensor
-    evidence: tuple[Tensor, ...]
-    rest: Tensor | None
-    score_change: Tensor
-    completeness_error: Tensor
-    baseline: str
-    steps: int
-
-
-@dataclass(frozen=True)
-class SimilarityMaps:
-    """Relevance of every pixel for the similarity of images and one evidence image of each.
-
-    Attributes:
-        images: `(B, C, H, W)` relevance of the input's pixels, in units of the similarity, float32
-            (float64 from a float64 model).
-        evidence: `(B, C, H, W)` of the evidence image's pixels.
-        similarity_change: `(B,)`, the similarity of the two minus that of their baselines.
-        completeness_error: `(B,)`, absolute difference between that and the sum of all relevance.
-        baseline: where the path starts.
-        steps: points on the path.
-    """
-
-    images: Tensor
-    evidence: Tensor
-    similarity_change: Tensor
-    completeness_error: Tensor
-    baseline: str
-    steps: int

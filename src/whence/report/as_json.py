@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from whence.records.answers import Draws, Evidence, Heatmaps, Removal
+from whence.records.answers import Draws, Evidence, Removal
+from whence.records.relevance import Heatmaps
 from whence.report.answer import Answer, Origin
 from whence.report.as_morph_json import lay_out_morph
 from whence.report.doubt import find_doubt

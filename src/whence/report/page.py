@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from torch import Tensor
 
-from whence.records.answers import Draws, Explanation, Heatmaps, Removal
+from whence.records.answers import Draws, Explanation, Removal
+from whence.records.relevance import Heatmaps
 from whence.report.answer import Answer, Origin
 from whence.report.cards import (
     ROLES,

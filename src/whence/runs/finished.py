@@ -8,16 +8,16 @@ from typing import Any, TypeAlias
 
 from whence.data.fingerprint import fingerprint
 from whence.data.load import load_dataset
+from whence.evidence.evaluate import evaluate
+from whence.models.classifier import Classifier
+from whence.models.saved import DONE, MODEL, load, read_about
+from whence.records.images import Dataset
 from whence.runs.measured import describe_evaluation
 from whence.runs.parse import from_mapping
 from whence.runs.prepare import key_of_images, load_data
 from whence.runs.run import SETTINGS
 from whence.runs.settings import Settings, read_toml
 from whence.runs.untrained import evaluate_untrained
-from whence.evidence.evaluate import evaluate
-from whence.models.classifier import Classifier
-from whence.models.saved import DONE, MODEL, load, read_about
-from whence.records.answers import Dataset
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from whence.evidence.evaluate import Evaluation
 from whence.metrics.evidence import MEASURES, EvidenceMeasures
 from whence.metrics.flag import FlagQuality
-from whence.evidence.evaluate import Evaluation
 from whence.report.trust import find_best
 
 NESTED = ("controls", "flag")

@@ -11,11 +11,11 @@ from whence.data.load import load_dataset
 from whence.data.pixel_values import measure_pixels
 from whence.data.split import split
 from whence.encoders.adopt import EncoderKind, load_weights, pretrained_normalisation
+from whence.models.classifier import Classifier, wrap
+from whence.records.images import Dataset, ImageSet
 from whence.runs.settings import Settings
 from whence.training.loop import Plan
-from whence.models.classifier import Classifier, wrap
 from whence.training.recipes import RECIPES, Recipe
-from whence.records.answers import Dataset, ImageSet
 
 LEAST_STEPS = 800
 LEAST_EPOCHS = 40

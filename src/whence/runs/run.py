@@ -11,6 +11,12 @@ import torch
 from filelock import FileLock, Timeout
 
 from whence.data.fingerprint import fingerprint
+from whence.evidence.calibrate import calibrate
+from whence.evidence.evaluate import evaluate
+from whence.models.classifier import encode_all
+from whence.models.saved import DONE, describe, read_about, write_model
+from whence.models.saved_bank import check_sources
+from whence.records.images import Dataset
 from whence.runs.journal import keep_journal
 from whence.runs.measured import describe_evaluation
 from whence.runs.parse import from_mapping
@@ -22,18 +28,6 @@ from whence.runs.settings import (
     read_toml,
     to_toml,
 )
-from whence.evidence.calibrate import calibrate
-from whence.training.checkpoint import (
-    Checkpoint,
-    find_checkpoints,
-    read_newest_checkpoint,
-    remove_checkpoint,
-)
-from whence.training.distributed import Team
-from whence.evidence.evaluate import evaluate
-from whence.storage.tensors import check_finite
-from whence.training.loop import EpochReport, NonFiniteLossError, check_plan, fit
-from whence.models.classifier import encode_all
 from whence.storage.plain_files import (
     is_leftover,
     make_folder,
@@ -42,9 +36,15 @@ from whence.storage.plain_files import (
     write_json,
     write_whole,
 )
-from whence.models.saved import DONE, describe, read_about, write_model
-from whence.models.saved_bank import check_sources
-from whence.records.answers import Dataset
+from whence.storage.tensors import check_finite
+from whence.training.checkpoint import (
+    Checkpoint,
+    find_checkpoints,
+    read_newest_checkpoint,
+    remove_checkpoint,
+)
+from whence.training.distributed import Team
+from whence.training.loop import EpochReport, NonFiniteLossError, check_plan, fit
 
 SETTINGS, METRICS, LOCK = "settings.toml", "metrics.json", ".lock"
 LOWER = "; try a lower learning rate (--learning-rate)"

@@ -3,11 +3,11 @@
 from typing import Any
 
 from whence.data.fingerprint import fingerprint
-from whence.runs.prepare import build_model, load_data
-from whence.runs.settings import Settings
 from whence.evidence.evaluate import Evaluation, evaluate
 from whence.models.classifier import Classifier
-from whence.records.answers import ImageSet
+from whence.records.images import ImageSet
+from whence.runs.prepare import build_model, load_data
+from whence.runs.settings import Settings
 
 HINT = "add --no-controls to leave this control out."
 

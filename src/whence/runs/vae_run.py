@@ -7,9 +7,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from whence.autoencoders import VAES
+from whence.autoencoders.fit_vae import VAEPlan, VAEReport, check_vae_plan, fit_vae
+from whence.autoencoders.measure_vae import measure_reconstruction
+from whence.autoencoders.saved_vae import DONE, read_about_vae, write_vae
+from whence.autoencoders.vae import VAE
 from whence.data.fingerprint import fingerprint
 from whence.data.load import load_dataset
 from whence.data.split import split
+from whence.records.images import Dataset
 from whence.runs.journal import keep_journal
 from whence.runs.run import LOCK, METRICS, SETTINGS, hold, remove_checkpoints
 from whence.runs.settings import CHECKPOINT_SECONDS, read_toml
@@ -19,12 +25,6 @@ from whence.runs.vae_settings import (
     first_vae_difference,
     vae_settings_to_toml,
 )
-from whence.autoencoders import VAES
-from whence.autoencoders.fit_vae import VAEPlan, VAEReport, check_vae_plan, fit_vae
-from whence.autoencoders.measure_vae import measure_reconstruction
-from whence.autoencoders.saved_vae import DONE, read_about_vae, write_vae
-from whence.autoencoders.vae import VAE
-from whence.training.checkpoint import Checkpoint, read_newest_checkpoint
 from whence.storage.plain_files import (
     is_leftover,
     read_json,
@@ -32,7 +32,7 @@ from whence.storage.plain_files import (
     write_json,
     write_whole,
 )
-from whence.records.answers import Dataset
+from whence.training.checkpoint import Checkpoint, read_newest_checkpoint
 
 LEAST_EPOCHS, LEAST_STEPS = 20, 4000
 

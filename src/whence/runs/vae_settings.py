@@ -7,8 +7,8 @@ from typing import Any
 
 import tomli_w
 
-from whence.runs.settings import option
 from whence.autoencoders import MOST_CODES, VAES
+from whence.runs.settings import option
 
 DEFAULT = next(iter(VAES))
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from whence.data import DATASETS
 from whence.encoders import ENCODERS
-from whence.tables.cell import ACCURACY, EXPLANATION_TABLES, FULL, Cell, read_cell
 from whence.runs.settings import Settings
+from whence.tables.cell import ACCURACY, EXPLANATION_TABLES, FULL, Cell, read_cell
 
 CELLS = Path(__file__).parent / "cells"
 """Folder of the settings files, ``table-01/NAME.toml`` and so on."""

@@ -5,8 +5,8 @@ from types import MappingProxyType
 
 import torch
 
-from whence.tables.paper_tables import SIDE
 from whence.models.classifier import Variant, wrap
+from whence.tables.paper_tables import SIDE
 
 CLASSES = 10
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from whence.tables.cell import ACCURACY, Number
+from whence.models.saved import DONE, read_about
 from whence.runs.run import METRICS, check_folder
 from whence.runs.settings import Settings
 from whence.storage.plain_files import read_json
-from whence.models.saved import DONE, read_about
+from whence.tables.cell import ACCURACY, Number
 
 FINGERPRINTS = ("train_fingerprint", "test_fingerprint")
 

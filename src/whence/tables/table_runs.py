@@ -4,13 +4,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from whence.tables.cell import ACCURACY, Cell
-from whence.runs.prepare import load_data
 from whence.cluster.progress import describe_result
+from whence.records.images import Dataset
+from whence.runs.prepare import load_data
 from whence.runs.run import run
 from whence.runs.settings import Settings
+from whence.tables.cell import ACCURACY, Cell
 from whence.tables.summary import Summary, name_run, read_results, summarise
-from whence.records.answers import Dataset
 
 CLASSES, CHANNELS = 10, 3
 """What the images of the paper's three datasets have."""

@@ -13,12 +13,12 @@ from safetensors import safe_open
 from torch import Tensor
 
 from whence.encoders.weights import copy_into
-from whence.storage.tensors import layouts_of, read_layouts, write_tensors
 from whence.storage.plain_files import hash_file, read_json, write_json
+from whence.storage.tensors import layouts_of, read_layouts, write_tensors
 
 if TYPE_CHECKING:
-    from whence.training.loop import Progress
     from whence.models.classifier import Classifier
+    from whence.training.loop import Progress
 
 KEPT = 2
 """How many of the newest checkpoints stay on disk."""

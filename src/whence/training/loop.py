@@ -11,12 +11,12 @@ from torch.nn import functional as F
 
 from whence.data import AUGMENTATIONS
 from whence.data.memory_draw import draw_memory
+from whence.models.classifier import Classifier
+from whence.records.images import ImageSet
 from whence.training.checkpoint import Checkpoint, pack, unpack
 from whence.training.distributed import Team
-from whence.models.classifier import Classifier
 from whence.training.recipes import Recipe, build_optimizer, rate_at
 from whence.training.shared_step import SharedStep, check_shares, encode_together
-from whence.records.answers import ImageSet
 
 
 @dataclass(frozen=True)

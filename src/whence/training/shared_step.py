@@ -13,8 +13,8 @@ from torch.nn.parallel import DistributedDataParallel
 
 from whence.memory.attention import at_least_float32
 from whence.memory.heads import MemoryHead
-from whence.training.distributed import Team
 from whence.models.classifier import Classifier, encode_all
+from whence.training.distributed import Team
 
 LEAST_ROWS = 2
 """Images of the batch, and of the memory, that a process needs: BatchNorm needs more than one."""

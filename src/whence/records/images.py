@@ -1,0 +1,62 @@
+"""Labelled images, and the two sets of one problem."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from whence.shapes import check_shape
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Labelled images held as one tensor.
+
+    Attributes:
+        images: `(N, C, H, W)` uint8.
+        labels: `(N,)` int64, each in 0 .. K-1.
+        class_names: one name per class, in the order of the labels.
+        sources: one file per image, relative to the folder it was read from; None when the images
+            do not come from single files.
+    """
+
+    images: Tensor
+    labels: Tensor
+    class_names: tuple[str, ...]
+    sources: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        sizes = check_shape("images", self.images, "N C H W")
+        check_shape("labels", self.labels, "N", **sizes)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def take(self, indices: Tensor | Sequence[int]) -> "ImageSet":
+        """Keep the images at ``indices`` `(n,)`, in that order."""
+        chosen = torch.as_tensor(indices, dtype=torch.int64, device=self.images.device)
+        kept = None if self.sources is None else tuple(self.sources[i] for i in chosen.tolist())
+        return ImageSet(self.images[chosen], self.labels[chosen], self.class_names, kept)
+
+    def to(self, device: str) -> "ImageSet":
+        """Move images and labels to ``device``; the uint8 images stay uint8."""
+        moved = self.images.to(device), self.labels.to(device)
+        return ImageSet(*moved, self.class_names, self.sources)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What a loader returns: training and test images of one problem.
+
+    Attributes:
+        name: what the user asked for, a name from ``DATASETS`` or the folder's name.
+        train: the training images, before validation images are split off.
+        test: the test images.
+        notes: sentences that a user should read, for example about images that occur twice.
+    """
+
+    name: str
+    train: ImageSet
+    test: ImageSet
+    notes: tuple[str, ...] = ()
