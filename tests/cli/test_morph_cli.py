@@ -475,7 +475,7 @@ def test_a_full_disk_leaves_nothing(call, here, monkeypatch):
     def fail(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("whence.storage.plain_files.os.fsync", fail)
+    monkeypatch.setattr("whence.storage.whole_files.os.fsync", fail)
     before = files(here)
     code, _, errors = call("more", "--steps", 3, "--out", here / "page.html")
     assert code == 2

@@ -12,8 +12,8 @@ from torch import nn
 import whence
 from whence.cli.train import build, read_settings, train_here
 from whence.records.images import ImageSet
-from whence.storage.plain_files import write_json
 from whence.storage.tensors import write_tensors
+from whence.storage.whole_files import write_json
 from whence.training.distributed import join
 from whence.training.loop import Plan, fit
 from whence.training.recipes import Recipe

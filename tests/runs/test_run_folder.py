@@ -28,8 +28,9 @@ from whence.runs.finished import evaluate_run, find_runs
 from whence.runs.parse import from_mapping
 from whence.runs.run import run
 from whence.runs.settings import Settings, read_toml
-from whence.storage import plain_files
 from whence.storage import tensors as files
+from whence.storage.plain_files import read_json
+from whence.storage.whole_files import is_leftover
 from whence.training.checkpoint import Checkpoint, read_newest_checkpoint, write_checkpoint
 
 SETTINGS = Settings(
@@ -96,7 +97,7 @@ def assert_same_result(folder, expected):
         "whence.json",
     ):
         assert (folder / name).read_bytes() == (expected / name).read_bytes(), name
-    found, wanted = (plain_files.read_json(place / "metrics.json") for place in (folder, expected))
+    found, wanted = (read_json(place / "metrics.json") for place in (folder, expected))
     assert {**found, "train_seconds": 0} == {**wanted, "train_seconds": 0}
     assert set(names_in(folder)) >= set(NAMES)
 
@@ -110,7 +111,7 @@ def test_contents(finished, digits):
     lines = [json.loads(line) for line in (finished / "log.jsonl").read_text().splitlines()]
     assert [line["epoch"] for line in lines] == [1, 2]
     assert lines[0].keys() == {"epoch", "loss", "accuracy", "learning_rate"}
-    about = plain_files.read_json(finished / "whence.json")
+    about = read_json(finished / "whence.json")
     assert about["format"] == 1
     assert about["classes"] == [str(i) for i in range(10)]
     assert about["image_shape"] == [1, 8, 8]
@@ -131,7 +132,7 @@ def test_contents(finished, digits):
 
 
 def test_metrics_are_those_of_the_saved_model(finished, digits):
-    metrics = plain_files.read_json(finished / "metrics.json")
+    metrics = read_json(finished / "metrics.json")
     model = whence.load(finished)
     right = model(digits.test.images).argmax(1) == digits.test.labels
     assert metrics["test"]["accuracy"] == float(right.double().mean())
@@ -160,7 +161,7 @@ def test_without_pixels_and_without_a_model(digits, tmp_path, finished):
         "settings.toml",
         "whence.json",
     ]
-    metrics, whole = (plain_files.read_json(p / "metrics.json") for p in (tmp_path / "b", finished))
+    metrics, whole = (read_json(p / "metrics.json") for p in (tmp_path / "b", finished))
     assert metrics["test"] == whole["test"]
     for use in (
         whence.load,
@@ -176,7 +177,7 @@ def test_without_pixels_and_without_a_model(digits, tmp_path, finished):
 
 def test_the_batch_size_of_the_evaluation_changes_nothing(digits, tmp_path, finished):
     run(SETTINGS, tmp_path / "a", digits, batch_size=7)
-    found, wanted = (plain_files.read_json(p / "metrics.json") for p in (tmp_path / "a", finished))
+    found, wanted = (read_json(p / "metrics.json") for p in (tmp_path / "a", finished))
     for name in ("accuracy", "accuracy_draws", "per_class", "explanation_accuracy"):
         assert found["test"][name] == wanted["test"][name]
     compared = 0
@@ -265,9 +266,7 @@ def test_a_finished_run_is_skipped(digits, finished, tmp_path, monkeypatch):
     for name in ("checkpoint-3.safetensors", "checkpoint-3.json", ".model.safetensors.77.tmp"):
         (folder / name).write_text("left by a kill after the mark")
     monkeypatch.setattr(run_module, "fit", None)
-    assert run(SETTINGS, folder, digits, resume=True) == plain_files.read_json(
-        finished / "metrics.json"
-    )
+    assert run(SETTINGS, folder, digits, resume=True) == read_json(finished / "metrics.json")
     assert names_in(folder) == NAMES
     assert_same_result(folder, finished)
 
@@ -348,7 +347,7 @@ def evil(path):
 
 
 def other_step(path):
-    content = plain_files.read_json(path.with_suffix(".json"))
+    content = read_json(path.with_suffix(".json"))
     path.with_suffix(".json").write_text(json.dumps({**content, "step": 5}))
 
 
@@ -422,7 +421,7 @@ def test_a_run_keeps_the_precision_it_started_with(digits, tmp_path, monkeypatch
     interrupt(folder, digits, monkeypatch, step=2, settings=settings)
     monkeypatch.setattr(prepare_module, "has_bfloat16_units", lambda *_: not started_with)
     run(settings, folder, digits, resume=True)
-    assert plain_files.read_json(folder / "whence.json")["run"]["plan"]["bfloat16"] is started_with
+    assert read_json(folder / "whence.json")["run"]["plan"]["bfloat16"] is started_with
     monkeypatch.setattr(prepare_module, "has_bfloat16_units", lambda *_: started_with)
     run(settings, tmp_path / "b", digits)
     assert_same_result(folder, tmp_path / "b")
@@ -431,16 +430,16 @@ def test_a_run_keeps_the_precision_it_started_with(digits, tmp_path, monkeypatch
 @pytest.mark.parametrize("field", ["run", "seconds"])
 def test_a_checkpoint_that_does_not_say_its_run_is_refused(interrupted, digits, field):
     path = interrupted / "checkpoint-4.json"
-    path.write_text(json.dumps({**plain_files.read_json(path), field: "x"}))
+    path.write_text(json.dumps({**read_json(path), field: "x"}))
     with pytest.raises(ValueError, match="a checkpoint that does not say its run; it is damaged"):
         run(SETTINGS, interrupted, digits, resume=True)
 
 
 def test_seconds_add_up(interrupted, digits, monkeypatch):
     path = interrupted / "checkpoint-4.json"
-    path.write_text(json.dumps({**plain_files.read_json(path), "seconds": 5000.0}))
+    path.write_text(json.dumps({**read_json(path), "seconds": 5000.0}))
     interrupt(interrupted, digits, monkeypatch, step=5, resume=True)
-    assert 5000 < plain_files.read_json(interrupted / "checkpoint-5.json")["seconds"] < 5100
+    assert 5000 < read_json(interrupted / "checkpoint-5.json")["seconds"] < 5100
     assert 5000 < run(SETTINGS, interrupted, digits, resume=True)["train_seconds"] < 5100
 
 
@@ -471,9 +470,9 @@ class FullDisk:
 
 def assert_nothing_half_written(folder):
     for path in folder.iterdir():
-        assert not plain_files.is_leftover(path)
+        assert not is_leftover(path)
         if path.suffix == ".json":
-            plain_files.read_json(path)
+            read_json(path)
         if path.suffix == ".safetensors":
             files.read_layouts(path)
 
@@ -491,34 +490,6 @@ def test_no_space_left(digits, tmp_path, monkeypatch, finished, fails_at):
     assert_same_result(tmp_path / "a", finished)
 
 
-def test_a_full_disk_keeps_what_was_there(tmp_path, monkeypatch):
-    path = tmp_path / "a.json"
-    plain_files.write_json(path, {"a": 1})
-
-    class Half:
-        def __init__(self, file):
-            self.file = file
-
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *_):
-            self.file.close()
-
-        def write(self, content):
-            self.file.write(content[: len(content) // 2])
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    opened = Path.open
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "open", lambda *given: Half(opened(*given)))
-        with pytest.raises(OSError, match="No space left") as caught:
-            plain_files.write_json(path, {"a": 2})
-    assert caught.value.filename == str(path)
-    assert names_in(tmp_path) == ["a.json"]
-    assert plain_files.read_json(path) == {"a": 1}
-
-
 def test_a_full_disk_is_one_sentence(tmp_path, monkeypatch, capsys):
     arguments = ["train", "digits", "--train-examples", "30", "--epochs", "1", "--device", "cpu"]
     with monkeypatch.context() as patch:
@@ -530,20 +501,6 @@ def test_a_full_disk_is_one_sentence(tmp_path, monkeypatch, capsys):
     assert error.count("\n") == 1
     assert_nothing_half_written(tmp_path / "a")
     assert main([*arguments, "--out", str(tmp_path / "a"), "--resume"]) == 0
-
-
-def test_a_disk_that_cannot_flush_folders(tmp_path, monkeypatch):
-    """Some network disks refuse to flush a folder; the file is whole all the same."""
-    flush = os.fsync
-
-    def refuse_folders(handle):
-        if os.fstat(handle).st_mode & 0o040000:
-            raise OSError(errno.EINVAL, "Invalid argument")
-        flush(handle)
-
-    monkeypatch.setattr(os, "fsync", refuse_folders)
-    plain_files.write_json(tmp_path / "b" / "a.json", {"a": 1})
-    assert plain_files.read_json(tmp_path / "b" / "a.json") == {"a": 1}
 
 
 def test_the_log_is_flushed_before_the_checkpoint_that_counts_on_it(digits, tmp_path, monkeypatch):
@@ -597,20 +554,6 @@ def test_a_link_to_nothing_makes_no_file(interrupted, digits, tmp_path):
     assert not (tmp_path / "new").exists()
 
 
-def test_planted_temporary_links_are_not_written_through(tmp_path, monkeypatch):
-    outside = tmp_path / "outside"
-    outside.write_text("mine")
-    (tmp_path / f".a.json.{os.getpid()}.tmp").symlink_to(outside)
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "unlink", lambda *_, **__: None)  # as if it came in between
-        with pytest.raises(FileExistsError):
-            plain_files.write_json(tmp_path / "a.json", {"a": 1})
-    plain_files.write_json(tmp_path / "a.json", {"a": 1})
-    assert outside.read_text() == "mine"
-    assert plain_files.read_json(tmp_path / "a.json") == {"a": 1}
-    assert names_in(tmp_path) == ["a.json", "outside"]
-
-
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -655,7 +598,7 @@ def broken(finished, tmp_path):
     folder = shutil.copytree(finished, tmp_path / "broken")
 
     def change(**fields):
-        about = plain_files.read_json(folder / "whence.json")
+        about = read_json(folder / "whence.json")
         about["run"].update(fields)
         (folder / "whence.json").write_text(json.dumps(about))
         return folder

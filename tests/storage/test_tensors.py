@@ -9,7 +9,6 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch.testing import assert_close
 
-from whence.storage.plain_files import write_whole
 from whence.storage.tensors import DTYPES, layouts_of, read_layouts, to_safetensors, write_tensors
 
 
@@ -66,8 +65,3 @@ def test_other_types_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"must hold ordinary tensors, wide is torch\.complex128"):
         write_tensors(tmp_path / "x", {"wide": torch.zeros(2, dtype=torch.complex128)})
     assert not list(tmp_path.iterdir())
-
-
-def test_pieces_are_written_one_after_another(tmp_path):
-    write_whole(tmp_path / "file", b"one ", memoryview(b"two "), b"", b"three")
-    assert (tmp_path / "file").read_bytes() == b"one two three"

@@ -9,7 +9,7 @@ import torch
 from whence.autoencoders import MOST_CODES, VAES
 from whence.autoencoders.vae import VAE
 from whence.encoders.weights import copy_into
-from whence.storage.plain_files import hash_file, read_json, write_json
+from whence.storage.plain_files import hash_file, read_json
 from whence.storage.tensors import (
     check_finite,
     check_layouts,
@@ -18,6 +18,7 @@ from whence.storage.tensors import (
     read_tensors,
     write_tensors,
 )
+from whence.storage.whole_files import write_json
 
 FORMAT = 1
 """The version of the folder's format; a newer one is refused, not guessed at."""

@@ -22,7 +22,7 @@ from whence.report.terminal import draw_pictures
 from whence.runs.prepare import load_data
 from whence.runs.run import run
 from whence.runs.settings import Settings
-from whence.storage.plain_files import write_whole
+from whence.storage.whole_files import write_whole
 
 SETTINGS = Settings(data="digits", train_examples=100, memory_size=50, epochs=120)
 VARIANTS: dict[str, Variant] = {

@@ -24,7 +24,7 @@ from whence.report.doubt import find_doubt
 from whence.report.numbers import percent
 from whence.report.page import render
 from whence.runs.finished import load_run_data, read_run
-from whence.storage.plain_files import write_whole
+from whence.storage.whole_files import write_whole
 
 TURNED = (5, 6, 7, 8)
 """EXIF orientations that exchange height and width."""

@@ -27,7 +27,7 @@ from whence.report.morph import LEAST_GAIN, Morph, Way, share_kept
 from whence.report.morph_page import render_morphs
 from whence.report.morph_section import KINDS, share_text
 from whence.runs.finished import load_run_data, read_run, shorten
-from whence.storage.plain_files import write_whole
+from whence.storage.whole_files import write_whole
 
 UNKNOWN_DATA = (
     "The run or the autoencoder does not say what it was trained on; images that the autoencoder "

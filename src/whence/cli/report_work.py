@@ -20,7 +20,7 @@ from whence.report.numbers import count, percent
 from whence.report.overview import Hard, Overview
 from whence.report.overview_page import render_overview
 from whence.runs.finished import load_run_data, read_run, read_settings
-from whence.storage.plain_files import write_whole
+from whence.storage.whole_files import write_whole
 
 STEPS = 16
 """Points on the path of the hard cases' heatmaps."""

@@ -18,7 +18,7 @@ from whence.models.saved_calibration import (
     calibration_to_json,
     find_problem_of_calibration,
 )
-from whence.storage.plain_files import hash_file, read_json, write_json
+from whence.storage.plain_files import hash_file, read_json
 from whence.storage.tensors import (
     DTYPES,
     Layout,
@@ -29,6 +29,7 @@ from whence.storage.tensors import (
     read_tensors,
     write_tensors,
 )
+from whence.storage.whole_files import write_json
 
 FORMAT = 1
 """The version of the folder's format; a newer one is refused, not guessed at."""

@@ -11,7 +11,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from whence.storage.plain_files import read_small, write_whole
+from whence.storage.plain_files import read_small
+from whence.storage.whole_files import write_whole
 from whence.training.checkpoint import Checkpoint, write_checkpoint
 
 if TYPE_CHECKING:

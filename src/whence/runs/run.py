@@ -1,14 +1,12 @@
 """One run: train, remember, evaluate, save; resumable at every moment."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock, Timeout
 
 from whence.data.fingerprint import fingerprint
 from whence.evidence.calibrate import calibrate
@@ -28,15 +26,15 @@ from whence.runs.settings import (
     read_toml,
     to_toml,
 )
-from whence.storage.plain_files import (
+from whence.storage.lock import LOCK, hold
+from whence.storage.plain_files import read_json
+from whence.storage.tensors import check_finite
+from whence.storage.whole_files import (
     is_leftover,
-    make_folder,
-    read_json,
     remove_leftovers,
     write_json,
     write_whole,
 )
-from whence.storage.tensors import check_finite
 from whence.training.checkpoint import (
     Checkpoint,
     find_checkpoints,
@@ -46,7 +44,7 @@ from whence.training.checkpoint import (
 from whence.training.distributed import Team
 from whence.training.loop import EpochReport, NonFiniteLossError, check_plan, fit
 
-SETTINGS, METRICS, LOCK = "settings.toml", "metrics.json", ".lock"
+SETTINGS, METRICS = "settings.toml", "metrics.json"
 LOWER = "; try a lower learning rate (--learning-rate)"
 
 
@@ -161,30 +159,6 @@ def start(settings: Settings, dataset: Dataset, device: str, team: Team) -> Part
     parts = team.agree(work)
     team.check_same({**identify(parts), "version_of_torch": torch.__version__})
     return parts
-
-
-@contextmanager
-def hold(folder: Path) -> Iterator[None]:
-    """Make a folder and be the only one who writes to it.
-
-    Raises:
-        FileExistsError: if another process is writing to it.
-    """
-    make_folder(folder)
-    if (folder / LOCK).is_symlink():
-        raise FileExistsError(f"{folder / LOCK} must be a plain file, it is a link.")
-    lock = FileLock(folder / LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise FileExistsError(
-            f"{folder} is being written to by another process; "
-            "wait for it, or choose another --out."
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def skip(folder: Path, dataset: Dataset) -> dict[str, Any]:

@@ -11,11 +11,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from whence.storage.plain_files import (
-    JSON_LIMIT,
-    check_plain,
-    write_whole,
-)
+from whence.storage.plain_files import JSON_LIMIT, check_plain
+from whence.storage.whole_files import write_whole
 
 DTYPES: Mapping[str, torch.dtype] = MappingProxyType(
     {

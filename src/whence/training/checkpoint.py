@@ -13,8 +13,9 @@ from safetensors import safe_open
 from torch import Tensor
 
 from whence.encoders.weights import copy_into
-from whence.storage.plain_files import hash_file, read_json, write_json
+from whence.storage.plain_files import hash_file, read_json
 from whence.storage.tensors import layouts_of, read_layouts, write_tensors
+from whence.storage.whole_files import write_json
 
 if TYPE_CHECKING:
     from whence.models.classifier import Classifier

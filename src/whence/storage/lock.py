@@ -1,0 +1,36 @@
+"""A folder that one process at a time writes to."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from whence.storage.whole_files import make_folder
+
+LOCK = ".lock"
+"""The file in a folder that the process which writes there holds; it stays when that one ends."""
+
+
+@contextmanager
+def hold(folder: Path) -> Iterator[None]:
+    """Make a folder and be the only one who writes to it.
+
+    Raises:
+        FileExistsError: if another process is writing to it, or its lock is a link.
+    """
+    make_folder(folder)
+    if (folder / LOCK).is_symlink():
+        raise FileExistsError(f"{folder / LOCK} must be a plain file, it is a link.")
+    lock = FileLock(folder / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise FileExistsError(
+            f"{folder} is being written to by another process; "
+            "wait for it, or choose another --out."
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
