@@ -27,7 +27,6 @@ STAGES = [
     "gather",
     "cluster",
     "tables",
-    "studies",
     "compat",
     "cli",
 ]

@@ -20,7 +20,7 @@ from tests.helpers.morphing_parts import (
     same_state,
     state_of,
 )
-from whence.morphing import VAES
+from whence.autoencoders import VAES
 from whence.morphing import walk as morphing
 from whence.morphing.answers import classify_codes
 from whence.morphing.norms import measure_norms
