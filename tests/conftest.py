@@ -1,3 +1,7 @@
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: also for the processes of tests
+
 import pytest
 import torch
 

@@ -43,7 +43,7 @@ def test_lines_to_break_are_there():
     for name, right, wrong, tests in runpy.run_path(str(ROOT / "tools/break_it_once.py"))["BREAKS"]:
         assert right in (ROOT / "src/whence" / name).read_text(), (name, right)
         assert right != wrong
-        assert (ROOT / f"tests/{tests}.py").exists()
+        assert len(list((ROOT / "tests").rglob(f"{tests}.py"))) == 1, tests
 
 
 def test_the_test_command_is_found_by_ci():

@@ -52,10 +52,12 @@ NEEDED = {
     "explain": ["RUN", "x.png"],
     "morph": ["RUN", "x.png", "--vae", "V"],
     "report": ["RUN"],
+    "study": ["parameter_counts"],
 }
 """Arguments that each command cannot do without."""
 
 SAID = {
+    "study": ["parameter_counts", "--list", "--out FOLDER", "--json"],
     "demo": ["--seeds N", "(default 3)", "(default runs/demo)", "--device"],
     "train": [
         *("memory-wrap, only-memory or standard", "cosine, l2 or dot", "mlp or linear"),

@@ -12,7 +12,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from tests.helpers import authors
-from whence import compat
+from whence.compat import layers as compat
 from whence.compat.layers import BaselineMemory, MemoryWrapLayer, load_authors_checkpoint
 from whence.encoders.vit import vit
 from whence.models.saved import load

@@ -1,6 +1,6 @@
 """Trainings that test_distributed.py does alone, and that ``torchrun`` does with this file.
 
-torchrun --nproc-per-node 2 tests/together.py FOLDER
+torchrun --nproc-per-node 2 tests/helpers/together.py FOLDER
 """
 
 import sys

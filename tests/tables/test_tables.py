@@ -30,7 +30,7 @@ from whence.tables.paper_tables import (
     read_cells,
     select,
 )
-from whence.tables.parameter_counts import PARAMETERS, count_parameters
+from whence.studies.parameter_counts import PARAMETERS, count_parameters
 from whence.tables.summary import Result, read_results, summarise
 from whence.tables.table_runs import Job
 from whence.training.recipes import Recipe
@@ -115,7 +115,7 @@ def other_cells() -> dict[int, tuple[Cell, ...]]:
 @pytest.fixture(scope="module")
 def published() -> list[dict[str, str]]:
     """Tables 5, 6, 7 and 13 of the paper."""
-    with (ROOT / "tests" / "explanation.csv").open(newline="") as file:
+    with (ROOT / "tests" / "helpers" / "explanation.csv").open(newline="") as file:
         return list(csv.DictReader(file))
 
 
@@ -230,7 +230,7 @@ def test_tool_writes_the_cells(every_cell, tmp_path, capsys):
         return f"{100 * fraction:.2f}"
 
     columns = ["table", "dataset", "encoder", "variant", "train_examples", "mean", "std"]
-    shutil.copy(ROOT / "tests" / "explanation.csv", tmp_path)
+    shutil.copy(ROOT / "tests" / "helpers" / "explanation.csv", tmp_path)
     for name, extra in (("accuracy", []), ("memory_size", ["memory_size"])):
         with (tmp_path / f"{name}.csv").open("w", newline="") as file:
             writer = csv.DictWriter(file, [*columns, *extra])

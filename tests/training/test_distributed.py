@@ -60,7 +60,7 @@ def together(tmp_path_factory):
     """What two processes wrote that did all of together.py."""
     folder = tmp_path_factory.mktemp("together")
     done = subprocess.run(
-        [*TORCHRUN, str(Path(__file__).with_name("together.py")), str(folder)],
+        [*TORCHRUN, str(Path(__file__).parents[1] / "helpers" / "together.py"), str(folder)],
         env=ALONE,
         capture_output=True,
         text=True,

@@ -20,6 +20,7 @@ COMMANDS = Table(
         "morph": "whence.cli.morph:morph",
         "report": "whence.cli.report:report",
         "table": "whence.cli.table:table",
+        "study": "whence.cli.study:study",
     },
 )
 
@@ -33,6 +34,7 @@ SUMMARIES = {
     "morph": "write a page with the way from another class to an answer, by an autoencoder",
     "report": "write a page about a whole run: accuracy, trust, images to look at",
     "table": "run and print a table of the Memory Wrap paper, ours beside theirs",
+    "study": "test a published claim, ours beside what was published",
 }
 
 RESUME = "Stopped; add --resume to go on from the newest checkpoint."

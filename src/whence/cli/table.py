@@ -196,7 +196,7 @@ def show_parameters(options: Namespace) -> None:
             f"Table {PARAMETER_TABLE} counts parameters and trains nothing; "
             f"leave out --{unused[0].replace('_', '-')}."
         )
-    from whence.tables.parameter_counts import PARAMETERS, count_parameters  # loads torch
+    from whence.studies.parameter_counts import PARAMETERS, count_parameters  # loads torch
 
     chosen = list(PARAMETERS)
     for place, name in enumerate(("encoder", "variant")):

@@ -6,6 +6,7 @@ from types import MappingProxyType
 import torch
 
 from whence.models.classifier import Variant, wrap
+from whence.records.findings import Findings
 from whence.tables.paper_tables import SIDE
 
 CLASSES = 10
@@ -24,6 +25,18 @@ PARAMETERS: Mapping[tuple[str, Variant], int] = MappingProxyType(
     }
 )
 """Encoder and variant to the published number (La Rosa et al. 2021, arXiv:2106.01440)."""
+
+
+def parameter_counts() -> Findings:
+    """Count the parameters of the nine models of table 11, beside the published numbers."""
+    counts = {pair: (count_parameters(*pair), theirs) for pair, theirs in PARAMETERS.items()}
+    equal = sum(ours == theirs for ours, theirs in counts.values())
+    return Findings(
+        columns=("encoder", "variant", "whence", "paper", "difference"),
+        rows=tuple((*pair, ours, theirs, ours - theirs) for pair, (ours, theirs) in counts.items()),
+        holds=equal == len(counts),
+        verdict=f"{equal} of {len(counts)} models have the published number of parameters.",
+    )
 
 
 def count_parameters(encoder: str, variant: Variant) -> int:

@@ -1,0 +1,38 @@
+"""Studies: one file, one published claim, one command, one table of ours beside theirs."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+from whence.table import Table
+
+
+class Study(NamedTuple):
+    """A line of the table of studies.
+
+    Attributes:
+        place: "module:function"; the function takes nothing and returns ``Findings``.
+        claim: what the study tests, one sentence.
+        source: who published it, and where.
+    """
+
+    place: str
+    claim: str
+    source: str
+
+
+STUDIES: Mapping[str, Study] = MappingProxyType(
+    {
+        "parameter_counts": Study(
+            "whence.studies.parameter_counts:parameter_counts",
+            "Our models have exactly the published numbers of parameters.",
+            "La Rosa et al. 2021, arXiv:2106.01440, table 11",
+        ),
+    }
+)
+"""Every study by name. Listing them, with their claims, imports none of them."""
+
+FUNCTIONS = Table("study", {name: study.place for name, study in STUDIES.items()})
+"""The functions of ``STUDIES``, each imported when it is looked up."""
+
+__all__ = ["FUNCTIONS", "STUDIES", "Study"]

@@ -1,0 +1,92 @@
+"""Studies: files, table, oracles and documentation name the same ones; the command shows them."""
+
+import json
+import pkgutil
+import re
+from pathlib import Path
+
+import pytest
+
+from whence import studies
+from whence.cli import main
+from whence.records.findings import Findings
+from whence.studies import FUNCTIONS, STUDIES
+from whence.studies.parameter_counts import PARAMETERS
+
+DOCS = Path(__file__).parents[2] / "docs" / "studies.md"
+
+
+def count_of_table_11():
+    """The published numbers, and that ours are the same: parameters are counted, not estimated."""
+    rows = [(*pair, theirs, theirs, 0) for pair, theirs in PARAMETERS.items()]
+    return Findings(
+        columns=("encoder", "variant", "whence", "paper", "difference"),
+        rows=tuple(rows),
+        holds=True,
+        verdict="9 of 9 models have the published number of parameters.",
+    )
+
+
+ORACLES = {"parameter_counts": count_of_table_11}
+
+
+def test_files_table_oracles_and_documentation_name_the_same_studies():
+    files = {module.name for module in pkgutil.iter_modules(studies.__path__)}
+    sections = set(re.findall(r"^## `(\w+)`$", DOCS.read_text(), flags=re.MULTILINE))
+    assert files == set(STUDIES) == set(FUNCTIONS) == set(ORACLES) == sections
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_study_finds_what_its_oracle_says(name):
+    assert FUNCTIONS[name]() == ORACLES[name]()
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_claim_and_source_stand_in_the_documentation(name):
+    study = STUDIES[name]
+    assert study.claim.endswith(".")
+    text = " ".join(DOCS.read_text().split())
+    assert study.claim in text
+    assert study.source in text
+
+
+def test_a_row_has_an_entry_for_every_column():
+    with pytest.raises(ValueError, match=r"rows must have 2 entries, one per column, got 1\."):
+        Findings(("a", "b"), ((1,),), holds=True, verdict="")
+
+
+def test_the_command_prints_the_table_and_the_verdict(capsys):
+    assert main(["study", "parameter_counts"]) == 0
+    printed = capsys.readouterr().out
+    assert "resnet18         memory-wrap  13,288,522  13,288,522           0" in printed
+    assert printed.endswith("9 of 9 models have the published number of parameters.\n")
+
+
+def test_the_folder_holds_what_json_prints(tmp_path, capsys):
+    assert main(["study", "parameter_counts", "--out", str(tmp_path / "new"), "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert json.loads((tmp_path / "new" / "parameter_counts.json").read_text()) == printed
+    assert printed["rows"][0]["whence"] == 2_296_922
+    assert printed["holds"] is True
+    assert set(printed["versions"]) == {"whence", "torch"}
+
+
+def test_the_list_says_what_each_study_claims(capsys):
+    assert main(["study", "--list", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert [item["study"] for item in listed] == list(STUDIES)
+    assert main(["study", "--list"]) == 0
+    assert STUDIES["parameter_counts"].claim in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "NAME must be one of parameter_counts; --list says what they claim."),
+        (["nothing"], "Unknown study 'nothing'. Choose from: parameter_counts."),
+        (["parameter_counts", "--list"], "--list prints every study; leave out NAME and --out."),
+    ],
+)
+def test_bad_input_gets_one_sentence(arguments, sentence, capsys):
+    assert main(["study", *arguments]) == 2
+    assert capsys.readouterr().err == f"whence: {sentence}\n"
