@@ -128,7 +128,9 @@ DECIDED += [
     for name, needed in (
         NEEDED | {name: ["RUN", "photos"] for name in ("predict", "explain")}
     ).items()
+    if name != "study"
 ]
+DECIDED.append((["study", "none"], "Unknown study 'none'. Choose from: parameter_counts."))
 
 
 @pytest.fixture

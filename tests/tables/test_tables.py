@@ -20,6 +20,7 @@ from whence.models.saved import describe
 from whence.records.images import Dataset, ImageSet
 from whence.runs.prepare import choose_plan, choose_recipe
 from whence.runs.settings import Settings, read_toml, to_toml
+from whence.studies.parameter_counts import PARAMETERS, count_parameters
 from whence.tables import paper_tables, table_runs
 from whence.tables.cell import EXPLANATION_TABLES, Cell, Number, Paper, read_cell
 from whence.tables.paper_tables import (
@@ -30,7 +31,6 @@ from whence.tables.paper_tables import (
     read_cells,
     select,
 )
-from whence.studies.parameter_counts import PARAMETERS, count_parameters
 from whence.tables.summary import Result, read_results, summarise
 from whence.tables.table_runs import Job
 from whence.training.recipes import Recipe
