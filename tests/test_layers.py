@@ -27,6 +27,7 @@ STAGES = [
     "gather",
     "cluster",
     "tables",
+    "studies",
     "compat",
     "cli",
 ]

@@ -10,7 +10,7 @@ from jsonargparse import ArgumentParser
 from whence.cli.options import build_parser, parse
 from whence.cli.table_text import align
 from whence.records.findings import Entry, Findings
-from whence.storage.plain_files import write_json
+from whence.storage.whole_files import write_json
 from whence.studies import FUNCTIONS, STUDIES
 
 
