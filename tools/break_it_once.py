@@ -166,7 +166,7 @@ BREAKS = [  # file below src/whence, text that is right, text that is wrong, tes
     ("evidence/predict.py", "mask=mask_copies(bank, images)", "mask=None", "test_explain"),
     ("evidence/removal.py", "unsolved & few &", "unsolved &", "test_removal"),
     ("report/numbers.py", "if role in (None, item.role)", "", "test_page"),
-    ("cli/explain.py", "not path.is_file()", "False", "test_explain_cli"),
+    ("cli/files.py", "not path.is_file()", "False", "test_explain_cli"),
     ("evidence/edit.py", "edited.pool = pool", "pass", "test_edit"),
     ("evidence/edit.py", "chosen |= found", "chosen = found", "test_edit"),
     ("cli/__init__.py", "    except BrokenPipeError:", "    except ZeroDivisionError:", "test_cli"),

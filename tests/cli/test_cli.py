@@ -247,10 +247,10 @@ def test_a_settings_file_and_options_over_it(tmp_path):
 
 
 def test_demo_is_resumed_and_shows_evidence(tmp_path, capsys, monkeypatch):
-    from whence.cli import demo_work
+    from whence.cli.work import demo as work
 
     quick = {"train_examples": 40, "epochs": 4, "memory_size": 20}
-    monkeypatch.setattr(demo_work, "SETTINGS", replace(demo_work.SETTINGS, **quick))
+    monkeypatch.setattr(work, "SETTINGS", replace(work.SETTINGS, **quick))
     for _ in range(2):
         assert main(["demo", "--out", str(tmp_path / "demo"), "--seeds", "2"]) == 0
     text = capsys.readouterr().out

@@ -80,7 +80,7 @@ def files(folder):
     ],
 )
 def test_conversions_are_said(tmp_path, mode, name, options, note):
-    from whence.cli.explain_work import note_file
+    from whence.cli.work.images import note_file
 
     first, second = Image.new(mode, (8, 6)), Image.new(mode, (8, 6), 200)
     more = {"append_images": [second], **options} if options else {}
@@ -90,7 +90,7 @@ def test_conversions_are_said(tmp_path, mode, name, options, note):
 
 
 def test_only_ordinary_files_are_replaced(tmp_path, capsys):
-    from whence.cli.explain import refuse_existing
+    from whence.cli.files import refuse_existing
 
     pipe, file = tmp_path / "pipe", tmp_path / "file"
     os.mkfifo(pipe)

@@ -15,7 +15,7 @@ from whence.autoencoders.saved_vae import load_vae, read_about_vae, save_vae
 from whence.cli import main
 from whence.cli.morph import OTHERS as CHOICES
 from whence.cli.morph import build
-from whence.cli.morph_work import choose_plan, describe
+from whence.cli.work.morph import choose_plan, describe
 from whence.data.load import load_dataset
 from whence.evidence.explain import explain
 from whence.gather.morph_training import Training, check_same_data, choose_training
@@ -77,7 +77,7 @@ def here(tmp_path, monkeypatch, digits):
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     """Stop codes and morphs early, as whole ones take seconds; all else is as users have it."""
-    monkeypatch.setattr("whence.cli.morph_work.MorphPlan", partial(MorphPlan, steps=FEW))
+    monkeypatch.setattr("whence.cli.work.morph.MorphPlan", partial(MorphPlan, steps=FEW))
     monkeypatch.setattr("whence.morphing.code.Descent", partial(Descent, steps=10))
 
 

@@ -8,7 +8,7 @@ import torch
 
 from whence.cli import complain, main
 from whence.cli.plain_text import escape, print_note
-from whence.cli.predict import escape_sources
+from whence.cli.work.predict import escape_sources
 from whence.records.answers import Evidence, Prediction
 
 CLEAR = "\x1b[2J"  # clears a terminal

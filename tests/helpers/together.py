@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 import whence
-from whence.cli.train import build, read_settings, train_here
+from whence.cli.train import build, read_settings
+from whence.cli.work.train import train_here
 from whence.records.images import ImageSet
 from whence.storage.tensors import write_tensors
 from whence.storage.whole_files import write_json

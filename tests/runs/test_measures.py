@@ -9,7 +9,7 @@ import torch
 
 import whence
 from whence.cli import main
-from whence.cli.evaluate_text import describe, describe_summary
+from whence.cli.work.evaluate_text import describe, describe_summary
 from whence.data.load import load_dataset
 from whence.data.memory_draw import draw_memory
 from whence.encoders.weights import hash_tensors

@@ -12,9 +12,11 @@ import pytest
 import torch
 from PIL import Image
 
-from whence.cli import main, table_text
+from whence.cli import main
 from whence.cli import table as cli_table
 from whence.cli.train import read_settings
+from whence.cli.work import table_text
+from whence.cli.work.table import plan_jobs
 from whence.models.classifier import wrap
 from whence.models.saved import describe
 from whence.records.images import Dataset, ImageSet
@@ -696,7 +698,8 @@ def test_options_reach_the_settings(tmp_path):
     ]
     arguments += ["--epochs", "3", "--precision", "bfloat16", "--no-keep-model"]
     options = cli_table.build().parse_args([*arguments, "--out", str(tmp_path)])
-    jobs = cli_table.plan_jobs(4, options)
+    planned = cli_table.plan_cells(4, options)
+    jobs = plan_jobs(4, planned, Path(options.out), options.seeds)
     assert len(jobs) == 9
     for job in jobs:
         settings = job.settings
@@ -704,7 +707,8 @@ def test_options_reach_the_settings(tmp_path):
         assert (settings.precision, settings.keep_model, job.seeds) == ("bfloat16", False, 2)
         assert (settings.mean, settings.augmentation) == ((0.485, 0.456, 0.406), "none")
         assert job.folder == tmp_path / "table-04" / job.cell.name
-    job = cli_table.plan_jobs(4, cli_table.build().parse_args(["4"]))[0]
+    planned = cli_table.plan_cells(4, cli_table.build().parse_args(["4"]))
+    job = plan_jobs(4, planned, Path(cli_table.OUT), None)[0]
     assert (job.settings, job.seeds) == (job.cell.settings, 15)
     assert job.folder == Path("runs/tables/table-04") / job.cell.name
 

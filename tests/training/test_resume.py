@@ -193,7 +193,7 @@ def test_a_checkpoint_that_does_not_fit_is_refused(images, key, value, message):
 
 EVERYWHERE = """
 import os, pathlib, signal, sys
-import sklearn.datasets, torch, whence.cli.train
+import sklearn.datasets, torch, whence.cli.work.train
 from whence.cli import main
 
 torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))])  # imports much, once for all attempts

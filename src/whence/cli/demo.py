@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from whence.cli.checks import check_least
 from whence.cli.options import add_device, build_parser, choose_device, parse
 
 
@@ -19,9 +20,8 @@ def demo(arguments: list[str]) -> None:
     )
     add_device(parser)
     options = parse(parser, arguments)
-    if options.seeds < 1:
-        raise ValueError(f"seeds must be at least 1, got {options.seeds}.")
+    check_least(options, seeds=1)
     device = choose_device(options.device)
-    from whence.cli.demo_work import show  # late: it loads torch
+    from whence.cli.work.demo import show  # late: it loads torch
 
     show(Path(options.out), options.seeds, device)

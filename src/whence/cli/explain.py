@@ -1,11 +1,13 @@
 """``whence explain``: a page that shows the evidence behind answers."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
 
 from whence.attribution.baselines import BASELINES
+from whence.cli.checks import check_choices, check_least, check_seed
+from whence.cli.files import refuse_existing
+from whence.cli.images import check_asked, find_images
 from whence.cli.options import (
     add_device,
     add_images,
@@ -14,7 +16,6 @@ from whence.cli.options import (
     choose_device,
     parse,
 )
-from whence.cli.predict import find_images
 
 FORMATS = ("html", "png", "json")
 MOVED = ("evidence", "all")
@@ -87,7 +88,7 @@ def explain(arguments: list[str]) -> None:
     refuse_existing(files, force=options.force)
     paths = find_images([Path(name) for name in options.images])  # before the model is read
     device = choose_device(options.device)
-    from whence.cli.explain_work import explain_all  # late: it loads torch
+    from whence.cli.work.explain import explain_all  # late: it loads torch
 
     explain_all(options, kind, paths, files, device)
 
@@ -99,8 +100,7 @@ def choose_format(options: Namespace) -> str:
         ValueError: if the format is unknown, or both were given and differ.
     """
     kind = options.format or ("json" if options.json else "html")
-    if kind not in FORMATS:
-        raise ValueError(f"Unknown format {kind!r}. Choose from: {', '.join(FORMATS)}.")
+    check_choices("format", [kind], FORMATS)
     if options.json and kind != "json":
         raise ValueError(f"format must be json with --json, got {kind!r}; leave one of them out.")
     return str(kind)
@@ -112,18 +112,12 @@ def check_options(options: Namespace, kind: str) -> None:
     Raises:
         ValueError: naming the first of them.
     """
-    if bool(options.images) == bool(options.test):
-        raise ValueError("IMAGE must name files or folders, or --test images of the test set.")
-    for name, least in (("steps", 1), ("draws", 0), ("batch_size", 1)):
-        number = getattr(options, name)
-        if number < least:
-            raise ValueError(f"{name.replace('_', '-')} must be at least {least}, got {number}.")
-    if not 0 <= options.seed < 2**63:
-        raise ValueError(f"seed must be in 0 to 2**63 - 1, got {options.seed}.")
+    check_asked(options)
+    check_least(options, steps=1, draws=0, batch_size=1)
+    check_seed(options.seed)
     if options.baseline not in list(BASELINES):  # asking the table itself would load torch
         BASELINES.find(options.baseline)
-    if options.memory not in MOVED:
-        raise ValueError(f"Unknown memory {options.memory!r}. Choose from: {', '.join(MOVED)}.")
+    check_choices("memory", [options.memory], MOVED)
     if options.morph and kind == "png":
         raise ValueError("morph is for --format html or json; leave one of them out.")
     if options.with_heatmaps and (kind != "json" or options.no_heatmaps):
@@ -139,23 +133,3 @@ def choose_files(out: str | None, folder: Path, kind: str, *, to_screen: bool) -
         stem = path.with_suffix("") if path.suffix.lower() == ".png" else path
         return [stem.with_name(f"{stem.name}-{what}.png") for what in ("evidence", "heatmaps")]
     return [path]
-
-
-def refuse_existing(files: Sequence[Path], *, force: bool) -> None:
-    """Refuse to write where something is.
-
-    Raises:
-        FileExistsError: naming it.
-    """
-    for path in files:
-        there = next((one for one in (path, *path.parents) if one.exists()), path)
-        if path.is_dir():
-            raise FileExistsError(f"{path} is a folder; name a file with --out.")
-        if there != path and not there.is_dir():
-            raise FileExistsError(f"{path} must be in a folder, but {there} is a file.")
-        if there == path and path.exists() and not path.is_file():
-            raise FileExistsError(f"{path} is no ordinary file; choose another --out.")
-        if not force and (path.exists() or path.is_symlink()):
-            raise FileExistsError(
-                f"{path} is there already; choose another --out, or add --force to overwrite it."
-            )

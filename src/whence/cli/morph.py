@@ -1,11 +1,12 @@
 """``whence morph``: a page that shows the way from another class to an answer."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
 
-from whence.cli.explain import refuse_existing
+from whence.cli.checks import check_choices, check_least, check_seed
+from whence.cli.files import refuse_existing
+from whence.cli.images import check_asked, find_images
 from whence.cli.options import (
     add_device,
     add_images,
@@ -14,7 +15,6 @@ from whence.cli.options import (
     choose_device,
     parse,
 )
-from whence.cli.predict import find_images
 from whence.morphing import PATHS
 
 FORMATS = ("html", "json")
@@ -91,7 +91,7 @@ def morph(arguments: list[str]) -> None:
     refuse_existing(files, force=options.force)
     paths = find_images([Path(name) for name in options.images])  # before the model is read
     device = choose_device(options.device)
-    from whence.cli.morph_work import morph_all  # late: it loads torch
+    from whence.cli.work.morph import morph_all  # late: it loads torch
 
     morph_all(options, paths, files, device)
 
@@ -102,8 +102,7 @@ def check_options(options: Namespace) -> None:
     Raises:
         ValueError: naming the first of them.
     """
-    if bool(options.images) == bool(options.test):
-        raise ValueError("IMAGE must name files or folders, or --test images of the test set.")
+    check_asked(options)
     if not options.vae:
         raise ValueError(
             "--vae must name the folder of an autoencoder; train one with: whence train-vae DATA"
@@ -113,25 +112,10 @@ def check_options(options: Namespace) -> None:
     check_choices("format", [options.format], FORMATS)
     if len(set(options.other)) < len(options.other):
         raise ValueError(f"other must be given once for each, got {', '.join(options.other)}.")
-    for name, least in (("steps", 2), ("batch_size", 1)):
-        number = getattr(options, name)
-        if number < least:
-            raise ValueError(f"{name.replace('_', '-')} must be at least {least}, got {number}.")
+    check_least(options, steps=2, batch_size=1)
     if options.norm_weight is not None and not 0 <= options.norm_weight < float("inf"):
         raise ValueError(f"norm-weight must be at least 0, got {options.norm_weight}.")
-    if not 0 <= options.seed < 2**63:
-        raise ValueError(f"seed must be in 0 to 2**63 - 1, got {options.seed}.")
-
-
-def check_choices(what: str, given: Sequence[str], choices: Sequence[str]) -> None:
-    """Refuse names that are not to be chosen from.
-
-    Raises:
-        ValueError: with the choices.
-    """
-    for name in given:
-        if name not in choices:
-            raise ValueError(f"Unknown {what} {name!r}. Choose from: {', '.join(choices)}.")
+    check_seed(options.seed)
 
 
 def choose_files(options: Namespace) -> list[Path]:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
 
-from whence.cli.explain import refuse_existing
+from whence.cli.checks import check_least, check_seed
+from whence.cli.files import refuse_existing
 from whence.cli.options import add_device, build_parser, choose_device, parse
 
 
@@ -41,28 +42,15 @@ def build() -> ArgumentParser:
 def report(arguments: list[str]) -> None:
     """Measure a run and write a page, or its numbers as JSON."""
     options = parse(build(), arguments)
-    check_options(options)
+    check_least(options, hard=0, batch_size=1)
+    check_seed(options.seed)
     file = choose_file(options, Path(options.run))
     if file is not None:
         refuse_existing([file], force=options.force)
     device = choose_device(options.device)
-    from whence.cli.report_work import report_run  # late: it loads torch
+    from whence.cli.work.report import report_run  # late: it loads torch
 
     report_run(options, file, device)
-
-
-def check_options(options: Namespace) -> None:
-    """Refuse numbers that do not fit, before anything is computed.
-
-    Raises:
-        ValueError: naming the first of them.
-    """
-    for name, least in (("hard", 0), ("batch_size", 1)):
-        number = getattr(options, name)
-        if number < least:
-            raise ValueError(f"{name.replace('_', '-')} must be at least {least}, got {number}.")
-    if options.seed is not None and not 0 <= options.seed < 2**63:
-        raise ValueError(f"seed must be in 0 to 2**63 - 1, got {options.seed}.")
 
 
 def choose_file(options: Namespace, folder: Path) -> Path | None:

@@ -7,8 +7,8 @@ from typing import Any
 
 from jsonargparse import ArgumentParser
 
+from whence.cli.align import align
 from whence.cli.options import build_parser, parse
-from whence.cli.table_text import align
 from whence.records.findings import Entry, Findings
 from whence.storage.whole_files import write_json
 from whence.studies import FUNCTIONS, STUDIES

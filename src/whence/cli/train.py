@@ -1,25 +1,17 @@
 """``whence train``: train on a dataset, an image folder or a settings file."""
 
 import argparse
-import json
-import os
-import statistics
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from jsonargparse import ArgumentParser, Namespace
+from jsonargparse import ArgumentParser
 
 from whence.cli.options import add_training, build_parser, choose_device, given, parse
-from whence.cli.plain_text import escape, print_note
-from whence.cli.workers import add_workers, choose_worker_device, raise_failed
+from whence.cli.workers import add_workers, check_side_by_side, choose_worker_device
 from whence.compat.train_yaml import MODALITIES, read_authors_yaml
 from whence.encoders import check_encoder
 from whence.runs.parse import add_setting, from_mapping
 from whence.runs.settings import FIELDS, Settings, read_toml
-
-if TYPE_CHECKING:
-    from whence.training.distributed import Team
 
 OURS, AUTHORS = (".toml",), (".yaml", ".yml")
 
@@ -79,88 +71,16 @@ def train(arguments: list[str]) -> None:
     if settings.encoder is not None:
         check_encoder(settings.encoder)  # here, before the images are read
     folder = Path(options.out or Path("runs") / Path(settings.data).resolve().name)
-    if options.workers is not None or options.scheduler is not None:
-        train_side_by_side(settings, seeds, folder, options)
-        return
-    device = choose_device(options.device)
-    from whence.training.distributed import join  # late: it loads torch
+    side_by_side = options.workers is not None or options.scheduler is not None
+    if side_by_side:
+        check_side_by_side(seeds)
+    device = choose_worker_device(options) if side_by_side else choose_device(options.device)
+    from whence.cli.work import train as work  # late: it loads torch
 
-    with join(device) as team:
-        train_here(settings, seeds, folder, options, team)
-
-
-def train_here(
-    settings: Settings, seeds: int, folder: Path, options: Namespace, team: "Team"
-) -> None:
-    """Train one seed after another, alone or as one process of several, and print what came out."""
-    from whence.runs.prepare import load_data  # late: they load torch
-    from whence.runs.run import run
-
-    dataset = team.agree(lambda: load_data(settings))
-    for note in dataset.notes if team.leads else ():
-        print_note(note)
-    results = {}
-    for seed in [settings.seed] if seeds == 1 else range(seeds):
-        place = folder if seeds == 1 else folder / f"seed-{seed}"
-        results[str(place)] = run(
-            replace(settings, seed=seed),
-            place,
-            dataset,
-            resume=options.resume or bool(options.continue_train),
-            device=team.device,
-            checkpoint_seconds=options.checkpoint_seconds,
-            team=team,
-        )
-    if team.leads:
-        print(json.dumps(results) if options.json else describe(results))
-
-
-def train_side_by_side(settings: Settings, seeds: int, folder: Path, options: Namespace) -> None:
-    """Train many seeds in worker processes and print what came out.
-
-    Raises:
-        ValueError: if there is one seed only, or after the numbers of the others if a run failed.
-    """
-    if seeds == 1:
-        raise ValueError("workers and scheduler are for several runs; add --seeds N.")
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:  # set by torchrun
-        raise ValueError(
-            "workers and scheduler train many runs side by side, torchrun one run over several "
-            "processes; leave one of them out."
-        )
-    from whence.cluster.run_tasks import train_all  # late: they load torch
-    from whence.cluster.worker import Task
-    from whence.runs.run import check_folder
-
-    tasks = [
-        Task(
-            replace(settings, seed=seed),
-            folder / f"seed-{seed}",
-            Path.cwd(),
-            checkpoint_seconds=options.checkpoint_seconds,
-        )
-        for seed in range(seeds)
-    ]
-    for task in tasks:
-        resume = options.resume or bool(options.continue_train)
-        check_folder(task.folder, task.settings, resume=resume)
-    outcomes = train_all(
-        tasks,
-        folder,
-        scheduler=options.scheduler,
-        workers=options.workers,
-        device=choose_worker_device(options),
-        clean=escape,
-    )
-    results = {
-        str(task.folder): outcome.metrics
-        for task, outcome in zip(tasks, outcomes, strict=True)
-        if outcome.metrics is not None
-    }
-    if options.json or results:
-        print(json.dumps(results) if options.json else describe(results))
-    failed = len(tasks) - len(results)
-    raise_failed(failed, len(tasks), "the same command with --resume tries them again")
+    if side_by_side:
+        work.train_side_by_side(settings, seeds, folder, options, device)
+    else:
+        work.train_joined(settings, seeds, folder, options, str(device))
 
 
 def read_settings(data: str, options: dict[str, Any], modality: str | None) -> tuple[Settings, int]:
@@ -213,21 +133,3 @@ def unpack_cell(path: Path, values: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(inner, dict):
         raise ValueError(f"{path} must have settings as a table, got {inner!r}.")
     return inner
-
-
-def describe(results: dict[str, dict[str, Any]]) -> str:
-    """Say in a few lines what was trained and how good it is."""
-    lines = []
-    for place, metrics in results.items():
-        test = metrics["test"]
-        line = f"{escape(place)}: {test['accuracy']:.2%} of {test['images']} test images right"
-        if test["accuracy_draws"]:
-            line += (
-                f" with the whole memory, {test['accuracy_draws']['mean']:.2%} with random draws"
-            )
-        lines.append(f"{line} ({metrics['train_seconds']:.0f} s of training)")
-    if len(results) > 1:
-        values = [metrics["test"]["accuracy"] for metrics in results.values()]
-        spread = statistics.pstdev(values)
-        lines.append(f"mean of {len(values)} runs: {statistics.fmean(values):.2%} ± {spread:.2%}")
-    return "\n".join(lines)

@@ -1,5 +1,7 @@
 """The options of commands that give many runs to worker processes."""
 
+import os
+
 from jsonargparse import ArgumentParser, Namespace
 
 from whence.cli.options import check_device, choose_device
@@ -19,6 +21,21 @@ def add_workers(parser: ArgumentParser) -> None:
         metavar="ADDRESS",
         help="give the runs to the workers of a Dask scheduler, such as tcp://10.0.0.1:8786",
     )
+
+
+def check_side_by_side(seeds: int) -> None:
+    """Refuse worker processes where one run is to be trained.
+
+    Raises:
+        ValueError: if there is one seed only, or torchrun started this process.
+    """
+    if seeds == 1:
+        raise ValueError("workers and scheduler are for several runs; add --seeds N.")
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:  # set by torchrun
+        raise ValueError(
+            "workers and scheduler train many runs side by side, torchrun one run over several "
+            "processes; leave one of them out."
+        )
 
 
 def choose_worker_device(options: Namespace) -> str | None:

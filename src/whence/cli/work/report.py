@@ -1,4 +1,4 @@
-"""The work of ``whence report``; its options stand apart, so that its help loads no torch."""
+"""Measure a run and write a page about it, or its numbers as JSON."""
 
 import json
 import sys
@@ -6,8 +6,8 @@ from pathlib import Path
 
 from jsonargparse import Namespace
 
-from whence.cli.explain_work import check_model
 from whence.cli.plain_text import escape, print_note
+from whence.cli.work.images import check_model
 from whence.data.fingerprint import fingerprint
 from whence.gather.explained import describe_origin, explain_images, lacks_pixels
 from whence.gather.overview import describe_run, gather_overview

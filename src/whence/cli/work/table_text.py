@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from whence.cli.align import align
 from whence.tables.cell import ACCURACY, FULL
 from whence.tables.paper_tables import (
     FILTERS,
@@ -12,10 +13,8 @@ from whence.tables.paper_tables import (
     find_deviations,
     name_measure,
 )
-
-if TYPE_CHECKING:  # they load torch, which the help has no use for
-    from whence.tables.summary import Summary
-    from whence.tables.table_runs import Job
+from whence.tables.summary import Summary
+from whence.tables.table_runs import Job
 
 HEADER = (
     "data",
@@ -34,7 +33,7 @@ HEADER = (
 )
 
 
-def describe_table(number: int, rows: Sequence["tuple[Job, Summary]"]) -> str:
+def describe_table(number: int, rows: Sequence[tuple[Job, Summary]]) -> str:
     """Lay a table out for a terminal, fractions in percent and differences in points."""
     lines = [describe_row(job, summary) for job, summary in rows]
     kept = [place for place in range(len(HEADER)) if any(line[place] for line in lines)]
@@ -55,13 +54,13 @@ def describe_table(number: int, rows: Sequence["tuple[Job, Summary]"]) -> str:
     )
 
 
-def name_sources(rows: Sequence["tuple[Job, Summary]"]) -> str:
+def name_sources(rows: Sequence[tuple[Job, Summary]]) -> str:
     """Say which tables of accuracies the rows of a table on explanations share their runs with."""
     tables = sorted({job.cell.paper.table for job, _ in rows})
     return f"measured on the runs of table {', '.join(map(str, tables))}"
 
 
-def describe_gaps(number: int, rows: Sequence["tuple[Job, Summary]"]) -> list[str]:
+def describe_gaps(number: int, rows: Sequence[tuple[Job, Summary]]) -> list[str]:
     """Say which finished runs have no value, and why; no line where all have one."""
     gaps = [run for _, summary in rows for run in summary.results if run.value is None]
     old = [run for run in gaps if not run.measured]
@@ -80,7 +79,7 @@ def describe_gaps(number: int, rows: Sequence["tuple[Job, Summary]"]) -> list[st
     return lines
 
 
-def describe_row(job: "Job", summary: "Summary") -> list[str]:
+def describe_row(job: Job, summary: Summary) -> list[str]:
     """Write the texts of one row; a column that is empty in every row is left out."""
     cell, difference = job.cell, summary.difference
     changed = find_deviations(cell, job.settings).items()
@@ -128,24 +127,7 @@ def describe_seeds(seeds: Sequence[int]) -> str:
     return ", ".join("-".join(map(str, ends)) for ends in ranges)
 
 
-def align(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Pad the columns of a table: words to the left, what begins like a number to the right.
-
-    Args:
-        rows: the header and at least one row, of the same length.
-
-    >>> align([["name", "size"], ["a", "1"], ["bcdef", "20"]])
-    ['name   size', 'a         1', 'bcdef    20']
-    """
-    columns = []
-    for column in zip(*rows, strict=True):
-        width = max(map(len, column))
-        to_right = all(text[:1] in "+-0123456789" for text in column[1:])
-        columns.append([text.rjust(width) if to_right else text.ljust(width) for text in column])
-    return ["  ".join(line).rstrip() for line in zip(*columns, strict=True)]
-
-
-def to_json(job: "Job", summary: "Summary") -> dict[str, Any]:
+def to_json(job: Job, summary: Summary) -> dict[str, Any]:
     """Lay one row out as JSON, all fractions, runs under the names of their ``metrics.json``."""
     cell, has_memory = job.cell, job.cell.settings.variant != "standard"
     changed = find_deviations(cell, job.settings).items()

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from whence.cli.table_text import align
+from whence.cli.align import align
 from whence.metrics.evidence import MEASURES
 from whence.report.trust import COUNTS, SIGNAL_NAMES
 

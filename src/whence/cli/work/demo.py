@@ -1,4 +1,4 @@
-"""The work of ``whence demo``; its options stand apart, so that its help loads no torch."""
+"""Train three models on few digits, compare them, and show evidence."""
 
 import statistics
 import sys

@@ -1,4 +1,4 @@
-"""The work of ``whence morph``; its options stand apart, so that its help loads no torch."""
+"""Morph images and write a page or JSON."""
 
 import json
 from collections.abc import Sequence
@@ -10,8 +10,8 @@ from jsonargparse import Namespace
 
 from whence.autoencoders.saved_vae import load_vae, read_about_vae
 from whence.autoencoders.vae import VAE
-from whence.cli.explain_work import Asked, check_model, read_files, take_test
 from whence.cli.plain_text import escape, print_note
+from whence.cli.work.images import Asked, check_model, read_files, take_test
 from whence.gather.explained import describe_origin
 from whence.gather.morph_training import Training, check_same_data, choose_training
 from whence.gather.morphed import Question, check_question, morph_images

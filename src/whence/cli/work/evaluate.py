@@ -1,0 +1,58 @@
+"""Measure one run or a folder of runs and print what came out."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import Namespace
+
+from whence.cli.plain_text import escape, print_note
+from whence.cli.work.evaluate_text import describe, describe_summary
+from whence.runs.finished import Cache, evaluate_run, find_runs
+from whence.runs.measured import average_runs, spread
+
+
+def evaluate_all(options: Namespace, device: str) -> None:
+    """Measure the runs that ``options`` name, and print text or JSON.
+
+    Args:
+        options: of the command, checked.
+        device: where to compute.
+    """
+    cache: Cache = {}  # the runs of a folder mostly share their images
+    results = [
+        evaluate_run(
+            folder,
+            data=options.data,
+            device=device,
+            seed=options.seed,
+            batch_size=options.batch_size,
+            controls=not options.no_controls,
+            cache=cache,
+        )
+        for folder in find_runs(Path(options.run))
+    ]
+    for note in {note: None for result in results for note in result["notes"]}:
+        print_note(note)
+    if options.json:
+        print(json.dumps(results[0] if len(results) == 1 else summarise(results), indent=1))
+        return
+    blocks = [describe({**result, "run": escape(result["run"])}) for result in results]
+    if len(results) > 1:
+        blocks.append(describe_summary(summarise(results)))
+    print("\n".join(blocks))
+
+
+def summarise(results: list[dict[str, Any]]) -> dict[str, Any]:
+    """Average what was measured over runs; deviations are population deviations, as in the paper.
+
+    A number that a run does not have is left out of the average.
+    """
+    whole = [result["accuracy"] for result in results]
+    draws = [result["accuracy_draws"]["mean"] for result in results if result["accuracy_draws"]]
+    return {
+        "accuracy": spread(whole),
+        "accuracy_draws": spread(draws),
+        **average_runs(results),
+        "runs": results,
+    }

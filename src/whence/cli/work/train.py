@@ -1,0 +1,106 @@
+"""Train one run or many seeds and print what came out."""
+
+import json
+import statistics
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import Namespace
+
+from whence.cli.plain_text import escape, print_note
+from whence.cli.workers import raise_failed
+from whence.cluster.run_tasks import train_all
+from whence.cluster.worker import Task
+from whence.runs.prepare import load_data
+from whence.runs.run import check_folder, run
+from whence.runs.settings import Settings
+from whence.training.distributed import Team, join
+
+
+def train_joined(
+    settings: Settings, seeds: int, folder: Path, options: Namespace, device: str
+) -> None:
+    """Join the other processes of this training, if there are any, and train."""
+    with join(device) as team:
+        train_here(settings, seeds, folder, options, team)
+
+
+def train_here(
+    settings: Settings, seeds: int, folder: Path, options: Namespace, team: Team
+) -> None:
+    """Train one seed after another, alone or as one process of several, and print what came out."""
+    dataset = team.agree(lambda: load_data(settings))
+    for note in dataset.notes if team.leads else ():
+        print_note(note)
+    results = {}
+    for seed in [settings.seed] if seeds == 1 else range(seeds):
+        place = folder if seeds == 1 else folder / f"seed-{seed}"
+        results[str(place)] = run(
+            replace(settings, seed=seed),
+            place,
+            dataset,
+            resume=options.resume or bool(options.continue_train),
+            device=team.device,
+            checkpoint_seconds=options.checkpoint_seconds,
+            team=team,
+        )
+    if team.leads:
+        print(json.dumps(results) if options.json else describe(results))
+
+
+def train_side_by_side(
+    settings: Settings, seeds: int, folder: Path, options: Namespace, device: str | None
+) -> None:
+    """Train many seeds in worker processes and print what came out.
+
+    Raises:
+        ValueError: after the numbers of the others, if a run failed.
+    """
+    tasks = [
+        Task(
+            replace(settings, seed=seed),
+            folder / f"seed-{seed}",
+            Path.cwd(),
+            checkpoint_seconds=options.checkpoint_seconds,
+        )
+        for seed in range(seeds)
+    ]
+    for task in tasks:
+        resume = options.resume or bool(options.continue_train)
+        check_folder(task.folder, task.settings, resume=resume)
+    outcomes = train_all(
+        tasks,
+        folder,
+        scheduler=options.scheduler,
+        workers=options.workers,
+        device=device,
+        clean=escape,
+    )
+    results = {
+        str(task.folder): outcome.metrics
+        for task, outcome in zip(tasks, outcomes, strict=True)
+        if outcome.metrics is not None
+    }
+    if options.json or results:
+        print(json.dumps(results) if options.json else describe(results))
+    failed = len(tasks) - len(results)
+    raise_failed(failed, len(tasks), "the same command with --resume tries them again")
+
+
+def describe(results: dict[str, dict[str, Any]]) -> str:
+    """Say in a few lines what was trained and how good it is."""
+    lines = []
+    for place, metrics in results.items():
+        test = metrics["test"]
+        line = f"{escape(place)}: {test['accuracy']:.2%} of {test['images']} test images right"
+        if test["accuracy_draws"]:
+            line += (
+                f" with the whole memory, {test['accuracy_draws']['mean']:.2%} with random draws"
+            )
+        lines.append(f"{line} ({metrics['train_seconds']:.0f} s of training)")
+    if len(results) > 1:
+        values = [metrics["test"]["accuracy"] for metrics in results.values()]
+        spread = statistics.pstdev(values)
+        lines.append(f"mean of {len(values)} runs: {statistics.fmean(values):.2%} ± {spread:.2%}")
+    return "\n".join(lines)
