@@ -13,9 +13,10 @@ from whence.evidence.calibrate import LEAST, calibrate, fit_calibration
 from whence.evidence.judge import judge
 from whence.metrics import SIGNALS, WITHOUT_MEMORY
 from whence.metrics.doubt import forbid, measure_doubts, read_alone
-from whence.models.calibration import PREPARED, Calibration, error_probability, prepare
+from whence.models.calibration import PREPARED, error_probability, prepare
 from whence.models.classifier import encode_all
 from whence.records.images import ImageSet
+from whence.records.measures import Calibration
 
 SHAPE = (1, 8, 8)
 NAMES = ("a", "b", "c")

@@ -3,7 +3,7 @@
 import torch
 
 from tests.helpers.pages import CLASSES, picture
-from whence.report.morph import Along, Code, Mask, Morph, Start, Way
+from whence.records.morphed import Along, Code, Mask, Morph, Start, Way
 
 __all__ = ["CLASSES", "along", "mask", "morph", "picture", "start", "way"]
 

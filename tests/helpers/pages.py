@@ -3,8 +3,8 @@
 import torch
 
 from whence.records.answers import Draws, Evidence, Explanation, Removal
+from whence.records.explained import Answer, Origin, Stored
 from whence.records.relevance import Heatmaps
-from whence.report.answer import Answer, Origin, Stored
 
 CLASSES = ("cat", "dog", "fox")
 

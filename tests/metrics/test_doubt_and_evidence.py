@@ -13,7 +13,7 @@ from whence.memory.attention import score, weigh
 from whence.memory.heads import Read
 from whence.metrics import PROBABILITIES, SIGNALS, WITHOUT_MEMORY
 from whence.metrics.doubt import forbid, measure_doubts, read_alone
-from whence.metrics.evidence import MEASURES, EvidenceMeasures, measure_evidence
+from whence.metrics.evidence import MEASURES, measure_evidence
 from whence.metrics.flag import (
     BINS,
     COVERAGES,
@@ -23,6 +23,7 @@ from whence.metrics.flag import (
     risk_at,
     risk_curve,
 )
+from whence.records.measures import EvidenceMeasures
 
 # Signals of doubt
 

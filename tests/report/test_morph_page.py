@@ -16,9 +16,9 @@ from PIL import Image
 
 from tests.helpers.morph_pages import CLASSES, along, mask, morph, picture, way
 from tests.helpers.pages import ORIGIN, answer
+from whence.records.morphed import choose_steps, place_gain, share_kept
 from whence.report.as_json import to_json
 from whence.report.as_morph_json import morphs_to_json
-from whence.report.morph import choose_steps, place_gain, share_kept
 from whence.report.morph_page import render_morphs
 from whence.report.morph_plot import (
     BOTTOM,

@@ -24,8 +24,8 @@ from tests.helpers.pages import (
     picture,
     removal,
 )
+from whence.records.explained import Answer, Stored
 from whence.records.relevance import Heatmaps
-from whence.report.answer import Answer, Stored
 from whence.report.as_json import to_json
 from whence.report.cards import SHOWN, evidence_strip, say_without
 from whence.report.colours import find_colours

@@ -14,9 +14,9 @@ from tests.helpers.explaining import build, build_with_memory, draw_images
 from tests.helpers.pages import CLASSES, ORIGIN, answer, explanation, picture
 from tests.report.test_page import Page
 from whence.cli import main
-from whence.evidence.evaluate import Evaluation, evaluate
+from whence.evidence.evaluate import evaluate
 from whence.evidence.judge import judge
-from whence.evidence.suspicious import Suspicion, find_suspicious
+from whence.evidence.suspicious import find_suspicious
 from whence.gather.overview import (
     DRAWN,
     FIRST,
@@ -34,16 +34,21 @@ from whence.gather.overview import (
 )
 from whence.gather.overview_json import to_json
 from whence.metrics import SIGNALS
-from whence.metrics.evidence import MEASURES, EvidenceMeasures
-from whence.metrics.flag import FlagQuality
-from whence.models.calibration import Calibration
+from whence.metrics.evidence import MEASURES
 from whence.models.classifier import encode_all
+from whence.records.explained import Stored
 from whence.records.images import ImageSet
-from whence.report.answer import Stored
+from whence.records.measures import (
+    Calibration,
+    Evaluation,
+    EvidenceMeasures,
+    FlagQuality,
+    Suspicion,
+)
+from whence.records.overview import Curve, Hard, Made, MemoryUse, Overview, Used
 from whence.report.confusion import LARGEST, mix, say_pairs, shade
 from whence.report.curve import STYLES, choose_grid, plot
 from whence.report.numbers import percent
-from whence.report.overview import Curve, Hard, Made, MemoryUse, Overview, Used
 from whence.report.overview_page import interval, render_overview, say_head, use_strip
 from whence.report.trust import (
     ABSENT,

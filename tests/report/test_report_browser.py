@@ -9,7 +9,7 @@ import torch
 from tests.helpers.pages import CLASSES, ORIGIN
 from tests.report.test_page_browser import browse, measure, requests
 from tests.report.test_report import answers, evaluation, overview
-from whence.report.answer import Stored
+from whence.records.explained import Stored
 from whence.report.overview_page import render_overview
 
 pytestmark = pytest.mark.browser

@@ -20,9 +20,10 @@ from whence.evidence.evaluate import describe_evidence
 from whence.evidence.judge import judge
 from whence.metrics import SIGNALS, WITHOUT_MEMORY
 from whence.metrics.evidence import MEASURES, measure_evidence
-from whence.metrics.flag import FlagQuality, measure_flag
+from whence.metrics.flag import measure_flag
 from whence.models.classifier import encode_all
 from whence.records.images import ImageSet
+from whence.records.measures import FlagQuality
 from whence.report.trust import find_best
 from whence.runs import run as run_module
 from whence.runs import untrained as untrained_module

@@ -6,9 +6,10 @@ import torch
 from torch import Tensor
 
 from whence.evidence.answers import Memory, answer, signals_of
-from whence.models.calibration import Calibration, prepare
+from whence.models.calibration import prepare
 from whence.models.classifier import Classifier, check_labels, encode_all, evaluating
 from whence.records.images import ImageSet
+from whence.records.measures import Calibration
 
 LEAST = 5
 """Wrong answers, and right ones, that a calibration needs."""

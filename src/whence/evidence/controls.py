@@ -5,7 +5,8 @@ from torch import Tensor
 
 from whence.evidence.answers import Memory
 from whence.memory.attention import at_least_float32
-from whence.metrics.evidence import EvidenceMeasures, measure_evidence
+from whence.metrics.evidence import measure_evidence
+from whence.records.measures import EvidenceMeasures
 
 BLOCK = 2**23
 """Numbers of the stored features that are copied at once."""

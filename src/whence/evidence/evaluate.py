@@ -1,8 +1,6 @@
 """Accuracy, measures of the evidence and of the signs of doubt, from features encoded once."""
 
-import statistics
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -10,54 +8,15 @@ from torch import Tensor
 from whence.evidence.answers import Answers, Memory, answer, draw_passes, signals_of
 from whence.evidence.controls import has_labels, measure_nearest, measure_random
 from whence.metrics import PROBABILITIES
-from whence.metrics.evidence import EvidenceMeasures, measure_evidence
-from whence.metrics.flag import FlagQuality, measure_flag
-from whence.models.calibration import Calibration, error_probability
+from whence.metrics.evidence import measure_evidence
+from whence.metrics.flag import measure_flag
+from whence.models.calibration import error_probability
 from whence.models.classifier import Classifier, check_labels, encode_all, evaluating
 from whence.records.images import ImageSet
+from whence.records.measures import Calibration, Evaluation, EvidenceMeasures, FlagQuality
 
 DRAWS = 5
 PAPER_BATCH = 500
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What was measured on one set of images; fractions in [0, 1].
-
-    Attributes:
-        images: how many were classified.
-        whole_memory: accuracy with the bank; for a standard model its plain accuracy.
-        per_class: the same for the images of each class, None for a class without images.
-        draws: one accuracy per pass of the paper's protocol; None for a standard model.
-        evidence: what the memory images that were read say, with the bank; None for a standard
-            model.
-        draws_evidence: the same for each pass.
-        controls: the same with another image in place of the top memory: "random" and "nearest",
-            see ``whence.evidence.controls``; empty for a standard model.
-        signals: how well each signal of doubt finds the wrong answers, with the bank;
-            "error_probability" is among them when the model is calibrated.
-        calibration: the model's, None when it is not calibrated.
-    """
-
-    images: int
-    whole_memory: float
-    per_class: tuple[float | None, ...]
-    draws: tuple[float, ...] | None = None
-    evidence: EvidenceMeasures | None = None
-    draws_evidence: tuple[EvidenceMeasures, ...] | None = None
-    controls: Mapping[str, EvidenceMeasures] = field(default_factory=dict)
-    signals: Mapping[str, FlagQuality] = field(default_factory=dict)
-    calibration: Calibration | None = None
-
-    @property
-    def draws_mean(self) -> float | None:
-        """Mean accuracy over the passes."""
-        return None if self.draws is None else statistics.fmean(self.draws)
-
-    @property
-    def draws_std(self) -> float | None:
-        """Population deviation over the passes."""
-        return None if self.draws is None else statistics.pstdev(self.draws)
 
 
 def evaluate(

@@ -1,6 +1,5 @@
 """Stored images whose label is probably wrong, found from the bank's features alone."""
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -11,6 +10,7 @@ from whence.memory.attend import attend
 from whence.memory.attention import score
 from whence.memory.bank import Bank
 from whence.models.classifier import Classifier, evaluating
+from whence.records.measures import Suspicion
 from whence.shapes import check_batch_size
 
 TEMPERATURE = 0.1
@@ -18,36 +18,6 @@ TEMPERATURE = 0.1
 
 LEAST = 0.5
 """Listed from this score on: half of the usual votes for the label are missing."""
-
-
-@dataclass(frozen=True)
-class Suspicion:
-    """A stored image whose label the other stored images do not support.
-
-    Everything is computed with the image itself and its copies left out of the memory.
-
-    Attributes:
-        index: its place in the dataset that the memory was taken from.
-        label: the class that it is stored with.
-        predicted: the model's own class for it; a model that was trained long learns wrong labels
-            by heart, so that this is often the label all the same.
-        resembles: the class that it gets the most votes for, beside what is usual in that class,
-            other than its label: a guess at the right one.
-        source: the file it came from, None when not known.
-        score: share of the usual votes for its label that is missing, in [0, 1]: 0 when it gets as
-            many as images of the label get on average, 1 when it gets none.
-        probability: that the model gives the label, in [0, 1].
-        evidence_mass: weight of its own evidence on images with the same label, in [0, 1].
-    """
-
-    index: int
-    label: int
-    predicted: int
-    resembles: int
-    source: str | None
-    score: float
-    probability: float
-    evidence_mass: float
 
 
 class Votes(NamedTuple):

@@ -16,8 +16,8 @@ from whence.memory.bank import Bank
 from whence.models.classifier import Classifier
 from whence.models.saved import MODEL
 from whence.records.answers import Evidence, Explanation, Removal
+from whence.records.explained import Answer, Origin, Stored
 from whence.records.relevance import Heatmaps
-from whence.report.answer import Answer, Origin, Stored
 from whence.report.picture import to_uint8
 
 NO_PIXELS = (

@@ -12,7 +12,7 @@ from whence.gather.explained import find_places, take_stored
 from whence.memory.bank import Bank
 from whence.models.classifier import Classifier
 from whence.records.images import Dataset
-from whence.report.morph import Start
+from whence.records.morphed import Start
 from whence.report.picture import to_uint8
 from whence.runs.finished import load_run_data, read_run, read_settings
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from whence.evidence.answers import Memory, read_memory, rows_at_once, signals_of
 from whence.evidence.evaluate import evaluate
-from whence.evidence.suspicious import Suspicion, find_suspicious
+from whence.evidence.suspicious import find_suspicious
 from whence.gather.explained import find_places, take_stored
 from whence.memory.bank import Bank
 from whence.metrics.doubt import measure_doubts, read_alone
@@ -17,7 +17,8 @@ from whence.metrics.flag import risk_at, risk_curve
 from whence.models.calibration import error_probability
 from whence.models.classifier import Classifier, encode_all, evaluating
 from whence.records.images import ImageSet
-from whence.report.overview import LISTED, Curve, Hard, Made, MemoryUse, Overview, Used
+from whence.records.measures import Suspicion
+from whence.records.overview import LISTED, Curve, Hard, Made, MemoryUse, Overview, Used
 from whence.runs.settings import Settings
 from whence.shapes import check_shape
 

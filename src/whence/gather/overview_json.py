@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from whence.evidence.suspicious import Suspicion
+from whence.records.measures import Suspicion
+from whence.records.overview import Hard, MemoryUse, Overview, Used
 from whence.report.json_values import to_class
-from whence.report.overview import Hard, MemoryUse, Overview, Used
 from whence.runs.measured import describe_evaluation
 
 

@@ -1,41 +1,12 @@
 """Measures of the evidence: do the memory images that were read agree with answer and truth?"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 
 from torch import Tensor
 
+from whence.records.measures import EvidenceMeasures
 from whence.shapes import check_shape
-
-
-@dataclass(frozen=True)
-class EvidenceMeasures:
-    """What the memory images that were read say of a set of answers.
-
-    The first three are of La Rosa et al. (2021), section 4.3 and A.8. Fractions in [0, 1].
-
-    Attributes:
-        explanation_accuracy: how often the model puts the memory image of highest weight in the
-            class that it predicts for the image; higher is better.
-        example_accuracy: accuracy on those images; None if there are none.
-        counterfactual_accuracy: accuracy on the others, whose top memory is a counterfactual;
-            None if there are none. Far below example_accuracy means that a counterfactual on top
-            warns of an error.
-        purity: mean weight on memory images whose label is the true class of the image; higher is
-            better; None when labels of memory images are not known.
-        support_size: mean number of memory images with weight above 0; fewer are easier to look at.
-        support_size_median: the same, median (of the two in the middle, their mean). Both are None
-            where one image takes the place of the evidence.
-    """
-
-    explanation_accuracy: float
-    example_accuracy: float | None
-    counterfactual_accuracy: float | None
-    purity: float | None = None
-    support_size: float | None = None
-    support_size_median: float | None = None
-
 
 MEASURES: Mapping[str, str] = MappingProxyType(
     {

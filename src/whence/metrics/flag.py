@@ -1,36 +1,15 @@
 """How well a signal of doubt finds the wrong answers."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from whence.records.measures import FlagQuality
 from whence.shapes import check_shape
 
 BINS = 15
 COVERAGES = (0.5, 0.8, 0.9, 0.95, 1.0)
-
-
-@dataclass(frozen=True)
-class FlagQuality:
-    """How well one signal finds the wrong answers of a set of images.
-
-    Attributes:
-        auroc: chance that a wrong answer is more doubtful than a right one; higher is better,
-            0.5 is a coin; None when all answers are right, or all wrong.
-        ece: expected calibration error, in [0, 1]; lower is better; None when the signal is not a
-            probability of error.
-        aurc: area under the risk-coverage curve, in [0, 1]; lower is better.
-        risk_coverage: error rate among the least doubtful share of the images, by that share;
-            lower is better.
-    """
-
-    auroc: float | None
-    ece: float | None
-    aurc: float
-    risk_coverage: Mapping[float, float]
 
 
 def measure_flag(doubts: Tensor, errors: Tensor, *, probability: bool) -> FlagQuality:

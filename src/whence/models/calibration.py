@@ -1,40 +1,16 @@
 """How likely an answer is wrong: a calibration fitted on validation images, and its use."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 
 import torch
 from torch import Tensor
 
+from whence.records.measures import Calibration
 from whence.shapes import check_shape
 
 TINY = 1e-9
 """Keeps log-odds and logs finite where an answer is as sure as can be."""
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """Logistic regression from signals of doubt to the probability that an answer is wrong.
-
-    Fitted to one model with one memory. With ``x`` the prepared signals, the log-odds of an error
-    are ``intercept + sum(coefficients * (x - means) / scales)``.
-
-    Attributes:
-        names: the signals, from ``SIGNALS``.
-        means, scales, coefficients: one number per signal.
-        intercept: the log-odds of an error at the mean of all signals.
-        images: validation images that it was fitted on.
-        errors: how many of them were answered wrongly.
-    """
-
-    names: tuple[str, ...]
-    means: tuple[float, ...]
-    scales: tuple[float, ...]
-    coefficients: tuple[float, ...]
-    intercept: float
-    images: int
-    errors: int
 
 
 def log_odds(probabilities: Tensor) -> Tensor:

@@ -14,9 +14,9 @@ from whence.encoders.adopt import EncoderKind, adopt_encoder, count_features
 from whence.memory.attention import at_least_float32, unit_scale
 from whence.memory.bank import Bank, to_pixels
 from whence.memory.heads import MemoryHead, MemoryWrap, OnlyMemory, Read, Standard
-from whence.models.calibration import Calibration
 from whence.models.merged import Merged
 from whence.models.stamp import Stamp
+from whence.records.measures import Calibration
 from whence.shapes import check_batch_size, check_shape
 
 Variant = Literal["memory-wrap", "only-memory", "standard"]

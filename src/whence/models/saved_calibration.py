@@ -4,7 +4,7 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from whence.metrics import SIGNALS, WITHOUT_MEMORY
-from whence.models.calibration import Calibration
+from whence.records.measures import Calibration
 
 LARGEST = 1e100
 """Of any number, so that no sum or product of them overflows."""

@@ -5,8 +5,8 @@ from dataclasses import asdict
 from typing import Any
 
 from whence.records.answers import Draws, Evidence, Removal
+from whence.records.explained import Answer, Origin
 from whence.records.relevance import Heatmaps
-from whence.report.answer import Answer, Origin
 from whence.report.as_morph_json import lay_out_morph
 from whence.report.doubt import find_doubt
 from whence.report.json_values import to_class, to_list

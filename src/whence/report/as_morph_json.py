@@ -5,9 +5,9 @@ from typing import Any
 
 import torch
 
-from whence.report.answer import Origin
+from whence.records.explained import Origin
+from whence.records.morphed import Along, Mask, Morph, Way, place_gain, share_kept
 from whence.report.json_values import to_class, to_list
-from whence.report.morph import Along, Mask, Morph, Way, place_gain, share_kept
 
 
 def morphs_to_json(

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from whence.records.answers import Evidence
-from whence.report.answer import Answer, Stored
+from whence.records.explained import Answer, Stored
 from whence.report.numbers import add_weights, count, leave_out, percent
 from whence.report.picture import shown_size, to_data_uri
 

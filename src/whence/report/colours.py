@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from whence.report.answer import Answer
+from whence.records.explained import Answer
 from whence.report.picture import find_factor, find_limit
 
 

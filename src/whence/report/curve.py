@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from whence.report.overview import Curve
+from whence.records.overview import Curve
 
 WIDTH, HEIGHT = 440, 256
 LEFT, RIGHT, TOP, BOTTOM = 44, 20, 12, 24

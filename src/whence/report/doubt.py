@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from whence.report.answer import Answer
+from whence.records.explained import Answer
 from whence.report.numbers import add_weights, count, out_of, percent
 
 Level = Literal["doubtful", "careful", "calm"]

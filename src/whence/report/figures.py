@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from whence.records.answers import Evidence
-from whence.report.answer import Answer
+from whence.records.explained import Answer
 from whence.report.cards import name_label
 from whence.report.colours import find_colours
 from whence.report.numbers import add_weights, count, percent

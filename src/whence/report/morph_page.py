@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from whence.report.answer import Origin
-from whence.report.morph import Morph
+from whence.records.explained import Origin
+from whence.records.morphed import Morph
 from whence.report.morph_section import make_morph
 from whence.report.page import build_environment
 

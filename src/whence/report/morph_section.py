@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from whence.morphing.quality import sparsity
-from whence.report.cards import ROLES, Card, Picture, Strip, draw, make_strip, name_place
-from whence.report.morph import (
+from whence.records.morphed import (
     MOST,
     Along,
     Morph,
@@ -20,6 +19,7 @@ from whence.report.morph import (
     place_gain,
     share_kept,
 )
+from whence.report.cards import ROLES, Card, Picture, Strip, draw, make_strip, name_place
 from whence.report.morph_plot import PathPlot, plot_path
 from whence.report.numbers import MINUS, percent
 from whence.report.picture import colour, draw_scale, find_limit, to_data_uri

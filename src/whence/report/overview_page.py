@@ -4,13 +4,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from whence.evidence.suspicious import Suspicion
-from whence.report.answer import Answer, Origin
+from whence.records.explained import Answer, Origin
+from whence.records.measures import Suspicion
+from whence.records.overview import LISTED, Made, MemoryUse, Overview, Used
 from whence.report.cards import Card, Picture, Strip, draw, make_strip, stored_card
 from whence.report.confusion import FEW_PAIRS, LARGEST, PAIRS, Row, say_pairs, shade
 from whence.report.curve import Plot, plot
 from whence.report.numbers import count, percent
-from whence.report.overview import LISTED, Made, MemoryUse, Overview, Used
 from whence.report.page import Bar, Section, build_environment, make_section
 from whence.report.trust import (
     SIGNAL_NAMES,

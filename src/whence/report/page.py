@@ -7,8 +7,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from torch import Tensor
 
 from whence.records.answers import Draws, Explanation, Removal
+from whence.records.explained import Answer, Origin
 from whence.records.relevance import Heatmaps
-from whence.report.answer import Answer, Origin
 from whence.report.cards import (
     ROLES,
     SHOWN,

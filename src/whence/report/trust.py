@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from whence.evidence.evaluate import Evaluation
-from whence.metrics.evidence import MEASURES, EvidenceMeasures
-from whence.metrics.flag import FlagQuality
+from whence.metrics.evidence import MEASURES
+from whence.records.measures import Evaluation, EvidenceMeasures, FlagQuality
 from whence.report.numbers import count, percent
 
 COUNTS = ("support_size", "support_size_median")

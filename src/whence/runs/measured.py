@@ -5,9 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from whence.evidence.evaluate import Evaluation
-from whence.metrics.evidence import MEASURES, EvidenceMeasures
-from whence.metrics.flag import FlagQuality
+from whence.metrics.evidence import MEASURES
+from whence.records.measures import Evaluation, EvidenceMeasures, FlagQuality
 from whence.report.trust import find_best
 
 NESTED = ("controls", "flag")

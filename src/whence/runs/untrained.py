@@ -3,9 +3,10 @@
 from typing import Any
 
 from whence.data.fingerprint import fingerprint
-from whence.evidence.evaluate import Evaluation, evaluate
+from whence.evidence.evaluate import evaluate
 from whence.models.classifier import Classifier
 from whence.records.images import ImageSet
+from whence.records.measures import Evaluation
 from whence.runs.prepare import build_model, load_data
 from whence.runs.settings import Settings
 

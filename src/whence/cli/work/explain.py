@@ -12,7 +12,7 @@ from whence.cli.work.images import check_model, read_files, read_test
 from whence.gather.explained import describe_origin, explain_images, lacks_pixels
 from whence.models.classifier import Classifier
 from whence.models.saved import load, read_about
-from whence.report.answer import Answer, Origin
+from whence.records.explained import Answer, Origin
 from whence.report.as_json import to_json
 from whence.report.doubt import find_doubt
 from whence.report.numbers import percent

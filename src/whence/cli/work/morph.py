@@ -22,8 +22,8 @@ from whence.morphing.code import SAMPLES
 from whence.morphing.path_mask import MaskPlan
 from whence.morphing.walk import NORM_WEIGHTS, MorphPlan
 from whence.records.images import Dataset
+from whence.records.morphed import LEAST_GAIN, Morph, Way, share_kept
 from whence.report.as_morph_json import morphs_to_json
-from whence.report.morph import LEAST_GAIN, Morph, Way, share_kept
 from whence.report.morph_page import render_morphs
 from whence.report.morph_section import KINDS, share_text
 from whence.runs.finished import load_run_data, read_run, shorten

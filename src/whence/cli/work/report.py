@@ -14,10 +14,10 @@ from whence.gather.overview import describe_run, gather_overview
 from whence.gather.overview_json import to_json
 from whence.models.classifier import Classifier
 from whence.models.saved import load
+from whence.records.explained import Answer
 from whence.records.images import Dataset
-from whence.report.answer import Answer
+from whence.records.overview import Hard, Overview
 from whence.report.numbers import count, percent
-from whence.report.overview import Hard, Overview
 from whence.report.overview_page import render_overview
 from whence.runs.finished import load_run_data, read_run, read_settings
 from whence.storage.whole_files import write_whole

@@ -6,9 +6,8 @@ from typing import Literal
 
 from torch import Tensor
 
-from whence.evidence.evaluate import Evaluation
-from whence.evidence.suspicious import Suspicion
-from whence.report.answer import Stored
+from whence.records.explained import Stored
+from whence.records.measures import Evaluation, Suspicion
 from whence.shapes import check_shape
 
 LISTED = 24

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from whence.records.answers import Explanation, Removal
+from whence.records.morphed import Morph
 from whence.records.relevance import Heatmaps
-from whence.report.morph import Morph
 from whence.shapes import check_shape
 
 

@@ -1,0 +1,147 @@
+"""What was measured on a set of images, or found in a memory: numbers without a model."""
+
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class EvidenceMeasures:
+    """What the memory images that were read say of a set of answers.
+
+    The first three are of La Rosa et al. (2021), section 4.3 and A.8. Fractions in [0, 1].
+
+    Attributes:
+        explanation_accuracy: how often the model puts the memory image of highest weight in the
+            class that it predicts for the image; higher is better.
+        example_accuracy: accuracy on those images; None if there are none.
+        counterfactual_accuracy: accuracy on the others, whose top memory is a counterfactual;
+            None if there are none. Far below example_accuracy means that a counterfactual on top
+            warns of an error.
+        purity: mean weight on memory images whose label is the true class of the image; higher is
+            better; None when labels of memory images are not known.
+        support_size: mean number of memory images with weight above 0; fewer are easier to look at.
+        support_size_median: the same, median (of the two in the middle, their mean). Both are None
+            where one image takes the place of the evidence.
+    """
+
+    explanation_accuracy: float
+    example_accuracy: float | None
+    counterfactual_accuracy: float | None
+    purity: float | None = None
+    support_size: float | None = None
+    support_size_median: float | None = None
+
+
+@dataclass(frozen=True)
+class FlagQuality:
+    """How well one signal finds the wrong answers of a set of images.
+
+    Attributes:
+        auroc: chance that a wrong answer is more doubtful than a right one; higher is better,
+            0.5 is a coin; None when all answers are right, or all wrong.
+        ece: expected calibration error, in [0, 1]; lower is better; None when the signal is not a
+            probability of error.
+        aurc: area under the risk-coverage curve, in [0, 1]; lower is better.
+        risk_coverage: error rate among the least doubtful share of the images, by that share;
+            lower is better.
+    """
+
+    auroc: float | None
+    ece: float | None
+    aurc: float
+    risk_coverage: Mapping[float, float]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Logistic regression from signals of doubt to the probability that an answer is wrong.
+
+    Fitted to one model with one memory. With ``x`` the prepared signals, the log-odds of an error
+    are ``intercept + sum(coefficients * (x - means) / scales)``.
+
+    Attributes:
+        names: the signals, from ``SIGNALS``.
+        means, scales, coefficients: one number per signal.
+        intercept: the log-odds of an error at the mean of all signals.
+        images: validation images that it was fitted on.
+        errors: how many of them were answered wrongly.
+    """
+
+    names: tuple[str, ...]
+    means: tuple[float, ...]
+    scales: tuple[float, ...]
+    coefficients: tuple[float, ...]
+    intercept: float
+    images: int
+    errors: int
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What was measured on one set of images; fractions in [0, 1].
+
+    Attributes:
+        images: how many were classified.
+        whole_memory: accuracy with the bank; for a standard model its plain accuracy.
+        per_class: the same for the images of each class, None for a class without images.
+        draws: one accuracy per pass of the paper's protocol; None for a standard model.
+        evidence: what the memory images that were read say, with the bank; None for a standard
+            model.
+        draws_evidence: the same for each pass.
+        controls: the same with another image in place of the top memory: "random" and "nearest",
+            see ``whence.evidence.controls``; empty for a standard model.
+        signals: how well each signal of doubt finds the wrong answers, with the bank;
+            "error_probability" is among them when the model is calibrated.
+        calibration: the model's, None when it is not calibrated.
+    """
+
+    images: int
+    whole_memory: float
+    per_class: tuple[float | None, ...]
+    draws: tuple[float, ...] | None = None
+    evidence: EvidenceMeasures | None = None
+    draws_evidence: tuple[EvidenceMeasures, ...] | None = None
+    controls: Mapping[str, EvidenceMeasures] = field(default_factory=dict)
+    signals: Mapping[str, FlagQuality] = field(default_factory=dict)
+    calibration: Calibration | None = None
+
+    @property
+    def draws_mean(self) -> float | None:
+        """Mean accuracy over the passes."""
+        return None if self.draws is None else statistics.fmean(self.draws)
+
+    @property
+    def draws_std(self) -> float | None:
+        """Population deviation over the passes."""
+        return None if self.draws is None else statistics.pstdev(self.draws)
+
+
+@dataclass(frozen=True)
+class Suspicion:
+    """A stored image whose label the other stored images do not support.
+
+    Everything is computed with the image itself and its copies left out of the memory.
+
+    Attributes:
+        index: its place in the dataset that the memory was taken from.
+        label: the class that it is stored with.
+        predicted: the model's own class for it; a model that was trained long learns wrong labels
+            by heart, so that this is often the label all the same.
+        resembles: the class that it gets the most votes for, beside what is usual in that class,
+            other than its label: a guess at the right one.
+        source: the file it came from, None when not known.
+        score: share of the usual votes for its label that is missing, in [0, 1]: 0 when it gets as
+            many as images of the label get on average, 1 when it gets none.
+        probability: that the model gives the label, in [0, 1].
+        evidence_mass: weight of its own evidence on images with the same label, in [0, 1].
+    """
+
+    index: int
+    label: int
+    predicted: int
+    resembles: int
+    source: str | None
+    score: float
+    probability: float
+    evidence_mass: float
