@@ -19,7 +19,7 @@ from whence.autoencoders.fit_vae import (
 from whence.autoencoders.measure_vae import measure_reconstruction
 from whence.autoencoders.vae import VAE
 from whence.encoders.weights import copy_into
-from whence.training.checkpoint import Checkpoint, read_newest_checkpoint, write_checkpoint
+from whence.storage.checkpoint import Checkpoint, read_newest_checkpoint, write_checkpoint
 
 SHAPE = (1, 13, 13)
 PLAN = VAEPlan(epochs=3, batch_size=7, learning_rate=3e-3, seed=5)

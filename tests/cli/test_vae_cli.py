@@ -17,7 +17,7 @@ from whence.cli import main
 from whence.cli.train_vae import build
 from whence.runs import vae_run as work
 from whence.runs.vae_settings import VAE_FIELDS, VAESettings, check_vae_settings
-from whence.training.checkpoint import find_checkpoints
+from whence.storage.checkpoint import find_checkpoints
 
 TRAIN = [
     *("train-vae", "digits", "--train-examples", "40", "--validation-examples", "20"),

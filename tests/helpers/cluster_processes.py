@@ -6,7 +6,7 @@ import time
 
 import psutil
 
-from whence.training.checkpoint import find_checkpoints
+from whence.storage.checkpoint import find_checkpoints
 
 TIMES = ("train_seconds",)
 

@@ -9,7 +9,7 @@ import torch
 
 from whence.runs import journal as module
 from whence.runs.journal import LOG, keep_journal
-from whence.training.checkpoint import Checkpoint, read_newest_checkpoint
+from whence.storage.checkpoint import Checkpoint, read_newest_checkpoint
 
 
 @dataclass

@@ -29,9 +29,9 @@ from whence.runs.parse import from_mapping
 from whence.runs.run import run
 from whence.runs.settings import Settings, read_toml
 from whence.storage import tensors as files
+from whence.storage.checkpoint import Checkpoint, read_newest_checkpoint, write_checkpoint
 from whence.storage.plain_files import read_json
 from whence.storage.whole_files import is_leftover
-from whence.training.checkpoint import Checkpoint, read_newest_checkpoint, write_checkpoint
 
 SETTINGS = Settings(
     data="digits",

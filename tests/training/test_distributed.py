@@ -19,8 +19,8 @@ from tests.helpers.together import CASES, RUN, SHAPE, make, make_images, train
 from whence.cli import main
 from whence.data.augment import crop_flip
 from whence.data.memory_draw import draw_memory
+from whence.storage.checkpoint import find_checkpoints
 from whence.training import distributed
-from whence.training.checkpoint import find_checkpoints
 from whence.training.distributed import Team, backend_of, choose_place, is_lost, join, launched
 from whence.training.loop import Plan, fit
 from whence.training.recipes import Recipe, build_optimizer, rate_at

@@ -15,7 +15,7 @@ from torch.testing import assert_close
 import whence
 from whence.cli import main
 from whence.records.images import ImageSet
-from whence.training.checkpoint import find_checkpoints, read_newest_checkpoint, write_checkpoint
+from whence.storage.checkpoint import find_checkpoints, read_newest_checkpoint, write_checkpoint
 from whence.training.loop import Plan, fit
 from whence.training.recipes import Recipe
 

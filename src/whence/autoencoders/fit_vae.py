@@ -10,13 +10,9 @@ from torch import Tensor
 from whence.autoencoders.vae import VAE
 from whence.encoders.weights import copy_into
 from whence.models.classifier import evaluating
+from whence.storage.checkpoint import Checkpoint
 from whence.storage.tensors import layouts_of
-from whence.training.checkpoint import (
-    Checkpoint,
-    find_misfit_of_optimizer,
-    lay_out_like,
-    optimizer_parts,
-)
+from whence.training.checkpoint import find_misfit_of_optimizer, lay_out_like, optimizer_parts
 
 
 @dataclass(frozen=True)

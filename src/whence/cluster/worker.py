@@ -23,8 +23,8 @@ from whence.records.images import Dataset
 from whence.runs.prepare import key_of_images, load_data
 from whence.runs.run import run, start
 from whence.runs.settings import CHECKPOINT_SECONDS, Settings
+from whence.storage.checkpoint import find_checkpoints
 from whence.storage.lock import LOCK
-from whence.training.checkpoint import find_checkpoints
 from whence.training.distributed import Team
 
 LOCK_SECONDS = 5.0

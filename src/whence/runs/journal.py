@@ -11,9 +11,9 @@ from typing import IO, TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
+from whence.storage.checkpoint import Checkpoint, write_checkpoint
 from whence.storage.plain_files import read_small
 from whence.storage.whole_files import write_whole
-from whence.training.checkpoint import Checkpoint, write_checkpoint
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

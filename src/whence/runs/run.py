@@ -26,6 +26,11 @@ from whence.runs.settings import (
     read_toml,
     to_toml,
 )
+from whence.storage.checkpoint import (
+    Checkpoint,
+    read_newest_checkpoint,
+    remove_checkpoints,
+)
 from whence.storage.lock import LOCK, hold
 from whence.storage.plain_files import read_json
 from whence.storage.tensors import check_finite
@@ -35,14 +40,9 @@ from whence.storage.whole_files import (
     write_json,
     write_whole,
 )
-from whence.training.checkpoint import (
-    Checkpoint,
-    find_checkpoints,
-    read_newest_checkpoint,
-    remove_checkpoint,
-)
 from whence.training.distributed import Team
-from whence.training.loop import EpochReport, NonFiniteLossError, check_plan, fit
+from whence.training.loop import check_plan, fit
+from whence.training.progress import EpochReport, NonFiniteLossError
 
 SETTINGS, METRICS = "settings.toml", "metrics.json"
 LOWER = "; try a lower learning rate (--learning-rate)"
@@ -293,9 +293,3 @@ def finish(
         write_json(folder / DONE, {**describe(model), "sha256": {}, "run": about})
     remove_checkpoints(folder)
     return metrics
-
-
-def remove_checkpoints(folder: Path) -> None:
-    """Free the disk of a finished run from what only an unfinished one needs."""
-    for step in find_checkpoints(folder):
-        remove_checkpoint(folder, step)

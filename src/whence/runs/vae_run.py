@@ -17,7 +17,7 @@ from whence.data.load import load_dataset
 from whence.data.split import split
 from whence.records.images import Dataset
 from whence.runs.journal import keep_journal
-from whence.runs.run import METRICS, SETTINGS, remove_checkpoints
+from whence.runs.run import METRICS, SETTINGS
 from whence.runs.settings import CHECKPOINT_SECONDS, read_toml
 from whence.runs.vae_settings import (
     VAESettings,
@@ -25,10 +25,10 @@ from whence.runs.vae_settings import (
     first_vae_difference,
     vae_settings_to_toml,
 )
+from whence.storage.checkpoint import Checkpoint, read_newest_checkpoint, remove_checkpoints
 from whence.storage.lock import LOCK, hold
 from whence.storage.plain_files import read_json
 from whence.storage.whole_files import is_leftover, remove_leftovers, write_json, write_whole
-from whence.training.checkpoint import Checkpoint, read_newest_checkpoint
 
 LEAST_EPOCHS, LEAST_STEPS = 20, 4000
 

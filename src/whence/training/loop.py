@@ -1,6 +1,5 @@
 """The training loop: plain, seeded, and able to go on from any step to the same bits."""
 
-import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -13,8 +12,10 @@ from whence.data import AUGMENTATIONS
 from whence.data.memory_draw import draw_memory
 from whence.models.classifier import Classifier
 from whence.records.images import ImageSet
-from whence.training.checkpoint import Checkpoint, pack, unpack
+from whence.storage.checkpoint import Checkpoint
+from whence.training.checkpoint import pack, unpack
 from whence.training.distributed import Team
+from whence.training.progress import EpochReport, Progress
 from whence.training.recipes import Recipe, build_optimizer, rate_at
 from whence.training.shared_step import SharedStep, check_shares, encode_together
 
@@ -39,20 +40,6 @@ class Plan:
     self_attention: bool = False
     freeze_encoder: bool = False
     bfloat16: bool = False
-
-
-@dataclass(frozen=True)
-class EpochReport:
-    """One line of the log: mean loss and training accuracy (fraction) of one epoch."""
-
-    epoch: int
-    loss: float
-    accuracy: float
-    learning_rate: float
-
-
-class NonFiniteLossError(RuntimeError):
-    """The loss became NaN or infinite; the message names the step and what to try."""
 
 
 def fit(
@@ -137,58 +124,6 @@ def fit(
                 on_step(lambda: pack(model, optimizer, generator, progress))
         model.bank = None
     model.eval()
-
-
-class Progress:
-    """Where a training stands: steps done, the order of this epoch, its losses so far."""
-
-    def __init__(self, total: int, steps_per_epoch: int) -> None:
-        self.total = total
-        self.steps_per_epoch = steps_per_epoch
-        self.step = 0
-        self.place = 0  # steps done in this epoch
-        self.order = torch.empty(0, dtype=torch.int64)  # (N,) this epoch's order of the images
-        self.losses: list[Tensor] = []
-        self.hits: list[Tensor] = []
-
-    def start_epoch(self, order: Tensor) -> None:
-        """Take the order of a new epoch."""
-        self.order, self.losses, self.hits = order, [], []
-
-    def next_batch(self, batch_size: int) -> Tensor:
-        """Return the indices of the next batch, `(B,)`."""
-        return self.order[self.place * batch_size : (self.place + 1) * batch_size]
-
-    def add(self, loss: Tensor, hits: Tensor) -> None:
-        """Count one finished step."""
-        self.losses.append(loss)
-        self.hits.append(hits)
-        self.step += 1
-        self.place += 1
-
-    def check_losses(self) -> list[float]:
-        """Read the losses of this epoch so far, and stop at one that is not finite.
-
-        Raises:
-            NonFiniteLossError: naming the first such step.
-        """
-        losses: list[float] = torch.stack(self.losses).tolist() if self.losses else []
-        for place, loss in enumerate(losses):
-            if not math.isfinite(loss):
-                step = self.step - len(losses) + place + 1
-                raise NonFiniteLossError(
-                    f"The loss became {loss} at step {step}; try a lower learning rate "
-                    "(--learning-rate), or the other precision (--precision float32)."
-                )
-        return losses
-
-    def end_epoch(self, rate: float) -> EpochReport:
-        """Close the epoch and report on it."""
-        losses = self.check_losses()
-        accuracy = float(torch.stack(self.hits).mean())
-        self.place = 0
-        epoch = self.step // self.steps_per_epoch
-        return EpochReport(epoch, sum(losses) / len(losses), accuracy, rate)
 
 
 def check_plan(total: int, recipe: Recipe, plan: Plan, has_memory: bool, team: Team) -> None:
