@@ -222,7 +222,7 @@ def test_names_that_stand_apart_from_torch_are_those_of_the_code_behind_them():
     from whence.training.recipes import RECIPES
 
     assert MOVED == heatmaps.MOVED
-    assert ("whence", *FOREIGN, "own") == tuple(FAMILIES)
+    assert ("whence", *FOREIGN, "module") == tuple(FAMILIES)
     assert tuple(PUBLISHED) == paper_tables.DATASET_ORDER
     choices = {name: get_args(field.type) for name, field in FIELDS.items()}
     assert set(choices["variant"]) == set(VARIANTS)

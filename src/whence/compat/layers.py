@@ -261,7 +261,7 @@ def load_authors_checkpoint(path: str | Path, *, dataset_name: str | None = None
     number of heads leaves no mark in a file and is taken to be 12.
 
     The Memory Wrap and Only Memory variants of their ViT never use its last normalisation, so those
-    models come back on an encoder of kind "own": ``whence.load`` needs
+    models come back on an encoder of kind "module": ``whence.load`` needs
     ``encoder=whence.encoders.vit.vit(final_norm=False)`` for what they ``save``.
 
     Args:

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from whence.data.augment import to_float
 from whence.data.fingerprint import content_hashes
-from whence.encoders.adopt import EncoderKind, adopt_encoder, count_features
+from whence.encoders.adopt import EncoderKind, adopt_encoder
+from whence.encoders.count_features import count_features
 from whence.memory.attention import at_least_float32, unit_scale
 from whence.memory.bank import Bank, to_pixels
 from whence.memory.heads import MemoryHead, MemoryWrap, OnlyMemory, Read, Standard
@@ -54,7 +55,7 @@ class Classifier(nn.Module):
         std: Sequence[float],
     ) -> None:
         super().__init__()
-        self.channels_last = kind.family != "own"  # a user's module may rely on view()
+        self.channels_last = kind.family != "module"  # a user's module may rely on view()
         if self.channels_last:
             encoder = encoder.to(memory_format=torch.channels_last)
         self.encoder = encoder
@@ -146,7 +147,7 @@ class Classifier(nn.Module):
 
     def _network(self) -> nn.Module:
         """Choose what encodes: the encoder, or for answers alone its faster merged copy."""
-        if self.training or torch.is_grad_enabled() or self.kind.family == "own":
+        if self.training or torch.is_grad_enabled() or self.kind.family == "module":
             return self.encoder
         if torch._C._are_functorch_transforms_active():  # the parameters may be stand-ins
             return self.encoder

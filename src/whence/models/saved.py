@@ -183,6 +183,9 @@ def read_about(folder: Path) -> dict[str, Any]:
             "or go on with one by adding --resume"
         )
     about = read_json(folder / DONE)
+    encoder = about.get("encoder")
+    if isinstance(encoder, dict) and encoder.get("family") == "own":
+        encoder["family"] = "module"  # the word of older folders
     found = about.get("format")
     if type(found) is not int or found < 1:
         raise ValueError(f"{folder / DONE} must name its format, got {found!r}; it is damaged.")
@@ -285,7 +288,7 @@ def rebuild(path: Path, about: dict[str, Any], encoder: nn.Module | None) -> Cla
     if encoder is not None:
         keep = fits(encoder, found)
         encoder, _ = adopt_encoder(encoder, (channels, height, width), False if keep else "auto")
-    elif kind.family == "own":
+    elif kind.family == "module":
         raise ValueError(
             f"{path.parent} was made with an encoder of its user's own ({kind.name}); "
             "pass that module: whence.load(folder, encoder=module)."

@@ -10,7 +10,9 @@ from whence.data.fingerprint import fingerprint
 from whence.data.load import load_dataset
 from whence.data.pixel_values import measure_pixels
 from whence.data.split import split
-from whence.encoders.adopt import EncoderKind, load_weights, pretrained_normalisation
+from whence.encoders.adopt import kind_of
+from whence.encoders.libraries import LIBRARIES
+from whence.encoders.load_weights import load_weights
 from whence.models.classifier import Classifier, wrap
 from whence.records.images import Dataset, ImageSet
 from whence.runs.settings import Settings
@@ -169,9 +171,9 @@ def choose_normalisation(
             raise ValueError("mean and std must be given together, got one of them.")
         return settings.mean, settings.std
     if settings.weights == "default" and is_foreign(settings.encoder):
-        family, _, name = str(settings.encoder).partition(":")
-        kind = EncoderKind("timm" if family == "timm" else "torchvision", name)
-        return pretrained_normalisation(kind)
+        kind = kind_of(str(settings.encoder))
+        prepared = LIBRARIES[kind.family].prepared(kind.name)
+        return prepared.mean, prepared.std
     if published is not None and channels == len(published.mean):
         return published.mean, published.std
     return measure_pixels(train.images)

@@ -1,0 +1,60 @@
+"""Find out how many features an encoder gives, by asking it."""
+
+from itertools import chain
+
+import torch
+from torch import Tensor, nn
+
+from whence.encoders.explained import explained
+
+
+def count_features(encoder: nn.Module, image_shape: tuple[int, int, int]) -> int:
+    """Find D by encoding two black images, leaving no trace in the encoder.
+
+    It runs in eval mode, so that no BatchNorm statistic changes, and restores the mode of every
+    submodule and the random states.
+
+    Args:
+        encoder: maps `(B, C, H, W)` to `(B, D)`.
+        image_shape: (C, H, W).
+
+    Returns:
+        D.
+
+    Raises:
+        ValueError: if the encoder fails on such images or returns anything but features.
+    """
+    tensors = chain(encoder.parameters(), encoder.buffers())
+    like = next((t for t in tensors if t.is_floating_point()), torch.zeros(()))
+    images = torch.zeros(2, *image_shape, dtype=like.dtype, device=like.device)
+    modes = [(module, module.training) for module in encoder.modules()]
+    devices = [like.device] if like.is_cuda else []
+    try:
+        with torch.random.fork_rng(devices), torch.no_grad(), explained("encoder", image_shape):
+            features: object = encoder.eval()(images)
+    finally:
+        for module, mode in modes:
+            module.training = mode
+    return check_features(features, image_shape)
+
+
+def check_features(features: object, image_shape: tuple[int, int, int]) -> int:
+    """Check that an encoder's output for two images is `(2, D)` float, and return D.
+
+    Raises:
+        ValueError: with what came.
+    """
+    wanted = f"encoder must return features (B, D) for images of image_shape {tuple(image_shape)}"
+    if not isinstance(features, Tensor):
+        raise ValueError(
+            f"{wanted}, got a {type(features).__name__}; wrap it in a module that returns one "
+            "tensor."
+        )
+    if features.ndim != 2 or features.shape[0] != 2 or features.shape[1] == 0:
+        raise ValueError(
+            f"{wanted}, got shape {tuple(features.shape)} for 2 images; add a pooling layer and "
+            "nn.Flatten, for example nn.Sequential(encoder, nn.AdaptiveAvgPool2d(1), nn.Flatten())."
+        )
+    if not features.is_floating_point():
+        raise ValueError(f"{wanted} as floating point numbers, got {features.dtype}.")
+    return features.shape[1]

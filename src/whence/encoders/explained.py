@@ -1,0 +1,49 @@
+"""What goes wrong when a network is built or run, in one sentence."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from difflib import get_close_matches
+
+BUILD_ERRORS = (
+    RuntimeError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AssertionError,
+    ArithmeticError,
+)
+"""What networks raise on sizes that they were not made for."""
+
+
+@contextmanager
+def explained(name: str, image_shape: tuple[int, int, int]) -> Iterator[None]:
+    """Turn what a network raises on images it was not made for into one sentence.
+
+    Raises:
+        ValueError: with that sentence.
+    """
+    try:
+        yield
+    except BUILD_ERRORS as error:
+        raise ValueError(
+            f"{name} must accept images of image_shape {tuple(image_shape)}, it raised "
+            f"{type(error).__name__}: {first_line(error)}; pass the image_shape that it was made "
+            "for, or take another encoder."
+        ) from error
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, without its full stop."""
+    return (str(error).strip().splitlines() or [""])[0].rstrip(". ")[:200]
+
+
+def check_listed(library: str, name: str, names: list[str]) -> None:
+    """Refuse a name that a library does not list, naming the closest ones.
+
+    Raises:
+        ValueError: with up to five suggestions.
+    """
+    if name not in names:
+        close = get_close_matches(name[:200], names, n=5, cutoff=0.5)
+        hint = f"Did you mean: {', '.join(close)}?" if close else "No name comes close."
+        raise ValueError(f"Unknown {library} classification network {name[:200]!r}. {hint}")

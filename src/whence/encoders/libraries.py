@@ -1,0 +1,48 @@
+"""Libraries whose networks are taken by name, and how each is asked."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from torch import Tensor, nn
+
+from whence.encoders import timm_networks, torchvision_networks
+from whence.encoders.preparation import Preparation
+
+
+@dataclass(frozen=True)
+class Library:
+    """How a library of networks is asked for one of them, by name.
+
+    Attributes:
+        check: refuses an unknown name.
+        build: builds a network for images of a shape (C, H, W), with random parameters and without
+            its classifier.
+        prepared: says how the images were prepared that its published weights were trained on.
+        read_published: gives where those weights come from, and the weights; downloads them, or
+            takes them from the library's cache.
+    """
+
+    check: Callable[[str], None]
+    build: Callable[[str, tuple[int, int, int]], nn.Module]
+    prepared: Callable[[str], Preparation]
+    read_published: Callable[[str, tuple[int, int, int]], tuple[str, dict[str, Tensor]]]
+
+
+LIBRARIES: Mapping[str, Library] = MappingProxyType(
+    {
+        "torchvision": Library(
+            torchvision_networks.check_torchvision,
+            torchvision_networks.build_torchvision,
+            torchvision_networks.prepared_for_torchvision,
+            torchvision_networks.read_torchvision_weights,
+        ),
+        "timm": Library(
+            timm_networks.check_timm,
+            timm_networks.build_timm,
+            timm_networks.prepared_for_timm,
+            timm_networks.read_timm_weights,
+        ),
+    }
+)
+"""Every name in ``FOREIGN`` and what is behind it. The libraries are imported when first asked."""

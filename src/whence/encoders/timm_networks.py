@@ -1,0 +1,85 @@
+"""Networks of the optional package timm, by name."""
+
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+from torch import Tensor, nn
+
+from whence.encoders.explained import check_listed, explained
+from whence.encoders.preparation import Preparation
+
+
+def import_timm() -> ModuleType:
+    """Import the optional package timm, or say how to get it.
+
+    Raises:
+        ModuleNotFoundError: with the command that installs it.
+    """
+    try:
+        return import_module("timm")
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "Encoders named timm:NAME need timm; install it with: python -m pip install timm"
+        ) from error
+
+
+def check_timm(name: str) -> None:
+    """Refuse a name that timm does not list, with or without the tag of its weights.
+
+    Raises:
+        ModuleNotFoundError: if timm is not installed.
+        ValueError: naming the closest ones.
+    """
+    timm = import_timm()
+    check_listed("timm", name, [*timm.list_models(), *timm.list_pretrained()])
+
+
+def build_timm(
+    name: str, image_shape: tuple[int, int, int], *, pretrained: bool = False
+) -> nn.Module:
+    """Build one of timm's networks for images (C, H, W), without its classifier.
+
+    Args:
+        name: as timm lists it; a tag behind a full stop names certain weights of a network.
+        image_shape: (C, H, W).
+        pretrained: download its weights, or take them from the cache.
+
+    Raises:
+        ModuleNotFoundError: if timm is not installed.
+        ValueError: if the name is unknown, or the network cannot be built for the shape.
+    """
+    check_timm(name)
+    timm = import_timm()
+    channels, height, width = image_shape
+    options: dict[str, Any] = {"num_classes": 0, "in_chans": channels}
+    if timm.get_pretrained_cfg(name).fixed_input_size:
+        options["img_size"] = (height, width)
+    with explained(f"timm:{name}", image_shape):
+        encoder: nn.Module = timm.create_model(name, pretrained=pretrained, **options)
+    return encoder
+
+
+def prepared_for_timm(name: str) -> Preparation:
+    """Say how images were prepared for the weights of one of timm's networks."""
+    record = import_timm().get_pretrained_cfg(name)
+    _, height, width = record.input_size
+    return Preparation(
+        mean=tuple(record.mean),
+        std=tuple(record.std),
+        size=(height, width),
+        source=f"timm's record of {name}",
+    )
+
+
+def read_timm_weights(
+    name: str, image_shape: tuple[int, int, int]
+) -> tuple[str, dict[str, Tensor]]:
+    """Read the weights of one of timm's networks, which timm fits to the shape (C, H, W).
+
+    Raises:
+        ValueError: if it has none.
+    """
+    if not import_timm().is_model_pretrained(name):
+        raise ValueError(f"timm:{name} has no pretrained weights; pass a file.")
+    return f"timm:{name}", build_timm(name, image_shape, pretrained=True).state_dict()
