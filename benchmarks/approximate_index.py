@@ -34,7 +34,8 @@ from whence.memory.attend import Attended, attend
 from whence.memory.attention import to_unit_length, unit_scale
 from whence.memory.sparsemax import sparsemax
 from whence.models.classifier import Classifier, encode_all
-from whence.runs.finished import load_run_data, read_run
+from whence.runs.finished import read_run
+from whence.runs.sample_of_run import choose_sample
 
 Name = TypeVar("Name")
 
@@ -172,7 +173,7 @@ def read_queries(folder: Path, data: str | None, total: int) -> tuple[Classifier
     model = whence.load(folder)
     if not model.has_memory or model.memory_head.similarity != "cosine":
         raise ValueError(f"{folder} must hold a model that reads its memory by cosine.")
-    images = load_run_data(folder, about, data).test.images
+    images = choose_sample(folder, about, data).sample.images.images
     chosen = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))[:total]
     return model, encode_all(model, images[chosen])
 

@@ -80,7 +80,7 @@ BREAKS = [  # file below src/whence, text that is right, text that is wrong, tes
         "runs/measured.py",
         "statistics.pstdev(known)",
         "statistics.stdev(known)",
-        "test_measures",
+        "test_measured",
     ),
     (
         "data/split.py",

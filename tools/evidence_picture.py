@@ -16,7 +16,7 @@ import torch
 
 import whence
 from whence.models.saved import read_about
-from whence.runs.finished import load_run_data
+from whence.runs.sample_of_run import load_run_data
 
 SHOWN, GREY, RED = 6, "#8a8f98", "#c0392b"
 
@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--places", type=int, nargs="+", default=[0, 1, 2])
     options = parser.parse_args()
     model = whence.load(options.run)
-    dataset = load_run_data(options.run, read_about(options.run), None)
+    dataset = load_run_data(options.run, read_about(options.run))
     names = model.class_names
     images = dataset.test.images[torch.tensor(options.places)]
     figure, axes = plt.subplots(

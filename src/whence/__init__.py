@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from whence.autoencoders.fit_vae import fit_vae
     from whence.autoencoders.saved_vae import load_vae
     from whence.data.load import load_dataset
+    from whence.data.sample import load_sample
     from whence.evidence.calibrate import calibrate
     from whence.evidence.edit import edit
     from whence.evidence.evaluate import evaluate
@@ -51,6 +52,7 @@ PLACES = {
     "heatmaps": "whence.attribution.joint",
     "load": "whence.models.saved",
     "load_dataset": "whence.data.load",
+    "load_sample": "whence.data.sample",
     "load_vae": "whence.autoencoders.saved_vae",
     "morph": "whence.morphing.morph",
     "predict": "whence.evidence.predict",
@@ -82,6 +84,7 @@ __all__ = [
     "heatmaps",
     "load",
     "load_dataset",
+    "load_sample",
     "load_vae",
     "morph",
     "predict",

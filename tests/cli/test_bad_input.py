@@ -411,16 +411,14 @@ def test_evaluate(fails, run, tmp_path):
     fails("evaluate", run, "--seed", "-1", message="seed must be in 0 to 2**63 - 1, got -1")
     fails("evaluate", run, "--data", "nosuch", message="Unknown dataset 'nosuch'")
     fails("evaluate", run, "--data", "digits", message="digits must have the classes of ")
-    fails("evaluate", run, "--data", tmp_path / "other", message="(a, b), got x, y")
-
-
-def test_evaluate_on_images_of_another_shape(fails, run, finished):
-    """A model for images that are not square takes them only in their own shape."""
-    about = json.loads((run / "whence.json").read_text())
-    hashes = {"model.safetensors": about["sha256"]["model.safetensors"]}
-    edit(run, image_shape=[3, 9, 5], sha256=hashes)
-    message = "photos must have images of shape (3, 9, 5), got (3, 8, 8)"
-    fails("evaluate", run, "--data", finished[1], message=message)
+    for command in ("evaluate", "report"):
+        other = [command, run, "--data", tmp_path / "other"]
+        fails(*other, message="(a, b), got x, y; say which is which with --map x=a, or take it out")
+        fails(*other, "--map", "x", message="map must be OLD=NEW, got 'x'")
+        fails(*other, "--map", "x=a", "--map", "x=b", message="map must name 'x' once, it leads")
+        fails(*other, "--map", "x=c", message="map must lead to classes of the model (a, b), got")
+        fails(command, run, "--map", "x=a", message="map is for the classes of other images; name")
+        fails(command, run, "--data", tmp_path / "other" / "x", message="6 images without labels")
 
 
 def test_a_model_given_the_wrong_channels(tmp_path):

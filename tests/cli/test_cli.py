@@ -18,7 +18,7 @@ from whence.cli.train import read_settings
 from whence.data.fingerprint import fingerprint
 from whence.data.load import load_dataset
 from whence.encoders import ENCODERS
-from whence.runs import finished, prepare
+from whence.runs import prepare, sample_of_run
 
 QUICK = ["--train-examples", "60", "--epochs", "6", "--memory-size", "20"]
 
@@ -148,8 +148,8 @@ def test_runs_of_the_same_images_load_them_once(run, tmp_path, monkeypatch, caps
         return fingerprint(images)
 
     monkeypatch.setattr(prepare, "load_dataset", load)
-    monkeypatch.setattr(finished, "load_dataset", load)
-    monkeypatch.setattr(finished, "fingerprint", hash_images)
+    monkeypatch.setattr(sample_of_run, "load_dataset", load)
+    monkeypatch.setattr(sample_of_run, "fingerprint", hash_images)
     command = ["evaluate", str(tmp_path / "runs"), "--no-controls", "--json"]
     for more in ([], ["--data", "digits"]):
         capsys.readouterr()

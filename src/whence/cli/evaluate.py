@@ -1,7 +1,7 @@
 """``whence evaluate``: how good a run is, how far it can be trusted; or a folder of runs."""
 
 from whence.cli.checks import check_least, check_seed
-from whence.cli.options import add_device, build_parser, choose_device, parse
+from whence.cli.options import add_data, add_device, build_parser, choose_device, parse, read_map
 
 
 def evaluate(arguments: list[str]) -> None:
@@ -13,7 +13,7 @@ def evaluate(arguments: list[str]) -> None:
         "well signs of doubt find its errors. A folder of runs gives mean and deviation.",
     )
     parser.add_argument("run", type=str, metavar="RUN", help="run folder, or a folder of runs")
-    parser.add_argument("--data", type=str, help="other images: a dataset's name or image folder")
+    add_data(parser)
     parser.add_argument("--seed", type=int, help="of the drawn memories; the run's by default")
     parser.add_argument("--batch-size", type=int, default=128, help="images encoded at once (128)")
     parser.add_argument(
@@ -26,7 +26,8 @@ def evaluate(arguments: list[str]) -> None:
     options = parse(parser, arguments)
     check_least(options, batch_size=1)
     check_seed(options.seed)
+    renamed = read_map(options)
     device = choose_device(options.device)
     from whence.cli.work.evaluate import evaluate_all  # late: it loads torch
 
-    evaluate_all(options, device)
+    evaluate_all(options, device, renamed=renamed)

@@ -59,6 +59,42 @@ def add_images(parser: ArgumentParser) -> None:
     )
 
 
+def add_data(parser: ArgumentParser) -> None:
+    """Add other images than the run's own, for commands that measure a run."""
+    parser.add_argument(
+        "--data",
+        type=str,
+        help="other images: a dataset's name, or a folder with one folder per class, of which all "
+        "are measured (only those in test/ where there is one)",
+    )
+    parser.add_argument(
+        "--map",
+        type=str,
+        action="append",
+        metavar="OLD=NEW",
+        help="a class folder of --data, and the run's class that its images are of; give it once "
+        "per folder that is called otherwise",
+    )
+
+
+def read_map(options: Namespace) -> dict[str, str]:
+    """Read which classes of other images are which of the run.
+
+    Raises:
+        ValueError: if one is not of the form OLD=NEW, comes twice, or there are no other images.
+    """
+    renamed: dict[str, str] = {}
+    for pair in options.map or ():
+        old, equals, new = pair.partition("=")
+        if not (old and equals and new):
+            raise ValueError(f"map must be OLD=NEW, got {pair[:200]!r}.")
+        if renamed.setdefault(old, new) != new:
+            raise ValueError(f"map must name {old[:200]!r} once, it leads to two classes.")
+    if renamed and options.data is None:
+        raise ValueError("map is for the classes of other images; name them with --data.")
+    return renamed
+
+
 def add_training(parser: ArgumentParser) -> None:
     """Add what every training takes beside its settings: checkpoints, ``--json``, the device."""
     parser.add_argument(

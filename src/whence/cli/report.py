@@ -6,7 +6,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 from whence.cli.checks import check_least, check_seed
 from whence.cli.files import refuse_existing
-from whence.cli.options import add_device, build_parser, choose_device, parse
+from whence.cli.options import add_data, add_device, build_parser, choose_device, parse, read_map
 
 
 def build() -> ArgumentParser:
@@ -26,7 +26,7 @@ def build() -> ArgumentParser:
         help="by default RUN-report.html, named after the run, here",
     )
     parser.add_argument("--force", action="store_true", help="overwrite what is there")
-    parser.add_argument("--data", type=str, help="other images: a dataset's name or image folder")
+    add_data(parser)
     parser.add_argument(
         "--hard", type=int, default=8, metavar="N", help="hard cases that are explained (8)"
     )
@@ -44,13 +44,14 @@ def report(arguments: list[str]) -> None:
     options = parse(build(), arguments)
     check_least(options, hard=0, batch_size=1)
     check_seed(options.seed)
+    renamed = read_map(options)
     file = choose_file(options, Path(options.run))
     if file is not None:
         refuse_existing([file], force=options.force)
     device = choose_device(options.device)
     from whence.cli.work.report import report_run  # late: it loads torch
 
-    report_run(options, file, device)
+    report_run(options, file, device, renamed=renamed)
 
 
 def choose_file(options: Namespace, folder: Path) -> Path | None:

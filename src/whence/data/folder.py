@@ -1,6 +1,7 @@
 """Labelled images from a folder with one folder per class."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -47,15 +48,7 @@ def image_folder(
         ValueError: if the folder is not of that form, or a file is not readable as an image.
     """
     path = Path(path).expanduser()
-    if not path.exists():
-        raise FileNotFoundError(
-            f"path must be a folder with one folder of images per class, there is no {path}."
-        )
-    if not path.is_dir():
-        raise ValueError(
-            f"path must be a folder with one folder of images per class, {path} is a file; "
-            "give the folder that it is in."
-        )
+    check_is_folder(path)
     notes: list[str] = []
     parts = _parts(path, notes)
     class_names = parts[0].class_names
@@ -77,6 +70,24 @@ def image_folder(
     return Dataset(path.resolve().name, train, test, tuple(notes))
 
 
+def check_is_folder(path: Path) -> None:
+    """Refuse a path that leads to nothing, or to a file.
+
+    Raises:
+        FileNotFoundError: if nothing is there.
+        ValueError: if it is a file.
+    """
+    if not path.exists():
+        raise FileNotFoundError(
+            f"path must be a folder with one folder of images per class, there is no {path}."
+        )
+    if not path.is_dir():
+        raise ValueError(
+            f"path must be a folder with one folder of images per class, {path} is a file; "
+            "give the folder that it is in."
+        )
+
+
 @dataclass
 class _Part:
     """The files of ``train``, of ``test``, or of a folder that has neither."""
@@ -88,9 +99,9 @@ class _Part:
 
 def _parts(root: Path, notes: list[str]) -> list[_Part]:
     """List the files of each part, and note what lies in the folder unused."""
-    folders, _ = _entries(root)
+    folders, _ = list_entries(root)
     unused: list[str] = []
-    if any(name in folders and _entries(root / name)[0] for name in ("train", "test")):
+    if any(name in folders and list_entries(root / name)[0] for name in ("train", "test")):
         if "train" not in folders:
             raise ValueError(
                 f"{root} must hold a folder train beside its folder test, it holds none; "
@@ -104,16 +115,14 @@ def _parts(root: Path, notes: list[str]) -> list[_Part]:
         unused = [*others, *unused]
     else:
         parts = [_list(root, "", unused)]
-    if unused:
-        verb = "is" if len(unused) == 1 else f"and {len(unused) - 1} more are"
-        notes.append(f"{unused[0]} {verb} not used: not an image in a class folder.")
+    notes += note_unused(unused)
     return parts
 
 
 def _list(root: Path, below: str, unused: list[str]) -> _Part:
     """List the class folders and image files in ``root / below``."""
     folder = root / below
-    class_names, loose = _entries(folder)
+    class_names, loose = list_entries(folder)
     unused += [below + name for name in loose]
     if len(class_names) < 2:
         found = f"only {class_names[0]!r}" if class_names else "no folder"
@@ -128,21 +137,19 @@ def _list(root: Path, below: str, unused: list[str]) -> _Part:
         )
     part = _Part(tuple(class_names))
     for label, name in enumerate(class_names):
-        inner, files = _entries(folder / name)
-        images = [file for file in files if file.lower().endswith(SUFFIXES)]
-        other = [file for file in files if not file.lower().endswith(SUFFIXES)]
-        other += [f"{file}/" for file in inner]
+        images, other = list_class(root, f"{below}{name}/")
         if not images:
-            found = f"only {other[0]!r}" if len(other) == 1 else "nothing"
+            first = other[0].removeprefix(f"{below}{name}/") if other else ""
+            found = f"only {first!r}" if other else "nothing"
             if len(other) > 1:
-                found = f"{len(other)} other things (first: {other[0]!r})"
+                found = f"{len(other)} other things (first: {first!r})"
             raise ValueError(
                 f"Class folder {folder / name} must hold image files, it holds {found}; "
                 "add images to it or remove it."
             )
-        part.sources += [f"{below}{name}/{file}" for file in images]
+        part.sources += images
         part.labels += [label] * len(images)
-        unused += [f"{below}{name}/{file}" for file in other]
+        unused += other
     return part
 
 
@@ -185,7 +192,29 @@ def _check_same_classes(root: Path, train: _Part, test: _Part) -> None:
         )
 
 
-def _entries(folder: Path) -> tuple[list[str], list[str]]:
+def list_class(root: Path, folder: str) -> tuple[list[str], list[str]]:
+    """List the image files in ``root / folder``, and what else lies there, below ``root``.
+
+    Args:
+        root: of the dataset.
+        folder: of one class, below ``root``, with a slash at its end.
+    """
+    inner, files = list_entries(root / folder)
+    images = [name for name in files if name.lower().endswith(SUFFIXES)]
+    others = [name for name in files if not name.lower().endswith(SUFFIXES)]
+    others += [f"{name}/" for name in inner]
+    return [folder + name for name in images], [folder + name for name in others]
+
+
+def note_unused(unused: Sequence[str]) -> list[str]:
+    """Say what lies in a folder that is no image in a class folder, if anything does."""
+    if not unused:
+        return []
+    verb = "is" if len(unused) == 1 else f"and {len(unused) - 1} more are"
+    return [f"{unused[0]} {verb} not used: not an image in a class folder."]
+
+
+def list_entries(folder: Path) -> tuple[list[str], list[str]]:
     """List the names of folders and of files, sorted, hidden ones left out."""
     folders: list[str] = []
     files: list[str] = []

@@ -46,15 +46,28 @@ def load_dataset(
     if isinstance(name_or_path, str) and name_or_path in DATASETS:
         dataset: Dataset = DATASETS[name_or_path](Path(root).expanduser(), download=download)
         return _convert(dataset, size, channels)
+    return image_folder(
+        find_folder(name_or_path),
+        size=size,
+        channels=channels,
+        default_large_size=default_large_size,
+        seed=seed,
+    )
+
+
+def find_folder(name_or_path: str | Path) -> Path:
+    """Turn what is no name in ``DATASETS`` into the folder that it must be.
+
+    Raises:
+        ValueError: if a text leads to nothing.
+    """
     path = Path(name_or_path).expanduser()
     if isinstance(name_or_path, str) and not path.exists():
         raise ValueError(
-            f"Unknown dataset {name_or_path!r}, and there is no such folder. "
+            f"Unknown dataset {name_or_path[:200]!r}, and there is no such folder. "
             f"Give an image folder or choose from: {', '.join(DATASETS)}."
         )
-    return image_folder(
-        path, size=size, channels=channels, default_large_size=default_large_size, seed=seed
-    )
+    return path
 
 
 def _convert(dataset: Dataset, size: int | None, channels: int | None) -> Dataset:

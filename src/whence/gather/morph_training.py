@@ -14,7 +14,8 @@ from whence.models.classifier import Classifier
 from whence.records.images import Dataset
 from whence.records.morphed import Start
 from whence.report.picture import to_uint8
-from whence.runs.finished import load_run_data, read_run, read_settings
+from whence.runs.finished import read_run, read_settings
+from whence.runs.sample_of_run import load_run_data
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def choose_training(
         # take keeps the images that are there
         return Training(bank.images, bank.labels, bank.indices, bank.sources)  # type: ignore[arg-type]
     about = read_run(folder)  # refuses a model that no run has made
-    dataset = load_run_data(folder, about, None) if dataset is None else dataset
+    dataset = load_run_data(folder, about) if dataset is None else dataset
     settings = read_settings(folder)
     if fingerprint(dataset.train) != about["run"].get("train_fingerprint"):
         raise ValueError(

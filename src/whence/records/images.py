@@ -1,4 +1,4 @@
-"""Labelled images, and the two sets of one problem."""
+"""Labelled images, the two sets of one problem, and those that a model is measured on."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -59,4 +59,19 @@ class Dataset:
     name: str
     train: ImageSet
     test: ImageSet
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Labelled images that a model is measured on.
+
+    Attributes:
+        name: what the user asked for, a name from ``DATASETS`` or the folder's name.
+        images: with the classes of the model, of which some may be without images.
+        notes: sentences that a user should read.
+    """
+
+    name: str
+    images: ImageSet
     notes: tuple[str, ...] = ()

@@ -1,6 +1,7 @@
 """Measure one run or a folder of runs and print what came out."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,16 +9,19 @@ from jsonargparse import Namespace
 
 from whence.cli.plain_text import escape, print_note
 from whence.cli.work.evaluate_text import describe, describe_summary
-from whence.runs.finished import Cache, evaluate_run, find_runs
+from whence.runs.evaluate_run import evaluate_run
+from whence.runs.finished import find_runs
 from whence.runs.measured import average_runs, spread
+from whence.runs.sample_of_run import Cache
 
 
-def evaluate_all(options: Namespace, device: str) -> None:
+def evaluate_all(options: Namespace, device: str, *, renamed: Mapping[str, str]) -> None:
     """Measure the runs that ``options`` name, and print text or JSON.
 
     Args:
         options: of the command, checked.
         device: where to compute.
+        renamed: classes of other images that are called otherwise than the run's.
     """
     cache: Cache = {}  # the runs of a folder mostly share their images
     results = [
@@ -28,6 +32,7 @@ def evaluate_all(options: Namespace, device: str) -> None:
             seed=options.seed,
             batch_size=options.batch_size,
             controls=not options.no_controls,
+            renamed=renamed,
             cache=cache,
         )
         for folder in find_runs(Path(options.run))

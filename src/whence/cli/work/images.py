@@ -12,7 +12,8 @@ from whence.data.decode import ORIENTATION, list_conversions
 from whence.data.image_file import read_images
 from whence.models.classifier import Classifier
 from whence.records.images import Dataset
-from whence.runs.finished import load_run_data, read_run
+from whence.runs.finished import read_run
+from whence.runs.sample_of_run import load_run_data
 
 TURNED = (5, 6, 7, 8)
 """EXIF orientations that exchange height and width."""
@@ -69,7 +70,7 @@ def read_test(folder: Path, indices: Sequence[int]) -> Asked:
     Raises:
         ValueError: if an index is out of range, or the images are not there any more.
     """
-    return take_test(load_run_data(folder, read_run(folder), None), indices)
+    return take_test(load_run_data(folder, read_run(folder)), indices)
 
 
 def take_test(dataset: Dataset, indices: Sequence[int]) -> Asked:

@@ -12,6 +12,7 @@ from whence.autoencoders.saved_vae import load_vae, read_about_vae
 from whence.autoencoders.vae import VAE
 from whence.cli.plain_text import escape, print_note
 from whence.cli.work.images import Asked, check_model, read_files, take_test
+from whence.data.sample import list_names
 from whence.gather.explained import describe_origin
 from whence.gather.morph_training import Training, check_same_data, choose_training
 from whence.gather.morphed import Question, check_question, morph_images
@@ -26,7 +27,8 @@ from whence.records.morphed import LEAST_GAIN, Morph, Way, share_kept
 from whence.report.as_morph_json import morphs_to_json
 from whence.report.morph_page import render_morphs
 from whence.report.morph_section import KINDS, share_text
-from whence.runs.finished import load_run_data, read_run, shorten
+from whence.runs.finished import read_run
+from whence.runs.sample_of_run import load_run_data
 from whence.storage.whole_files import write_whole
 
 UNKNOWN_DATA = (
@@ -88,7 +90,7 @@ def morph_all(
         steps=options.steps,
         plan=choose_plan(about, options.norm_weight),
     )
-    dataset = load_run_data(folder, read_run(folder), None) if options.test else None
+    dataset = load_run_data(folder, read_run(folder)) if options.test else None
     ready = get_ready(
         folder, about, model, place, question, dataset=dataset, batch_size=options.batch_size
     )
@@ -175,7 +177,7 @@ def find_class(name: str, class_names: tuple[str, ...]) -> int:
         ValueError: if there is none of that name.
     """
     if name not in class_names:
-        raise ValueError(f"Unknown class {name!r}. Choose from: {shorten(class_names)}.")
+        raise ValueError(f"Unknown class {name!r}. Choose from: {list_names(class_names)}.")
     return class_names.index(name)
 
 

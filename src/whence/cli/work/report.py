@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from jsonargparse import Namespace
@@ -15,11 +16,12 @@ from whence.gather.overview_json import to_json
 from whence.models.classifier import Classifier
 from whence.models.saved import load
 from whence.records.explained import Answer
-from whence.records.images import Dataset
+from whence.records.images import Sample
 from whence.records.overview import Hard, Overview
 from whence.report.numbers import count, percent
 from whence.report.overview_page import render_overview
-from whence.runs.finished import load_run_data, read_run, read_settings
+from whence.runs.finished import read_run, read_settings
+from whence.runs.sample_of_run import choose_sample
 from whence.storage.whole_files import write_whole
 
 STEPS = 16
@@ -29,34 +31,37 @@ DRAWS = 20
 """Random memories that the hard cases are answered with again."""
 
 
-def report_run(options: Namespace, file: Path | None, device: str) -> None:
+def report_run(
+    options: Namespace, file: Path | None, device: str, *, renamed: Mapping[str, str]
+) -> None:
     """Measure a run and write a page, or its numbers as JSON.
 
     Args:
         options: of the command, checked.
         file: that is written; None prints the numbers.
         device: where to compute.
+        renamed: classes of other images that are called otherwise than the run's.
     """
     folder = Path(options.run)
     about = read_run(folder)
     model = load(folder, device=device)
     check_model(folder, model)
-    dataset = load_run_data(folder, about, options.data)
-    for note in dataset.notes:
+    sample = choose_sample(folder, about, options.data, renamed=renamed).sample
+    for note in sample.notes:
         print_note(note)
-    print(f"Measuring {count(len(dataset.test), 'test image')} ...", file=sys.stderr)
-    made = describe_run(about, read_settings(folder), dataset.name, model)
+    print(f"Measuring {count(len(sample.images), 'test image')} ...", file=sys.stderr)
+    made = describe_run(about, read_settings(folder), sample.name, model)
     seed = about["run"]["plan"]["seed"] if options.seed is None else options.seed
     overview = gather_overview(
-        model, dataset.test, made, hard=options.hard, seed=seed, batch_size=options.batch_size
+        model, sample.images, made, hard=options.hard, seed=seed, batch_size=options.batch_size
     )
     if options.json:
         content = json.dumps(to_json(overview, str(folder)), indent=1, allow_nan=False) + "\n"
     else:
         answers = explain_hard(
-            model, dataset, overview.hard, seed=seed, batch_size=options.batch_size
+            model, sample, overview.hard, seed=seed, batch_size=options.batch_size
         )
-        settings = describe_settings(model, dataset, seed, explained=len(answers))
+        settings = describe_settings(model, sample, seed, explained=len(answers))
         origin = describe_origin(folder, about, model, settings)
         content = render_overview(overview, answers, origin)
     if file is None:
@@ -68,12 +73,12 @@ def report_run(options: Namespace, file: Path | None, device: str) -> None:
 
 
 def explain_hard(
-    model: Classifier, dataset: Dataset, hard: tuple[Hard, ...], *, seed: int, batch_size: int
+    model: Classifier, sample: Sample, hard: tuple[Hard, ...], *, seed: int, batch_size: int
 ) -> tuple[Answer, ...]:
     """Explain the hard cases, with heatmaps and random memories."""
     if not hard:
         return ()
-    chosen = dataset.test.take([one.place for one in hard])
+    chosen = sample.images.take([one.place for one in hard])
     sources = chosen.sources or [None] * len(hard)
     return explain_images(
         model,
@@ -93,12 +98,12 @@ def name_test(place: int, source: str | None) -> str:
 
 
 def describe_settings(
-    model: Classifier, dataset: Dataset, seed: int, *, explained: int
+    model: Classifier, sample: Sample, seed: int, *, explained: int
 ) -> list[tuple[str, str]]:
     """Name what the report itself was made with."""
     found = [
-        ("test images", f"{len(dataset.test):,} of {dataset.name}"),
-        ("hash of the test images", fingerprint(dataset.test)),
+        ("test images", f"{len(sample.images):,} of {sample.name}"),
+        ("hash of the test images", fingerprint(sample.images)),
     ]
     if model.has_memory:
         found.append(("random memories", f"seed {seed}"))

@@ -1,0 +1,84 @@
+"""A finished run measured again, on its test images or on others."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from whence.data.sample import SAME_NAMES
+from whence.evidence.evaluate import evaluate
+from whence.models.classifier import Classifier
+from whence.models.saved import MODEL, load
+from whence.runs.finished import read_run, read_settings
+from whence.runs.measured import describe_evaluation
+from whence.runs.sample_of_run import Cache, choose_sample
+from whence.runs.untrained import evaluate_untrained
+
+
+def evaluate_run(
+    folder: Path,
+    *,
+    data: str | None,
+    device: str,
+    seed: int | None,
+    batch_size: int,
+    controls: bool = True,
+    renamed: Mapping[str, str] = SAME_NAMES,
+    cache: Cache | None = None,
+) -> dict[str, Any]:
+    """Measure a finished run on its test images, or on others.
+
+    Args:
+        folder: of the run.
+        data: other images, all that a folder holds or the test images of a dataset's name; None
+            takes the run's test images.
+        device: where to compute.
+        seed: of the drawn memories; None takes the run's.
+        batch_size: images encoded at once.
+        controls: measure the network before training as well, which encodes everything again.
+        renamed: classes of these other images that are called otherwise than the run's: their name
+            to the run's.
+        cache: of images that other runs loaded; these are added.
+
+    Returns:
+        One JSON object, accuracies as fractions, with what identifies the run.
+
+    Raises:
+        FileNotFoundError: if there is no finished run.
+        ValueError: if the run is damaged, or its images or pretrained weights changed.
+    """
+    if seed is not None and not 0 <= seed < 2**63:
+        raise ValueError(f"seed must be in 0 to 2**63 - 1, got {seed}.")
+    about = read_run(folder)
+    model: Classifier = load(folder, device=device)
+    loaded = choose_sample(folder, about, data, renamed=renamed, cache=cache)
+    sample = loaded.sample
+    plan, settings = about["run"]["plan"], read_settings(folder)
+    memory_size = plan["memory_size"]
+    if model.bank is not None:
+        memory_size = min(memory_size, len(model.bank))
+    found = evaluate(
+        model,
+        sample.images,
+        memory_size=memory_size,
+        seed=plan["seed"] if seed is None else seed,
+        draw_batch=settings.draw_batch,
+        batch_size=batch_size,
+    )
+    untrained = None
+    if controls and model.has_memory:
+        untrained = evaluate_untrained(
+            model, sample.images, settings, about["run"], batch_size=batch_size
+        )
+    return {
+        "run": str(folder),
+        "data": sample.name,
+        "notes": list(sample.notes),
+        **describe_evaluation(found, untrained),
+        "variant": about["variant"],
+        "encoder": about["encoder"]["name"],
+        "train_images": about["run"]["train_images"],
+        "seed": about["run"]["seed"],
+        "test_fingerprint": loaded.fingerprint,
+        "model_sha256": about["sha256"][MODEL],
+        "versions": about["versions"],
+    }

@@ -1,0 +1,140 @@
+"""What whence evaluate prints."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import pytest
+import torch
+
+import whence
+from tests.helpers.image_folders import write_images
+from tests.helpers.measured_runs import SETTINGS, measure
+from whence.cli import main
+from whence.cli.work.evaluate_text import describe, describe_summary
+from whence.records.images import ImageSet
+from whence.runs.measured import average_runs, describe_evaluation
+from whence.runs.run import run
+
+
+@pytest.fixture
+def model(measured_run):
+    return whence.load(measured_run)
+
+
+def test_text_of_one_run(measured_run, only_measured_digits, capsys):
+    assert main(["evaluate", str(measured_run)]) == 0
+    text = capsys.readouterr().out
+    found = measure(measured_run)
+    lines = {line.split("  ")[1].strip(): line for line in text.splitlines() if "  " in line}
+    purity = lines["weight on stored images of the true class"].split()
+    values = [found["purity"], found["purity_draws"]["mean"]]
+    values += [found["controls"][name]["purity"] for name in ("random", "nearest", "untrained")]
+    assert purity[-5:] == [f"{value:.2%}" for value in values]
+    support = lines["stored images with weight, mean"].split()
+    assert support[-5:-2] == [
+        f"{found['support_size']:.1f}",
+        f"{found['support_size_draws']['mean']:.1f}",
+        "-",
+    ]
+    flag = found["flag"]
+    own = lines["calibrated probability of error"].split()
+    assert own[-5:-2] == [f"{flag[name]:.3f}" for name in ("auroc", "ece", "aurc")]
+    assert own[-2:] == [f"{flag['risk_coverage'][part]:.2%}" for part in ("0.8", "0.9")]
+    assert (
+        f"finds errors best (AUROC {flag['signals'][flag['best']]['auroc']:.3f}; 0.5 is a coin)"
+        in text
+    )
+    assert f"calibrated on 70 validation images, {flag['calibration_errors']} of them wrong" in text
+    assert main(["evaluate", str(measured_run), "--no-controls"]) == 0
+    assert "untrained" not in capsys.readouterr().out
+
+
+def test_text_without_memory_and_without_calibration(
+    standard_run, only_measured_digits, model, measured_digits
+):
+    found = measure(standard_run)
+    text = describe(found)
+    assert "entropy of the probabilities" in text
+    assert "nearest" not in text
+    assert "with draws" not in text
+    model.calibration = None
+    bare = describe_evaluation(whence.evaluate(model, measured_digits.test, memory_size=2, draws=1))
+    text = describe({"run": "x", **bare})
+    assert "not calibrated: a training run does that, given 5 wrong and 5 right validation" in text
+    assert "untrained" not in text
+    labels = torch.full((60,), int(measured_digits.test.labels[0]))
+    with torch.no_grad():
+        labels = model(measured_digits.test.images).argmax(1)
+    right = ImageSet(measured_digits.test.images, labels, measured_digits.test.class_names)
+    text = describe(
+        {"run": "x", **describe_evaluation(whence.evaluate(model, right, memory_size=2))}
+    )
+    assert "x: 100.00% of 60 images right" in text
+    assert "finds errors best" not in text
+
+
+def test_a_folder_of_runs(
+    measured_run, standard_run, only_measured_digits, tmp_path, measured_digits, capsys
+):
+    for name in ("a", "b"):
+        shutil.copytree(measured_run, tmp_path / name)
+    run(replace(SETTINGS, seed=5), tmp_path / "c", measured_digits)
+    assert main(["evaluate", str(tmp_path), "--json", "--no-controls"]) == 0
+    summary = json.loads(capsys.readouterr().out)
+    purities = [one["purity"] for one in summary["runs"]]
+    assert purities[0] == purities[1] != purities[2]
+    assert summary["purity"]["mean"] == pytest.approx(sum(purities) / 3)
+    auroc = [one["flag"]["auroc"] for one in summary["runs"]]
+    assert summary["flag"]["auroc"]["mean"] == pytest.approx(sum(auroc) / 3)
+    text = describe_summary(summary)
+    spread = summary["flag"]["auroc"]
+    assert f"{spread['mean']:.3f} ± {spread['std']:.3f}" in text
+    assert f"{summary['purity']['mean']:.2%} ± {summary['purity']['std']:.2%}" in text
+    assert "mean of 3 runs: " in text
+    mixed = [*summary["runs"], measure(standard_run)]
+    assert average_runs(mixed)["purity"] == summary["purity"]
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """A run on a folder with the classes ant and bee: (run, other images)."""
+    write_images(tmp_path / "photos", {"ant": 12, "bee": 12})
+    command = ["train", str(tmp_path / "photos"), "--epochs", "1", "--device", "cpu"]
+    assert main([*command, "--out", str(tmp_path / "run")]) == 0
+    return tmp_path / "run", tmp_path / "other"
+
+
+def test_all_images_of_another_folder_are_measured(photos, capsys):
+    run_folder, other = photos
+    write_images(other, {"ant": 13, "bee": 10}, seed=1)
+    capsys.readouterr()
+    assert main(["evaluate", str(run_folder), "--data", str(other), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["images"], found["data"]) == (23, "other")
+    sample = whence.load_sample(other, ["ant", "bee"], (3, 8, 8)).images
+    logits = whence.load(run_folder)(sample.images)
+    assert found["accuracy"] == float((logits.argmax(1) == sample.labels).double().mean())
+    assert main(["report", str(run_folder), "--data", str(other), "--json", "--hard", "1"]) == 0
+    assert json.loads(capsys.readouterr().out)["accuracy"] == found["accuracy"]
+
+
+@pytest.mark.parametrize("command", ["evaluate", "report"])
+def test_one_image_of_one_class_is_measured_under_another_name(photos, capsys, command):
+    run_folder, other = photos
+    write_images(other / "test", {"Biene": 1}, seed=1)
+    capsys.readouterr()
+    arguments = [command, str(run_folder), "--data", str(other), "--map", "Biene=bee", "--json"]
+    assert main(arguments) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["images"] == 1
+    assert found["per_class"][0] is None
+    assert found["per_class"][1] == found["accuracy"]
+    assert (
+        main(
+            arguments[:-1]
+            if command == "evaluate"
+            else [*arguments[:-1], "--out", str(other / "page.html")]
+        )
+        == 0
+    )
