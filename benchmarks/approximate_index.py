@@ -31,7 +31,7 @@ from torch import Tensor
 import whence
 from benchmarks.sides import machine
 from whence.memory.attend import Attended, attend
-from whence.memory.attention import to_unit_length, unit_scale
+from whence.memory.cosine import to_unit_length, unit_scale
 from whence.memory.sparsemax import sparsemax
 from whence.models.classifier import Classifier, encode_all
 from whence.runs.finished import read_run

@@ -32,7 +32,7 @@ from torch.testing import assert_close
 
 from benchmarks.sides import machine, ratio, take_turns
 from whence.memory.attend import attend, read_vectors
-from whence.memory.attention import cosine, unit_scale
+from whence.memory.cosine import cosine, unit_scale
 
 FEATURES = 512
 FORWARD = {(500, 10_000): 1.8, (64, 100_000): 1.5, (64, 1_000_000): 1.3}

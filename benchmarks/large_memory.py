@@ -23,8 +23,8 @@ from whence.evidence import answers
 from whence.evidence.answers import Memory, answer, signals_of
 from whence.evidence.controls import find_nearest
 from whence.evidence.suspicious import find_suspicious
-from whence.memory.attention import l2
 from whence.memory.bank import Bank
+from whence.memory.similarities import l2
 
 QUERIES, CLASSES = 256, 10
 
@@ -38,7 +38,7 @@ def main() -> None:
     generator = torch.Generator().manual_seed(0)
     model = remember(options.stored, generator)
     queries = torch.randn(QUERIES, model.features, generator=generator)
-    memory = Memory.of(model.checked_bank())
+    memory = Memory.of(model)
     print(f"{machine()}\n{options.stored:,} stored images, D = {model.features}:")
     with torch.no_grad():
         compare(

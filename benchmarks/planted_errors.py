@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from whence.evidence.suspicious import find_suspicious
-from whence.memory.attention import cosine
+from whence.memory.cosine import cosine
 from whence.models.classifier import Classifier
 from whence.records.images import Dataset
 from whence.runs.prepare import PUBLISHED, load_data, prepare

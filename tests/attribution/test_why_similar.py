@@ -10,7 +10,7 @@ from torch.testing import assert_close
 import whence
 from whence.attribution.baselines import BASELINES
 from whence.attribution.why_similar import why_similar
-from whence.memory.attention import SIMILARITIES
+from whence.memory import SIMILARITIES
 
 SHAPE = (2, 6, 5)
 EXACT = {"rtol": 0, "atol": 1e-10}

@@ -11,8 +11,9 @@ from torch import nn
 import benchmarks.approximate_index as scale
 import benchmarks.table_cost as cost
 from whence.memory.attend import attend
-from whence.memory.attention import cosine, weigh
+from whence.memory.attention import weigh
 from whence.memory.bank import Bank
+from whence.memory.cosine import cosine
 from whence.models.classifier import wrap
 from whence.runs.settings import Settings
 

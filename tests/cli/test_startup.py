@@ -214,7 +214,7 @@ def test_a_library_that_is_loaded_is_noticed(start, tmp_path):
 def test_names_that_stand_apart_from_torch_are_those_of_the_code_behind_them():
     from whence.attribution import joint as heatmaps
     from whence.cli.explain import MOVED
-    from whence.memory.attention import SIMILARITIES
+    from whence.memory import SIMILARITIES
     from whence.models.classifier import VARIANTS
     from whence.runs.prepare import PUBLISHED
     from whence.runs.settings import FIELDS

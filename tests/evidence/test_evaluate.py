@@ -128,7 +128,7 @@ def test_an_evaluation_measures_its_own_answers(model, measured_digits, found):
     features = encode_all(model, measured_digits.test.images)
     with torch.no_grad():
         logits = model(measured_digits.test.images)
-    memory, labels = Memory.of(model.bank), measured_digits.test.labels
+    memory, labels = Memory.of(model), measured_digits.test.labels
     assert asdict(found.controls["random"]) == pytest.approx(
         asdict(measure_random(logits, labels, memory))
     )

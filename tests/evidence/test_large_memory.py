@@ -79,7 +79,7 @@ def test_fewer_at_once_give_the_same_answers(model, memory, asked, monkeypatch):
 @torch.no_grad()
 def test_both_sides_of_the_benchmark_answer_alike(rng):
     model = large_memory.remember(TOTAL, rng)
-    memory = Memory.of(model.checked_bank())
+    memory = Memory.of(model)
     queries = torch.randn(45, model.features, generator=rng)
     sparse, dense = (
         ask(model, queries, memory) for ask in (large_memory.ask, large_memory.ask_densely)

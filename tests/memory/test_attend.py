@@ -4,10 +4,11 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from whence.memory import support
+from whence.memory import SIMILARITIES, support
 from whence.memory.attend import SMALL, attend, read_vectors
-from whence.memory.attention import SIMILARITIES, recall, score, unit_scale, weigh
+from whence.memory.attention import recall, score, weigh
 from whence.memory.bank import Bank
+from whence.memory.cosine import unit_scale
 from whence.memory.heads import MemoryWrap, OnlyMemory
 from whence.memory.support import GROUP, find_bound, find_support
 
@@ -328,10 +329,12 @@ def test_a_bank_knows_its_scale_and_places():
     features = make(stored=4, dtype=torch.float32)[1]
     numbers = torch.arange(4)
     bank = Bank(features, numbers, numbers, numbers, ("a", "b", "a", "c"))
-    assert_close(bank.scale, unit_scale(features))
+    assert_close(bank.scale("cosine"), unit_scale(features))
+    assert bank.scale("cosine") is bank.scale("cosine")
+    assert bank.scale("dot") is None
     assert dict(bank.places) == {"a": (0, 2), "b": (1,), "c": (3,)}
     part = bank.take(torch.tensor([3, 0]))
-    assert_close(part.scale, unit_scale(features[[3, 0]]))
+    assert_close(part.scale("cosine"), unit_scale(features[[3, 0]]))
     assert dict(part.places) == {"c": (0,), "a": (1,)}
 
 

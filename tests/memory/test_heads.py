@@ -6,7 +6,8 @@ from memorywrap import BaselineMemory, MemoryWrapLayer
 from torch.testing import assert_close
 
 from whence import MemoryWrap, OnlyMemory
-from whence.memory.attention import SIMILARITIES, recall, score, weigh
+from whence.memory import SIMILARITIES
+from whence.memory.attention import recall, score, weigh
 from whence.memory.heads import Standard
 
 SLOW = {  # similarity -> the same for one pair of vectors

@@ -244,7 +244,7 @@ class TestEvaluate:
     @torch.no_grad()
     def test_logits_of_a_pass_are_those_of_encoding_again(self, model, train, test_set):
         features, labels = model.encode(test_set.images), test_set.labels
-        memory = Memory.of(model.bank)
+        memory = Memory.of(model)
         (answers,) = draw_passes(
             model, features, labels, memory, memory_size=4, draws=1, seed=5, draw_batch=11
         )

@@ -33,7 +33,8 @@ def answer(model: Classifier, images: Tensor) -> Answer:
             return Answer(classes, logits, (nothing,) * len(images), None)
         bank = model.checked_bank()
         mask = mask_copies(bank, images)
-        read = model.head(queries, bank.features, mask, scale=bank.scale)
+        scale = bank.scale(model.memory_head.similarity)
+        read = model.memory_head(queries, bank.features, mask, scale=scale)
         logits, classes = read.logits.max(1)
         return Answer(classes, logits, order_active(read.weights, bank.indices), mask)
 

@@ -10,7 +10,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from whence.memory.attention import SIMILARITIES, at_least_float32, weigh
+from whence.memory import SIMILARITIES
+from whence.memory.attention import at_least_float32, weigh
 from whence.memory.heads import MemoryHead, Standard
 
 PAIRS = 8192

@@ -14,7 +14,8 @@ from whence.attribution.answer import (
 )
 from whence.attribution.baselines import BASELINES
 from whence.attribution.path import Baseline, encode_along, midpoints, pull_back
-from whence.memory.attention import SIMILARITIES, at_least_float32
+from whence.memory import SIMILARITIES
+from whence.memory.attention import at_least_float32
 from whence.memory.bank import take_images
 from whence.memory.heads import MemoryHead
 from whence.models.classifier import Classifier

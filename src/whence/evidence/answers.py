@@ -8,7 +8,6 @@ from torch import Tensor
 
 from whence.data.memory_draw import draw_memory
 from whence.memory.attend import SMALL, attend, lay_out
-from whence.memory.bank import Bank
 from whence.memory.heads import MemoryHead, Read
 from whence.metrics import SIGNALS, WITHOUT_MEMORY
 from whence.metrics.doubt import measure_doubts, read_alone, top_memory
@@ -30,12 +29,14 @@ class Memory(NamedTuple):
     features: Tensor  # (M, D)
     labels: Tensor  # (M,), -1 where not known
     own: Tensor  # (M,) the model's own class for each memory image
-    scale: Tensor | None = None  # (M,) unit_scale of the features, where it is known
+    scale: Tensor | None = None  # (M,) of the features, where it is known
 
     @classmethod
-    def of(cls, bank: Bank) -> "Memory":
-        """Take these tensors of a bank."""
-        return cls(bank.features, bank.labels, bank.predicted, bank.scale)
+    def of(cls, model: Classifier) -> "Memory":
+        """Take these tensors of a model's bank."""
+        bank = model.checked_bank()
+        scale = bank.scale(model.memory_head.similarity)
+        return cls(bank.features, bank.labels, bank.predicted, scale)
 
 
 class Traces(NamedTuple):

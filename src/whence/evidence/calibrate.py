@@ -50,7 +50,7 @@ def calibrate(
         raise ValueError("images must hold at least one image to calibrate on, got none.")
     check_labels(images.labels, len(model.class_names))
     with evaluating(model):
-        memory = Memory.of(model.checked_bank()) if model.has_memory else None
+        memory = Memory.of(model) if model.has_memory else None
         if features is None:
             features = encode_all(model, images.images, batch_size=batch_size)
         labels, names = images.labels.to(features.device), signals_of(model)

@@ -56,7 +56,7 @@ def evaluate(
     if draws < 1:
         raise ValueError(f"draws must be at least 1, got {draws}.")
     with evaluating(model):
-        memory = Memory.of(model.checked_bank()) if model.has_memory else None
+        memory = Memory.of(model) if model.has_memory else None
         if features is None:
             features = encode_all(model, images.images, batch_size=batch_size)
         labels, names = images.labels.to(features.device), signals_of(model)

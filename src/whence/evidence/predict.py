@@ -48,7 +48,7 @@ def answer_batch(model: Classifier, images: Tensor) -> list[Prediction]:
         bank.features,
         similarity=head.similarity,
         mask=mask_copies(bank, images),
-        scale=bank.scale,
+        scale=bank.scale(head.similarity),
     )
     return explain_pairs(head.respond(queries, found.vectors), found.pairs, bank)
 

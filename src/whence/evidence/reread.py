@@ -35,9 +35,8 @@ def cache(model: Classifier, images: Tensor, *, batch_size: int) -> Cached:
     bank = model.checked_bank()
     queries = encode_all(model, images, batch_size=batch_size)
     mask = mask_copies(bank, images)
-    scores = score(
-        queries, bank.features, similarity=model.memory_head.similarity, scale=bank.scale
-    )
+    similarity = model.memory_head.similarity
+    scores = score(queries, bank.features, similarity=similarity, scale=bank.scale(similarity))
     if mask is not None:
         scores = scores.masked_fill(~mask, -torch.inf)
     return Cached(model.memory_head, queries, bank.features, scores)

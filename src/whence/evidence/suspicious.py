@@ -105,14 +105,15 @@ def collect_votes(model: Classifier, bank: Bank, groups: Tensor, rows: Tensor) -
     queries, labels = bank.features[rows], bank.labels[rows]
     others = groups[rows, None] != groups  # (b, M)
     head = model.memory_head
+    scale = bank.scale(head.similarity)
     vectors, pairs = attend(
-        queries, bank.features, similarity=head.similarity, mask=others, scale=bank.scale
+        queries, bank.features, similarity=head.similarity, mask=others, scale=scale
     )
     logits = head.respond(queries, vectors)
     same = bank.labels[pairs.places] == labels[pairs.rows]  # (N,)
-    similarities = score(queries, bank.features, similarity="cosine", scale=bank.scale)  # (b, M)
+    alike = score(queries, bank.features, similarity="cosine", scale=bank.scale("cosine"))  # (b, M)
     silent = ~others | (bank.labels < 0)
-    ballots = (similarities / TEMPERATURE).masked_fill(silent, -torch.inf).softmax(1)
+    ballots = (alike / TEMPERATURE).masked_fill(silent, -torch.inf).softmax(1)
     shares = ballots.new_zeros(logits.shape)  # (b, K)
     return Votes(
         predicted=logits.argmax(1),

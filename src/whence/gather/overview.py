@@ -150,7 +150,7 @@ def read_all(model: Classifier, features: Tensor, labels: Tensor, *, batch_size:
     """
     names, predicted, doubts = signals_of(model), [], []
     bank = model.checked_bank() if model.has_memory else None
-    memory = None if bank is None else Memory.of(bank)
+    memory = None if bank is None else Memory.of(model)
     use = None if bank is None else start_use(bank)
     rows = batch_size if bank is None else rows_at_once(batch_size, len(bank))
     for part, truth in zip(features.split(rows), labels.split(rows), strict=True):

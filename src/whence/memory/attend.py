@@ -13,8 +13,8 @@ from whence.memory.attention import (
     score,
     weigh,
 )
-from whence.memory.read_dense import read_dense
-from whence.memory.read_pairs import RULES, ReadPairs
+from whence.memory.read_pairs import ReadPairs, read_without_rule
+from whence.memory.similarity import find_similarity
 from whence.memory.support import BLOCK, find_support
 from whence.shapes import check_shape
 
@@ -60,8 +60,8 @@ def attend(
         memory: `(M, D)` features of the stored images.
         similarity: a name from ``SIMILARITIES``.
         mask: `(B, M)` bool, True where a stored image may be used; None allows all.
-        scale: `(M,)` what ``unit_scale`` returns for this memory, if it was computed before; saves
-            a pass over the memory for "cosine".
+        scale: `(M,)` of this memory, from ``Similarity.scale``, if it was computed before; saves a
+            pass over the memory.
         block: scores computed at once; changes memory use, not the result.
 
     Returns:
@@ -76,20 +76,25 @@ def attend(
     >>> attend(queries, memory, similarity="dot").pairs.weights
     tensor([1.])
     """
-    check_pair(queries, memory, similarity)
+    check_pair(queries, memory)
+    known = find_similarity(similarity)
     if mask is not None:
         check_mask(mask, len(queries), len(memory))
     if scale is not None:
         check_shape("scale", scale, "M", M=len(memory))
     with torch.autocast(queries.device.type, enabled=False):
         queries, memory = at_least_float32(queries), at_least_float32(memory)
-        rule = RULES[similarity]
-        if scale is None or similarity != "cosine":
-            scale = rule.scale(memory.detach())  # (M,)
+        if known.scale is None:
+            scale = None
+        elif scale is None:
+            scale = known.scale(memory.detach())  # (M,)
         found = find_support(
             queries, memory, similarity=similarity, scale=scale, mask=mask, block=block
         )
-        weights, vectors = ReadPairs.apply(queries, memory, scale, *found, rule)
+        if known.rule is None:
+            weights, vectors = read_without_rule(queries, memory, *found, known)
+        else:
+            weights, vectors = ReadPairs.apply(queries, memory, scale, *found, known.rule)
     return Attended(vectors, Pairs(found.rows, found.places, weights, found.scores))
 
 
@@ -134,7 +139,8 @@ def read_vectors(
         if len(memory) > SMALL and len(queries) * len(memory) > FEW:
             found = attend(queries, memory, similarity=similarity, mask=mask, scale=scale)
             return found.vectors
-        if similarity == "cosine" and torch.is_grad_enabled():
-            return read_dense(queries, memory, mask)
+        read = find_similarity(similarity).read
+        if read is not None and torch.is_grad_enabled():
+            return read(queries, memory, mask)
     scores = score(queries, memory, similarity=similarity, scale=scale)
     return recall(weigh(scores, mask=mask), memory)

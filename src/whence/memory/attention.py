@@ -4,61 +4,12 @@ La Rosa et al. (2021), arXiv:2106.01440, equations 2 and 3. Everything here is f
 whatever autocast says: half precision changes which memory images get a weight.
 """
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
-
 import torch
 from torch import Tensor
 
+from whence.memory.similarity import find_similarity
 from whence.memory.sparsemax import sparsemax
 from whence.shapes import check_shape
-
-EPSILON = 1e-6
-"""Added to a squared length before the root, as the published layer does."""
-
-
-def cosine(queries: Tensor, memory: Tensor, *, scale: Tensor | None = None) -> Tensor:
-    """Compute `(..., B, M)` cosines, with lengths ``sqrt(sum v² + 1e-6)``; in [-1, 1].
-
-    The products are scaled, not the features, which are many more numbers. The memory's scale is
-    ``unit_scale`` of it, unless that was computed before.
-    """
-    scale = unit_scale(memory) if scale is None else scale
-    return queries @ memory.mT * (unit_scale(queries).unsqueeze(-1) * scale.unsqueeze(-2))
-
-
-def l2(queries: Tensor, memory: Tensor) -> Tensor:
-    """Compute `(..., B, M)` negated squared Euclidean distances; at most 0.
-
-    Both sides are moved by the memory's mean first, which changes no distance and keeps the
-    difference of squares from losing digits.
-    """
-    centre = memory.detach().mean(-2, keepdim=True)
-    queries, memory = queries - centre, memory - centre
-    lengths = queries.square().sum(-1)[..., None] + memory.square().sum(-1)[..., None, :]
-    return 2 * queries @ memory.mT - lengths  # (..., B, M)
-
-
-def dot(queries: Tensor, memory: Tensor) -> Tensor:
-    """Compute `(..., B, M)` dot products."""
-    return queries @ memory.mT
-
-
-def to_unit_length(features: Tensor) -> Tensor:
-    """Divide each row of `(..., D)` by its length."""
-    return features * unit_scale(features).unsqueeze(-1)
-
-
-def unit_scale(features: Tensor) -> Tensor:
-    """Compute what brings each row of `(..., D)` to unit length, `(...)`, in one pass."""
-    lengths: Tensor = torch.linalg.vector_norm(features, dim=-1)
-    return (lengths.square() + EPSILON).rsqrt()
-
-
-SIMILARITIES: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = MappingProxyType(
-    {function.__name__: function for function in (cosine, l2, dot)}
-)
-"""Every similarity by name; a larger score means more alike. Leading axes are batch axes."""
 
 
 def score(
@@ -70,7 +21,7 @@ def score(
         queries: `(B, D)` features of the images to classify.
         memory: `(M, D)` features of the stored images.
         similarity: a name from ``SIMILARITIES``.
-        scale: `(M,)` ``unit_scale`` of the memory, if it was computed before; used by "cosine".
+        scale: `(M,)` of the memory, from ``Similarity.scale``, if it was computed before.
 
     Returns:
         `(B, M)` similarities, float32 or float64.
@@ -78,27 +29,21 @@ def score(
     Raises:
         ValueError: on shapes that do not fit, an empty memory or an unknown similarity.
     """
-    check_pair(queries, memory, similarity)
+    check_pair(queries, memory)
+    known = find_similarity(similarity)
     with torch.autocast(queries.device.type, enabled=False):
         queries, memory = at_least_float32(queries), at_least_float32(memory)
-        if similarity == "cosine":  # a scale from before would be a constant to the gradient
-            return cosine(queries, memory, scale=None if memory.requires_grad else scale)
-        return SIMILARITIES[similarity](queries, memory)
+        if scale is None or known.scale is None or memory.requires_grad:
+            return known(queries, memory)  # a scale from before would be a constant to the gradient
+        return known.score(queries, memory, scale=scale)
 
 
-def check_pair(queries: Tensor, memory: Tensor, similarity: str) -> None:
+def check_pair(queries: Tensor, memory: Tensor) -> None:
     """Refuse queries and a memory that cannot be compared."""
     sizes = check_shape("queries", queries, "B D")
     check_shape("memory", memory, "M D", D=sizes["D"])
     if len(memory) == 0:
         raise ValueError("memory must hold at least one image, got none.")
-    check_similarity(similarity)
-
-
-def check_similarity(name: str) -> None:
-    """Refuse a name that is not in ``SIMILARITIES``."""
-    if name not in SIMILARITIES:
-        raise ValueError(f"Unknown similarity {name!r}. Choose from: {', '.join(SIMILARITIES)}.")
 
 
 def weigh(scores: Tensor, *, mask: Tensor | None = None) -> Tensor:

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from whence.data.fingerprint import find_places
-from whence.memory.attention import at_least_float32, unit_scale
+from whence.memory.attention import at_least_float32
+from whence.memory.similarity import find_similarity
 from whence.shapes import check_shape
 
 
@@ -42,9 +43,20 @@ class Bank:
             check_shape(name, getattr(self, name), "M", M=sizes["M"])
 
     @cached_property
-    def scale(self) -> Tensor:
-        """Return what brings the features to unit length, `(M,)`; see ``unit_scale``."""
-        return unit_scale(at_least_float32(self.features))
+    def _scales(self) -> dict[str, Tensor]:
+        return {}
+
+    def scale(self, similarity: str) -> Tensor | None:
+        """Return ``Similarity.scale`` of the features, `(M,)`, which is computed once.
+
+        None for a similarity that has none.
+        """
+        measure = find_similarity(similarity).scale
+        if measure is None:
+            return None
+        if similarity not in self._scales:
+            self._scales[similarity] = measure(at_least_float32(self.features))
+        return self._scales[similarity]
 
     @cached_property
     def places(self) -> Mapping[str, tuple[int, ...]]:

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from whence.memory.attend import read_vectors
-from whence.memory.attention import at_least_float32, check_similarity, recall, score, weigh
+from whence.memory.attention import at_least_float32, recall, score, weigh
+from whence.memory.similarity import find_similarity
 
 
 class Read(NamedTuple):
@@ -38,7 +39,7 @@ class MemoryHead(nn.Module, ABC):
         self, features: int, classes: int, *, similarity: str = "cosine", classifier: str = "mlp"
     ) -> None:
         super().__init__()
-        check_similarity(similarity)
+        find_similarity(similarity)  # refuses an unknown one
         self.similarity = similarity
         width = self.vectors * features
         self.classifier = build_classifier(width, 2 * width, classes, classifier)
@@ -57,7 +58,7 @@ class MemoryHead(nn.Module, ABC):
             queries: `(B, D)` features.
             memory: `(M, D)` features.
             mask: `(B, M)` bool, True where a stored image may be used; None allows all.
-            scale: `(M,)` ``unit_scale`` of the memory, if it was computed before.
+            scale: `(M,)` of the memory, from ``Similarity.scale``, if it was computed before.
         """
         scores = score(queries, memory, similarity=self.similarity, scale=scale)
         weights = weigh(scores, mask=mask)

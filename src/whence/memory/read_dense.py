@@ -6,14 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from whence.memory.attention import (
-    at_least_float32,
-    check_pair,
-    cosine,
-    recall,
-    unit_scale,
-    weigh,
-)
+from whence.memory.attention import at_least_float32, check_pair, recall, weigh
+from whence.memory.cosine import cosine, unit_scale
 from whence.memory.sparsemax import centre_on_support
 
 
@@ -32,7 +26,7 @@ def read_dense(queries: Tensor, memory: Tensor, mask: Tensor | None = None) -> T
         ValueError: on shapes that do not fit, an empty memory, or a row of the mask that allows
             nothing.
     """
-    check_pair(queries, memory, "cosine")
+    check_pair(queries, memory)
     with torch.autocast(queries.device.type, enabled=False):
         vectors: Tensor = ReadDense.apply(at_least_float32(queries), at_least_float32(memory), mask)
     return vectors

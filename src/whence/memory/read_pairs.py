@@ -1,60 +1,12 @@
 """Weights and memory vectors from single pairs of query and stored image, and their gradient."""
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
-from whence.memory.attention import to_unit_length, unit_scale
-
-
-class Rule(NamedTuple):
-    """A similarity as ``scale * (mapped query . memory)``, but for terms of one side alone.
-
-    The gradient of a pair's score in the stored image's features is then
-    ``scale * mapped query - shrink * memory``.
-    """
-
-    map_queries: Callable[[Tensor], Tensor]  # (B, D) to (B, D)
-    pull_back: Callable[[Tensor, Tensor], Tensor]  # queries, gradient in the mapped ones; (B, D)
-    scale: Callable[[Tensor], Tensor]  # memory (U, D) to (U,)
-    shrink: Callable[[Tensor, Tensor], Tensor]  # scores (N,), scale (N,) to (N,)
-
-
-def pull_back_to_length(queries: Tensor, gradient: Tensor) -> Tensor:
-    """Follow a gradient `(B, D)` in ``to_unit_length(queries)`` back to the queries."""
-    scale = unit_scale(queries)[:, None]
-    unit = queries * scale
-    along = (unit * gradient).sum(1, keepdim=True)
-    return scale * torch.addcmul(gradient, unit, along, value=-1)
-
-
-RULES: Mapping[str, Rule] = MappingProxyType(
-    {
-        "cosine": Rule(
-            to_unit_length,
-            pull_back_to_length,
-            unit_scale,
-            lambda scores, scale: scores * scale.square(),
-        ),
-        "l2": Rule(
-            lambda queries: 2 * queries,
-            lambda _, gradient: 2 * gradient,
-            lambda memory: memory.new_ones(len(memory)),
-            lambda scores, _: torch.full_like(scores, 2),
-        ),
-        "dot": Rule(
-            lambda queries: queries,
-            lambda _, gradient: gradient,
-            lambda memory: memory.new_ones(len(memory)),
-            lambda scores, _: torch.zeros_like(scores),
-        ),
-    }
-)
-"""How each similarity is differentiated at single pairs."""
+from whence.memory.similarity import Rule, Similarity
 
 
 class ReadPairs(torch.autograd.Function):
@@ -65,7 +17,7 @@ class ReadPairs(torch.autograd.Function):
         ctx: Any,
         queries: Tensor,
         memory: Tensor,
-        scale: Tensor,
+        scale: Tensor | None,
         rows: Tensor,
         places: Tensor,
         scores: Tensor,
@@ -99,7 +51,7 @@ class ReadPairs(torch.autograd.Function):
         else:
             active, pair = places.unique(return_inverse=True)  # (U,), (N,)
             read = memory[active]  # (U, D)
-        scale = scale[places]  # (N,)
+        scale = torch.ones_like(scores) if scale is None else scale[places]  # (N,)
         to_queries = to_memory = None
         if ctx.needs_input_grad[0]:
             to_mapped = sum_rows(memory, places, counts, to_scores * scale)
@@ -122,6 +74,37 @@ class ReadPairs(torch.autograd.Function):
             if active is not None:
                 to_memory = torch.zeros_like(memory).index_copy_(0, active, to_memory)
         return to_queries, to_memory, None, None, None, None, None, None
+
+
+def read_without_rule(
+    queries: Tensor,
+    memory: Tensor,
+    rows: Tensor,
+    places: Tensor,
+    scores: Tensor,
+    weights: Tensor,
+    similarity: Similarity,
+) -> tuple[Tensor, Tensor]:
+    """Do the same for a similarity without a rule: its score is differentiated pair by pair.
+
+    Args:
+        queries: `(B, D)`.
+        memory: `(M, D)`.
+        rows: `(N,)` the query of each pair, ascending.
+        places: `(N,)` its stored image.
+        scores: `(N,)`, without a gradient.
+        weights: `(N,)` of sparsemax, without a gradient.
+        similarity: that the scores are of.
+
+    Returns:
+        The weights `(N,)` and the memory vectors `(B, D)`, NaN without pairs.
+    """
+    counts = rows.bincount(minlength=len(queries))
+    if torch.is_grad_enabled() and (queries.requires_grad or memory.requires_grad):
+        followed = similarity(queries[rows][:, None], memory[places][:, None])[:, 0, 0]  # (N,)
+        weights = weights + centre(rows, counts, followed - followed.detach())
+    vectors = sum_rows(memory, places, counts, weights)
+    return weights, vectors.masked_fill((counts == 0)[:, None], torch.nan)
 
 
 def centre(rows: Tensor, counts: Tensor, values: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """Which stored images sparse attention reads, found without keeping every similarity."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import max_pool1d
 
-from whence.memory.attention import SIMILARITIES, to_unit_length, unit_scale
+from whence.memory.similarity import Similarity, find_similarity
 from whence.memory.sparsemax import find_largest, find_threshold, sort_descending
 from whence.memory.sparsemax import threshold as find_cut
 
@@ -63,8 +63,7 @@ def find_support(
         queries: `(B, D)` float32 or float64.
         memory: `(M, D)` of the same type.
         similarity: a name from ``SIMILARITIES``.
-        scale: `(M,)` what ``unit_scale`` returns for the memory, if that is there already; used
-            by "cosine" only.
+        scale: `(M,)` of the memory, from ``Similarity.scale``, if it was computed before.
         mask: `(B, M)` bool, True where a stored image may be used; every row has one.
         block: scores computed at once; changes memory use, not the result.
 
@@ -77,7 +76,8 @@ def find_support(
     found: list[Candidates] = []
     tops = queries.new_empty(len(queries), 0)
     threshold = queries.new_empty(len(queries), 1)
-    for start, scores in score_blocks(queries, memory, similarity, scale, mask, block):
+    known = find_similarity(similarity)
+    for start, scores in score_blocks(queries, memory, known, scale, mask, block):
         groups = scores.view(-1, GROUP)  # (B G, GROUP)
         maxima = groups.amax(1).view(len(queries), -1)  # (B, G)
         few = max_pool1d(maxima, -(-maxima.shape[1] // BOUNDING), ceil_mode=True)
@@ -106,7 +106,7 @@ def find_support(
 def score_blocks(
     queries: Tensor,
     memory: Tensor,
-    similarity: str,
+    similarity: Similarity,
     scale: Tensor | None,
     mask: Tensor | None,
     block: int,
@@ -120,21 +120,26 @@ def score_blocks(
     total = len(memory)
     width = min(max(1, block // max(len(queries), 1)), total)
     width += -width % GROUP
-    if similarity == "cosine":
-        queries, scale = to_unit_length(queries), unit_scale(memory) if scale is None else scale
+    write = prepare(queries, memory, similarity, scale)
     scores = queries.new_empty(len(queries), width)
     for start in range(0, total, width):
-        part = memory[start : start + width]
-        here = scores[:, : len(part)]
-        if scale is not None and similarity == "cosine":
-            torch.mm(queries, part.mT, out=here)
-            here *= scale[start : start + width]
-        else:
-            here.copy_(SIMILARITIES[similarity](queries, part))
+        here = scores[:, : total - start]
+        write(start, here)
         if mask is not None:
             here.masked_fill_(~mask[:, start : start + width], -torch.inf)
-        scores[:, len(part) :] = -torch.inf
+        scores[:, total - start :] = -torch.inf
         yield start, scores
+
+
+def prepare(
+    queries: Tensor, memory: Tensor, similarity: Similarity, scale: Tensor | None
+) -> Callable[[int, Tensor], object]:
+    """Return what writes the scores of stored images from a place on, in the fastest way."""
+    if similarity.compare is None:
+        return lambda start, scores: scores.copy_(
+            similarity(queries, memory[start : start + scores.shape[1]])
+        )
+    return similarity.compare(queries, memory, scale)
 
 
 def find_bound(scores: Tensor) -> Tensor:

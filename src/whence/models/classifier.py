@@ -12,9 +12,10 @@ from whence.data.augment import to_float
 from whence.data.fingerprint import content_hashes
 from whence.encoders.adopt import EncoderKind, adopt_encoder
 from whence.encoders.count_features import count_features
-from whence.memory.attention import at_least_float32, unit_scale
+from whence.memory.attention import at_least_float32
 from whence.memory.bank import Bank, to_pixels
 from whence.memory.heads import MemoryHead, MemoryWrap, OnlyMemory, Read, Standard
+from whence.memory.similarity import find_similarity
 from whence.models.merged import Merged
 from whence.models.stamp import Stamp
 from whence.records.measures import Calibration
@@ -119,9 +120,9 @@ class Classifier(nn.Module):
             self._refuse_memory(memory_images is None and mask is None)
             logits: Tensor = self.head(self.encode(images))
         elif memory_images is None:
-            bank = self.checked_bank()
-            logits = self.memory_head.logits(
-                self.encode(images), bank.features, mask, scale=bank.scale
+            bank, head = self.checked_bank(), self.memory_head
+            logits = head.logits(
+                self.encode(images), bank.features, mask, scale=bank.scale(head.similarity)
             )
         else:
             logits = self.memory_head.logits(self.encode(images), self.encode(memory_images), mask)
@@ -131,13 +132,14 @@ class Classifier(nn.Module):
         self, images: Tensor, memory_images: Tensor | None = None, mask: Tensor | None = None
     ) -> Read:
         """Do what ``forward`` does and return logits, weights and scores."""
-        self._refuse_memory(self.has_memory)
+        head = self.memory_head
         mask = None if mask is None else mask.to(self.mean.device)
         if memory_images is None:
             bank = self.checked_bank()
-            found: Read = self.head(self.encode(images), bank.features, mask, scale=bank.scale)
+            scale = bank.scale(head.similarity)
+            found: Read = head(self.encode(images), bank.features, mask, scale=scale)
         else:
-            found = self.head(self.encode(images), self.encode(memory_images), mask)
+            found = head(self.encode(images), self.encode(memory_images), mask)
         return found
 
     def encode(self, images: Tensor) -> Tensor:
@@ -473,7 +475,8 @@ def predict_left_out(model: Classifier, features: Tensor, *, batch_size: int = 1
     """
     total = len(features)
     places = torch.arange(total, device=features.device)
-    scale = unit_scale(at_least_float32(features))
+    measure = find_similarity(model.memory_head.similarity).scale
+    scale = None if measure is None else measure(at_least_float32(features))
     predicted = []
     with evaluating(model):
         for rows in places.split(batch_size):

@@ -10,7 +10,7 @@ from torch import nn
 
 from whence.encoders.adopt import FAMILIES, EncoderKind, adopt_encoder, build_encoder
 from whence.encoders.weights import copy_into
-from whence.memory.attention import SIMILARITIES
+from whence.memory import SIMILARITIES
 from whence.models.classifier import VARIANTS, Classifier, build_head, evaluating
 from whence.models.saved_bank import bank_from_tensors, bank_to_tensors, is_list_of_names
 from whence.models.saved_calibration import (
