@@ -12,9 +12,11 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import dask.config
 import psutil
 import pytest
 import torch
+from dask.utils import parse_timedelta
 
 from tests.helpers.cluster_processes import (
     Watch,
@@ -181,6 +183,33 @@ def test_interrupted_then_killed_then_done(alone, tmp_path, capsys, interrupt):
     assert not list(tmp_path.rglob(".whence-*"))
 
 
+def test_a_worker_killed_while_it_starts_comes_back(tmp_path, capfd):
+    """Killed when it is there, and its successor before it is: Dask alone would give it up."""
+    with open_cluster(tmp_path, scheduler=None, workers=1, device="cpu") as cluster:
+        (first,) = workers_below()
+        first.kill()
+        second = wait_until(lambda: set(workers_below()) - {first}, "successor").pop()
+        second.kill()
+        (address,) = wait_until(lambda: find_new(cluster, {first, second}), "worker", 120)
+        assert cluster.client.submit(os.getpid, workers=[address]).result() == find_pid()
+        allowed = dask.config.get("distributed.deploy.lost-worker-timeout")
+        assert parse_timedelta(allowed) > 86400
+    assert workers_below() == []
+    assert "Restarting worker" in (tmp_path / "cluster.log").read_text()
+    assert capfd.readouterr() == ("", "")
+
+
+def find_new(cluster, killed):
+    """The workers that the scheduler knows, once their processes are others."""
+    alive = [process for process in workers_below() if process not in killed]
+    return cluster.find_workers() if alive else []
+
+
+def find_pid():
+    (process,) = workers_below()
+    return process.pid
+
+
 # a scheduler and workers started by hand ----------------------------------------------------------
 
 
@@ -195,7 +224,7 @@ def elsewhere(tmp_path_factory):
     more = {
         "OMP_NUM_THREADS": "1",
         "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0",
-        "PYTHONPATH": str(Path(__file__).parent),  # the workers call ``die``
+        "PYTHONPATH": str(Path(__file__).parents[2]),  # the workers call ``die``
     }
     started = []
 

@@ -15,8 +15,8 @@ from whence.cluster.worker import Machine, describe_machine
 CONNECT_SECONDS = 10.0
 """To reach a scheduler, and then for its first worker to be there."""
 
-START_SECONDS = 120.0
-"""For local workers to be there; the first import of torch can be slow."""
+START_SECONDS = 300.0
+"""For local workers to be there; the imports of a new process are slow on a busy machine."""
 
 
 @dataclass(frozen=True)
@@ -91,11 +91,16 @@ def wait_for_worker(cluster: Cluster) -> list[str]:
     limit = START_SECONDS if cluster.address is None else CONNECT_SECONDS
     end = time.monotonic() + limit
     while not (found := cluster.find_workers()):
+        if time.monotonic() > end and cluster.address is None:
+            raise ConnectionError(
+                f"No worker process was ready within {limit:g} seconds; this machine has too much "
+                "else to do, or too little memory for another process."
+            )
         if time.monotonic() > end:
             wanted = " ".join(f"{name}={count}" for name, count in cluster.needs.items())
             raise ConnectionError(
-                f"No worker of {cluster.address or 'this machine'} has the resources for a run; "
-                f"start one with: dask worker {cluster.address or 'ADDRESS'} --nthreads 1 "
+                f"No worker of {cluster.address} has the resources for a run; "
+                f"start one with: dask worker {cluster.address} --nthreads 1 "
                 f'--resources "{wanted}"'
             )
         time.sleep(0.1)

@@ -4,9 +4,10 @@ import asyncio
 import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from whence.cluster import check as cluster_check
@@ -17,9 +18,13 @@ from whence.cluster.check import (
     write_probe,
 )
 from whence.cluster.local import GPU, RUN, share_devices, start_workers
+from whence.cluster.worker import LOG_VARIABLE, FileLog
 
 ADDRESS = re.compile(r"(?:(tcp|tls)://)?(\[[0-9A-Fa-f:.]+\]|[\w.-]+):(\d{1,5})")
 MOST_PORTS = 65535
+LOG = "cluster.log"
+LOGGERS = ("distributed", "tornado", "asyncio")
+"""What Dask says comes through these loggers, and those below them."""
 
 
 def import_dask() -> Any:
@@ -53,13 +58,17 @@ def open_cluster(
     """
     check_choice(scheduler, workers, device)
     dask = import_dask()
-    opened = (
-        connect(dask, scheduler)
-        if scheduler is not None
-        else start_workers(dask, share_devices(workers or 1, device))
-    )
     needs = {RUN: 1, GPU: 1} if device is not None and device.startswith("cuda") else {RUN: 1}
-    with quiet(), opened as client, write_probe(out) as (probe, session):
+    with ExitStack() as stack:
+        scratch = Path(stack.enter_context(TemporaryDirectory(prefix="whence-dask-")))
+        stack.enter_context(divert_log(scratch / LOG, out))
+        if scheduler is not None:
+            client = stack.enter_context(connect(dask, scheduler))
+        else:
+            shares = share_devices(workers or 1, device)
+            told = [{**share, LOG_VARIABLE: str(scratch / LOG)} for share in shares]
+            client = stack.enter_context(start_workers(dask, told, scratch))
+        probe, session = stack.enter_context(write_probe(out))
         cluster = Cluster(client, scheduler, needs, session, probe, Path.cwd())
         check_workers(cluster, wait_for_worker(cluster))
         yield cluster
@@ -92,17 +101,33 @@ def check_choice(scheduler: str | None, workers: int | None, device: str | None)
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """Keep the log of Dask off the terminal; what matters in it becomes sentences of ours."""
-    names = [name for name in logging.root.manager.loggerDict if name.startswith("distributed")]
-    levels = {name: logging.getLogger(name).level for name in names}
-    for name in names:
-        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+def divert_log(log: Path, out: Path) -> Iterator[None]:
+    """Keep the warnings of Dask off the terminal; what matters in them becomes sentences of ours.
+
+    Args:
+        log: where they are written; a worker that is started here writes there as well.
+        out: the folder that holds all runs; if it is there at the end, it gets the log.
+    """
+    handler = FileLog(log)
+    names = [name for name in logging.root.manager.loggerDict if name.split(".")[0] in LOGGERS]
+    loggers = [logging.getLogger(name) for name in {*names, *LOGGERS}]
+    before = [(logger.handlers, logger.propagate, logger.level) for logger in loggers]
     try:
+        for logger in loggers:
+            logger.handlers, logger.propagate = [], True
+            logger.setLevel(logging.NOTSET)
+        for name in LOGGERS:
+            logger = logging.getLogger(name)
+            logger.handlers, logger.propagate = [handler], False
+            logger.setLevel(logging.WARNING)
         yield
     finally:
-        for name, level in levels.items():
-            logging.getLogger(name).setLevel(level)
+        for logger, (handlers, propagate, level) in zip(loggers, before, strict=True):
+            logger.handlers, logger.propagate = handlers, propagate
+            logger.setLevel(level)
+        if log.exists() and out.is_dir():
+            with (out / LOG).open("ab") as file:
+                file.write(log.read_bytes())
 
 
 @contextmanager

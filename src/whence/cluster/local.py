@@ -5,7 +5,11 @@ import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tornado.ioloop import PeriodicCallback
 
 RUN, GPU = "run", "GPU"
 """Resources that a worker is started with: how many runs at once, and GPUs."""
@@ -13,6 +17,19 @@ RUN, GPU = "run", "GPU"
 LOOPBACK = "127.0.0.1"
 STOP_SECONDS = 1.0
 """That a worker gets to stop by itself; a run can be killed at any moment."""
+
+MEND_MILLISECONDS = 1000
+"""Between two looks for workers that are gone for good."""
+
+GONE = ("closed", "failed")
+"""What Dask calls the state of a worker that it will not start again."""
+
+FOREVER = "1000 days"
+"""For Dask, how long a killed worker may take until it is there again.
+
+By default it has 15 seconds, which the imports of a new process can exceed on a busy machine; after
+them Dask would drop the worker and never start another.
+"""
 
 
 def share_devices(workers: int, device: str | None) -> list[dict[str, str]]:
@@ -52,11 +69,17 @@ def list_gpus(device: str | None) -> list[str]:
 
 
 @contextmanager
-def start_workers(dask: Any, shares: Sequence[Mapping[str, str]]) -> Iterator[Any]:
+def start_workers(dask: Any, shares: Sequence[Mapping[str, str]], scratch: Path) -> Iterator[Any]:
     """Start a scheduler in this process and a worker process for each share, on the loopback.
 
     Nothing listens to other machines, and there is no dashboard. A worker that dies is started
-    again. Memory is not limited: Dask's limit would kill a worker that uses what the others left.
+    again, however long that takes and also when it dies while it starts. Memory is not limited:
+    Dask's limit would kill a worker that uses what the others left.
+
+    Args:
+        dask: the module ``distributed``.
+        shares: environment variables for each worker.
+        scratch: folder for what Dask writes.
     """
     import dask.config as config
 
@@ -66,33 +89,56 @@ def start_workers(dask: Any, shares: Sequence[Mapping[str, str]]) -> Iterator[An
         "memory_limit": 0,
         "resources": {RUN: 1, GPU: 1},
         "preload": ["whence.cluster.worker"],
-        "silence_logs": logging.CRITICAL + 1,
+        "local_directory": str(scratch),
+        "silence_logs": logging.CRITICAL + 1,  # on the terminal; worker.py says where they go
         **closed,
     }
     settings = {
         "distributed.nanny.pre-spawn-environ": {},  # it would set threads to 1
         "distributed.worker.profile.enabled": False,
+        "distributed.deploy.lost-worker-timeout": FOREVER,
     }
     before = dict(os.environ)
     told = [os.environ.get("PYTHONWARNINGS"), "ignore:resource_tracker:UserWarning"]
     os.environ["PYTHONWARNINGS"] = ",".join(filter(None, told))  # said of every killed worker
     with config.set(settings):
         cluster = dask.SpecCluster(
-            scheduler={"cls": dask.Scheduler, "options": closed},
-            workers={
-                number: {"cls": dask.Nanny, "options": {**worker, "env": dict(share)}}
-                for number, share in enumerate(shares)
-            },
-            silence_logs=logging.CRITICAL + 1,
+            scheduler={"cls": dask.Scheduler, "options": closed}, silence_logs=False
         )
+        cluster.worker_spec |= {
+            number: {"cls": dask.Nanny, "options": {**worker, "env": dict(share)}}
+            for number, share in enumerate(shares)
+        }
+        cluster.scale(len(shares))
         try:
             with dask.Client(cluster, set_as_default=False, name="whence") as client:
+                mending = cluster.sync(start_mending, cluster)
                 yield client
+                cluster.loop.add_callback(mending.stop)
         finally:
+            cluster.worker_spec.clear()
             cluster.sync(stop_at_once, list(cluster.workers.values()))
             cluster.close()
             os.environ.clear()  # Dask added to it
             os.environ.update(before)
+
+
+async def start_mending(cluster: Any) -> "PeriodicCallback":
+    """Look at the workers every second, in Dask's event loop."""
+    from tornado.ioloop import PeriodicCallback  # late: it comes with Dask
+
+    mending = PeriodicCallback(lambda: mend(cluster), MEND_MILLISECONDS)
+    mending.start()
+    return mending
+
+
+def mend(cluster: Any) -> None:
+    """Start new workers in the place of those that Dask has given up, whose start failed."""
+    gone = [number for number, nanny in cluster.workers.items() if nanny.status.name in GONE]
+    for number in gone:
+        del cluster.workers[number]
+    if gone:
+        cluster.scale(len(cluster.worker_spec))
 
 
 async def stop_at_once(nannies: Sequence[Any]) -> None:

@@ -6,6 +6,8 @@ Nothing here knows Dask; the other side is ``whence.cluster.run_tasks``.
 import contextlib
 import errno
 import io
+import logging
+import os
 import platform
 import signal
 import threading
@@ -32,6 +34,9 @@ LOCK_SECONDS = 5.0
 
 PATIENCE = 3600.0
 """Seconds without a new file in such a run after which it is given up."""
+
+LOG_VARIABLE = "WHENCE_CLUSTER_LOG"
+"""Names the file that a local worker writes Dask's warnings to."""
 
 USERS = (ValueError, OSError, ModuleNotFoundError)
 """Errors that may be the user's; ``describe_problem`` tells."""
@@ -250,6 +255,26 @@ def ignore_interrupt() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
+class FileLog(logging.Handler):
+    """Appends records to a file, which comes to be with the first of them.
+
+    No ``StreamHandler``, because Dask silences those.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+        self.setFormatter(logging.Formatter("%(asctime)s %(process)d %(name)s: %(message)s"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record."""
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(self.format(record) + "\n")
+
+
 def dask_setup(worker: object) -> None:
     """Prepare a local worker process; Dask calls this name in a module that it preloads."""
     ignore_interrupt()
+    logger = logging.getLogger("distributed")
+    logger.handlers, logger.propagate = [FileLog(Path(os.environ[LOG_VARIABLE]))], False
+    logger.setLevel(logging.WARNING)
