@@ -27,7 +27,7 @@ from torch.utils.flop_counter import FlopCounterMode
 import whence
 from benchmarks.sides import machine, random_images
 from whence.data.split import LARGE_VALIDATION
-from whence.models.classifier import Variant
+from whence.memory.heads import find_head
 from whence.runs.prepare import choose_plan, choose_recipe
 from whence.runs.settings import Settings
 from whence.tables.cell import ACCURACY, Cell
@@ -102,7 +102,7 @@ def count_run(settings: Settings) -> Work:
     everything, test = IMAGES[settings.data]
     validation = settings.validation_examples or LARGE_VALIDATION
     total = settings.train_examples or everything - validation
-    has_memory = settings.variant != "standard"
+    has_memory = find_head(settings.variant).has_memory
     recipe = choose_recipe(settings)
     plan = choose_plan(settings, recipe, total, has_memory)
     batch = min(recipe.batch_size, total)
@@ -134,7 +134,7 @@ def count_image(encoder: str) -> int:
 
 
 @cache
-def count_head(encoder: str, variant: Variant, batch: int, memory: int) -> int:
+def count_head(encoder: str, variant: str, batch: int, memory: int) -> int:
     """Count the operations of similarities, memory vectors and the last layers for one batch."""
     with torch.device("meta"):
         model = whence.wrap(encoder, CLASSES, variant, (CHANNELS, SIDE, SIDE)).eval()

@@ -3,12 +3,13 @@
 import pytest
 import torch
 from memorywrap import BaselineMemory, MemoryWrapLayer
+from torch import nn
 from torch.testing import assert_close
 
 from whence import MemoryWrap, OnlyMemory
-from whence.memory import SIMILARITIES
+from whence.memory import HEADS, SIMILARITIES, heads
 from whence.memory.attention import recall, score, weigh
-from whence.memory.heads import Standard
+from whence.memory.heads import MemoryHead, Standard, build_head, find_head
 
 SLOW = {  # similarity -> the same for one pair of vectors
     "cosine": lambda q, m: q @ m / (q @ q + 1e-6).sqrt() / (m @ m + 1e-6).sqrt(),
@@ -25,6 +26,30 @@ def features(rng):
 
 def test_table_is_complete():
     assert set(SIMILARITIES) == set(SLOW)
+
+
+@pytest.mark.parametrize("variant", HEADS)
+def test_a_head_says_what_it_is(variant):
+    kind = find_head(variant)
+    assert kind.variant == variant
+    assert kind.title
+    assert kind.has_memory == issubclass(kind, MemoryHead)
+    for layers in (None, "mlp", "linear"):
+        head = build_head(variant, 7, 4, similarity="l2", classifier=layers)
+        assert type(head) is kind
+        assert (head.features, head.similarity) == (7, "l2" if kind.has_memory else None)
+        kinds = {nn.Sequential: "mlp", nn.Linear: "linear"}
+        assert head.last_layers == kinds[type(head.classifier)]
+        assert layers in (None, head.last_layers)
+
+
+def test_every_head_is_in_the_table():
+    kinds = [kind for kind in vars(heads).values() if isinstance(kind, type)]
+    found = [kind for kind in kinds if issubclass(kind, heads.Head) and hasattr(kind, "variant")]
+    assert {kind.variant for kind in found} == set(HEADS)
+    assert len(found) == len(HEADS)
+    with pytest.raises(ValueError, match=r"Unknown variant 'votes'. Choose from: memory-wrap, "):
+        build_head("votes", 7, 4, similarity="cosine", classifier=None)
 
 
 @pytest.mark.parametrize("similarity", SLOW)

@@ -9,7 +9,9 @@ from torch import nn
 from torch.testing import assert_close
 
 import whence
-from whence.models.classifier import encode_all, predict_left_out
+from whence.memory.attention import recall, score, weigh
+from whence.memory.heads import MemoryHead
+from whence.models.classifier import Classifier, encode_all, predict_left_out
 
 SHAPE = (1, 8, 8)
 
@@ -92,6 +94,41 @@ def test_bank_keeps_where_its_images_came_from(memory_images):
     assert all(
         (item.role == "example") == (item.predicted == answer.predicted) for item in answer.evidence
     )
+
+
+class Nearest(MemoryHead):
+    """A head that stands in no table: the features of what is read are the logits."""
+
+    variant, title, vectors, memory_alone = "nearest", "Nearest", 1, True
+
+    def respond(self, queries, vectors):
+        return vectors
+
+
+def test_a_head_that_is_not_in_the_table_is_what_it_says(images, memory_images, tmp_path):
+    encoder = nn.Sequential(nn.Flatten(), nn.Linear(64, 3))
+    model = whence.wrap(encoder, 3, image_shape=SHAPE, drop_classifier=False)
+    model.head = Nearest(3, 3)
+    assert (model.variant, model.features, model.has_memory) == ("nearest", 3, True)
+    model.eval().remember(memory_images)
+    weights = weigh(score(model.encode(images), model.bank.features))
+    assert_close(model(images), recall(weights, model.bank.features))
+    with pytest.raises(ValueError, match=r"must have a variant of memory-wrap, .*, got 'nearest'"):
+        model.save(tmp_path / "saved")
+
+
+def test_a_module_that_is_no_head_is_refused():
+    model = make()
+    with pytest.raises(TypeError, match=r"head must be a whence.memory.heads.Head, .* got Linear"):
+        Classifier(
+            model.encoder,
+            nn.Linear(3, 3),
+            kind=model.kind,
+            class_names=model.class_names,
+            image_shape=model.image_shape,
+            mean=[0.0],
+            std=[1.0],
+        )
 
 
 def test_own_class_left_out_by_hand():

@@ -14,7 +14,7 @@ from whence.attribution.answer import (
 )
 from whence.attribution.baselines import BASELINES
 from whence.attribution.path import Baseline, encode_along, midpoints, pull_back
-from whence.memory import SIMILARITIES
+from whence.memory import SIMILARITIES, VARIANT
 from whence.memory.attention import at_least_float32
 from whence.memory.bank import take_images
 from whence.memory.heads import MemoryHead
@@ -62,7 +62,7 @@ def why_similar(
     if not model.has_memory:
         raise ValueError(
             "A standard model has no evidence that an image could be similar to; "
-            'build it with variant="memory-wrap".'
+            f'build it with variant="{VARIANT}".'
         )
     with differentiating(model):
         partners = find_partners(model, images.detach(), rank, batch_size)

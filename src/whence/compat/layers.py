@@ -13,11 +13,12 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from whence.compat.train_yaml import MODALITIES
 from whence.encoders.vit import vit
 from whence.encoders.weights import fill, only_tensors, read_pytorch_file
 from whence.memory import SIMILARITIES
 from whence.memory.attention import recall, score, weigh
-from whence.models.classifier import Classifier, Variant, wrap
+from whence.models.classifier import Classifier, wrap
 
 Value = TypeVar("Value")
 
@@ -74,13 +75,6 @@ ENCODERS = {
     "wide-resnet": "wide_resnet_28_10",
 }
 """Their model names and ours."""
-
-MODALITIES: dict[str, Variant] = {
-    "std": "standard",
-    "memory": "only-memory",
-    "encoder_memory": "memory-wrap",
-}
-"""Their modalities and our variants."""
 
 RENAMED = {  # what precedes their name -> what precedes ours, for all that is not the encoder's
     "mw.classifier.fc1.": "head.classifier.0.",
@@ -321,7 +315,7 @@ def load_vit(found: dict[str, Tensor], path: Path, dataset_name: str | None) -> 
     if "head.classifier.weight" in found:
         return build("vit", "standard", source, found, path)
     hidden = found.get("head.classifier.0.weight", torch.empty(0, 0))
-    variant: Variant = "only-memory" if hidden.shape[-1:] == (384,) else "memory-wrap"
+    variant: str = "only-memory" if hidden.shape[-1:] == (384,) else "memory-wrap"
     used = {key: tensor for key, tensor in found.items() if not key.startswith("encoder.fc.0.")}
     return build(vit(final_norm=False), variant, source, used, path)
 
@@ -357,7 +351,7 @@ def count_classes(found: Mapping[str, Tensor], path: Path) -> int:
 
 
 def build(
-    encoder: nn.Module | str, variant: Variant, source: Source, found: dict[str, Tensor], path: Path
+    encoder: nn.Module | str, variant: str, source: Source, found: dict[str, Tensor], path: Path
 ) -> Classifier:
     """Build the model and copy the parameters in, all of which must be found and used."""
     classes = count_classes(found, path)

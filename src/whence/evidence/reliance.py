@@ -5,7 +5,7 @@ from torch import Tensor
 
 from whence.evidence.reread import Cached
 from whence.memory.attention import recall
-from whence.memory.heads import OnlyMemory, Read
+from whence.memory.heads import Read
 
 
 def measure_reliance(cached: Cached, read: Read) -> Tensor:
@@ -21,12 +21,12 @@ def measure_reliance(cached: Cached, read: Read) -> Tensor:
 
         reliance = |m| / (|m| + |e|).
 
-    An Only Memory head answers from the memory alone: its reliance is 1.
+    A head that answers from the memory alone, such as Only Memory, has a reliance of 1.
 
     Returns:
         `(B,)` float32 in [0, 1]; 0 where neither part changes the log-odds.
     """
-    if isinstance(cached.head, OnlyMemory):
+    if cached.head.memory_alone:
         return torch.ones(len(cached.queries), device=cached.queries.device)
     queries, vectors = cached.queries, recall(read.weights, cached.memory)  # (B, D) both
     nothing = cached.memory.mean(0).expand_as(queries).to(vectors.dtype)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from whence.memory import VARIANT
 from whence.memory.attend import attend
 from whence.memory.attention import score
 from whence.memory.bank import Bank
@@ -59,7 +60,7 @@ def find_suspicious(
     if not model.has_memory:
         raise ValueError(
             "A standard model stores no images whose labels could be checked; "
-            'build it with variant="memory-wrap".'
+            f'build it with variant="{VARIANT}".'
         )
     check_batch_size(batch_size)
     if not 0 <= least <= 1:

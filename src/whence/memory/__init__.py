@@ -2,6 +2,19 @@
 
 from whence.table import Table
 
+HEADS = Table(
+    "variant",
+    {
+        "memory-wrap": "whence.memory.heads:MemoryWrap",
+        "only-memory": "whence.memory.heads:OnlyMemory",
+        "standard": "whence.memory.heads:Standard",
+    },
+)
+"""Every head by the name of the variant that it makes of a model; a class that is a ``Head``."""
+
+VARIANT = "memory-wrap"
+"""The variant that a model is unless another one is asked for."""
+
 SIMILARITIES = Table(
     "similarity",
     {

@@ -4,11 +4,12 @@ La Rosa et al. (2021), arXiv:2106.01440.
 """
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 
+from whence.memory import HEADS
 from whence.memory.attend import read_vectors
 from whence.memory.attention import at_least_float32, recall, score, weigh
 from whence.memory.similarity import find_similarity
@@ -22,7 +23,32 @@ class Read(NamedTuple):
     scores: Tensor  # (B, M), the similarities that the weights were made from
 
 
-class MemoryHead(nn.Module, ABC):
+class Head(nn.Module, ABC):
+    """Classify features: the last part of a model, and all that other parts need to know of it.
+
+    Args:
+        features: D, the encoder's output width.
+        last_layers: "mlp" or "linear".
+        similarity: with which it reads a memory; None without one.
+    """
+
+    variant: ClassVar[str]
+    """Its name in ``HEADS``."""
+
+    title: ClassVar[str]
+    """Its name for people."""
+
+    has_memory: ClassVar[bool]
+    """It is a ``MemoryHead``, and its answers are computed from a memory."""
+
+    def __init__(self, features: int, *, last_layers: str, similarity: str | None = None) -> None:
+        super().__init__()
+        self.features = features
+        self.last_layers = last_layers
+        self.similarity = similarity
+
+
+class MemoryHead(Head):
     """Read a memory, then classify what was read: what Memory Wrap and Only Memory share.
 
     Args:
@@ -32,15 +58,20 @@ class MemoryHead(nn.Module, ABC):
         classifier: "mlp", one hidden layer of twice the input width, or "linear" (paper, A.2).
     """
 
+    has_memory = True
+    similarity: str
+
     vectors: ClassVar[int]
     """How many vectors of D features the last layers take."""
+
+    memory_alone: ClassVar[bool]
+    """The answer hangs on the query by what is read alone."""
 
     def __init__(
         self, features: int, classes: int, *, similarity: str = "cosine", classifier: str = "mlp"
     ) -> None:
-        super().__init__()
         find_similarity(similarity)  # refuses an unknown one
-        self.similarity = similarity
+        super().__init__(features, last_layers=classifier, similarity=similarity)
         width = self.vectors * features
         self.classifier = build_classifier(width, 2 * width, classes, classifier)
 
@@ -90,7 +121,8 @@ class MemoryWrap(MemoryHead):
     Arguments as for ``MemoryHead``.
     """
 
-    vectors = 2
+    variant, title = "memory-wrap", "Memory Wrap"
+    vectors, memory_alone = 2, False
 
     def respond(self, queries: Tensor, vectors: Tensor) -> Tensor:
         """Classify queries `(B, D)` with their memory vectors `(B, D)`; logits `(B, K)`."""
@@ -104,14 +136,15 @@ class OnlyMemory(MemoryHead):
     Arguments as for ``MemoryHead``.
     """
 
-    vectors = 1
+    variant, title = "only-memory", "Only Memory"
+    vectors, memory_alone = 1, True
 
     def respond(self, queries: Tensor, vectors: Tensor) -> Tensor:
         """Classify memory vectors `(B, D)`; logits `(B, K)`. The queries are not looked at."""
         return classify(self.classifier, vectors)
 
 
-class Standard(nn.Module):
+class Standard(Head):
     """Classify the query's features without a memory: the baseline.
 
     Args:
@@ -121,8 +154,11 @@ class Standard(nn.Module):
             the head the number of parameters that Memory Wrap's has, for a matched comparison.
     """
 
+    variant, title = "standard", "Standard"
+    has_memory = False
+
     def __init__(self, features: int, classes: int, *, classifier: str = "linear") -> None:
-        super().__init__()
+        super().__init__(features, last_layers=classifier)
         self.classifier = build_classifier(
             features, matched_width(features, classes), classes, classifier
         )
@@ -130,6 +166,37 @@ class Standard(nn.Module):
     def forward(self, queries: Tensor) -> Tensor:
         """Classify `(B, D)` features; returns logits `(B, K)`."""
         return classify(self.classifier, queries)
+
+
+def build_head(
+    variant: str, features: int, classes: int, *, similarity: str, classifier: str | None
+) -> Head:
+    """Build the head of a variant.
+
+    Args:
+        variant: a name from ``HEADS``.
+        features: D, the encoder's output width.
+        classes: K.
+        similarity: a name from ``SIMILARITIES``, for those that read a memory.
+        classifier: the last layers, "mlp" or "linear"; None is the paper's choice.
+
+    Raises:
+        ValueError: on an unknown name.
+    """
+    build, options = HEADS.find(variant), {} if classifier is None else {"classifier": classifier}
+    if find_head(variant).has_memory:
+        options["similarity"] = similarity
+    head: Head = build(features, classes, **options)
+    return head
+
+
+def find_head(variant: str) -> type[Head]:
+    """Look a head up by the name of its variant.
+
+    Raises:
+        ValueError: if there is none of this name.
+    """
+    return cast("type[Head]", HEADS.find(variant))
 
 
 def classify(classifier: nn.Module, features: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -12,17 +12,15 @@ from whence.data.augment import to_float
 from whence.data.fingerprint import content_hashes
 from whence.encoders.adopt import EncoderKind, adopt_encoder
 from whence.encoders.count_features import count_features
+from whence.memory import VARIANT
 from whence.memory.attention import at_least_float32
 from whence.memory.bank import Bank, to_pixels
-from whence.memory.heads import MemoryHead, MemoryWrap, OnlyMemory, Read, Standard
+from whence.memory.heads import Head, MemoryHead, Read, build_head
 from whence.memory.similarity import find_similarity
 from whence.models.merged import Merged
 from whence.models.stamp import Stamp
 from whence.records.measures import Calibration
 from whence.shapes import check_batch_size, check_shape
-
-Variant = Literal["memory-wrap", "only-memory", "standard"]
-VARIANTS: tuple[str, ...] = get_args(Variant)
 
 
 class Classifier(nn.Module):
@@ -34,7 +32,7 @@ class Classifier(nn.Module):
 
     Attributes:
         encoder: maps normalised images `(B, C, H, W)` to features `(B, D)`.
-        head: ``MemoryWrap``, ``OnlyMemory`` or ``Standard``.
+        head: one from ``HEADS``.
         class_names: one name per class.
         image_shape: (C, H, W) of the images that the encoder was probed with.
         bank: the encoded memory, or None.
@@ -43,11 +41,12 @@ class Classifier(nn.Module):
 
     mean: Tensor
     std: Tensor
+    head: Head
 
     def __init__(
         self,
         encoder: nn.Module,
-        head: nn.Module,
+        head: Head,
         *,
         kind: EncoderKind,
         class_names: tuple[str, ...],
@@ -56,6 +55,11 @@ class Classifier(nn.Module):
         std: Sequence[float],
     ) -> None:
         super().__init__()
+        if not isinstance(head, Head):
+            raise TypeError(
+                f"head must be a whence.memory.heads.Head, such as MemoryWrap, "
+                f"got {type(head).__name__}."
+            )
         self.channels_last = kind.family != "module"  # a user's module may rely on view()
         if self.channels_last:
             encoder = encoder.to(memory_format=torch.channels_last)
@@ -73,21 +77,19 @@ class Classifier(nn.Module):
         self._merged: Merged | None = None
 
     @property
-    def variant(self) -> Variant:
+    def variant(self) -> str:
         """Name the kind of head."""
-        names: dict[type, Variant] = {MemoryWrap: "memory-wrap", OnlyMemory: "only-memory"}
-        return names.get(type(self.head), "standard")
+        return self.head.variant
 
     @property
     def features(self) -> int:
-        """Return D, the encoder's output width, read off the head's first layer."""
-        first = next(layer for layer in self.head.modules() if isinstance(layer, nn.Linear))
-        return first.in_features // 2 if self.variant == "memory-wrap" else first.in_features
+        """Return D, the encoder's output width."""
+        return self.head.features
 
     @property
     def has_memory(self) -> bool:
         """Say whether answers are computed from a memory."""
-        return self.variant != "standard"
+        return self.head.has_memory
 
     @property
     def memory_head(self) -> MemoryHead:
@@ -284,7 +286,7 @@ class Classifier(nn.Module):
         if not fine:
             raise ValueError(
                 "A standard model has no memory; leave the memory arguments out, "
-                'or build it with variant="memory-wrap".'
+                f'or build it with variant="{VARIANT}".'
             )
 
     def __copy__(self) -> "Classifier":
@@ -328,7 +330,7 @@ class Classifier(nn.Module):
 def wrap(
     encoder: nn.Module | str,
     classes: int | Sequence[str],
-    variant: Variant = "memory-wrap",
+    variant: str = VARIANT,
     image_shape: tuple[int, int, int] = (3, 32, 32),
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
@@ -345,7 +347,7 @@ def wrap(
         encoder: a module that maps `(B, C, H, W)` to `(B, D)`, or a name: one of ``ENCODERS``,
             "torchvision:NAME" or "timm:NAME" (built without pretrained weights).
         classes: the number of classes K, or their names.
-        variant: "memory-wrap", "only-memory" or "standard".
+        variant: a name from ``HEADS``: "memory-wrap", "only-memory" or "standard".
         image_shape: (C, H, W) that the encoder is probed with.
         mean: per channel, in [0, 1] pixel units; None is 0.
         std: per channel; None is 1.
@@ -385,19 +387,6 @@ def wrap(
         mean=mean,
         std=std,
     )
-
-
-def build_head(
-    variant: str, features: int, classes: int, *, similarity: str, classifier: str | None
-) -> nn.Module:
-    """Build the head of a variant, with the paper's last layers unless told otherwise."""
-    if variant == "standard":
-        return Standard(features, classes, classifier=classifier or "linear")
-    if variant == "memory-wrap":
-        return MemoryWrap(features, classes, similarity=similarity, classifier=classifier or "mlp")
-    if variant == "only-memory":
-        return OnlyMemory(features, classes, similarity=similarity, classifier=classifier or "mlp")
-    raise ValueError(f"Unknown variant {variant!r}. Choose from: {', '.join(VARIANTS)}.")
 
 
 @contextmanager

@@ -10,8 +10,9 @@ from torch import nn
 
 from whence.encoders.adopt import FAMILIES, EncoderKind, adopt_encoder, build_encoder
 from whence.encoders.weights import copy_into
-from whence.memory import SIMILARITIES
-from whence.models.classifier import VARIANTS, Classifier, build_head, evaluating
+from whence.memory import HEADS, SIMILARITIES
+from whence.memory.heads import build_head, find_head
+from whence.models.classifier import Classifier, evaluating
 from whence.models.saved_bank import bank_from_tensors, bank_to_tensors, is_list_of_names
 from whence.models.saved_calibration import (
     calibration_from_json,
@@ -100,8 +101,8 @@ def describe(model: Classifier) -> dict[str, Any]:
         "classes": list(model.class_names),
         "image_shape": list(model.image_shape),
         "variant": model.variant,
-        "similarity": getattr(model.head, "similarity", None),
-        "classifier": "mlp" if isinstance(model.head.classifier, nn.Sequential) else "linear",
+        "similarity": model.head.similarity,
+        "classifier": model.head.last_layers,
         "features": model.features,
         "dtype": str(model.mean.dtype).removeprefix("torch."),
         "mean": model.mean.flatten().tolist(),
@@ -207,7 +208,7 @@ def find_problem(about: dict[str, Any]) -> str | None:
         or find_problem_of_network(about)
         or find_problem_of_record(about)
         or find_problem_of_calibration(
-            about.get("calibration"), has_memory=about["variant"] != "standard"
+            about.get("calibration"), has_memory=find_head(about["variant"]).has_memory
         )
     )
 
@@ -230,9 +231,10 @@ def find_problem_of_images(about: dict[str, Any]) -> str | None:
 def find_problem_of_network(about: dict[str, Any]) -> str | None:
     """Check what the encoder and the head are."""
     encoder, features = about.get("encoder"), about.get("features")
-    similarities = (None,) if about.get("variant") == "standard" else tuple(SIMILARITIES)
+    if about.get("variant") not in tuple(HEADS):
+        return f"must have a variant of {', '.join(HEADS)}, got {about.get('variant')!r}"
+    similarities = tuple(SIMILARITIES) if find_head(about["variant"]).has_memory else (None,)
     for name, choices in (
-        ("variant", VARIANTS),
         ("similarity", similarities),
         ("classifier", ("mlp", "linear")),
         ("dtype", tuple(FLOATS)),
@@ -255,7 +257,7 @@ def find_problem_of_record(about: dict[str, Any]) -> str | None:
     hashes = about.get("sha256")
     if not isinstance(hashes, dict) or not is_list_of_names(list(hashes.values())):
         return "must give the hashes of its files"
-    allowed = {MODEL} if about["variant"] == "standard" else {MODEL, BANK}
+    allowed = {MODEL, BANK} if find_head(about["variant"]).has_memory else {MODEL}
     if not hashes.keys() <= allowed:
         return f"must name the files {', '.join(sorted(allowed))}, got {', '.join(sorted(hashes))}"
     for name in ("run", "versions"):

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from whence.memory.heads import find_head
 from whence.records.explained import Answer, Origin
 from whence.records.measures import Suspicion
 from whence.records.overview import LISTED, Made, MemoryUse, Overview, Used
@@ -20,8 +21,6 @@ from whence.report.trust import (
     say_doubt,
     say_evidence,
 )
-
-VARIANTS = {"memory-wrap": "Memory Wrap", "only-memory": "Only Memory", "standard": "no memory"}
 
 KINDS = {"sure": "Wrong with high confidence", "doubtful": "Most doubtful"}
 
@@ -164,9 +163,11 @@ def say_head(overview: Overview) -> tuple[str, ...]:
 def say_made(made: Made) -> str:
     """Say how the run was made."""
     other = "" if made.measured_on == made.trained_on else f"; measured on {made.measured_on}"
+    head = find_head(made.variant)
+    kind = head.title if head.has_memory else "no memory"
     return (
         f"Trained on {count(made.train_images, 'training image')} from {made.trained_on}: encoder "
-        f"{made.encoder}, {VARIANTS[made.variant]}, seed {made.seed}{other}."
+        f"{made.encoder}, {kind}, seed {made.seed}{other}."
     )
 
 

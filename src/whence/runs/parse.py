@@ -5,7 +5,7 @@ import re
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import Field
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, Union, cast, get_args, get_origin
 
 from jsonargparse import ArgumentError, ArgumentParser
 
@@ -18,7 +18,7 @@ WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or f
 
 def add_setting(add: Callable[..., object], setting: Field[Any]) -> None:
     """Add one setting as ``--its-name``; ``add`` is a parser's ``add_argument``, or a group's."""
-    kind = without_none(setting.type)
+    kind = kind_of(setting)
     default = setting.default
     text = setting.metadata["help"]
     if default is not None and not isinstance(default, bool):
@@ -29,6 +29,12 @@ def add_setting(add: Callable[..., object], setting: Field[Any]) -> None:
     else:
         metavar = METAVARS.get(kind, "CHOICE" if get_origin(kind) is Literal else "LIST")
         add(name, type=kind, default=None, help=text, metavar=metavar)
+
+
+def kind_of(setting: Field[Any]) -> Any:
+    """Return the type of a setting's values: one of its choices, if it has a list of them."""
+    choices = setting.metadata.get("choices")
+    return cast("Any", Literal)[choices] if choices else without_none(setting.type)
 
 
 def without_none(kind: Any) -> Any:
@@ -61,7 +67,7 @@ def check_values(values: Mapping[str, Any], *, where: str) -> dict[str, Any]:
         )
     parser = ArgumentParser(exit_on_error=False)
     for name in values:
-        parser.add_argument(f"--{name}", type=without_none(FIELDS[name].type), default=None)
+        parser.add_argument(f"--{name}", type=kind_of(FIELDS[name]), default=None)
     try:
         parsed = parser.parse_object(dict(values))
     except ArgumentError as error:
@@ -92,7 +98,7 @@ def one_sentence(message: str) -> str:
     if key and value:
         name = key[1].replace("_", "-")
         if key[1] in FIELDS:
-            wanted = describe_type(without_none(FIELDS[key[1]].type))
+            wanted = describe_type(kind_of(FIELDS[key[1]]))
         else:
             kind = re.search(r"Expected a <class '(\w+)'>", message)
             wanted = NAMES.get(kind[1], kind[1]) if kind else "of another type"

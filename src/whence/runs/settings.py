@@ -1,7 +1,7 @@
 """Settings: everything that makes a run, in one flat record that a TOML file can hold."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import Field, asdict, dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
@@ -9,15 +9,32 @@ from typing import Any, Literal
 
 import tomli_w
 
+from whence.memory import HEADS, SIMILARITIES, VARIANT
 from whence.storage.plain_files import read_small
 
 CHECKPOINT_SECONDS = 30.0
 """Least time between two checkpoints, unless the command line says another."""
 
 
-def option(default: Any, text: str) -> Any:
-    """Declare a setting with its default and the sentence that the command line shows for it."""
-    return field(default=default, metadata={"help": text})
+def option(default: Any, text: str, choices: Iterable[str] = ()) -> Any:
+    """Declare a setting with its default and the sentence that the command line shows for it.
+
+    Args:
+        default: the value where none is given.
+        text: the sentence.
+        choices: the table that the value is a name of; none where the type says all.
+    """
+    return field(default=default, metadata={"help": text, "choices": tuple(choices)})
+
+
+def list_choices(names: Iterable[str]) -> str:
+    """List names in a sentence.
+
+    >>> list_choices(["one", "two", "three"])
+    'one, two or three'
+    """
+    *others, last = names
+    return f"{', '.join(others)} or {last}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,10 +61,10 @@ class Settings:
         None, "pretrained weights of the encoder: 'default', or a .safetensors, .pt or .pth file"
     )
     freeze_encoder: bool = option(False, "train the head alone, on features encoded once")
-    variant: Literal["memory-wrap", "only-memory", "standard"] = option(
-        "memory-wrap", "which head: memory-wrap, only-memory or standard (no memory)"
+    variant: str = option(
+        VARIANT, f"which head: {list_choices(HEADS)}; standard has no memory", HEADS
     )
-    similarity: Literal["cosine", "l2", "dot"] = option("cosine", "cosine, l2 or dot")
+    similarity: str = option("cosine", list_choices(SIMILARITIES), SIMILARITIES)
     classifier: Literal["mlp", "linear"] | None = option(
         None, "last layers: mlp or linear; by default mlp, and linear for standard"
     )

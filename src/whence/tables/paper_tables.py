@@ -8,6 +8,7 @@ from typing import Any
 
 from whence.data import DATASETS
 from whence.encoders import ENCODERS
+from whence.memory import HEADS
 from whence.runs.settings import Settings
 from whence.tables.cell import ACCURACY, EXPLANATION_TABLES, FULL, Cell, read_cell
 
@@ -47,8 +48,8 @@ RUNS_OF = (1, 2, 3)
 DATASET_ORDER = ("svhn", "cifar10", "cinic10")
 """The order of the paper's tables 1 to 3; other datasets come after them."""
 
-VARIANTS = ("standard", "only-memory", "memory-wrap")
-"""The order of the paper's rows."""
+VARIANTS = tuple(reversed(tuple(HEADS)))
+"""The order of the paper's rows, the model without a memory first."""
 
 FILTERS: Mapping[str, Callable[[Cell], str]] = MappingProxyType(
     {

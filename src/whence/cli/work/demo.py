@@ -13,7 +13,9 @@ from tqdm import tqdm
 
 from whence.evidence.predict import predict
 from whence.gather.explained import describe_origin, explain_images
-from whence.models.classifier import Classifier, Variant
+from whence.memory import HEADS, VARIANT
+from whence.memory.heads import find_head
+from whence.models.classifier import Classifier
 from whence.models.saved import load, read_about
 from whence.records.answers import Prediction
 from whence.records.images import Dataset
@@ -25,11 +27,8 @@ from whence.runs.settings import Settings
 from whence.storage.whole_files import write_whole
 
 SETTINGS = Settings(data="digits", train_examples=100, memory_size=50, epochs=120)
-VARIANTS: dict[str, Variant] = {
-    "Standard": "standard",
-    "Only Memory": "only-memory",
-    "Memory Wrap": "memory-wrap",
-}
+TITLES = {find_head(variant).title: variant for variant in reversed(tuple(HEADS))}
+"""What the models are called; the one without a memory first."""
 SHOWN, COLUMNS = 4, 5
 
 
@@ -49,7 +48,7 @@ def show(out: Path, seeds: int, device: str) -> None:
     )
     results = train_all(dataset, out, seeds, device)
     print(table(results))
-    best = out / "memory-wrap" / "seed-0"
+    best = out / VARIANT / "seed-0"
     model = load(best, device=device)
     answers = predict(model, dataset.test.images)
     places = choose(answers, dataset.test.labels.tolist())
@@ -69,8 +68,8 @@ def train_all(
 ) -> dict[str, list[dict[str, Any]]]:
     """Train every variant with every seed; finished runs of an earlier demo are kept."""
     results: dict[str, list[dict[str, Any]]] = {}
-    with tqdm(total=len(VARIANTS) * seeds, unit="run", disable=None, leave=False) as bar:
-        for name, variant in VARIANTS.items():
+    with tqdm(total=len(TITLES) * seeds, unit="run", disable=None, leave=False) as bar:
+        for name, variant in TITLES.items():
             bar.set_description(name)
             for seed in range(seeds):
                 settings = replace(SETTINGS, variant=variant, seed=seed)

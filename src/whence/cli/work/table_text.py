@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from whence.cli.align import align
+from whence.memory.heads import find_head
 from whence.tables.cell import ACCURACY, FULL
 from whence.tables.paper_tables import (
     FILTERS,
@@ -129,7 +130,7 @@ def describe_seeds(seeds: Sequence[int]) -> str:
 
 def to_json(job: Job, summary: Summary) -> dict[str, Any]:
     """Lay one row out as JSON, all fractions, runs under the names of their ``metrics.json``."""
-    cell, has_memory = job.cell, job.cell.settings.variant != "standard"
+    cell, has_memory = job.cell, find_head(job.cell.settings.variant).has_memory
     changed = find_deviations(cell, job.settings).items()
     return {
         "cell": cell.name,
