@@ -25,7 +25,8 @@ from torch import Tensor
 import whence
 from benchmarks.sides import alternate, machine
 from whence.attribution.joint import heatmaps
-from whence.training.loop import Plan, fit
+from whence.training.loop import fit
+from whence.training.plan import Plan
 from whence.training.recipes import Recipe
 
 CASES = {"same work": (2, 200, 8), "whole": (8, 1000, 32)}

@@ -32,7 +32,8 @@ from whence.runs.prepare import choose_plan, choose_recipe
 from whence.runs.settings import Settings
 from whence.tables.cell import ACCURACY, Cell
 from whence.tables.paper_tables import MEMORY_SIZE, SIDE, TABLES, name_measure, read_cells
-from whence.training.loop import Plan, fit
+from whence.training.loop import fit
+from whence.training.plan import Plan
 from whence.training.recipes import Recipe
 
 IMAGES = {"svhn": (73_257, 26_032), "cifar10": (50_000, 10_000), "cinic10": (90_000, 90_000)}

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from whence.morphing.morph import morph
     from whence.morphing.others import store_codes
     from whence.records.images import ImageSet
-    from whence.training.loop import Plan, fit
+    from whence.training.loop import fit
+    from whence.training.plan import Plan
     from whence.training.recipes import Recipe
 
 PLACES = {
@@ -38,7 +39,7 @@ PLACES = {
     "ImageSet": "whence.records.images",
     "MemoryWrap": "whence.memory.heads",
     "OnlyMemory": "whence.memory.heads",
-    "Plan": "whence.training.loop",
+    "Plan": "whence.training.plan",
     "Recipe": "whence.training.recipes",
     "attend": "whence.memory.attend",
     "calibrate": "whence.evidence.calibrate",

@@ -254,13 +254,22 @@ CHANGES = {
     "the shape of a tensor": lambda t, n: t.update({"model.means.bias": torch.zeros(4)}),
     "the best tensor": lambda t, n: t.pop("best.means.bias"),
     "an optimiser's tensor": lambda t, n: t.update({"optimizer.0.exp_avg": torch.zeros(2)}),
-    "the order": lambda t, n: t["order"].fill_(1),
+    "an optimiser's step": lambda t, n: t.pop("optimizer.0.step"),
+    "an optimiser's step of another shape": lambda t, n: t.update(
+        {"optimizer.0.step": torch.zeros(3)}
+    ),
+    "the order": lambda t, n: t.update(order=torch.ones(22, dtype=torch.int64)),
+    "an order of numbers that are not whole": lambda t, n: t.update(order=torch.arange(22.0)),
     "the losses": lambda t, n: t.update(losses=torch.zeros(3)),
     "a random state": lambda t, n: t.pop("random.draws"),
     "the step": lambda t, n: n.update(step=5.0),
     "the place": lambda t, n: n.update(place=2),
+    "a place that is not whole": lambda t, n: n.update(place=1.0),
+    "a step after the last": lambda t, n: n.update(step=10),
     "the epochs since": lambda t, n: n.update(worse=None),
     "the best bound": lambda t, n: n.update(best_elbo="1"),
+    "no best bound": lambda t, n: n.pop("best_elbo"),
+    "an infinite best bound": lambda t, n: n.update(best_elbo=math.inf),
 }
 
 

@@ -15,10 +15,12 @@ from whence.cli.work.train import train_here
 from whence.records.images import ImageSet
 from whence.storage.tensors import write_tensors
 from whence.storage.whole_files import write_json
-from whence.training.distributed import join
-from whence.training.loop import Plan, fit
+from whence.training.distributed import join, rows_of
+from whence.training.loop import fit
+from whence.training.plan import Plan
 from whence.training.recipes import Recipe
-from whence.training.shared_step import SharedStep, gather, rows_of
+from whence.training.shared_step import SharedStep, gather
+from whence.training.step import Batch, Criterion
 
 SHAPE = (1, 6, 7)
 RUN = [
@@ -94,9 +96,9 @@ def work(folder, team):
     tensors = {"own": own, "gathered": gathered, "gradient": own.grad}
 
     model = make("plain", seed=team.rank)  # the leader's parameters count
-    step = SharedStep(model, team, frozen=False)
-    images = make_images().images
-    step.forward(images[:7], images[7:12], None, seed=0, step=0)
+    step = SharedStep(model, team, Criterion(), seed=0, frozen=False)
+    images = make_images()
+    step.loss(Batch(images.images[:7], images.labels[:7], images.images[7:12], None, step=0))
     tensors |= {"drawn": torch.rand(1), "first": next(model.parameters())}
     write_tensors(folder / f"pieces-{team.rank}.safetensors", tensors)
 

@@ -52,13 +52,12 @@ def measure_reconstruction(
     squared = absolute = divergence = 0.0
     with evaluating(vae):
         for batch in images.split(batch_size):
-            mean, deviation = vae.distribution(batch)
-            decoded = vae.decode(mean)
+            codes = vae.distribution(batch)
+            decoded = vae.decode(codes.mean)
             differences = (decoded - to_float(batch.to(decoded.device)).to(decoded)).double()
             squared += float(differences.square().sum())
             absolute += float(differences.abs().sum())
-            nats = (mean.square() + deviation.square() - 2 * deviation.log() - 1).double()
-            divergence += float(nats.sum() / 2)
+            divergence += float(codes.divergence().double().sum())
     return Reconstruction(
         images=len(images),
         mse=squared / images.numel(),

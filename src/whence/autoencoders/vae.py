@@ -24,6 +24,15 @@ class Distribution(NamedTuple):
     mean: Tensor
     deviation: Tensor
 
+    def divergence(self) -> Tensor:
+        """Return `(B, Z)` nats that each number of a code carries.
+
+        The Kullback-Leibler divergence from the normal distribution with mean 0 and deviation 1
+        (Kingma and Welling 2014, appendix B).
+        """
+        square = self.mean.square() + self.deviation.square()
+        return (square - 2 * self.deviation.log() - 1) / 2
+
 
 class Bound(NamedTuple):
     """The evidence lower bound of each image in nats, `(B,)`, and its two parts."""
@@ -113,8 +122,9 @@ class VAE(nn.Module):
             variance of a calibrated module is the mean squared error of this very batch, and the
             module's own variance moves towards it.
         """
-        mean, deviation = self.distribution(images)
-        decoded = self.decode(mean + deviation * noise.to(mean))
+        codes = self.distribution(images)
+        mean = codes.mean
+        decoded = self.decode(mean + codes.deviation * noise.to(mean))
         errors = (decoded - to_float(images.to(mean.device)).to(mean)).square().flatten(1)
         variance = self.variance
         if self.calibrated and self.training:
@@ -122,7 +132,7 @@ class VAE(nn.Module):
             self.variance.lerp_(variance, MOMENTUM)
         constant = errors.shape[1] / 2 * (2 * math.pi * variance).log()
         likelihood = -errors.sum(1) / (2 * variance) - constant
-        divergence = (mean.square() + deviation.square() - 2 * deviation.log() - 1).sum(1) / 2
+        divergence = codes.divergence().sum(1)
         return Bound(likelihood - divergence, likelihood, divergence)
 
 

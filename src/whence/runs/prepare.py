@@ -16,7 +16,7 @@ from whence.encoders.load_weights import load_weights
 from whence.models.classifier import Classifier, wrap
 from whence.records.images import Dataset, ImageSet
 from whence.runs.settings import Settings
-from whence.training.loop import Plan
+from whence.training.plan import Plan
 from whence.training.recipes import RECIPES, Recipe
 
 LEAST_STEPS = 800

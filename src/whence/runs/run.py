@@ -41,8 +41,9 @@ from whence.storage.whole_files import (
     write_whole,
 )
 from whence.training.distributed import Team
-from whence.training.loop import check_plan, fit
-from whence.training.progress import EpochReport, NonFiniteLossError
+from whence.training.loop import EpochReport, fit
+from whence.training.plan import check_plan
+from whence.training.progress import NonFiniteLossError
 
 SETTINGS, METRICS = "settings.toml", "metrics.json"
 LOWER = "; try a lower learning rate (--learning-rate)"

@@ -21,6 +21,9 @@ PATIENCE = timedelta(minutes=30)
 LONG_PATIENCE = timedelta(days=30)
 """The same for what one process does while the others wait, such as the evaluation."""
 
+LEAST_ROWS = 2
+"""Images of the batch, and of the memory, that a process needs: BatchNorm needs more than one."""
+
 LOST = ("closed by peer", "reset by peer", "Broken pipe", "Timed out", "remote process exited")
 """What torch says, in errors of no class of their own, when another process is gone."""
 
@@ -110,6 +113,35 @@ class Team:
             if not is_lost(error):
                 raise
         raise SystemExit(2)
+
+
+def rows_of(total: int, team: Team) -> slice:
+    """Divide ``total`` rows among the processes, as evenly as can be.
+
+    >>> [rows_of(7, Team(rank, 3)) for rank in range(3)]
+    [slice(0, 2, None), slice(2, 4, None), slice(4, 7, None)]
+    """
+    return slice(team.rank * total // team.size, (team.rank + 1) * total // team.size)
+
+
+def check_shares(batch_size: int, memory_size: int | None, team: Team) -> None:
+    """Refuse a batch or a memory that is too small to be divided.
+
+    Args:
+        batch_size: B.
+        memory_size: M, None for a standard model.
+        team: the processes.
+
+    Raises:
+        ValueError: with what came and what it must be.
+    """
+    least = LEAST_ROWS * team.size
+    for name, total in (("batch_size", batch_size), ("memory_size", memory_size)):
+        if team.size > 1 and total is not None and total < least:
+            raise ValueError(
+                f"{name} must be at least {least}, {LEAST_ROWS} images for each of {team.size} "
+                f"processes, got {total}; start fewer processes."
+            )
 
 
 @contextmanager

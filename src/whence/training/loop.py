@@ -1,45 +1,113 @@
 """The training loop: plain, seeded, and able to go on from any step to the same bits."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 import torch
-from torch import Tensor
-from torch.nn import functional as F
+from torch import Tensor, nn
 
 from whence.data import AUGMENTATIONS
-from whence.data.memory_draw import draw_memory
 from whence.models.classifier import Classifier
 from whence.records.images import ImageSet
 from whence.storage.checkpoint import Checkpoint
-from whence.training.checkpoint import pack, unpack
 from whence.training.distributed import Team
-from whence.training.progress import EpochReport, Progress
+from whence.training.plan import Plan, check_plan
+from whence.training.progress import Progress
 from whence.training.recipes import Recipe, build_optimizer, rate_at
-from whence.training.shared_step import SharedStep, check_shares, encode_together
+from whence.training.shared_step import SharedStep, encode_together
+from whence.training.state import ModuleState, OptimizerState, RandomState, State, pack, unpack
+from whence.training.step import BatchDraws, Criterion, LoneStep
+
+B = TypeVar("B")
+Given = TypeVar("Given", contravariant=True)
+
+OnStep = Callable[[Callable[[], Checkpoint]], None]
+"""Called after every step with a function that makes a checkpoint of that moment."""
+
+
+class Step(Protocol[Given]):
+    """How a batch becomes a loss."""
+
+    def loss(self, batch: Given) -> tuple[Tensor, ...]:
+        """Return the loss, with gradients, and what else is counted."""
+
+    def finish(self, *numbers: Tensor) -> tuple[Tensor, ...]:
+        """Return the numbers of the step, after the parameters were changed."""
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What a training consists of besides its recipe.
+class Loop(Generic[B]):
+    """A training, of whatever module: batch, loss, gradient, step, until there is none left.
 
     Attributes:
-        epochs: how often every image is seen.
-        memory_size: M, images drawn into the memory at every step.
-        seed: of the batches, the memories, the augmentation and dropout.
-        self_attention: let a batch image that is also in the memory attend to itself, as the
-            authors' code does.
-        freeze_encoder: keep the encoder as it is, encode every image once, train the head alone.
-        bfloat16: run the encoder and the classifier in bfloat16; attention stays float32.
+        draw: makes the batch of the images at the places `(B,)`, and of a step counted from 0.
+        step: makes its loss.
+        optimizer: changes the parameters.
+        rate_at: gives the learning rate of a step, counted from 0.
+        end_epoch: called after every epoch with the rate of its last step.
+        progress: where it stands.
+        randomness: of the orders of the images, and of everything else that is drawn.
+        others: what checkpoints hold besides optimiser, randomness and progress.
     """
 
-    epochs: int
-    memory_size: int = 100
-    seed: int = 0
-    self_attention: bool = False
-    freeze_encoder: bool = False
-    bfloat16: bool = False
+    draw: Callable[[Tensor, int], B]
+    step: Step[B]
+    optimizer: torch.optim.Optimizer
+    rate_at: Callable[[int], float]
+    end_epoch: Callable[[float], None]
+    progress: Progress
+    randomness: RandomState
+    others: tuple[State, ...]
+
+    def run(self, resume: Checkpoint | None, on_step: OnStep | None) -> None:
+        """Train from the first step, or from a checkpoint, to the last one.
+
+        Raises:
+            ValueError: if the checkpoint is of another training.
+            NonFiniteLossError: if the loss becomes NaN or infinite.
+        """
+        progress, optimizer = self.progress, self.optimizer
+        states = (*self.others, OptimizerState(optimizer), self.randomness, progress)
+        if resume is not None:
+            unpack(states, resume)
+        while not progress.done:
+            if progress.place == 0:
+                order = torch.randperm(progress.total, generator=self.randomness.generator)
+                progress.start_epoch(order)
+            rate = self.rate_at(progress.step)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            batch = self.draw(progress.next_batch(), progress.step)
+            loss, *counted = self.step.loss(batch)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            progress.add(*self.step.finish(loss.detach(), *counted))
+            if progress.place == 0:
+                self.end_epoch(rate)
+            if on_step is not None:
+                on_step(lambda: pack(states))
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[RandomState]:
+    """Seed a generator and the global ones of a device; the global ones are restored after it."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield RandomState(generator, device)
+
+
+@dataclass(frozen=True)
+class EpochReport:
+    """One line of the log: mean loss and training accuracy (fraction) of one epoch."""
+
+    epoch: int
+    loss: float
+    accuracy: float
+    learning_rate: float
 
 
 def fit(
@@ -49,7 +117,7 @@ def fit(
     recipe: Recipe,
     plan: Plan,
     resume: Checkpoint | None = None,
-    on_step: Callable[[Callable[[], Checkpoint]], None] | None = None,
+    on_step: OnStep | None = None,
     on_epoch: Callable[[EpochReport], None] | None = None,
     team: Team | None = None,
 ) -> None:
@@ -76,155 +144,83 @@ def fit(
             memory size are those of all processes together.
 
     Raises:
-        ValueError: if the images are fewer than the memory, or none, or too few to be divided.
+        ValueError: if the images are fewer than the memory, or none, or too few to be divided, or
+            the checkpoint is of another training.
         NonFiniteLossError: if the loss becomes NaN or infinite.
     """
-    total, team = len(train), team or Team()
-    check_plan(total, recipe, plan, model.has_memory, team)
-    device = model.mean.device
+    team, device = team or Team(), model.mean.device
+    check_plan(len(train), recipe, plan, model.has_memory, team)
     train = train.to(str(device))
-    batch_size = min(recipe.batch_size, total)
-    steps_per_epoch = total // batch_size
-    generator = torch.Generator().manual_seed(plan.seed)
-    devices = [device] if device.type == "cuda" else []
+    progress = Progress(
+        len(train),
+        recipe.batch_size,
+        plan.epochs,
+        device=device,
+        names=("losses", "hits"),
+        word=describe_loss,
+    )
+
+    def end_epoch(rate: float) -> None:
+        loss, accuracy = progress.mean_loss(), float(progress.numbers_of("hits").mean())
+        if on_epoch is not None:
+            on_epoch(EpochReport(progress.epoch, loss, accuracy, rate))
+
     model.train()
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(plan.seed)
-        cached = encode_together(model, train.images, team) if plan.freeze_encoder else None
-        together = SharedStep(model, team, frozen=plan.freeze_encoder) if team.size > 1 else None
-        learned = model.head if plan.freeze_encoder else model
-        optimizer = build_optimizer(recipe, learned.parameters())
-        progress = Progress(total, steps_per_epoch)
-        if resume is not None:
-            unpack(resume, model, optimizer, generator, progress)
-        while progress.step < plan.epochs * steps_per_epoch:
-            if progress.place == 0:
-                progress.start_epoch(torch.randperm(total, generator=generator))
-            picked = progress.next_batch(batch_size)
-            rate = rate_at(
-                recipe, step=progress.step, steps_per_epoch=steps_per_epoch, epochs=plan.epochs
-            )
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            loss, hits = compute_loss(
-                model, train, cached, picked, recipe, plan, generator, together, progress.step
-            )
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            loss = loss.detach()
-            if together is not None:
-                loss, hits = together.finish(loss, hits)
-            progress.add(loss, hits)
-            if progress.place == steps_per_epoch:
-                report = progress.end_epoch(rate)
-                if on_epoch is not None:
-                    on_epoch(report)
-            if on_step is not None:
-                on_step(lambda: pack(model, optimizer, generator, progress))
+    with seeded(plan.seed, device) as randomness:
+        learned: nn.Module = model
+        encode: Callable[[Tensor], Tensor] = model.encode
+        look_up = look_up_augmented(train.images, recipe.augmentation, randomness.generator)
+        if plan.freeze_encoder:
+            learned, encode = model.head, nn.Identity()
+            look_up = look_up_in(encode_together(model, train.images, team))
+        draws = BatchDraws(
+            look_up,
+            train.labels,
+            plan.memory_size if model.has_memory else None,
+            plan.self_attention,
+            randomness.generator,
+        )
+        criterion = Criterion(recipe.label_smoothing, plan.bfloat16)
+        loop = Loop(
+            draw=draws.draw,
+            step=LoneStep(encode, model.head, criterion)
+            if team.size == 1
+            else SharedStep(model, team, criterion, seed=plan.seed, frozen=plan.freeze_encoder),
+            optimizer=build_optimizer(recipe, learned.parameters()),
+            rate_at=lambda step: rate_at(
+                recipe, step=step, steps_per_epoch=progress.steps_per_epoch, epochs=plan.epochs
+            ),
+            end_epoch=end_epoch,
+            progress=progress,
+            randomness=randomness,
+            others=(ModuleState(model),),
+        )
+        loop.run(resume, on_step)
         model.bank = None
     model.eval()
 
 
-def check_plan(total: int, recipe: Recipe, plan: Plan, has_memory: bool, team: Team) -> None:
-    """Refuse a training that cannot start."""
-    if total == 0:
-        raise ValueError("train must hold at least one image, got none.")
-    if plan.epochs < 1:
-        raise ValueError(f"epochs must be at least 1, got {plan.epochs}.")
-    if has_memory and not 1 <= plan.memory_size <= total:
-        raise ValueError(
-            f"memory_size must be in 1 to {total}, the number of training images, "
-            f"got {plan.memory_size}."
-        )
-    if has_memory and plan.memory_size == 1 and not plan.self_attention:
-        raise ValueError(
-            "memory_size must be at least 2, because an image may not attend to itself, got 1."
-        )
-    batch_size = min(recipe.batch_size, total)
-    check_shares(batch_size, plan.memory_size if has_memory else None, team)
+def look_up_augmented(
+    images: Tensor, augmentation: str, generator: torch.Generator
+) -> Callable[[Tensor], Tensor]:
+    """Return what looks images `(n, C, H, W)` up at places `(n,)` and augments them."""
+    augment = AUGMENTATIONS[augmentation]
+
+    def look_up(places: Tensor) -> Tensor:
+        found: Tensor = augment(images[places], generator=generator)
+        return found
+
+    return look_up
 
 
-def compute_loss(
-    model: Classifier,
-    train: ImageSet,
-    cached: Tensor | None,
-    picked: Tensor,
-    recipe: Recipe,
-    plan: Plan,
-    generator: torch.Generator,
-    together: SharedStep | None,
-    step: int,
-) -> tuple[Tensor, Tensor]:
-    """Draw a memory and compute the loss of one batch, and the fraction of it that is right.
-
-    Of a step that processes share, what this process adds to both.
-    """
-    device = train.images.device
-    drawn = None
-    if model.has_memory:
-        drawn = draw_memory(len(train), plan.memory_size, generator=generator)
-    with autocast(device, enabled=plan.bfloat16):
-        logits = forward(
-            model, train, cached, picked, drawn, recipe, plan, generator, together, step
-        )
-    labels = train.labels[picked.to(device, non_blocking=True)]
-    if together is not None:
-        labels = labels[together.rows(len(picked))]
-    loss = F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
-    hits = (logits.detach().argmax(1) == labels).float().mean()
-    if together is None:
-        return loss, hits
-    weight = together.weight(len(picked))
-    return loss * weight, hits * weight
+def look_up_in(features: Tensor) -> Callable[[Tensor], Tensor]:
+    """Return what looks features `(n, D)` up at places `(n,)`."""
+    return lambda places: features[places]
 
 
-def forward(
-    model: Classifier,
-    train: ImageSet,
-    cached: Tensor | None,
-    picked: Tensor,
-    drawn: Tensor | None,
-    recipe: Recipe,
-    plan: Plan,
-    generator: torch.Generator,
-    together: SharedStep | None,
-    step: int,
-) -> Tensor:
-    """Compute the logits `(B, K)` of one training batch with its memory.
-
-    Of a step that processes share, those of this process's rows of the batch, `(b, K)`.
-    """
-
-    def look_up(indices: Tensor) -> Tensor:
-        there = indices.to(train.images.device, non_blocking=True)  # a GPU's work goes on meanwhile
-        if cached is not None:
-            return cached[there]
-        augment = AUGMENTATIONS[recipe.augmentation]
-        images: Tensor = augment(train.images[there], generator=generator)
-        return images
-
-    def encode(indices: Tensor) -> Tensor:
-        found = look_up(indices)
-        return found if cached is not None else model.encode(found)
-
-    mask = None
-    if drawn is not None and not plan.self_attention:
-        mask = (picked[:, None] != drawn).to(model.mean.device, non_blocking=True)  # (B, M)
-    if together is not None:
-        batch = look_up(picked)
-        memory = None if drawn is None else look_up(drawn)
-        return together.forward(batch, memory, mask, seed=plan.seed, step=step)
-    queries = encode(picked)
-    if drawn is None:
-        logits: Tensor = model.head(queries)
-        return logits
-    return model.memory_head.logits(queries, encode(drawn), mask)
-
-
-def autocast(device: torch.device, *, enabled: bool) -> AbstractContextManager[None]:
-    """Run matrix products and convolutions in bfloat16 where asked for."""
-    context: AbstractContextManager[None] = torch.autocast(
-        device.type, dtype=torch.bfloat16, enabled=enabled
+def describe_loss(loss: float, step: int) -> str:
+    """Say that a loss is not finite, and what to try."""
+    return (
+        f"The loss became {loss} at step {step}; try a lower learning rate (--learning-rate), "
+        "or the other precision (--precision float32)."
     )
-    return context

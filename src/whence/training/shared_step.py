@@ -5,19 +5,16 @@ the other processes' memory features, and answers for its own rows of the batch.
 """
 
 import hashlib
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from whence.memory.attention import at_least_float32
-from whence.memory.heads import MemoryHead
 from whence.models.classifier import Classifier, encode_all
-from whence.training.distributed import Team
-
-LEAST_ROWS = 2
-"""Images of the batch, and of the memory, that a process needs: BatchNorm needs more than one."""
+from whence.training.distributed import Team, rows_of
+from whence.training.step import Batch, Criterion, classify
 
 
 class SharedStep:
@@ -26,11 +23,17 @@ class SharedStep:
     Args:
         model: has the same parameters everywhere after this.
         team: the processes.
+        criterion: makes the loss.
+        seed: of the training; dropout depends on it.
         frozen: the encoder is not trained: steps get features in place of images.
     """
 
-    def __init__(self, model: Classifier, team: Team, *, frozen: bool) -> None:
+    def __init__(
+        self, model: Classifier, team: Team, criterion: Criterion, *, seed: int, frozen: bool
+    ) -> None:
         self.team = team
+        self.criterion = criterion
+        self.seed = seed
         self.statistics = [] if frozen else find_statistics(model)
         # Buffers are the leader's in every step, torch's default, so that they stay together;
         # ``finish`` averages those of BatchNorm first. The graph is static: every step uses the
@@ -39,61 +42,44 @@ class SharedStep:
             Part(model.head if frozen else model, team, frozen=frozen), static_graph=True
         )
 
-    def forward(
-        self, batch: Tensor, memory: Tensor | None, mask: Tensor | None, *, seed: int, step: int
-    ) -> Tensor:
-        """Compute the logits `(b, K)` of this process's rows of the batch.
+    def loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return what this process's rows of a batch add to its loss and to its fraction right.
 
-        Dropout is seeded here: apart in every process, and the same after an interruption.
-
-        Args:
-            batch: `(B, C, H, W)` images, or `(B, D)` features where the encoder is frozen; the
-                same in every process.
-            memory: `(M, C, H, W)` or `(M, D)`, likewise; None for a standard model.
-            mask: `(B, M)` bool, True where an image may be used; None allows all.
-            seed: of the training.
-            step: counted over the whole training.
+        The processes' gradients are averaged. The mean over this process's rows is weighed by how
+        many they are, so that the average is the gradient of the mean over the whole batch, however
+        it is divided. Dropout is seeded here: apart in every process, and the same after an
+        interruption.
         """
-        torch.manual_seed(mix(seed, step, self.team.rank))
-        rows = self.rows(len(batch))
-        logits: Tensor = self.part(batch[rows], memory, None if mask is None else mask[rows])
-        return logits
+        torch.manual_seed(mix(self.seed, batch.step, self.team.rank))
+        total = len(batch.images)
+        rows = rows_of(total, self.team)
+        mask = None if batch.mask is None else batch.mask[rows]
+        with self.criterion.autocast(batch.images.device):
+            logits = self.part(batch.images[rows], batch.memory, mask)
+        loss, hits = self.criterion.judge(logits, batch.labels[rows])
+        weight = (rows.stop - rows.start) * self.team.size / total
+        return loss * weight, hits * weight
 
-    def rows(self, total: int) -> slice:
-        """Return which of ``total`` rows are this process's."""
-        return rows_of(total, self.team)
-
-    def weight(self, total: int) -> float:
-        """Return what the mean over this process's rows is multiplied by.
-
-        The processes' gradients are averaged; so weighed, their average is the gradient of the mean
-        over all ``total`` rows, however they are divided.
-        """
-        rows = self.rows(total)
-        own: int = rows.stop - rows.start
-        return own * self.team.size / total
-
-    def finish(self, loss: Tensor, hits: Tensor) -> tuple[Tensor, Tensor]:
+    def finish(self, *numbers: Tensor) -> tuple[Tensor, ...]:
         """Average over the processes what a step leaves behind besides gradients.
 
         BatchNorm's running statistics become the same everywhere, so that it does not matter whose
         a checkpoint holds.
 
         Args:
-            loss: the weighed loss of this process.
-            hits: the weighed fraction of its rows that are right.
+            numbers: what this process adds to loss and fraction.
 
         Returns:
             Loss and fraction of the whole batch.
         """
-        parts = [loss, hits, *self.statistics]
+        parts = [*numbers, *self.statistics]
         flat = torch.cat([part.detach().flatten().float() for part in parts])
         distributed.all_reduce(flat)
         flat /= self.team.size
         averaged = flat.split([part.numel() for part in parts])
-        for statistic, value in zip(self.statistics, averaged[2:], strict=True):
+        for statistic, value in zip(self.statistics, averaged[len(numbers) :], strict=True):
             statistic.copy_(value.view_as(statistic))
-        return averaged[0].squeeze(0), averaged[1].squeeze(0)
+        return tuple(number.squeeze(0) for number in averaged[: len(numbers)])
 
 
 class Part(nn.Module):
@@ -111,31 +97,14 @@ class Part(nn.Module):
     def forward(self, rows: Tensor, memory: Tensor | None, mask: Tensor | None) -> Tensor:
         """Compute logits `(b, K)`; the memory is whole, of its images only a share is encoded."""
         if self.frozen:
-            return read(self.learned, rows, memory, mask)
+            return classify(self.learned, rows, memory, mask)
         # torch gives every submodule the type Module
         model: Classifier = self.learned  # type: ignore[assignment]
         queries = model.encode(rows)
         if memory is not None:
             own = model.encode(memory[rows_of(len(memory), self.team)])
             memory = gather(at_least_float32(own), len(memory), self.team)
-        return read(model.head, queries, memory, mask)
-
-
-def read(head: nn.Module, queries: Tensor, memory: Tensor | None, mask: Tensor | None) -> Tensor:
-    """Classify features with a memory, or without one."""
-    if memory is None:
-        logits: Tensor = head(queries)
-        return logits
-    return cast("MemoryHead", head).logits(queries, memory, mask)
-
-
-def rows_of(total: int, team: Team) -> slice:
-    """Divide ``total`` rows among the processes, as evenly as can be.
-
-    >>> [rows_of(7, Team(rank, 3)) for rank in range(3)]
-    [slice(0, 2, None), slice(2, 4, None), slice(4, 7, None)]
-    """
-    return slice(team.rank * total // team.size, (team.rank + 1) * total // team.size)
+        return classify(model.head, queries, memory, mask)
 
 
 def gather(own: Tensor, total: int, team: Team) -> Tensor:
@@ -193,23 +162,3 @@ def mix(*numbers: int) -> int:
     """Turn numbers into a seed below 2**32; a generator on the CPU looks at no higher bits."""
     text = " ".join(map(str, numbers)).encode()
     return int.from_bytes(hashlib.blake2b(text, digest_size=4).digest(), "little")
-
-
-def check_shares(batch_size: int, memory_size: int | None, team: Team) -> None:
-    """Refuse a batch or a memory that is too small to be divided.
-
-    Args:
-        batch_size: B.
-        memory_size: M, None for a standard model.
-        team: the processes.
-
-    Raises:
-        ValueError: with what came and what it must be.
-    """
-    least = LEAST_ROWS * team.size
-    for name, total in (("batch_size", batch_size), ("memory_size", memory_size)):
-        if team.size > 1 and total is not None and total < least:
-            raise ValueError(
-                f"{name} must be at least {least}, {LEAST_ROWS} images for each of {team.size} "
-                f"processes, got {total}; start fewer processes."
-            )

@@ -1,0 +1,51 @@
+"""The plan of a training: what it consists of besides its recipe."""
+
+from dataclasses import dataclass
+
+from whence.training.distributed import Team, check_shares
+from whence.training.recipes import Recipe
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a training consists of besides its recipe.
+
+    Attributes:
+        epochs: how often every image is seen.
+        memory_size: M, images drawn into the memory at every step.
+        seed: of the batches, the memories, the augmentation and dropout.
+        self_attention: let a batch image that is also in the memory attend to itself, as the
+            authors' code does.
+        freeze_encoder: keep the encoder as it is, encode every image once, train the head alone.
+        bfloat16: run the encoder and the classifier in bfloat16; attention stays float32.
+    """
+
+    epochs: int
+    memory_size: int = 100
+    seed: int = 0
+    self_attention: bool = False
+    freeze_encoder: bool = False
+    bfloat16: bool = False
+
+
+def check_plan(total: int, recipe: Recipe, plan: Plan, has_memory: bool, team: Team) -> None:
+    """Refuse a training that cannot start.
+
+    Raises:
+        ValueError: if there are no images, or fewer than the memory needs or can be divided.
+    """
+    if total == 0:
+        raise ValueError("train must hold at least one image, got none.")
+    if plan.epochs < 1:
+        raise ValueError(f"epochs must be at least 1, got {plan.epochs}.")
+    if has_memory and not 1 <= plan.memory_size <= total:
+        raise ValueError(
+            f"memory_size must be in 1 to {total}, the number of training images, "
+            f"got {plan.memory_size}."
+        )
+    if has_memory and plan.memory_size == 1 and not plan.self_attention:
+        raise ValueError(
+            "memory_size must be at least 2, because an image may not attend to itself, got 1."
+        )
+    batch_size = min(recipe.batch_size, total)
+    check_shares(batch_size, plan.memory_size if has_memory else None, team)

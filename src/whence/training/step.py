@@ -1,0 +1,122 @@
+"""One step of a classifier's training: a batch and its memory are drawn, then their loss."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from whence.data.memory_draw import draw_memory
+from whence.memory.heads import MemoryHead
+
+
+class Batch(NamedTuple):
+    """What one step is computed from; of a step that processes share, the same in all of them.
+
+    Attributes:
+        images: `(B, C, H, W)` augmented, or `(B, D)` features where the encoder is frozen.
+        labels: `(B,)` their classes.
+        memory: `(M, C, H, W)` or `(M, D)`; None for a standard model.
+        mask: `(B, M)` bool, True where an image may be used; None allows all.
+        step: counted from 0 over the whole training.
+    """
+
+    images: Tensor
+    labels: Tensor
+    memory: Tensor | None
+    mask: Tensor | None
+    step: int
+
+
+@dataclass(frozen=True)
+class BatchDraws:
+    """Draws the batches of a training, each with a memory of its own.
+
+    Attributes:
+        look_up: makes images or features `(n, ...)` from places `(n,)`, on the training's device.
+        labels: `(N,)` classes of all training images, there.
+        memory_size: M; None for a standard model.
+        self_attention: let a batch image that is also in the memory attend to itself.
+        generator: of the memories.
+    """
+
+    look_up: Callable[[Tensor], Tensor]
+    labels: Tensor
+    memory_size: int | None
+    self_attention: bool
+    generator: torch.Generator
+
+    def draw(self, picked: Tensor, step: int) -> Batch:
+        """Draw the memory of the images at the places `(B,)` that were picked, and look both up."""
+        device = self.labels.device
+        places = picked.to(device, non_blocking=True)  # a GPU's work goes on meanwhile
+        if self.memory_size is None:
+            return Batch(self.look_up(places), self.labels[places], None, None, step)
+        drawn = draw_memory(len(self.labels), self.memory_size, generator=self.generator)
+        mask = None
+        if not self.self_attention:
+            mask = (picked[:, None] != drawn).to(device, non_blocking=True)  # (B, M)
+        images = self.look_up(places)
+        memory = self.look_up(drawn.to(device, non_blocking=True))
+        return Batch(images, self.labels[places], memory, mask, step)
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """How logits become a loss.
+
+    Attributes:
+        label_smoothing: in [0, 1).
+        bfloat16: logits are computed in bfloat16 where that is safe.
+    """
+
+    label_smoothing: float = 0.0
+    bfloat16: bool = False
+
+    def autocast(self, device: torch.device) -> torch.autocast:
+        """Run matrix products and convolutions in bfloat16 where asked for."""
+        return torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.bfloat16)
+
+    def judge(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the mean cross-entropy of `(B, K)` logits, and the fraction that is right."""
+        loss = F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)
+        return loss, (logits.detach().argmax(1) == labels).float().mean()
+
+
+@dataclass(frozen=True)
+class LoneStep:
+    """A step of a process alone.
+
+    Attributes:
+        encode: maps images to features; the identity where the encoder is frozen.
+        head: classifies features.
+        criterion: makes the loss.
+    """
+
+    encode: Callable[[Tensor], Tensor]
+    head: nn.Module
+    criterion: Criterion
+
+    def loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the loss of a batch, with gradients, and the fraction of it that is right."""
+        with self.criterion.autocast(batch.images.device):
+            queries = self.encode(batch.images)
+            memory = None if batch.memory is None else self.encode(batch.memory)
+            logits = classify(self.head, queries, memory, batch.mask)
+        return self.criterion.judge(logits, batch.labels)
+
+    def finish(self, *numbers: Tensor) -> tuple[Tensor, ...]:
+        """Return loss and fraction as they are, after the parameters were changed."""
+        return numbers
+
+
+def classify(
+    head: nn.Module, queries: Tensor, memory: Tensor | None, mask: Tensor | None
+) -> Tensor:
+    """Compute logits `(B, K)` from features, with a memory or, for a standard model, without."""
+    if memory is None:
+        logits: Tensor = head(queries)
+        return logits
+    return cast("MemoryHead", head).logits(queries, memory, mask)
