@@ -138,7 +138,7 @@ BREAKS = [  # file below src/whence, text that is right, text that is wrong, tes
         "cluster/worker.py",
         "start(task.settings, dataset",
         "(task.settings, dataset",
-        "test_cluster_parts",
+        "test_worker",
     ),
     ("memory/copies.py", "mask[row, list(copies)] = False", "pass", "test_explain"),
     ("evidence/leave_one_out.py", "without - read.logits[rows]", "without", "test_explain"),
