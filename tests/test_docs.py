@@ -50,4 +50,5 @@ def test_the_test_command_is_found_by_ci():
     lines = (ROOT / "README.md").read_text().splitlines()
     place = lines.index("<!-- test -->")
     assert lines[place + 1] == "```sh"
-    assert lines[place + 2] == 'python -m pip install -e ".[test]" && python -m pytest'
+    command = 'python -m pip install -e ".[test]" && python -m pytest -n logical --dist loadfile'
+    assert lines[place + 2] == command

@@ -148,7 +148,7 @@ def test_data_that_is_no_data(photos, fails, tmp_path):
         message=f"Unknown dataset 'nosuch', and there is no such folder. {choices}",
     )
     fails("train", tmp_path / "gone", message="there is no such folder")
-    fails("train", photos / "a" / "0.png", message="0.png is a file; give the folder that it is in")
+    fails("train", photos / "a" / "0.png", message="0.png is a file; give the folder that holds")
     fails("train", message="the following arguments are required: data")
 
 

@@ -127,8 +127,11 @@ def test_what_is_no_folder_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"there is no .*gone"):
         load(tmp_path / "gone")
     (tmp_path / "file").touch()
-    with pytest.raises(ValueError, match="file is a file; give the folder that it is in"):
+    with pytest.raises(ValueError, match="file is a file; give the folder that holds"):
         load(tmp_path / "file")
+    (tmp_path / "labels.CSV").touch()
+    with pytest.raises(ValueError, match=r"labels\.CSV is a list of labels, which whence does not"):
+        load(tmp_path / "labels.CSV")
 
 
 def test_labels_of_other_classes_become_those_of_the_model():

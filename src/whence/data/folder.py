@@ -16,6 +16,9 @@ from whence.records.images import Dataset, ImageSet
 TEST_SHARE = 0.2
 """Fraction of the images of a folder without ``test/`` that is kept for the test."""
 
+LISTS = (".csv", ".tsv", ".xlsx")
+"""Endings of files that people keep labels in."""
+
 MOST_CLASSES = 1000
 HIDDEN = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
 """What operating systems leave in folders, passed over like names that begin with a dot."""
@@ -81,10 +84,16 @@ def check_is_folder(path: Path) -> None:
         raise FileNotFoundError(
             f"path must be a folder with one folder of images per class, there is no {path}."
         )
+    if not path.is_dir() and path.suffix.lower() in LISTS:
+        raise ValueError(
+            f"path must be a folder with one folder of images per class, {path} is a list of "
+            "labels, which whence does not read; put every image into a folder named after its "
+            "class."
+        )
     if not path.is_dir():
         raise ValueError(
             f"path must be a folder with one folder of images per class, {path} is a file; "
-            "give the folder that it is in."
+            "give the folder that holds the folders of the classes."
         )
 
 
