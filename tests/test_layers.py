@@ -9,6 +9,7 @@ from scipy.sparse.csgraph import connected_components
 
 STAGES = [
     "table",
+    "messages",
     "shapes",
     "records",
     "storage",

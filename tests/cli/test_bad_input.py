@@ -388,7 +388,7 @@ def test_predict(fails, run, finished, tmp_path):
     (tmp_path / "notes.txt").write_text("hello")
     (tmp_path / "empty").mkdir()
     for bad, message in (
-        ("notes.txt", "notes.txt cannot be read as an image (it is not an image file); replace"),
+        ("notes.txt", "notes.txt cannot be read as an image (it is not an image file of a"),
         ("gone.png", "gone.png"),
         ("empty", "empty holds no image"),
     ):

@@ -76,17 +76,19 @@ def files(folder):
         ("RGBA", "a.png", {}, "a.png: its transparent parts were put on white."),
         ("CMYK", "a.jpg", {}, "a.jpg: it was converted from CMYK to RGB."),
         ("I;16", "a.png", {}, "a.png: its 16-bit values were brought to 8 bits."),
-        ("L", "a.gif", {"save_all": True}, "a.gif: only the first of its 2 frames counts."),
+        ("L", "a.gif", {"save_all": True}, "a.gif: only the first of its frames counts."),
     ],
 )
 def test_conversions_are_said(tmp_path, mode, name, options, note):
     from whence.cli.work.images import note_file
+    from whence.data.image_file import read_images
 
     first, second = Image.new(mode, (8, 6)), Image.new(mode, (8, 6), 200)
     more = {"append_images": [second], **options} if options else {}
     first.save(tmp_path / name, **more)
-    assert note_file(tmp_path / name, 6, 8) == (() if note is None else (note,))
-    assert len(note_file(tmp_path / name, 3, 4)) == (1 if note is None else 2)
+    file = read_images([tmp_path / name], size=(6, 8)).files[0]
+    assert note_file(file, 6, 8) == (() if note is None else (note,))
+    assert len(note_file(file, 3, 4)) == (1 if note is None else 2)
 
 
 def test_only_ordinary_files_are_replaced(tmp_path, capsys):

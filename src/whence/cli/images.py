@@ -24,7 +24,7 @@ def find_images(names: list[Path]) -> list[Path]:
     found: list[Path] = []
     for name in names:
         if name.is_dir():
-            from whence.data.decode import SUFFIXES  # late: it loads Pillow
+            from whence.data.open_image import SUFFIXES  # late: it loads Pillow
 
             inside = sorted(p for p in name.rglob("*") if p.suffix.lower() in SUFFIXES)
             if not inside:

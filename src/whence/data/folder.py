@@ -7,8 +7,8 @@ from pathlib import Path
 
 import torch
 
-from whence.data.decode import SUFFIXES
-from whence.data.image_file import FileImages, read_images
+from whence.data.image_file import read_images
+from whence.data.open_image import SUFFIXES
 from whence.data.overlap import overlap_notes
 from whence.data.stratify import stratified
 from whence.records.images import Dataset, ImageSet
@@ -59,7 +59,7 @@ def image_folder(
         parts = _divide(path, parts[0], seed)
     counts = [len(part.sources) for part in parts]
     sources = [source for part in parts for source in part.sources]
-    read: FileImages = read_images(
+    read = read_images(
         [path / source for source in sources],
         size=size,
         channels=channels,

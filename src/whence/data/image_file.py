@@ -1,12 +1,12 @@
 """Read image files into one tensor of pixels."""
 
 import os
-import warnings
+import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn, TextIO, TypeAlias
 
 import numpy as np
 import torch
@@ -14,8 +14,11 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
+from whence.data.changes import Change, count_changes
 from whence.data.channels import check_channels, to_channels
-from whence.data.decode import Pixels, UnreadableImageError, cover, decode
+from whence.data.decode import Decoded, Pixels, cover, decode
+from whence.data.open_image import UnreadableImageError
+from whence.data.reader_warnings import catch_warnings
 from whence.data.resize import check_size
 
 CHUNK = 32
@@ -24,30 +27,33 @@ CHUNK = 32
 NAMED = 3
 """Unreadable files that an error names; the rest are counted."""
 
+Unread: TypeAlias = UnreadableImageError | FileNotFoundError
+"""Why a file gave no image."""
+
+
+class FileImage(NamedTuple):
+    """What a user should know of one image that was read from a file."""
+
+    path: Path
+    height: int
+    """Rows of the image in the file, upright."""
+    width: int
+    """Columns of the image in the file, upright."""
+    changes: tuple[Change, ...]
+
 
 class FileImages(NamedTuple):
-    """Images read from files, and what a user should know about the conversion."""
+    """Images read from files, and what a user should know about the way here."""
 
     images: Tensor  # (B, C, H, W) uint8
-    notes: tuple[str, ...]
+    files: tuple[FileImage, ...]  # of each image
+    channel_notes: tuple[str, ...]
 
-
-def read_image(path: Path, *, size: int | tuple[int, int], channels: int) -> Tensor:
-    """Read one file for a model of known size and channels.
-
-    Args:
-        path: an image file.
-        size: pixels of a side, or (H, W): the image is resized to cover it, then cropped.
-        channels: 1 converts colour to grey, 3 repeats grey.
-
-    Returns:
-        `(C, H, W)` uint8.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if the file cannot be read as an image, or ``size`` or ``channels`` is not one.
-    """
-    return read_images([path], size=size, channels=channels).images[0]
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Count what was changed: one sentence for each kind of change."""
+        changes, paths = [file.changes for file in self.files], [file.path for file in self.files]
+        return (*self.channel_notes, *count_changes(changes, paths))
 
 
 def read_images(
@@ -57,7 +63,7 @@ def read_images(
     channels: int | None = None,
     default_large_size: int = 64,
 ) -> FileImages:
-    """Read files into one tensor, and say in ``notes`` when channels were converted.
+    """Read files into one tensor, and say in ``notes`` what was changed on the way.
 
     Args:
         paths: at least one image file.
@@ -71,12 +77,16 @@ def read_images(
         FileNotFoundError: if a file does not exist.
         ValueError: if files cannot be read as images (the first are named, all are counted).
     """
-    if channels is not None:
-        check_channels(channels)
     if not paths:
         raise ValueError("paths must name at least one image file, got none.")
-    decoded = decode_files(paths, size=size, default_large_size=default_large_size)
-    damaged = [item for item in decoded if isinstance(item, UnreadableImageError)]
+    found, problems = read_readable(
+        paths, size=size, channels=channels, default_large_size=default_large_size
+    )
+    unread = list(problems.values())
+    missing = [error for error in unread if isinstance(error, FileNotFoundError)]
+    if missing:
+        raise missing[0]
+    damaged = [error for error in unread if isinstance(error, UnreadableImageError)]
     if len(damaged) == 1:
         raise damaged[0]
     if damaged:
@@ -86,39 +96,69 @@ def read_images(
             f"{len(damaged)} of {len(paths)} files cannot be read as images: {named}{more}; "
             "replace or remove them."
         )
-    pixels = [item for item in decoded if not isinstance(item, UnreadableImageError)]
+    return found
+
+
+def read_readable(
+    paths: Sequence[Path],
+    *,
+    size: int | tuple[int, int] | None = None,
+    channels: int | None = None,
+    default_large_size: int = 64,
+) -> tuple[FileImages, dict[int, Unread]]:
+    """Read the files that can be read, and say of each of the others why it cannot.
+
+    Args:
+        paths: image files.
+        size: as in ``read_images``.
+        channels: as in ``read_images``.
+        default_large_size: as in ``read_images``.
+
+    Returns:
+        The images, in the order of their paths, and the problem of every other place in ``paths``.
+    """
+    if channels is not None:
+        check_channels(channels)
+    decoded = decode_files(paths, size=size, default_large_size=default_large_size)
+    problems = {n: item for n, item in enumerate(decoded) if not isinstance(item, Decoded)}
+    files = tuple(
+        FileImage(path, item.height, item.width, item.changes)
+        for path, item in zip(paths, decoded, strict=True)
+        if isinstance(item, Decoded)
+    )
+    pixels = [item.pixels for item in decoded if isinstance(item, Decoded)]
     del decoded
-    return assemble(pixels, size=size, channels=channels, default_large_size=default_large_size)
+    images, notes = assemble(
+        pixels, size=size, channels=channels, default_large_size=default_large_size
+    )
+    return FileImages(images, files, notes), problems
 
 
 def decode_files(
     paths: Sequence[Path], *, size: int | tuple[int, int] | None, default_large_size: int
-) -> list[Pixels | UnreadableImageError]:
-    """Decode files in threads; a file that is damaged gives its error in place of pixels.
+) -> list[Decoded | Unread]:
+    """Decode files in threads; a file that is damaged or missing gives its error in their place.
 
     Args:
         paths: image files.
         size: as in ``read_images``.
         default_large_size: as in ``read_images``.
-
-    Raises:
-        FileNotFoundError: if a file does not exist.
     """
     wanted = _target(size)
     check_size(default_large_size)
 
-    def decode_chunk(chunk: Sequence[Path]) -> list[Pixels | UnreadableImageError]:
-        items: list[Pixels | UnreadableImageError] = []
+    def decode_chunk(chunk: Sequence[Path]) -> list[Decoded | Unread]:
+        items: list[Decoded | Unread] = []
         for path in chunk:
             try:
                 items.append(decode(path, size=wanted, large_size=default_large_size))
-            except UnreadableImageError as error:
+            except (UnreadableImageError, FileNotFoundError) as error:
                 items.append(error)
         return items
 
     chunks = [paths[first : first + CHUNK] for first in range(0, len(paths), CHUNK)]
-    decoded: list[Pixels | UnreadableImageError] = []
-    with _pillow_warnings(), _progress(len(paths)) as bar:
+    decoded: list[Decoded | Unread] = []
+    with catch_warnings(), _progress(len(paths)) as bar:
         pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1, len(chunks) or 1))
         try:
             for items in pool.map(decode_chunk, chunks):
@@ -135,14 +175,17 @@ def assemble(
     size: int | tuple[int, int] | None,
     channels: int | None,
     default_large_size: int,
-) -> FileImages:
+) -> tuple[Tensor, tuple[str, ...]]:
     """Bring decoded images to one size and channel count; ``pixels`` is emptied on the way.
 
     Args:
-        pixels: at least one image from ``decode_files``, which had the same options.
+        pixels: of images from ``decode_files``, which had the same options.
         size: as in ``read_images``.
         channels: as in ``read_images``.
         default_large_size: as in ``read_images``.
+
+    Returns:
+        `(B, C, H, W)` uint8, and a sentence where channels were converted.
     """
     height, width = _target(size) or _common_size(pixels) or (default_large_size,) * 2
     coloured, total = sum(item.shape[2] == 3 for item in pixels), len(pixels)
@@ -156,9 +199,9 @@ def assemble(
     notes = []
     if channels == 1 and coloured:
         notes.append(f"{coloured} of {total} images are in colour and were converted to grey.")
-    if channels == 3 and not coloured:
+    if channels == 3 and total and not coloured:
         notes.append("The images are grey: their one channel was repeated to make three.")
-    return FileImages(images if channels is None else to_channels(images, channels), tuple(notes))
+    return images if channels is None else to_channels(images, channels), tuple(notes)
 
 
 def _cover_pixels(pixels: Pixels, height: int, width: int) -> Pixels:
@@ -181,19 +224,28 @@ def _common_size(pixels: list[Pixels]) -> tuple[int, int] | None:
 
 
 @contextmanager
-def _pillow_warnings() -> Iterator[None]:
-    """In all threads, refuse what is suspiciously large and be silent on damaged metadata.
+def _progress(total: int) -> "Iterator[tqdm[NoReturn]]":
+    """Count files on a terminal, from the second second on.
 
-    Damaged pixels are errors anyway.
+    The bar has a handle of its own on it, because what C libraries write there is turned aside.
     """
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        yield
-
-
-def _progress(total: int) -> "tqdm[NoReturn]":
-    """Count files on a terminal, from the second second on."""
-    return tqdm(
-        total=total, desc="reading images", unit="image", delay=1, leave=False, disable=None
-    )
+    stderr = sys.stderr
+    if stderr.isatty():
+        handle: AbstractContextManager[TextIO] = os.fdopen(
+            os.dup(stderr.fileno()), "w", encoding=stderr.encoding
+        )
+    else:
+        handle = nullcontext(stderr)
+    with (
+        handle as file,
+        tqdm(
+            total=total,
+            desc="reading images",
+            unit="image",
+            delay=1,
+            leave=False,
+            file=file,
+            disable=None,
+        ) as bar,
+    ):
+        yield bar

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import torch
 
-from whence.data.decode import Pixels, UnreadableImageError
 from whence.data.idx import idx_paths, read_idx_images
-from whence.data.image_file import assemble, decode_files
+from whence.data.image_file import read_readable
 from whence.data.missing import missing_file
 from whence.data.overlap import overlap_notes
 from whence.records.images import Dataset, ImageSet
@@ -69,31 +68,23 @@ def _read_part(root: Path, folder: str, notes: list[str]) -> ImageSet:
         files = _png_files(root, f"{folder}/{letter}")
         sources += files
         labels += [label] * len(files)
-    decoded = decode_files([root / file for file in sources], size=SIDE, default_large_size=SIDE)
-    pixels: list[Pixels] = []
-    kept: list[int] = []
-    damaged: list[str] = []
-    for index, item in enumerate(decoded):
-        if isinstance(item, UnreadableImageError):
-            damaged.append(sources[index])
-        else:
-            pixels.append(item)
-            kept.append(index)
-    del decoded
+    found, problems = read_readable([root / file for file in sources], size=SIDE, channels=1)
+    damaged = [sources[place] for place in problems]
+    kept = [place for place in range(len(sources)) if place not in problems]
     if damaged:
         verb = "file is" if len(damaged) == 1 else "files are"
         notes.append(
             f"{len(damaged)} {verb} left out of {folder}: empty or damaged (first: {damaged[0]})."
         )
-    found = torch.tensor([labels[index] for index in kept], dtype=torch.int64)
-    empty = (found.bincount(minlength=len(LETTERS)) == 0).nonzero().flatten().tolist()
+    notes += found.notes
+    chosen = torch.tensor([labels[place] for place in kept], dtype=torch.int64)
+    empty = (chosen.bincount(minlength=len(LETTERS)) == 0).nonzero().flatten().tolist()
     if empty:
         raise ValueError(
             f"{(root / folder / LETTERS[empty[0]]).absolute()} must hold readable PNG files, "
             f"it holds none; unpack {PAGE}/{folder}.tar.gz again."
         )
-    images = assemble(pixels, size=SIDE, channels=1, default_large_size=SIDE).images
-    return ImageSet(images, found, LETTERS, tuple(sources[index] for index in kept))
+    return ImageSet(found.images, chosen, LETTERS, tuple(sources[place] for place in kept))
 
 
 def _png_files(root: Path, folder: str) -> list[str]:

@@ -5,18 +5,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from PIL import Image
 from torch import Tensor
 
-from whence.data.decode import ORIENTATION, list_conversions
-from whence.data.image_file import read_images
+from whence.data.image_file import FileImage, read_images
 from whence.models.classifier import Classifier
 from whence.records.images import Dataset
 from whence.runs.finished import read_run
 from whence.runs.sample_of_run import load_run_data
-
-TURNED = (5, 6, 7, 8)
-"""EXIF orientations that exchange height and width."""
 
 
 class Asked(NamedTuple):
@@ -46,22 +41,20 @@ def read_files(paths: Sequence[Path], model: Classifier) -> Asked:
     """Read image files as the model needs them."""
     channels, height, width = model.image_shape
     found = read_images(paths, size=(height, width), channels=channels)
-    own = [note_file(path, height, width) for path in paths]
-    return Asked(found.images, [str(p) for p in paths], [None] * len(paths), found.notes, own)
+    own = [note_file(file, height, width) for file in found.files]
+    names = [str(path) for path in paths]
+    return Asked(found.images, names, [None] * len(names), found.channel_notes, own)
 
 
-def note_file(path: Path, height: int, width: int) -> tuple[str, ...]:
+def note_file(file: FileImage, height: int, width: int) -> tuple[str, ...]:
     """Say when a file was converted, made smaller or larger, or cropped for the model."""
-    with Image.open(path) as image:
-        notes = tuple(f"{path.name}: {what}." for what in list_conversions(image))
-        wide, high = image.size
-        if image.getexif().get(ORIENTATION) in TURNED:
-            wide, high = high, wide
-    if (high, wide) == (height, width):
+    name = file.path.name
+    notes = tuple(f"{name}: {change.clause}." for change in file.changes)
+    if (file.height, file.width) == (height, width):
         return notes
-    what = "it" if wide * height == high * width else "its middle"
-    size = f"{path.name} has {wide} x {high} pixels; the model saw {what} at {width} x {height}."
-    return (*notes, size)
+    what = "it" if file.width * height == file.height * width else "its middle"
+    size = f"{name} has {file.width} x {file.height} pixels; the model saw {what} at "
+    return (*notes, f"{size}{width} x {height}.")
 
 
 def read_test(folder: Path, indices: Sequence[int]) -> Asked:

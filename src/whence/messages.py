@@ -1,0 +1,41 @@
+"""What a message may say of a value or a failure: enough to know it by, never all of a long one."""
+
+LONGEST = 200
+"""Characters of a value that a message repeats."""
+
+TAIL = 40
+
+
+def shorten_text(text: str) -> str:
+    """Keep the beginning and the end of a long text, 200 characters together.
+
+    >>> shorten_text("photo.png"), len(shorten_text("x" * 1000))
+    ('photo.png', 200)
+    """
+    if len(text) <= LONGEST:
+        return text
+    gap = " ... "
+    return text[: LONGEST - TAIL - len(gap)] + gap + text[-TAIL:]
+
+
+def quote(value: object) -> str:
+    """Write a value as Python would, at most 200 characters of it.
+
+    >>> quote("red"), quote((1, 2)), len(quote("x" * 1000))
+    ("'red'", '(1, 2)', 200)
+    """
+    return shorten_text(repr(value))
+
+
+def describe_failure(error: Exception) -> str:
+    """Say why something failed, in a clause without error number, line end or full stop.
+
+    >>> describe_failure(PermissionError(13, "Permission denied", "photo.png"))
+    'permission denied'
+    >>> describe_failure(EOFError())
+    'EOFError'
+    """
+    text = str(error)
+    if isinstance(error, OSError) and error.strerror:
+        text = error.strerror[:1].lower() + error.strerror[1:]
+    return shorten_text(" ".join(text.split()).rstrip(".")) or type(error).__name__
