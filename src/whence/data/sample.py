@@ -8,9 +8,9 @@ from types import MappingProxyType
 
 import torch
 
-from whence.data.decode import SUFFIXES
 from whence.data.folder import check_is_folder, list_class, list_entries, note_unused
 from whence.data.image_file import read_images
+from whence.data.open_image import SUFFIXES
 from whence.records.images import ImageSet, Sample
 
 SAME_NAMES: Mapping[str, str] = MappingProxyType({})
