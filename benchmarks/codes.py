@@ -21,8 +21,8 @@ from benchmarks.sides import machine
 from whence.autoencoders.saved_vae import load_vae
 from whence.morphing.code import Codes, find_codes
 from whence.morphing.improve import Descent
-from whence.runs.finished import read_run
-from whence.runs.sample_of_run import load_run_data
+from whence.runs.finished import read_settings
+from whence.runs.prepare import load_data
 
 
 def main() -> None:
@@ -36,7 +36,7 @@ def main() -> None:
     options = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model, vae = whence.load(options.run, device=device), load_vae(options.vae, device)
-    test = load_run_data(options.run, read_run(options.run)).test
+    test = load_data(read_settings(options.run)).test
     order = torch.randperm(len(test), generator=torch.Generator().manual_seed(0))
     images = test.images[order[: options.images]]
     print(machine())

@@ -20,6 +20,7 @@ from whence.records.images import Dataset
 from whence.runs.prepare import PUBLISHED, load_data
 from whence.runs.run import run
 from whence.runs.settings import Settings
+from whence.runs.where import may_download_to
 
 MODELS: dict[str, dict[str, Any]] = {
     "Standard": {"variant": "standard"},
@@ -64,7 +65,7 @@ def main() -> None:
     rows = []
     for problem, settings in problems.items():
         if settings.data not in loaded:
-            loaded[settings.data] = load_data(settings)
+            loaded[settings.data] = load_data(settings, may_download_to(settings.data_root))
         for model, changes in MODELS.items():
             found = [
                 run(

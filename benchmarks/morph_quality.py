@@ -65,8 +65,8 @@ from whence.morphing.quality import (
 )
 from whence.morphing.walk import NORM_WEIGHTS, MorphPlan
 from whence.records.images import ImageSet
-from whence.runs.finished import read_run, read_settings
-from whence.runs.sample_of_run import load_run_data
+from whence.runs.finished import read_settings
+from whence.runs.prepare import load_data
 
 PARTS = ("codes", "morphs", "correlation", "others", "masks", "mistakes")
 """In the order in which they are measured."""
@@ -199,7 +199,7 @@ def load_bench(options: argparse.Namespace, device: str) -> Bench:
         one, two = getattr(model, name), getattr(second, name)
         if tuple(one) != tuple(two):
             raise ValueError(f"Both runs must have the same {name}, got {one} and {two}.")
-    dataset = load_run_data(options.run, read_run(options.run))
+    dataset = load_data(read_settings(options.run))
     order = torch.randperm(len(dataset.test), generator=torch.Generator().manual_seed(options.seed))
     weight = options.weight
     if weight is None:

@@ -40,8 +40,8 @@ from whence.morphing.norms import Norms
 from whence.morphing.others import store_codes
 from whence.morphing.path_mask import path_masks
 from whence.morphing.walk import MorphPlan, Morphs, morph_codes
-from whence.runs.finished import read_run
-from whence.runs.sample_of_run import load_run_data
+from whence.runs.finished import read_settings
+from whence.runs.prepare import load_data
 
 PLANS: dict[str, dict[str, Any]] = {
     "default": {},
@@ -113,7 +113,7 @@ def prepare(run: Path, folder: Path, count: int, weight: float) -> Case:
     model, vae = whence.load(run, device=device), load_vae(folder, device)
     for module in (model, vae):
         module.eval().requires_grad_(False)
-    data = load_run_data(run, read_run(run))
+    data = load_data(read_settings(run))
     order = torch.randperm(len(data.test), generator=torch.Generator().manual_seed(0))
     generator = torch.Generator().manual_seed(0)
     stored = store_codes(

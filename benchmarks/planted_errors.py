@@ -29,6 +29,7 @@ from whence.models.classifier import Classifier
 from whence.records.images import Dataset
 from whence.runs.prepare import PUBLISHED, load_data, prepare
 from whence.runs.settings import Settings
+from whence.runs.where import may_download_to
 from whence.training.loop import fit
 
 PART = 20
@@ -56,7 +57,7 @@ def main() -> None:
     options = parser.parse_args()
     started, lines = time.monotonic(), []
     for problem, settings in choose_problems(options.cifar10, options.fashion_mnist).items():
-        dataset = load_data(settings)
+        dataset = load_data(settings, may_download_to(settings.data_root))
         for epochs in options.epochs:
             found: dict[str, list[tuple[float, ...]]] = {}
             for seed in range(options.first_seed, options.first_seed + options.seeds):

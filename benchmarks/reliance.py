@@ -28,6 +28,7 @@ from whence.data import AUGMENTATIONS
 from whence.records.images import Dataset, ImageSet
 from whence.runs.prepare import PUBLISHED, Parts, load_data, prepare
 from whence.runs.settings import Settings
+from whence.runs.where import may_download_to
 from whence.training.recipes import build_optimizer, rate_at
 
 SHOWN = 2000
@@ -61,7 +62,7 @@ def main() -> None:
         )
     print("| " + " | ".join(PRINTED) + " |", "|" + " --- |" * len(PRINTED), sep="\n")
     for problem, settings in problems.items():
-        dataset = load_data(settings)
+        dataset = load_data(settings, may_download_to(settings.data_root))
         for name in MODELS:
             found = [measure(name, settings, seed, dataset) for seed in range(options.seeds)]
             columns = [[one[i] for one in found] for i in range(4)]

@@ -32,13 +32,3 @@ def standard_run(measured_digits, tmp_path_factory):
     folder = tmp_path_factory.mktemp("measured") / "standard"
     run(replace(SETTINGS, variant="standard"), folder, measured_digits)
     return folder
-
-
-@pytest.fixture
-def only_measured_digits(measured_digits, monkeypatch):
-    """Let a finished run find the digits with fewer test images."""
-    for place in (
-        "whence.runs.sample_of_run.load_data",
-        "whence.runs.untrained.load_data",
-    ):
-        monkeypatch.setattr(place, lambda settings: measured_digits)

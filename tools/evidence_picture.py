@@ -15,8 +15,8 @@ import matplotlib.pyplot as plt
 import torch
 
 import whence
-from whence.models.saved import read_about
-from whence.runs.sample_of_run import load_run_data
+from whence.runs.finished import read_settings
+from whence.runs.prepare import load_data
 
 SHOWN, GREY, RED = 6, "#8a8f98", "#c0392b"
 
@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--places", type=int, nargs="+", default=[0, 1, 2])
     options = parser.parse_args()
     model = whence.load(options.run)
-    dataset = load_run_data(options.run, read_about(options.run))
+    dataset = load_data(read_settings(options.run))
     names = model.class_names
     images = dataset.test.images[torch.tensor(options.places)]
     figure, axes = plt.subplots(

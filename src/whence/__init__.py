@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from whence.morphing.morph import morph
     from whence.morphing.others import store_codes
     from whence.records.images import ImageSet
+    from whence.runs.load_parts import load_parts
     from whence.training.loop import fit
     from whence.training.plan import Plan
     from whence.training.recipes import Recipe
@@ -53,6 +54,7 @@ PLACES = {
     "heatmaps": "whence.attribution.joint",
     "load": "whence.models.saved",
     "load_dataset": "whence.data.load",
+    "load_parts": "whence.runs.load_parts",
     "load_sample": "whence.data.sample",
     "load_vae": "whence.autoencoders.saved_vae",
     "morph": "whence.morphing.morph",
@@ -85,6 +87,7 @@ __all__ = [
     "heatmaps",
     "load",
     "load_dataset",
+    "load_parts",
     "load_sample",
     "load_vae",
     "morph",

@@ -2,9 +2,9 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -15,10 +15,7 @@ from safetensors.torch import save_file
 import whence
 from whence.cli import COMMANDS, SUMMARIES, main
 from whence.cli.train import read_settings
-from whence.data.fingerprint import fingerprint
-from whence.data.load import load_dataset
 from whence.encoders import ENCODERS
-from whence.runs import prepare, sample_of_run
 
 QUICK = ["--train-examples", "60", "--epochs", "6", "--memory-size", "20"]
 
@@ -134,32 +131,25 @@ def test_seeds_and_a_folder_of_runs(tmp_path, capsys):
     assert "mean of 2 runs: " in capsys.readouterr().out
 
 
-def test_runs_of_the_same_images_load_them_once(run, tmp_path, monkeypatch, capsys):
-    for name in ("a", "b", "c"):
-        shutil.copytree(run, tmp_path / "runs" / name)
-    loads, hashed = [], []
+def test_runs_of_the_same_images_read_them_once(photos, tmp_path, monkeypatch, capsys):
+    out = str(tmp_path / "runs")
+    assert main(["train", str(photos), "--epochs", "1", "--seeds", "2", "--out", out]) == 0
+    opened, read = Counter(), Image.open
 
-    def load(name, **options):
-        loads.append(name)
-        return load_dataset(name, **options)
+    def count(path, *given, **options):
+        opened[path.relative_to(photos).as_posix()] += 1
+        return read(path, *given, **options)
 
-    def hash_images(images):
-        hashed.append(len(images))
-        return fingerprint(images)
-
-    monkeypatch.setattr(prepare, "load_dataset", load)
-    monkeypatch.setattr(sample_of_run, "load_dataset", load)
-    monkeypatch.setattr(sample_of_run, "fingerprint", hash_images)
-    command = ["evaluate", str(tmp_path / "runs"), "--no-controls", "--json"]
-    for more in ([], ["--data", "digits"]):
+    monkeypatch.setattr(Image, "open", count)
+    test = whence.load_parts(tmp_path / "runs" / "seed-0").test.sources
+    for more in ([], ["--data", str(photos)]):
+        opened.clear()
         capsys.readouterr()
-        assert main([*command, *more]) == 0
+        assert main(["evaluate", out, "--no-controls", "--json", *more]) == 0
         found = json.loads(capsys.readouterr().out)["runs"]
-        assert len(found) == 3
-        assert len({one["test_fingerprint"] for one in found}) == 1
-        assert (loads, hashed) == (["digits"], [found[0]["images"]])
-        loads.clear()
-        hashed.clear()
+        assert [one["images"] for one in found] == [24 if more else len(test)] * 2
+        assert set(opened.values()) == {1}
+        assert more or set(opened) == set(test)
 
 
 def test_an_image_folder_is_split_and_learnt(photos, tmp_path, capsys):

@@ -13,6 +13,8 @@ from tests.helpers.measured_runs import SETTINGS, measure
 from whence.cli import main
 from whence.cli.work.evaluate_text import describe, describe_summary
 from whence.records.images import ImageSet
+from whence.records.measures import KnownImages
+from whence.report.known import say_known
 from whence.runs.measured import average_runs, describe_evaluation
 from whence.runs.run import run
 
@@ -22,7 +24,7 @@ def model(measured_run):
     return whence.load(measured_run)
 
 
-def test_text_of_one_run(measured_run, only_measured_digits, capsys):
+def test_text_of_one_run(measured_run, capsys):
     assert main(["evaluate", str(measured_run)]) == 0
     text = capsys.readouterr().out
     found = measure(measured_run)
@@ -50,9 +52,7 @@ def test_text_of_one_run(measured_run, only_measured_digits, capsys):
     assert "untrained" not in capsys.readouterr().out
 
 
-def test_text_without_memory_and_without_calibration(
-    standard_run, only_measured_digits, model, measured_digits
-):
+def test_text_without_memory_and_without_calibration(standard_run, model, measured_digits):
     found = measure(standard_run)
     text = describe(found)
     assert "entropy of the probabilities" in text
@@ -74,9 +74,7 @@ def test_text_without_memory_and_without_calibration(
     assert "finds errors best" not in text
 
 
-def test_a_folder_of_runs(
-    measured_run, standard_run, only_measured_digits, tmp_path, measured_digits, capsys
-):
+def test_a_folder_of_runs(measured_run, standard_run, tmp_path, measured_digits, capsys):
     for name in ("a", "b"):
         shutil.copytree(measured_run, tmp_path / name)
     run(replace(SETTINGS, seed=5), tmp_path / "c", measured_digits)
@@ -138,3 +136,49 @@ def test_one_image_of_one_class_is_measured_under_another_name(photos, capsys, c
         )
         == 0
     )
+
+
+def test_images_that_the_run_knows_are_told_with_the_accuracy_without_them(photos, capsys):
+    run_folder, other = photos
+    shutil.copytree(other.parent / "photos", other)
+    write_images(other, {"ant": 2}, seed=8)  # two images become new ones
+    capsys.readouterr()
+    assert main(["evaluate", str(run_folder), "--data", str(other), "--json"]) == 0
+    output = capsys.readouterr()
+    found = json.loads(output.out)
+    known = found["known"]
+    assert (found["images"], known["images"] + known["others"]) == (24, 24)
+    sentence = say_known(KnownImages(**known))
+    assert f"are not new to the run ({known['memory']} in its memory, " in sentence
+    assert f"note: {sentence}\n" in output.err
+    assert main(["evaluate", str(run_folder), "--data", str(other)]) == 0
+    assert f"  {sentence}\n" in capsys.readouterr().out
+    page = str(other.parent / "page.html")
+    assert (
+        main(["report", str(run_folder), "--data", str(other), "--out", page, "--hard", "0"]) == 0
+    )
+    assert f"note: {sentence}\n" in capsys.readouterr().err
+    assert sentence in (other.parent / "page.html").read_text()
+    assert main(["report", str(run_folder), "--data", str(other), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["known"] == known
+
+
+def test_a_run_whose_images_moved_is_measured_with_data_root(photos, capsys):
+    run_folder, other = photos
+    capsys.readouterr()
+    assert main(["evaluate", str(run_folder), "--json"]) == 0
+    before = capsys.readouterr().out
+    shutil.move(other.parent / "photos", other)
+    assert main(["evaluate", str(run_folder)]) == 2
+    assert (
+        "is no folder; name the one that they are in now with --data-root"
+        in capsys.readouterr().err
+    )
+    for command in ("evaluate", "report"):
+        assert main([command, str(run_folder), "--data-root", str(other), "--json"]) == 0
+        after = capsys.readouterr().out
+        assert command == "report" or after == before
+    page = ["--test", "0", "1", "--format", "json", "--no-heatmaps"]
+    assert main(["explain", str(run_folder), *page, "--data-root", str(other)]) == 0
+    source = whence.load_parts(run_folder, root=other).test.sources[1]
+    assert f'"test image 1, {source}"' in capsys.readouterr().out

@@ -42,7 +42,8 @@ def loads(monkeypatch):
         torch.zeros(10, 3, 4, 4, dtype=torch.uint8), torch.arange(10), tuple("abcdefghij")
     )
 
-    def load(settings):
+    def load(settings, where):
+        assert where.download_to == Path(settings.data_root)
         found.append((settings.data, Path.cwd()))
         return Dataset(settings.data, images, images, notes=("look",))
 

@@ -10,6 +10,8 @@ from whence.data.fingerprint import fingerprint
 from whence.data.folder import image_folder
 from whence.data.load import load_dataset
 
+DRAWN = "2 of 4 images were drawn for the test, with seed 0."
+
 
 @pytest.fixture
 def fill(tmp_path):
@@ -108,6 +110,7 @@ def test_loose_files_beside_class_folders_are_said(fill, tmp_path):
     fill(".", 1, names=["loose.png"])
     assert image_folder(tmp_path).notes == (
         "loose.png is not used: not an image in a class folder.",
+        DRAWN,
     )
 
 
@@ -142,6 +145,9 @@ def test_division_follows_the_seed(fill, tmp_path):
     first, again, other = (image_folder(tmp_path, seed=seed).test.sources for seed in (0, 0, 1))
     assert first == again
     assert first != other
+    for seed in (0, 1):
+        (note,) = image_folder(tmp_path, seed=seed).notes
+        assert note == f"8 of 40 images were drawn for the test, with seed {seed}."
 
 
 def test_at_least_one_of_each_class_is_tested(fill, tmp_path):
@@ -190,7 +196,7 @@ def test_grey_folder_has_one_channel(fill, tmp_path):
     dataset = image_folder(tmp_path)
     assert dataset.train.images.shape == (2, 1, 8, 8)
     assert_close(dataset.train.images[0], pixels_of(tmp_path / dataset.train.sources[0])[:1])
-    assert dataset.notes == ()
+    assert dataset.notes == (DRAWN,)
 
 
 def test_one_coloured_image_makes_three_channels(fill, tmp_path):
@@ -208,11 +214,17 @@ def test_channels_asked_for_are_given_and_said(fill, tmp_path):
     fill("b", 2, colour=False)
     dataset = image_folder(tmp_path, channels=3)
     assert dataset.train.images.shape == (2, 3, 8, 8)
-    assert dataset.notes == ("The images are grey: their one channel was repeated to make three.",)
+    assert dataset.notes == (
+        DRAWN,
+        "The images are grey: their one channel was repeated to make three.",
+    )
     fill("b", 2)
     dataset = image_folder(tmp_path, channels=1)
     assert dataset.train.images.shape == (2, 1, 8, 8)
-    assert dataset.notes == ("2 of 4 images are in colour and were converted to grey.",)
+    assert dataset.notes == (
+        DRAWN,
+        "2 of 4 images are in colour and were converted to grey.",
+    )
 
 
 def test_load_dataset_hands_the_options_on(fill, tmp_path):

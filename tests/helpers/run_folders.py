@@ -29,7 +29,14 @@ STEPS = 6
 
 
 NAMES = [
-    *(".lock", "bank.safetensors", "log.jsonl", "metrics.json", "model.safetensors"),
+    *(
+        ".lock",
+        "bank.safetensors",
+        "images.safetensors",
+        "log.jsonl",
+        "metrics.json",
+        "model.safetensors",
+    ),
     *("settings.toml", "whence.json"),
 ]
 
@@ -54,6 +61,7 @@ def assert_same_result(folder, expected):
     for name in (
         "model.safetensors",
         "bank.safetensors",
+        "images.safetensors",
         "log.jsonl",
         "settings.toml",
         "whence.json",

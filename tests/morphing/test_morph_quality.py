@@ -337,8 +337,7 @@ def folders(monkeypatch):
     test = ImageSet(draw_images(9, seed=8), torch.arange(9) % 4, CLASSES)
     monkeypatch.setattr(quality.whence, "load", lambda folder, device: models[folder])
     monkeypatch.setattr(quality, "load_vae", lambda folder, device: build_vae())
-    monkeypatch.setattr(quality, "read_run", lambda folder: {})
-    monkeypatch.setattr(quality, "load_run_data", lambda *_: Dataset("mnist", test, test))
+    monkeypatch.setattr(quality, "load_data", lambda _: Dataset("mnist", test, test))
     monkeypatch.setattr(quality, "read_settings", lambda folder: SimpleNamespace(data="notmnist"))
     options = {"vae": "v", "run": "a", "second": "b", "seed": 3, "images": 4, "steps": 700}
     return SimpleNamespace(**options, weight=None, norm="proximal", lead_after=900)

@@ -1,21 +1,23 @@
 """Runs measured when they end, and again later, beside the network before training."""
 
 import json
+from collections import Counter
 from dataclasses import asdict, replace
 
 import pytest
 import torch
+from torch import nn
+from torch.nn.modules.module import register_module_forward_pre_hook
 
 import whence
+from tests.helpers.image_folders import write_images
 from tests.helpers.measured_runs import SETTINGS, assert_same, measure
 from whence.encoders.weights import hash_tensors
 from whence.evidence.calibrate import calibrate
-from whence.models.classifier import encode_all
-from whence.runs import run as run_module
-from whence.runs import untrained as untrained_module
-from whence.runs.prepare import prepare
+from whence.runs.prepare import load_data, prepare
 from whence.runs.run import run
-from whence.runs.untrained import evaluate_untrained
+from whence.runs.settings import Settings
+from whence.runs.untrained import evaluate_untrained, find_memory
 
 
 @pytest.fixture
@@ -42,24 +44,35 @@ def test_a_run_without_validation_images_is_not_calibrated(measured_digits, tmp_
     assert small is None or min(small.errors, 10 - small.errors) >= 5
 
 
-def test_a_run_encodes_every_image_once(measured_digits, tmp_path, monkeypatch):
-    encoded = []
+def test_a_run_encodes_every_image_once(measured_digits, tmp_path):
+    encoded = Counter()
 
-    def count(model, images, *, batch_size):
-        encoded.append(len(images))
-        return encode_all(model, images, batch_size=batch_size)
+    def count(module, given):
+        if (
+            isinstance(module, nn.Conv2d)
+            and module.in_channels == 1
+            and not torch.is_grad_enabled()
+        ):
+            encoded.update(image.numpy().tobytes() for image in given[0])
 
-    monkeypatch.setattr("whence.models.classifier.encode_all", count)
-    monkeypatch.setattr("whence.evidence.evaluate.encode_all", count)
-    monkeypatch.setattr("whence.evidence.calibrate.encode_all", count)
-    monkeypatch.setattr(run_module, "encode_all", count)
-    run(SETTINGS, tmp_path / "a", measured_digits)
-    assert encoded == [50, 70, 60]
+    hook = register_module_forward_pre_hook(count)
+    try:
+        run(SETTINGS, tmp_path / "a", measured_digits)
+    finally:
+        hook.remove()
+    parts = whence.load_parts(tmp_path / "a")
+    model = whence.load(tmp_path / "a")
+    for part in (parts.train, parts.validation, parts.test):
+        for image in model.normalise(part.images):
+            assert encoded[image.numpy().tobytes()] == 1
 
 
 def test_untrained_is_the_network_that_the_run_started_from(measured_run, measured_digits, model):
     about = json.loads((measured_run / "whence.json").read_text())
-    found = evaluate_untrained(model, measured_digits.test, SETTINGS, about["run"], batch_size=9)
+    stored = find_memory(model, measured_run, about)
+    found = evaluate_untrained(
+        model, measured_digits.test, stored, SETTINGS, about["run"], batch_size=9
+    )
     start = prepare(SETTINGS, measured_digits).model.eval()
     start.remember(model.bank.images, model.bank.labels)
     expected = whence.evaluate(start, measured_digits.test, memory_size=15, draws=1)
@@ -70,15 +83,18 @@ def test_untrained_is_the_network_that_the_run_started_from(measured_run, measur
     )
 
 
-def test_evaluate_run(measured_run, standard_run, only_measured_digits, model, measured_digits):
+def test_evaluate_run(measured_run, standard_run, model, measured_digits):
     found = measure(measured_run)
     metrics = json.loads((measured_run / "metrics.json").read_text())["test"]
     assert_same(
         {name: found[name] for name in metrics if name != "controls"},
         {name: metrics[name] for name in metrics if name != "controls"},
     )
-    run_of = json.loads((measured_run / "whence.json").read_text())["run"]
-    before = evaluate_untrained(model, measured_digits.test, SETTINGS, run_of, batch_size=50)
+    about = json.loads((measured_run / "whence.json").read_text())
+    stored = find_memory(model, measured_run, about)
+    before = evaluate_untrained(
+        model, measured_digits.test, stored, SETTINGS, about["run"], batch_size=50
+    )
     expected = {"accuracy": before.whole_memory, **asdict(before.evidence)}
     assert found["controls"]["untrained"] == pytest.approx(expected)
     assert_same({**found["controls"], "untrained": None}, metrics["controls"])
@@ -87,26 +103,26 @@ def test_evaluate_run(measured_run, standard_run, only_measured_digits, model, m
 
 
 def test_without_pixels_the_memory_images_come_from_the_data(
-    measured_run, measured_digits, tmp_path, only_measured_digits
+    measured_run, measured_digits, tmp_path
 ):
     run(replace(SETTINGS, pixels=False), tmp_path / "a", measured_digits)
     bare, whole = measure(tmp_path / "a"), measure(measured_run)
     assert_same(bare["controls"], whole["controls"])
 
 
-def test_without_pixels_the_data_must_be_there(
-    measured_digits, tmp_path, only_measured_digits, monkeypatch
-):
-    run(replace(SETTINGS, pixels=False), tmp_path / "a", measured_digits)
-    other = replace(measured_digits, train=measured_digits.train.take(torch.arange(100)))
-    monkeypatch.setattr(untrained_module, "load_data", lambda settings: other)
-    message = "digits must hold the training images that the run was made with, which keeps no pixels itself; add --no-controls"
+def test_without_pixels_the_data_must_be_there(tmp_path):
+    write_images(tmp_path / "photos", {"ant": 12, "bee": 12})
+    settings = Settings(data=str(tmp_path / "photos"), epochs=1, pixels=False)
+    run(settings, tmp_path / "a", load_data(settings))
+    gone = whence.load(tmp_path / "a").bank.sources[0]
+    (tmp_path / "photos" / gone).unlink()
+    message = r"keeps no pixels, and its images are needed .* 1 of \d+ are gone .*; add --no-contr"
     with pytest.raises(ValueError, match=message):
         measure(tmp_path / "a")
-    assert measure(tmp_path / "a", controls=False)["accuracy"] > 0
+    assert measure(tmp_path / "a", controls=False)["images"] == 5
 
 
-def test_pretrained_weights_must_be_there(measured_digits, tmp_path, only_measured_digits):
+def test_pretrained_weights_must_be_there(measured_digits, tmp_path):
     torch.manual_seed(5)
     encoder = whence.encoders.ENCODERS["small_cnn"](channels=1, image_size=8)
     torch.save(encoder.state_dict(), tmp_path / "weights.pt")

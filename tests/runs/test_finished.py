@@ -8,10 +8,10 @@ import pytest
 
 import whence
 from tests.helpers.run_folders import SETTINGS
-from whence.data.fingerprint import fingerprint
-from whence.runs import sample_of_run
 from whence.runs.evaluate_run import evaluate_run
-from whence.runs.finished import find_runs
+from whence.runs.finished import find_runs, read_run
+from whence.runs.run import run
+from whence.runs.sample_of_run import choose_sample
 from whence.storage.plain_files import read_json
 
 
@@ -65,38 +65,25 @@ def test_a_saved_model_is_no_run(finished, tmp_path):
         evaluate_run(tmp_path / "a", data=None, device="cpu", seed=None, batch_size=9)
 
 
-def test_what_decides_which_images_a_run_is_measured_on(digits, tmp_path, monkeypatch):
-    """Of the run's own images the settings decide, of others their name and the run's shape."""
-    loads, settings = [], SETTINGS
-    monkeypatch.setattr(sample_of_run, "read_settings", lambda folder: settings)
-    monkeypatch.setattr(sample_of_run, "load_data", lambda settings: loads.append(1) or digits)
-    monkeypatch.setattr(sample_of_run, "load_dataset", lambda *_, **__: loads.append(1) or digits)
-    about = {
-        "image_shape": [1, 8, 8],
-        "classes": list(digits.test.class_names),
-        "run": {"test_fingerprint": fingerprint(digits.test)},
-    }
+def test_runs_of_the_same_images_share_them_in_a_cache(finished, digits, tmp_path):
+    """Of a run's own images their hash decides, of others their name and the run's shape."""
+    run(replace(SETTINGS, seed=1, epochs=1), tmp_path / "other", digits)
+    fewer = replace(digits, test=digits.test.take(range(9)))
+    run(replace(SETTINGS, epochs=1), tmp_path / "fewer", fewer)
     cache = {}
-    for data in (None, "digits"):
-        for change, expected in (
-            ({}, 1),
-            ({"seed": 3, "epochs": 5, "encoder": "resnet18"}, 0),
-            ({"data": "mnist"}, data is None),
-            ({"size": 5}, data is None),
-            ({"encoder": "timm:resnet18"}, data is None),
-            ({"data_root": "there"}, 1),
-        ):
-            settings = replace(SETTINGS, **change)
-            for _ in range(2):
-                found = sample_of_run.choose_sample(tmp_path, about, data, cache=cache)
-                assert found.sample.images.images is digits.test.images
-            assert len(loads) == expected
-            loads.clear()
-    settings = SETTINGS
-    shape = about | {"image_shape": [3, 8, 8]}
-    with pytest.raises(ValueError, match=r"must have images of shape \(3, 8, 8\), got \(1, 8, 8\)"):
-        sample_of_run.choose_sample(tmp_path, shape, "digits", cache=cache)
-    assert loads == [1]
-    other = {**about, "run": {"test_fingerprint": "0"}}
-    with pytest.raises(ValueError, match="they changed"):  # each run is compared
-        sample_of_run.choose_sample(tmp_path, other, None, cache=cache)
+
+    def choose(folder, data=None):
+        return choose_sample(folder, read_run(folder), data, cache=cache)
+
+    own = choose(finished)
+    assert choose(tmp_path / "other") is own is choose(finished)
+    assert len(choose(tmp_path / "fewer").sample.images) == 9
+    others = choose(finished, "digits")
+    assert choose(tmp_path / "fewer", "digits") is others is not own
+    assert len(others.sample.images) == 500
+    assert len(cache) == 3
+    about = {**read_run(finished), "image_shape": [1, 6, 5]}
+    with pytest.raises(
+        ValueError, match=r"digits must have images of shape \(1, 6, 5\), got \(1, 8"
+    ):
+        choose_sample(finished, about, "digits", cache=cache)

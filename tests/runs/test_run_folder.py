@@ -73,6 +73,7 @@ def test_without_pixels_and_without_a_model(digits, tmp_path, finished):
     run(replace(SETTINGS, keep_model=False), tmp_path / "b", digits)
     assert names_in(tmp_path / "b") == [
         ".lock",
+        "images.safetensors",
         "log.jsonl",
         "metrics.json",
         "settings.toml",

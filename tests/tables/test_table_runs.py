@@ -24,7 +24,7 @@ def test_every_dataset_is_loaded_once(tmp_path, monkeypatch):
     )
     loads, runs, said = [], [], []
 
-    def load(settings):
+    def load(settings, where):
         loads.append(settings.data)
         return Dataset(settings.data, images, images, notes=("look",))
 
@@ -51,7 +51,7 @@ def test_runs_what_is_missing_and_nothing_twice(toys, run_table, monkeypatch):
     monkeypatch.setattr(
         table_runs,
         "load_data",
-        lambda s, load=table_runs.load_data: loads.append(s.data) or load(s),
+        lambda s, w, load=table_runs.load_data: loads.append(s.data) or load(s, w),
     )
     code, out, err = run_table("1", "--seeds", "1", "--out", toys, "--no-keep-model")
     assert code == 0

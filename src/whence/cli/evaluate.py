@@ -1,7 +1,15 @@
 """``whence evaluate``: how good a run is, how far it can be trusted; or a folder of runs."""
 
 from whence.cli.checks import check_least, check_seed
-from whence.cli.options import add_data, add_device, build_parser, choose_device, parse, read_map
+from whence.cli.options import (
+    add_data,
+    add_device,
+    add_where,
+    build_parser,
+    choose_device,
+    parse,
+    read_map,
+)
 
 
 def evaluate(arguments: list[str]) -> None:
@@ -14,6 +22,7 @@ def evaluate(arguments: list[str]) -> None:
     )
     parser.add_argument("run", type=str, metavar="RUN", help="run folder, or a folder of runs")
     add_data(parser)
+    add_where(parser)
     parser.add_argument("--seed", type=int, help="of the drawn memories; the run's by default")
     parser.add_argument("--batch-size", type=int, default=128, help="images encoded at once (128)")
     parser.add_argument(

@@ -11,6 +11,7 @@ from whence.cli.images import check_asked, find_images
 from whence.cli.options import (
     add_device,
     add_images,
+    add_where,
     build_parser,
     check_device,
     choose_device,
@@ -31,6 +32,7 @@ def build() -> ArgumentParser:
         "heatmaps, what would change the answer, and how far to trust it.",
     )
     add_images(parser)
+    add_where(parser)
     parser.add_argument(
         "--out", type=str, metavar="FILE", help="by default RUN.html, named after the run, here"
     )

@@ -10,6 +10,7 @@ from whence.cli.images import check_asked, find_images
 from whence.cli.options import (
     add_device,
     add_images,
+    add_where,
     build_parser,
     check_device,
     choose_device,
@@ -31,6 +32,7 @@ def build() -> ArgumentParser:
         "image, the path, and which pixels must follow it.",
     )
     add_images(parser)
+    add_where(parser)
     parser.add_argument(
         "--vae", type=str, metavar="FOLDER", help="made by whence train-vae from the same images"
     )

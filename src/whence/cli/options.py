@@ -2,12 +2,14 @@
 
 import argparse
 import re
+from pathlib import Path
 from typing import Any
 
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 
 from whence.runs.parse import one_sentence
-from whence.runs.settings import CHECKPOINT_SECONDS
+from whence.runs.settings import CHECKPOINT_SECONDS, DATA_ROOT
+from whence.runs.where import Where
 
 
 def build_parser(command: str, description: str) -> ArgumentParser:
@@ -57,6 +59,34 @@ def add_images(parser: ArgumentParser) -> None:
         metavar="INDEX",
         help="images of the run's own test set, by index, in place of files",
     )
+
+
+def add_where(parser: ArgumentParser) -> None:
+    """Add where the run's own images are, for commands that may need them."""
+    parser.add_argument(
+        "--data-root",
+        type=str,
+        metavar="FOLDER",
+        help="where the run's own images are now, if not where they were: the folder of "
+        "downloaded datasets, or the image folder; they are known by their pixels",
+    )
+    parser.add_argument(
+        "--download",
+        action="store_true",
+        help="fetch files of a named dataset that are not there, "
+        f"to --data-root, by default {DATA_ROOT}",
+    )
+
+
+def read_where(options: Namespace) -> Where:
+    """Read where images are, and where the user lets missing ones be downloaded to.
+
+    That is never the folder that the settings of a run name, which may be another person's.
+    """
+    root = None if options.data_root is None else Path(options.data_root).expanduser()
+    if not options.download:
+        return Where(root)
+    return Where(root, Path(DATA_ROOT) if root is None else root)
 
 
 def add_data(parser: ArgumentParser) -> None:

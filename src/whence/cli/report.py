@@ -6,7 +6,15 @@ from jsonargparse import ArgumentParser, Namespace
 
 from whence.cli.checks import check_least, check_seed
 from whence.cli.files import refuse_existing
-from whence.cli.options import add_data, add_device, build_parser, choose_device, parse, read_map
+from whence.cli.options import (
+    add_data,
+    add_device,
+    add_where,
+    build_parser,
+    choose_device,
+    parse,
+    read_map,
+)
 
 
 def build() -> ArgumentParser:
@@ -27,6 +35,7 @@ def build() -> ArgumentParser:
     )
     parser.add_argument("--force", action="store_true", help="overwrite what is there")
     add_data(parser)
+    add_where(parser)
     parser.add_argument(
         "--hard", type=int, default=8, metavar="N", help="hard cases that are explained (8)"
     )

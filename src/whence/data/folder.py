@@ -57,6 +57,8 @@ def image_folder(
     class_names = parts[0].class_names
     if len(parts) == 1:
         parts = _divide(path, parts[0], seed)
+        drawn, total = (sum(len(part.sources) for part in some) for some in (parts[1:], parts))
+        notes.append(f"{drawn:,} of {total:,} images were drawn for the test, with seed {seed}.")
     counts = [len(part.sources) for part in parts]
     sources = [source for part in parts for source in part.sources]
     read = read_images(
@@ -229,6 +231,11 @@ def list_entries(folder: Path) -> tuple[list[str], list[str]]:
     files: list[str] = []
     with os.scandir(folder) as entries:
         for entry in entries:
-            if not entry.name.startswith(".") and entry.name not in HIDDEN:
+            if is_shown(entry.name):
                 (folders if entry.is_dir() else files).append(entry.name)
     return sorted(folders), sorted(files)
+
+
+def is_shown(name: str) -> bool:
+    """Say whether a name is one that a person gave, not an operating system."""
+    return not name.startswith(".") and name not in HIDDEN

@@ -68,6 +68,7 @@ def evaluate(
             split_by_class(hits, labels, model),
             signals=measure_signals(whole.doubts, ~hits, names, calibration),
             calibration=calibration,
+            predicted=tuple(whole.logits.argmax(1).tolist()),
         )
         if memory is None:
             return found

@@ -6,16 +6,14 @@ from typing import Any
 
 from torch import Tensor
 
-from whence.data.fingerprint import fingerprint
-from whence.data.split import split
 from whence.gather.explained import find_places, take_stored
 from whence.memory.bank import Bank
 from whence.models.classifier import Classifier
-from whence.records.images import Dataset
 from whence.records.morphed import Start
 from whence.report.picture import to_uint8
-from whence.runs.finished import read_run, read_settings
-from whence.runs.sample_of_run import load_run_data
+from whence.runs.finished import read_run
+from whence.runs.load_parts import load_training
+from whence.runs.where import AS_SETTINGS_SAY, Where
 
 
 @dataclass(frozen=True)
@@ -79,16 +77,13 @@ def describe_data(about: dict[str, Any]) -> str:
     return f"{about.get('dataset')} ({str(about['train_fingerprint'])[:8]})"
 
 
-def choose_training(
-    folder: Path, about: dict[str, Any], model: Classifier, dataset: Dataset | None = None
-) -> Training:
-    """Take the training images: those in the memory, or the ones that the run's settings name.
+def choose_training(folder: Path, model: Classifier, *, where: Where = AS_SETTINGS_SAY) -> Training:
+    """Take the training images: those in the memory, or the ones that the run was made with.
 
     Args:
         folder: of the run.
-        about: the content of its ``whence.json``.
         model: that was loaded from it.
-        dataset: the run's images, where they were loaded before.
+        where: the images are, and may be downloaded to.
 
     Raises:
         ValueError: if the images are no longer those of the run, or none of them has a label.
@@ -104,22 +99,8 @@ def choose_training(
         bank = bank.take(kept)
         # take keeps the images that are there
         return Training(bank.images, bank.labels, bank.indices, bank.sources)  # type: ignore[arg-type]
-    about = read_run(folder)  # refuses a model that no run has made
-    dataset = load_run_data(folder, about) if dataset is None else dataset
-    settings = read_settings(folder)
-    if fingerprint(dataset.train) != about["run"].get("train_fingerprint"):
-        raise ValueError(
-            f"{settings.data} must hold the training images that {folder} was made with, they "
-            "changed; train the run again."
-        )
-    parts = split(
-        dataset.train.labels,
-        seed=settings.seed,
-        train_examples=settings.train_examples,
-        validation_examples=settings.validation_examples,
-    )
-    chosen = dataset.train.take(parts.train)
-    return Training(chosen.images, chosen.labels, parts.train, chosen.sources)
+    chosen, indices = load_training(folder, read_run(folder), where=where)
+    return Training(chosen.images, chosen.labels, indices, chosen.sources)
 
 
 def start_of(bank: Bank, index: int) -> Start:

@@ -75,3 +75,20 @@ class Sample:
     name: str
     images: ImageSet
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ImageParts:
+    """The images of a run, as it divided them.
+
+    Attributes:
+        train: that it was trained on.
+        validation: that it was calibrated on.
+        test: that it was measured on.
+        indices: `(n,)` int64, places of ``train`` among the dataset's training images.
+    """
+
+    train: ImageSet
+    validation: ImageSet
+    test: ImageSet
+    indices: Tensor

@@ -94,6 +94,7 @@ class Evaluation:
         signals: how well each signal of doubt finds the wrong answers, with the bank;
             "error_probability" is among them when the model is calibrated.
         calibration: the model's, None when it is not calibrated.
+        predicted: the class that each image is answered with.
     """
 
     images: int
@@ -105,6 +106,7 @@ class Evaluation:
     controls: Mapping[str, EvidenceMeasures] = field(default_factory=dict)
     signals: Mapping[str, FlagQuality] = field(default_factory=dict)
     calibration: Calibration | None = None
+    predicted: tuple[int, ...] = ()
 
     @property
     def draws_mean(self) -> float | None:
@@ -115,6 +117,27 @@ class Evaluation:
     def draws_std(self) -> float | None:
         """Population deviation over the passes."""
         return None if self.draws is None else statistics.pstdev(self.draws)
+
+
+@dataclass(frozen=True)
+class KnownImages:
+    """Measured images that a run knows already: images with the same pixels.
+
+    Attributes:
+        images: how many are in its memory, were trained on or validated on.
+        memory: how many are in its memory; None without one.
+        train: how many were trained on; None where the run does not say on which it was.
+        validation: how many were validated on; None likewise.
+        others: how many are new to the run.
+        accuracy_of_others: accuracy on these, a fraction; None where there are none.
+    """
+
+    images: int
+    memory: int | None = None
+    train: int | None = None
+    validation: int | None = None
+    others: int = 0
+    accuracy_of_others: float | None = None
 
 
 @dataclass(frozen=True)

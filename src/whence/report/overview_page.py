@@ -11,6 +11,7 @@ from whence.records.overview import LISTED, Made, MemoryUse, Overview, Used
 from whence.report.cards import Card, Picture, Strip, draw, make_strip, stored_card
 from whence.report.confusion import FEW_PAIRS, LARGEST, PAIRS, Row, say_pairs, shade
 from whence.report.curve import Plot, plot
+from whence.report.known import say_known
 from whence.report.numbers import count, percent
 from whence.report.page import Bar, Section, build_environment, make_section
 from whence.report.trust import (
@@ -144,6 +145,9 @@ def say_head(overview: Overview) -> tuple[str, ...]:
         f"test images, the accuracy on new images of the same kind is between {percent(low)} and "
         f"{percent(high)} (95% interval).",
     ]
+    known = None if overview.known is None else say_known(overview.known)
+    if known is not None:
+        sentences.append(known)
     if found.draws_mean is not None and found.draws_std is not None and found.draws is not None:
         images = count(made.drawn, "random stored image")
         sentences.append(

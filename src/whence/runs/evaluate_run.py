@@ -9,9 +9,12 @@ from whence.evidence.evaluate import evaluate
 from whence.models.classifier import Classifier
 from whence.models.saved import MODEL, load
 from whence.runs.finished import read_run, read_settings
+from whence.runs.image_record import note_record, read_image_record
+from whence.runs.known_images import count_known, find_seen
 from whence.runs.measured import describe_evaluation
 from whence.runs.sample_of_run import Cache, choose_sample
-from whence.runs.untrained import evaluate_untrained
+from whence.runs.untrained import evaluate_untrained, find_memory
+from whence.runs.where import AS_SETTINGS_SAY, Where
 
 
 def evaluate_run(
@@ -23,6 +26,7 @@ def evaluate_run(
     batch_size: int,
     controls: bool = True,
     renamed: Mapping[str, str] = SAME_NAMES,
+    where: Where = AS_SETTINGS_SAY,
     cache: Cache | None = None,
 ) -> dict[str, Any]:
     """Measure a finished run on its test images, or on others.
@@ -37,6 +41,7 @@ def evaluate_run(
         controls: measure the network before training as well, which encodes everything again.
         renamed: classes of these other images that are called otherwise than the run's: their name
             to the run's.
+        where: the images are, and may be downloaded to.
         cache: of images that other runs loaded; these are added.
 
     Returns:
@@ -50,7 +55,7 @@ def evaluate_run(
         raise ValueError(f"seed must be in 0 to 2**63 - 1, got {seed}.")
     about = read_run(folder)
     model: Classifier = load(folder, device=device)
-    loaded = choose_sample(folder, about, data, renamed=renamed, cache=cache)
+    loaded = choose_sample(folder, about, data, renamed=renamed, where=where, cache=cache)
     sample = loaded.sample
     plan, settings = about["run"]["plan"], read_settings(folder)
     memory_size = plan["memory_size"]
@@ -66,14 +71,19 @@ def evaluate_run(
     )
     untrained = None
     if controls and model.has_memory:
+        stored = find_memory(model, folder, about, where=where)
         untrained = evaluate_untrained(
-            model, sample.images, settings, about["run"], batch_size=batch_size
+            model, sample.images, stored, settings, about["run"], batch_size=batch_size
         )
+    record = read_image_record(folder, about)
+    known = count_known(
+        loaded.hashes, found.predicted, sample.images.labels, find_seen(model, record)
+    )
     return {
         "run": str(folder),
         "data": sample.name,
-        "notes": list(sample.notes),
-        **describe_evaluation(found, untrained),
+        "notes": [*sample.notes, *note_record(record)],
+        **describe_evaluation(found, untrained, known),
         "variant": about["variant"],
         "encoder": about["encoder"]["name"],
         "train_images": about["run"]["train_images"],

@@ -1,11 +1,14 @@
 """From settings to what a training needs: images, split, model, recipe and plan."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from whence.data import DATASETS
 from whence.data.fingerprint import fingerprint
 from whence.data.load import load_dataset
 from whence.data.pixel_values import measure_pixels
@@ -16,8 +19,12 @@ from whence.encoders.load_weights import load_weights
 from whence.models.classifier import Classifier, wrap
 from whence.records.images import Dataset, ImageSet
 from whence.runs.settings import Settings
+from whence.runs.where import AS_SETTINGS_SAY, Where
 from whence.training.plan import Plan
 from whence.training.recipes import RECIPES, Recipe
+
+TEST_SEED = 0
+"""Draws the test images of a folder without ``test/``: the same for all runs on it."""
 
 LEAST_STEPS = 800
 LEAST_EPOCHS = 40
@@ -77,17 +84,46 @@ def is_foreign(encoder: str | None) -> bool:
     return encoder is not None and ":" in encoder
 
 
-def load_data(settings: Settings) -> Dataset:
-    """Load the images that settings name, in the size and channels that the encoder takes."""
-    foreign = is_foreign(settings.encoder)
-    return load_dataset(
-        settings.data,
-        root=Path(settings.data_root),
+def load_data(settings: Settings, where: Where = AS_SETTINGS_SAY) -> Dataset:
+    """Load the images that settings name, in the size and channels that the encoder takes.
+
+    Args:
+        settings: of a run.
+        where: the images are, and may be downloaded to.
+
+    Raises:
+        FileNotFoundError: if the images are not there.
+        ValueError: if they are not in order.
+    """
+    foreign, named = is_foreign(settings.encoder), settings.data in DATASETS
+    load = partial(
+        load_dataset,
+        settings.data if named or where.root is None else where.root,
         size=settings.size,
         channels=3 if foreign else None,
         default_large_size=224 if foreign else 64,
-        seed=0,
+        seed=TEST_SEED,
     )
+    return load_or_download(load, where, known=settings.data_root)
+
+
+def load_or_download(load: Callable[..., Dataset], where: Where, *, known: str) -> Dataset:
+    """Load from a folder that is only read, or else download into the one that the user named.
+
+    Args:
+        load: ``load_dataset`` with the rest of its arguments.
+        where: the files are, and may be downloaded to.
+        known: where they are if ``where`` does not say.
+
+    Raises:
+        FileNotFoundError: if the files are not there.
+    """
+    try:
+        return load(root=Path(known) if where.root is None else where.root, download=False)
+    except FileNotFoundError:
+        if where.download_to is None:
+            raise
+    return load(root=where.download_to, download=True)
 
 
 def key_of_images(settings: Settings) -> tuple[object, ...]:

@@ -9,14 +9,11 @@ from typing import Any
 import torch
 
 from whence.data.fingerprint import fingerprint
-from whence.evidence.calibrate import calibrate
-from whence.evidence.evaluate import evaluate
-from whence.models.classifier import encode_all
-from whence.models.saved import DONE, describe, read_about, write_model
+from whence.models.saved import DONE, read_about
 from whence.models.saved_bank import check_sources
 from whence.records.images import Dataset
+from whence.runs.finish import METRICS, finish
 from whence.runs.journal import keep_journal
-from whence.runs.measured import describe_evaluation
 from whence.runs.parse import from_mapping
 from whence.runs.prepare import Parts, prepare
 from whence.runs.settings import (
@@ -37,7 +34,6 @@ from whence.storage.tensors import check_finite
 from whence.storage.whole_files import (
     is_leftover,
     remove_leftovers,
-    write_json,
     write_whole,
 )
 from whence.training.distributed import Team
@@ -45,7 +41,7 @@ from whence.training.loop import EpochReport, fit
 from whence.training.plan import check_plan
 from whence.training.progress import NonFiniteLossError
 
-SETTINGS, METRICS = "settings.toml", "metrics.json"
+SETTINGS = "settings.toml"
 LOWER = "; try a lower learning rate (--learning-rate)"
 
 
@@ -102,7 +98,17 @@ def run(
             parts = go_on(parts, checkpoint, folder)
         team.share((checkpoint, parts.plan))
         seconds = train(parts, folder, checkpoint, device, checkpoint_seconds, team)
-        return team.share(finish(parts, folder, settings, device, seconds, batch_size, team))
+        metrics = finish(
+            parts,
+            folder,
+            settings,
+            identify(parts),
+            device=device,
+            seconds=seconds,
+            batch_size=batch_size,
+            processes=team.size,
+        )
+        return team.share(metrics)
 
 
 def follow(settings: Settings, dataset: Dataset, device: str, team: Team) -> dict[str, Any]:
@@ -245,52 +251,3 @@ def train(
         seconds = journal.seconds
     check_finite("After the last step the model", parts.model.state_dict(), hint=LOWER)
     return seconds
-
-
-def finish(
-    parts: Parts,
-    folder: Path,
-    settings: Settings,
-    device: str,
-    seconds: float,
-    batch_size: int,
-    team: Team,
-) -> dict[str, Any]:
-    """Remember the training images, evaluate, calibrate, and write what marks the run as done."""
-    model, train_set = parts.model, parts.train
-    if model.has_memory:
-        model.remember(
-            train_set.images,
-            train_set.labels,
-            parts.indices,
-            train_set.sources,
-            batch_size=batch_size,
-        )
-    measured = {}
-    for name, images in (("validation", parts.validation), ("test", parts.test)):
-        if len(images) == 0:
-            continue
-        features = encode_all(model, images.images, batch_size=batch_size)
-        found = evaluate(
-            model,
-            images,
-            memory_size=parts.plan.memory_size,
-            seed=parts.plan.seed,
-            draw_batch=settings.draw_batch,
-            batch_size=batch_size,
-            features=features,
-        )
-        measured[name] = describe_evaluation(found)
-        if name == "validation":  # not before: its own flag would be measured where it was fitted
-            model.calibration = calibrate(model, images, batch_size, features=features)
-    metrics = {**measured, "train_seconds": round(seconds, 3), "device": device}
-    write_json(folder / METRICS, metrics)
-    about = {**identify(parts), "device": device}
-    if team.size > 1:
-        about["processes"] = team.size
-    if settings.keep_model:
-        write_model(model, folder, pixels=settings.pixels, about=about)
-    else:
-        write_json(folder / DONE, {**describe(model), "sha256": {}, "run": about})
-    remove_checkpoints(folder)
-    return metrics

@@ -2,22 +2,24 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from whence.data import DATASETS
-from whence.data.fingerprint import fingerprint
+from whence.data.fingerprint import content_hashes, fingerprint
 from whence.data.load import find_folder, load_dataset
 from whence.data.sample import SAME_NAMES, load_sample, take_classes
-from whence.records.images import Dataset, Sample
+from whence.records.images import Sample
 from whence.runs.finished import read_settings
-from whence.runs.prepare import key_of_images, load_data
+from whence.runs.load_parts import load_part
+from whence.runs.prepare import load_or_download
+from whence.runs.where import AS_SETTINGS_SAY, Where
 
 
 @dataclass(frozen=True)
 class LoadedSample:
-    """Images that runs are measured on, and their fingerprint when it is first asked for."""
+    """Images that runs are measured on, and their hashes when they are first asked for."""
 
     sample: Sample
 
@@ -26,34 +28,14 @@ class LoadedSample:
         """Compute the fingerprint of the images."""
         return fingerprint(self.sample.images)
 
+    @cached_property
+    def hashes(self) -> tuple[str, ...]:
+        """Hash the pixels of each image."""
+        return content_hashes(self.sample.images.images)
+
 
 Cache: TypeAlias = dict[tuple[object, ...], LoadedSample]
 """Images by what decides which they are, so that several runs load them once."""
-
-
-def load_run_data(folder: Path, about: dict[str, Any]) -> Dataset:
-    """Load the images that a run was made with.
-
-    Raises:
-        ValueError: if they are no longer those.
-    """
-    settings = read_settings(folder)
-    dataset = load_data(settings)
-    check_unchanged(folder, about, settings.data, fingerprint(dataset.test))
-    return dataset
-
-
-def check_unchanged(folder: Path, about: dict[str, Any], data: str, found: str) -> None:
-    """Refuse test images with another fingerprint than those of the run.
-
-    Raises:
-        ValueError: naming the data and the way out.
-    """
-    if found != about["run"]["test_fingerprint"]:
-        raise ValueError(
-            f"{data} must hold the images that {folder} was made with, they changed; "
-            "name other images with --data."
-        )
 
 
 def choose_sample(
@@ -62,6 +44,7 @@ def choose_sample(
     data: str | None,
     *,
     renamed: Mapping[str, str] = SAME_NAMES,
+    where: Where = AS_SETTINGS_SAY,
     cache: Cache | None = None,
 ) -> LoadedSample:
     """Load the test images of a run, or all labelled images of other data.
@@ -71,54 +54,60 @@ def choose_sample(
         about: the content of its ``whence.json``.
         data: other images, a dataset's name or a folder; None takes the run's own.
         renamed: their classes that are called otherwise than the run's: their name to the run's.
+        where: the images are, and may be downloaded to.
         cache: of images that other runs loaded; these are added.
 
     Raises:
+        FileNotFoundError: if the images are not there.
         ValueError: if the images are no longer those that the run was made with, or the other
             images have other classes or another shape.
     """
-    settings, shape = read_settings(folder), tuple(about["image_shape"])
     cache = {} if cache is None else cache
-    key: tuple[object, ...] = (data, settings.data_root, shape, tuple(about["classes"]))
-    if data is None:
-        key = key_of_images(settings)
+    key: tuple[object, ...] = (about["run"]["test_fingerprint"], about["run"].get("dataset"))
+    if data is not None:
+        key = (data, tuple(about["image_shape"]), tuple(about["classes"]))
     if key not in cache:
         if data is None:
-            dataset = load_data(settings)
-            sample = Sample(dataset.name, dataset.test, dataset.notes)
+            name = str(about["run"].get("dataset", folder.name))
+            images = load_part(folder, about, "test", where=where)
+            sample = Sample(name, images)
         else:
-            sample = load_other(about, data, renamed, root=settings.data_root)
+            known = read_settings(folder).data_root
+            sample = load_other(about, data, renamed, where, known=known)
         cache[key] = LoadedSample(sample)
-    if data is None:
-        check_unchanged(folder, about, settings.data, cache[key].fingerprint)
-    check_like(folder, about, cache[key].sample)
     return cache[key]
 
 
 def load_other(
-    about: dict[str, Any], data: str, renamed: Mapping[str, str], *, root: str
+    about: dict[str, Any],
+    data: str,
+    renamed: Mapping[str, str],
+    where: Where,
+    *,
+    known: str,
 ) -> Sample:
-    """Load images of the shape and the classes of a run: the test images of a named dataset.
+    """Load images of the shape and the classes of a run.
 
-    Or all labelled images of a folder.
-    """
-    channels, height, width = about["image_shape"]
-    classes = about["classes"]
-    if data not in DATASETS:
-        shape = channels, height, width
-        return load_sample(find_folder(data), classes, shape, renamed=renamed)
-    size = height if height == width else None
-    dataset = load_dataset(data, root=Path(root), size=size, channels=channels)
-    images = take_classes(dataset.test, classes, where=data, renamed=renamed)
-    return Sample(dataset.name, images, dataset.notes)
-
-
-def check_like(folder: Path, about: dict[str, Any], sample: Sample) -> None:
-    """Refuse images of another shape than the run's.
+    Args:
+        about: the content of its ``whence.json``.
+        data: a dataset's name, whose test images are taken, or a folder, of which all are.
+        renamed: classes that are called otherwise than the run's: their name to the run's.
+        where: the files of a named dataset are, and may be downloaded to.
+        known: where they are if ``where`` does not say.
 
     Raises:
-        ValueError: naming both shapes.
+        FileNotFoundError: if the images are not there.
+        ValueError: if they have other classes, or cannot be brought to the shape.
     """
-    shape, found = tuple(about["image_shape"]), tuple(sample.images.images.shape[1:])
+    channels, height, width = shape = tuple(about["image_shape"])
+    classes = about["classes"]
+    if data not in DATASETS:
+        return load_sample(find_folder(data), classes, shape, renamed=renamed)
+    size = height if height == width else None
+    load = partial(load_dataset, data, size=size, channels=channels)
+    dataset = load_or_download(load, where, known=known)
+    found = tuple(dataset.test.images.shape[1:])
     if found != shape:
-        raise ValueError(f"{sample.name} must have images of shape {shape}, got {found}.")
+        raise ValueError(f"{data} must have images of shape {shape}, got {found}.")
+    images = take_classes(dataset.test, classes, where=data, renamed=renamed)
+    return Sample(dataset.name, images, dataset.notes)

@@ -16,6 +16,10 @@ CHECKPOINT_SECONDS = 30.0
 """Least time between two checkpoints, unless the command line says another."""
 
 
+DATA_ROOT = "datasets"
+"""Folder of the named datasets, unless the user says another."""
+
+
 def option(default: Any, text: str, choices: Iterable[str] = ()) -> Any:
     """Declare a setting with its default and the sentence that the command line shows for it.
 
@@ -46,7 +50,7 @@ class Settings:
     """
 
     data: str = field(metadata={"help": "a dataset's name, or an image folder"})
-    data_root: str = option("datasets", "folder that holds downloaded datasets")
+    data_root: str = option(DATA_ROOT, "folder that holds downloaded datasets")
     size: int | None = option(None, "height and width that images are brought to, in pixels")
     train_examples: int | None = option(None, "training images to use; all of them by default")
     validation_examples: int | None = option(
@@ -111,7 +115,11 @@ class Settings:
     draw_batch: int = option(
         500, "test images that share one drawn memory, in the paper's protocol"
     )
-    seed: int = option(0, "of the split, the start, the batches and the memories")
+    seed: int = option(
+        0,
+        "of the validation images, the start, the batches and the memories; the test images of a "
+        "folder without test/ are drawn with seed 0 for all runs, so that they can be compared",
+    )
 
 
 FIELDS: Mapping[str, Field[Any]] = MappingProxyType({f.name: f for f in fields(Settings)})

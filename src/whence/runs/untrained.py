@@ -1,14 +1,16 @@
 """The same network before training: a control for what training gave to the evidence."""
 
+from pathlib import Path
 from typing import Any
 
-from whence.data.fingerprint import fingerprint
 from whence.evidence.evaluate import evaluate
 from whence.models.classifier import Classifier
 from whence.records.images import ImageSet
 from whence.records.measures import Evaluation
-from whence.runs.prepare import build_model, load_data
+from whence.runs.load_parts import load_part
+from whence.runs.prepare import build_model
 from whence.runs.settings import Settings
+from whence.runs.where import AS_SETTINGS_SAY, Where
 
 HINT = "add --no-controls to leave this control out."
 
@@ -16,6 +18,7 @@ HINT = "add --no-controls to leave this control out."
 def evaluate_untrained(
     model: Classifier,
     images: ImageSet,
+    memory: ImageSet,
     settings: Settings,
     run: dict[str, Any],
     *,
@@ -29,14 +32,14 @@ def evaluate_untrained(
     Args:
         model: of the finished run, with its bank.
         images: those that the run is measured on.
+        memory: the images in the bank.
         settings: of the run.
         run: what ``whence.json`` says of it.
         batch_size: images encoded at once.
 
     Raises:
-        ValueError: if the memory images or the pretrained weights are no longer there as they were.
+        ValueError: if the pretrained weights are no longer there as they were.
     """
-    memory = find_memory(model, settings, run)
     means, stds = (tuple(tensor.flatten().tolist()) for tensor in (model.mean, model.std))
     try:
         start, weights = build_model(settings, memory, means, stds)
@@ -53,19 +56,31 @@ def evaluate_untrained(
     return evaluate(start, images, memory_size=1, draws=1, batch_size=batch_size)
 
 
-def find_memory(model: Classifier, settings: Settings, run: dict[str, Any]) -> ImageSet:
+def find_memory(
+    model: Classifier,
+    folder: Path,
+    about: dict[str, Any],
+    *,
+    where: Where = AS_SETTINGS_SAY,
+) -> ImageSet:
     """Take the memory images from the bank, or from the data when it keeps no pixels.
 
+    Args:
+        model: of the finished run, with its bank.
+        folder: of the run.
+        about: the content of its ``whence.json``.
+        where: the images are, and may be downloaded to.
+
     Raises:
-        ValueError: if the data no longer holds them.
+        ValueError: if the images are no longer to be found.
     """
     bank = model.checked_bank()
     if bank.images is not None:
         return ImageSet(bank.images, bank.labels, model.class_names)
-    train = load_data(settings).train
-    if fingerprint(train) != run.get("train_fingerprint"):
+    try:
+        return load_part(folder, about, "train", where=where)
+    except (OSError, ValueError) as error:
         raise ValueError(
-            f"{settings.data} must hold the training images that the run was made with, which "
-            f"keeps no pixels itself; {HINT}"
-        )
-    return train.take(bank.indices.cpu())
+            f"The memory of {folder} keeps no pixels, and its images are needed for the network "
+            f"before training ({str(error).rstrip('.')}); {HINT}"
+        ) from error

@@ -16,8 +16,9 @@ from whence.data.fingerprint import fingerprint
 from whence.data.load import load_dataset
 from whence.data.split import split
 from whence.records.images import Dataset
+from whence.runs.finish import METRICS
 from whence.runs.journal import keep_journal
-from whence.runs.run import METRICS, SETTINGS
+from whence.runs.run import SETTINGS
 from whence.runs.settings import CHECKPOINT_SECONDS, read_toml
 from whence.runs.vae_settings import (
     VAESettings,

@@ -9,6 +9,7 @@ from whence.records.images import Dataset
 from whence.runs.prepare import load_data
 from whence.runs.run import run
 from whence.runs.settings import Settings
+from whence.runs.where import may_download_to
 from whence.tables.cell import ACCURACY, Cell
 from whence.tables.summary import Summary, name_run, read_results, summarise
 
@@ -135,7 +136,7 @@ def load_images(job: Job, *, say: Callable[[str], None]) -> Dataset:
     Raises:
         ValueError: if they have another number of classes or channels.
     """
-    dataset = load_data(job.settings)
+    dataset = load_data(job.settings, may_download_to(job.settings.data_root))
     for note in dataset.notes:
         say(f"note: {note}")
     check_images(job, len(dataset.train.class_names), dataset.train.images.shape[1])

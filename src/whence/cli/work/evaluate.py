@@ -7,8 +7,11 @@ from typing import Any
 
 from jsonargparse import Namespace
 
+from whence.cli.options import read_where
 from whence.cli.plain_text import escape, print_note
 from whence.cli.work.evaluate_text import describe, describe_summary
+from whence.records.measures import KnownImages
+from whence.report.known import say_known
 from whence.runs.evaluate_run import evaluate_run
 from whence.runs.finished import find_runs
 from whence.runs.measured import average_runs, spread
@@ -23,6 +26,7 @@ def evaluate_all(options: Namespace, device: str, *, renamed: Mapping[str, str])
         device: where to compute.
         renamed: classes of other images that are called otherwise than the run's.
     """
+    where = read_where(options)
     cache: Cache = {}  # the runs of a folder mostly share their images
     results = [
         evaluate_run(
@@ -33,6 +37,7 @@ def evaluate_all(options: Namespace, device: str, *, renamed: Mapping[str, str])
             batch_size=options.batch_size,
             controls=not options.no_controls,
             renamed=renamed,
+            where=where,
             cache=cache,
         )
         for folder in find_runs(Path(options.run))
@@ -40,6 +45,10 @@ def evaluate_all(options: Namespace, device: str, *, renamed: Mapping[str, str])
     for note in {note: None for result in results for note in result["notes"]}:
         print_note(note)
     if options.json:
+        for result in results:
+            sentence = say_known(KnownImages(**result["known"]))
+            if sentence is not None:
+                print_note(sentence)
         print(json.dumps(results[0] if len(results) == 1 else summarise(results), indent=1))
         return
     blocks = [describe({**result, "run": escape(result["run"])}) for result in results]

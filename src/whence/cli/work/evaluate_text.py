@@ -4,6 +4,8 @@ from typing import Any
 
 from whence.cli.align import align
 from whence.metrics.evidence import MEASURES
+from whence.records.measures import KnownImages
+from whence.report.known import say_known
 from whence.report.trust import COUNTS, SIGNAL_NAMES
 
 ABSENT = "-"
@@ -17,6 +19,9 @@ def describe(result: dict[str, Any]) -> str:
     if draws:
         line += f" with the whole memory, {draws['mean']:.2%} ± {draws['std']:.2%} with draws"
     blocks = [line]
+    known = None if result["known"] is None else say_known(KnownImages(**result["known"]))
+    if known is not None:
+        blocks.append(f"  {known}")
     if draws:
         blocks += ["", *indent(describe_evidence(result))]
     return "\n".join([*blocks, "", *indent(describe_signals(result["flag"])), ""])

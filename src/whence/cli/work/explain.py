@@ -7,6 +7,7 @@ from pathlib import Path
 
 from jsonargparse import Namespace
 
+from whence.cli.options import read_where
 from whence.cli.plain_text import escape, print_note
 from whence.cli.work.images import check_model, read_files, read_test
 from whence.gather.explained import describe_origin, explain_images, lacks_pixels
@@ -36,12 +37,12 @@ def explain_all(
     about = read_about(folder)
     model = load(folder, device=device)
     check_model(folder, model)
-    ready = None
+    where, ready = read_where(options), None
     if options.morph:
         from whence.cli.work.morph import prepare_morph  # late: few explanations need it
 
         ready = prepare_morph(options, folder, about, model)
-    asked = read_test(folder, options.test) if options.test else read_files(paths, model)
+    asked = read_test(folder, options.test, where) if options.test else read_files(paths, model)
     for note in (*asked.notes, *(note for notes in asked.own_notes for note in notes)):
         print_note(note)
     answers = explain_images(

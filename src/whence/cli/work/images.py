@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 from whence.data.image_file import FileImage, read_images
 from whence.models.classifier import Classifier
-from whence.records.images import Dataset
 from whence.runs.finished import read_run
-from whence.runs.sample_of_run import load_run_data
+from whence.runs.load_parts import load_part
+from whence.runs.where import Where
 
 
 class Asked(NamedTuple):
@@ -57,26 +56,22 @@ def note_file(file: FileImage, height: int, width: int) -> tuple[str, ...]:
     return (*notes, f"{size}{width} x {height}.")
 
 
-def read_test(folder: Path, indices: Sequence[int]) -> Asked:
+def read_test(folder: Path, indices: Sequence[int], where: Where) -> Asked:
     """Take images of the run's own test set.
+
+    Args:
+        folder: of the run.
+        indices: in its test set.
+        where: the images are, and may be downloaded to.
 
     Raises:
         ValueError: if an index is out of range, or the images are not there any more.
     """
-    return take_test(load_run_data(folder, read_run(folder)), indices)
-
-
-def take_test(dataset: Dataset, indices: Sequence[int]) -> Asked:
-    """Take test images of a dataset that was loaded.
-
-    Raises:
-        ValueError: if an index is out of range.
-    """
-    total = len(dataset.test)
+    test = load_part(folder, read_run(folder), "test", where=where)
     for index in indices:
-        if not 0 <= index < total:
-            raise ValueError(f"test must be in 0 to {total - 1}, got {index}.")
-    chosen = dataset.test.take(torch.tensor(indices))
+        if not 0 <= index < len(test):
+            raise ValueError(f"test must be in 0 to {len(test) - 1}, got {index}.")
+    chosen = test.take(indices)
     sources = chosen.sources or [None] * len(indices)
     names = [
         f"test image {index}" + (f", {source}" if source else "")

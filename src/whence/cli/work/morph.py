@@ -10,8 +10,9 @@ from jsonargparse import Namespace
 
 from whence.autoencoders.saved_vae import load_vae, read_about_vae
 from whence.autoencoders.vae import VAE
+from whence.cli.options import read_where
 from whence.cli.plain_text import escape, print_note
-from whence.cli.work.images import Asked, check_model, read_files, take_test
+from whence.cli.work.images import Asked, check_model, read_files, read_test
 from whence.data.sample import list_names
 from whence.gather.explained import describe_origin
 from whence.gather.morph_training import Training, check_same_data, choose_training
@@ -22,13 +23,11 @@ from whence.morphing.answers import check_fit
 from whence.morphing.code import SAMPLES
 from whence.morphing.path_mask import MaskPlan
 from whence.morphing.walk import NORM_WEIGHTS, MorphPlan
-from whence.records.images import Dataset
 from whence.records.morphed import LEAST_GAIN, Morph, Way, share_kept
 from whence.report.as_morph_json import morphs_to_json
 from whence.report.morph_page import render_morphs
 from whence.report.morph_section import KINDS, share_text
-from whence.runs.finished import read_run
-from whence.runs.sample_of_run import load_run_data
+from whence.runs.where import Where
 from whence.storage.whole_files import write_whole
 
 UNKNOWN_DATA = (
@@ -90,11 +89,11 @@ def morph_all(
         steps=options.steps,
         plan=choose_plan(about, options.norm_weight),
     )
-    dataset = load_run_data(folder, read_run(folder)) if options.test else None
+    where = read_where(options)
     ready = get_ready(
-        folder, about, model, place, question, dataset=dataset, batch_size=options.batch_size
+        folder, about, model, place, question, where=where, batch_size=options.batch_size
     )
-    asked = read_files(paths, model) if dataset is None else take_test(dataset, options.test)
+    asked = read_test(folder, options.test, where) if options.test else read_files(paths, model)
     for note in (*ready.notes, *asked.notes, *(one for notes in asked.own_notes for one in notes)):
         print_note(note)
     morphs = ready.ask(asked)
@@ -126,7 +125,15 @@ def prepare_morph(
         plan=choose_plan(about, None),
     )
     place = Path(options.morph)
-    return get_ready(folder, about, model, place, question, batch_size=options.batch_size)
+    return get_ready(
+        folder,
+        about,
+        model,
+        place,
+        question,
+        where=read_where(options),
+        batch_size=options.batch_size,
+    )
 
 
 def get_ready(
@@ -136,7 +143,7 @@ def get_ready(
     place: Path,
     question: Question,
     *,
-    dataset: Dataset | None = None,
+    where: Where,
     batch_size: int,
 ) -> Ready:
     """Read an autoencoder and the training images, and check that all of it goes together.
@@ -147,7 +154,7 @@ def get_ready(
         model: that was loaded from it.
         place: folder of the autoencoder.
         question: what is asked.
-        dataset: the run's images, where they were loaded before.
+        where: the run's images are, and may be downloaded to.
         batch_size: images the networks see at once.
 
     Raises:
@@ -165,7 +172,7 @@ def get_ready(
         ("hash of the autoencoder", made["sha256"]),
         *describe_question(question),
     )
-    training = choose_training(folder, about, model, dataset)
+    training = choose_training(folder, model, where=where)
     notes = () if same else (UNKNOWN_DATA,)
     return Ready(model, vae, training, question, batch_size, facts, notes)
 

@@ -3,10 +3,12 @@
 import json
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from jsonargparse import Namespace
 
+from whence.cli.options import read_where
 from whence.cli.plain_text import escape, print_note
 from whence.cli.work.images import check_model
 from whence.data.fingerprint import fingerprint
@@ -18,9 +20,12 @@ from whence.models.saved import load
 from whence.records.explained import Answer
 from whence.records.images import Sample
 from whence.records.overview import Hard, Overview
+from whence.report.known import say_known
 from whence.report.numbers import count, percent
 from whence.report.overview_page import render_overview
 from whence.runs.finished import read_run, read_settings
+from whence.runs.image_record import note_record, read_image_record
+from whence.runs.known_images import count_known, find_seen
 from whence.runs.sample_of_run import choose_sample
 from whence.storage.whole_files import write_whole
 
@@ -46,8 +51,9 @@ def report_run(
     about = read_run(folder)
     model = load(folder, device=device)
     check_model(folder, model)
-    sample = choose_sample(folder, about, options.data, renamed=renamed).sample
-    for note in sample.notes:
+    loaded = choose_sample(folder, about, options.data, renamed=renamed, where=read_where(options))
+    sample, record = loaded.sample, read_image_record(folder, about)
+    for note in (*sample.notes, *note_record(record)):
         print_note(note)
     print(f"Measuring {count(len(sample.images), 'test image')} ...", file=sys.stderr)
     made = describe_run(about, read_settings(folder), sample.name, model)
@@ -55,6 +61,12 @@ def report_run(
     overview = gather_overview(
         model, sample.images, made, hard=options.hard, seed=seed, batch_size=options.batch_size
     )
+    answered = overview.evaluation.predicted
+    known = count_known(loaded.hashes, answered, sample.images.labels, find_seen(model, record))
+    overview = replace(overview, known=known)
+    sentence = say_known(known)
+    if sentence is not None:
+        print_note(sentence)
     if options.json:
         content = json.dumps(to_json(overview, str(folder)), indent=1, allow_nan=False) + "\n"
     else:

@@ -15,6 +15,7 @@ from whence.cluster.worker import Task
 from whence.runs.prepare import load_data
 from whence.runs.run import check_folder, run
 from whence.runs.settings import Settings
+from whence.runs.where import may_download_to
 from whence.training.distributed import Team, join
 
 
@@ -30,7 +31,7 @@ def train_here(
     settings: Settings, seeds: int, folder: Path, options: Namespace, team: Team
 ) -> None:
     """Train one seed after another, alone or as one process of several, and print what came out."""
-    dataset = team.agree(lambda: load_data(settings))
+    dataset = team.agree(lambda: load_data(settings, may_download_to(settings.data_root)))
     for note in dataset.notes if team.leads else ():
         print_note(note)
     results = {}

@@ -1,0 +1,136 @@
+"""The end of a run: remember, measure, calibrate, save."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from whence.evidence.calibrate import calibrate
+from whence.evidence.evaluate import evaluate
+from whence.models.classifier import Classifier, encode_all
+from whence.models.saved import DONE, describe, write_model
+from whence.records.images import ImageSet
+from whence.records.measures import Calibration
+from whence.runs.image_record import RECORD_HASH, hash_parts, write_image_record
+from whence.runs.known_images import count_known, is_known
+from whence.runs.measured import describe_evaluation
+from whence.runs.prepare import Parts
+from whence.runs.settings import Settings
+from whence.storage.checkpoint import remove_checkpoints
+from whence.storage.whole_files import write_json
+
+METRICS = "metrics.json"
+
+
+def finish(
+    parts: Parts,
+    folder: Path,
+    settings: Settings,
+    identity: Mapping[str, Any],
+    *,
+    device: str,
+    seconds: float,
+    batch_size: int,
+    processes: int,
+) -> dict[str, Any]:
+    """Remember the training images, evaluate, calibrate, and write what marks the run as done.
+
+    Args:
+        parts: with the trained model.
+        folder: of the run.
+        settings: of the run.
+        identity: JSON that says what the training is made of.
+        device: that it was trained on.
+        seconds: that it took.
+        batch_size: images encoded at once.
+        processes: that trained together.
+
+    Returns:
+        The content of ``metrics.json``.
+    """
+    model, train = parts.model, parts.train
+    if model.has_memory:
+        model.remember(
+            train.images, train.labels, parts.indices, train.sources, batch_size=batch_size
+        )
+    images = {"train": train, "validation": parts.validation, "test": parts.test}
+    hashes = hash_parts(images)
+    measured = measure_parts(parts, images, hashes, settings, batch_size=batch_size)
+    metrics = {**measured, "train_seconds": round(seconds, 3), "device": device}
+    write_json(folder / METRICS, metrics)
+    about = {**identity, "device": device}
+    about[RECORD_HASH] = write_image_record(folder, images, hashes, parts.indices)
+    if processes > 1:
+        about["processes"] = processes
+    if settings.keep_model:
+        write_model(model, folder, pixels=settings.pixels, about=about)
+    else:
+        write_json(folder / DONE, {**describe(model), "sha256": {}, "run": about})
+    remove_checkpoints(folder)
+    return metrics
+
+
+def measure_parts(
+    parts: Parts,
+    images: Mapping[str, ImageSet],
+    hashes: Mapping[str, tuple[str, ...]],
+    settings: Settings,
+    *,
+    batch_size: int,
+) -> dict[str, Any]:
+    """Measure the validation images, calibrate on them, and then measure the test images.
+
+    Args:
+        parts: with the model, which is calibrated.
+        images: train, validation and test.
+        hashes: of the images of each part.
+        settings: of the run.
+        batch_size: images encoded at once.
+
+    Returns:
+        JSON on each part that has images.
+    """
+    model, measured = parts.model, {}
+    seen = {"train": frozenset(hashes["train"])}
+    if model.has_memory:
+        seen = {"memory": seen["train"], **seen}
+    for name in ("validation", "test"):
+        part = images[name]
+        if len(part) == 0:
+            continue
+        features = encode_all(model, part.images, batch_size=batch_size)
+        found = evaluate(
+            model,
+            part,
+            memory_size=parts.plan.memory_size,
+            seed=parts.plan.seed,
+            draw_batch=settings.draw_batch,
+            batch_size=batch_size,
+            features=features,
+        )
+        known = count_known(hashes[name], found.predicted, part.labels, seen)
+        measured[name] = describe_evaluation(found, known=known)
+        if name == "validation":  # not before: its own flag would be measured where it was fitted
+            fresh = [not one for one in is_known(hashes[name], seen)]
+            model.calibration = calibrate_on(model, part, features, fresh, batch_size=batch_size)
+            seen = {**seen, "validation": frozenset(hashes[name])}
+    return measured
+
+
+def calibrate_on(
+    model: Classifier, images: ImageSet, features: Tensor, fresh: list[bool], *, batch_size: int
+) -> Calibration | None:
+    """Calibrate on the images that were not trained on; None where none is left.
+
+    Args:
+        model: with its memory.
+        images: for the validation.
+        features: `(N, D)` of them.
+        fresh: which of them are new to the model.
+        batch_size: answers computed at once.
+    """
+    places = [place for place, new in enumerate(fresh) if new]
+    if not places:
+        return None
+    return calibrate(model, images.take(places), batch_size, features=features[places])
