@@ -33,7 +33,8 @@ from benchmarks.sides import machine
 from whence.memory.attend import Attended, attend
 from whence.memory.cosine import to_unit_length, unit_scale
 from whence.memory.sparsemax import sparsemax
-from whence.models.classifier import Classifier, encode_all
+from whence.models.classifier import Classifier
+from whence.models.using import encode_all
 from whence.runs.finished import read_run
 from whence.runs.sample_of_run import choose_sample
 

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from whence.memory.attend import attend
     from whence.memory.heads import MemoryWrap, OnlyMemory
     from whence.memory.sparsemax import sparsemax
-    from whence.models.classifier import Classifier, wrap
+    from whence.models.classifier import Classifier
     from whence.models.saved import load
+    from whence.models.wrap import wrap
     from whence.morphing.morph import morph
     from whence.morphing.others import store_codes
     from whence.records.images import ImageSet
@@ -62,7 +63,7 @@ PLACES = {
     "sparsemax": "whence.memory.sparsemax",
     "store_codes": "whence.morphing.others",
     "why_similar": "whence.attribution.why_similar",
-    "wrap": "whence.models.classifier",
+    "wrap": "whence.models.wrap",
 }
 MODULES = ("compat", "encoders")
 

@@ -184,12 +184,13 @@ def test_cosine():
 
 
 def test_the_bound_is_the_mean_over_images_and_repeats(images):
-    vae = make().train()
+    vae = make().eval()
     found = measure_bound(vae, images[:11], seed=4, batch_size=11)
     noise = torch.randn(11, 3, generator=torch.Generator().manual_seed(4))
-    assert vae.training
     assert found == measure_bound(vae, images[:11], seed=4)
     assert found != measure_bound(vae, images[:11], seed=5)
+    with pytest.raises(RuntimeError, match=r"The VAE must be in eval mode to answer; call .eval"):
+        measure_bound(vae.train(), images[:11], seed=4)
     with torch.no_grad():
         assert found == pytest.approx(float(vae.eval().bound(images[:11], noise).elbo.mean()))
 

@@ -336,20 +336,24 @@ def test_a_variance_does_not_fall_to_zero(rng):
     assert_close(vae.variance, torch.tensor(1e-4))
 
 
-def test_batches_leave_the_mode_and_the_result(make, rng):
-    vae = make("thesis_mnist", (1, 13, 13), codes=4).train()
-    vae.trunk[1].eval()
+def test_batches_leave_the_state_and_the_result(make, rng):
+    vae = make("thesis_mnist", (1, 13, 13), codes=4).eval()
     images = torch.rand(5, 1, 13, 13, generator=rng)
     before = {key: t.clone() for key, t in vae.state_dict().items()}
     mean, deviation = encode_images(vae, images, batch_size=2)
     decoded = decode_codes(vae, mean, batch_size=3)
     assert_close(encode_images(vae, images), (mean, deviation))
     assert_close(decode_codes(vae, mean), decoded)
-    assert vae.training
-    assert not vae.trunk[1].training
+    assert not any(module.training for module in vae.modules())
     assert_close(vae.state_dict(), before, rtol=0, atol=0)
     assert not decoded.requires_grad
     assert all(parameter.grad is None for parameter in vae.parameters())
+    vae.trunk[1].train()
+    for call in (lambda: encode_images(vae, images), lambda: decode_codes(vae, mean)):
+        with pytest.raises(
+            RuntimeError, match=r"must be in eval mode to answer, its layer trunk.1"
+        ):
+            call()
 
 
 def test_absolute_distance():

@@ -14,7 +14,7 @@ from whence.memory.attend import attend
 from whence.memory.attention import weigh
 from whence.memory.bank import Bank
 from whence.memory.cosine import cosine
-from whence.models.classifier import wrap
+from whence.models.wrap import wrap
 from whence.runs.settings import Settings
 
 PAPER = Settings(

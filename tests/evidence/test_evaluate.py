@@ -15,7 +15,7 @@ from whence.evidence.judge import judge
 from whence.metrics import SIGNALS, WITHOUT_MEMORY
 from whence.metrics.evidence import measure_evidence
 from whence.metrics.flag import measure_flag
-from whence.models.classifier import encode_all
+from whence.models.using import encode_all
 from whence.runs.measured import describe_evaluation
 
 

@@ -13,7 +13,7 @@ from whence.evidence.reliance import log_odds, measure_reliance
 from whence.evidence.reread import Cached, answer_without, cache, read_whole
 from whence.memory.copies import mask_copies
 from whence.memory.heads import MemoryWrap
-from whence.models.classifier import evaluating
+from whence.models.evaluating import evaluating
 
 IMAGES = draw_images(9)
 SET = whence.ImageSet(IMAGES, torch.arange(9) % 3, CLASSES)
@@ -351,19 +351,18 @@ def test_the_whole_memory_is_read_as_the_model_reads_it():
 
 
 def test_explaining_leaves_no_trace():
-    model = build_with_memory().requires_grad_(True).train()
+    model = build_with_memory().requires_grad_(True)
     images = IMAGES.clone()
     state = {name: value.clone() for name, value in model.state_dict().items()}
     whence.explain(model, images)
     whence.find_removals(model, images)
-    assert model.training
-    assert all(module.training for module in model.modules())
+    assert not any(module.training for module in model.modules())
     assert torch.equal(images, IMAGES)
     assert all(torch.equal(state[name], value) for name, value in model.state_dict().items())
     assert all(p.requires_grad and p.grad is None for p in model.parameters())
     with pytest.raises(ValueError, match="give pixels before any normalisation"):
         whence.explain(model, images.float())
-    assert model.training
+    assert not model.training
 
 
 @pytest.mark.parametrize(
@@ -415,7 +414,10 @@ def test_no_batch_is_empty(call):
 @pytest.mark.parametrize("call", [whence.explain, whence.find_removals, whence.heatmaps])
 def test_another_size_is_refused(call):
     images = torch.zeros(2, 1, 4, 3)
-    with pytest.raises(ValueError, match=r"images must be .* with H=3, got shape \(2, 1, 4, 3\)"):
+    with pytest.raises(
+        ValueError,
+        match=r"images must be \(B, 1, 3, 4\), .* got shape \(2, 1, 4, 3\); .*read_images",
+    ):
         call(build_with_memory(), images)
 
 
@@ -431,9 +433,13 @@ def test_indices_and_labels_are_checked():
 
 def test_wrong_images_and_a_missing_memory():
     model = build_with_memory()
-    with pytest.raises(ValueError, match=r"images must be \(B, C, H, W\), got shape \(1, 3, 4\)"):
+    with pytest.raises(
+        ValueError, match=r"images must be \(B, 1, 3, 4\), .* got shape \(1, 3, 4\)"
+    ):
         whence.explain(model, IMAGES[0])
-    with pytest.raises(ValueError, match=r"images must be .* with C=1"):
+    with pytest.raises(
+        ValueError, match=r"images must be \(B, 1, 3, 4\), .* got shape \(9, 3, 3, 4\)"
+    ):
         whence.explain(model, IMAGES.repeat(1, 3, 1, 1))
     with pytest.raises(RuntimeError, match="no memory yet"):
         whence.explain(build(), IMAGES)

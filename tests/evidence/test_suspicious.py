@@ -9,7 +9,7 @@ from torch import nn
 
 from whence.evidence.suspicious import find_suspicious
 from whence.memory.bank import Bank
-from whence.models.classifier import wrap
+from whence.models.wrap import wrap
 from whence.records.measures import Suspicion
 
 CLASSES, WIDTH = 3, 4

@@ -14,7 +14,7 @@ from whence.evidence.judge import judge
 from whence.metrics import SIGNALS, WITHOUT_MEMORY
 from whence.metrics.doubt import forbid, measure_doubts, read_alone
 from whence.models.calibration import PREPARED, error_probability, prepare
-from whence.models.classifier import encode_all
+from whence.models.using import encode_all
 from whence.records.images import ImageSet
 from whence.records.measures import Calibration
 
@@ -179,8 +179,7 @@ def test_calibrate_is_a_fit_on_what_the_model_reads(variant, validation):
     read = model.read(validation.images)
     doubts = measure_doubts(read, model.bank.predicted, tuple(SIGNALS))
     expected = fit_calibration(doubts, read.logits.argmax(1) != validation.labels, tuple(SIGNALS))
-    found = calibrate(model.train(), validation, 7)
-    assert model.training, "the mode is restored"
+    found = calibrate(model, validation, 7)
     assert found.names == tuple(SIGNALS)
     assert found.means == pytest.approx(expected.means, abs=1e-4)
     assert found.coefficients == pytest.approx(expected.coefficients, abs=1e-3)

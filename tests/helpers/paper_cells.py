@@ -4,8 +4,8 @@ import json
 import shutil
 from pathlib import Path
 
-from whence.models.classifier import wrap
 from whence.models.saved import describe
+from whence.models.wrap import wrap
 from whence.runs.settings import to_toml
 from whence.tables.cell import Number, Paper
 

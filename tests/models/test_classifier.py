@@ -2,6 +2,7 @@
 
 import copy
 import io
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -11,7 +12,9 @@ from torch.testing import assert_close
 import whence
 from whence.memory.attention import recall, score, weigh
 from whence.memory.heads import MemoryHead
-from whence.models.classifier import Classifier, encode_all, predict_left_out
+from whence.models.classifier import Classifier
+from whence.models.left_out import predict_left_out
+from whence.models.using import encode_all
 
 SHAPE = (1, 8, 8)
 
@@ -140,7 +143,7 @@ def test_own_class_left_out_by_hand():
         model.head.classifier.bias.zero_()
     features = torch.tensor([[1.0, 0.9, 0.0], [0.9, 1.0, 0.0], [0.2, 0.0, 1.0], [0.9, 0.0, 1.0]])
     assert model.head(features, features).logits.argmax(1).tolist() == [0, 1, 2, 2]
-    assert predict_left_out(model, features).tolist() == [0, 0, 0, 2]
+    assert predict_left_out(model.head, features).tolist() == [0, 0, 0, 2]
 
 
 def test_own_class_is_predicted_with_the_image_left_out(memory_images):
@@ -150,7 +153,7 @@ def test_own_class_is_predicted_with_the_image_left_out(memory_images):
         rest = torch.cat([features[:place], features[place + 1 :]])
         expected = model.head(features[place : place + 1], rest).logits.argmax(1)
         assert model.bank.predicted[place] == expected[0]
-    assert_close(predict_left_out(model, features, batch_size=2), model.bank.predicted)
+    assert_close(predict_left_out(model.head, features, batch_size=2), model.bank.predicted)
     alone = make().remember(memory_images[:1])
     assert alone.bank.predicted.shape == (1,)
 
@@ -255,16 +258,72 @@ def test_standard_has_no_memory(images, memory_images):
     assert whence.predict(model, images)[0].evidence == ()
 
 
-def test_modes_are_restored_even_after_an_error(images, memory_images):
-    model = make().train()
-    model.encoder[1].eval()
-    modes = [module.training for module in model.modules()]
+def test_modes_are_left_alone_even_after_an_error(images, memory_images):
+    model = make()
     model.remember(memory_images)
     encode_all(model, images)
     with pytest.raises(ValueError, match=r"images must be"):
         encode_all(model, images[:, :, 0])
-    assert [module.training for module in model.modules()] == modes
+    assert not any(module.training for module in model.modules())
     assert all(parameter.grad is None for parameter in model.parameters())
+
+
+DOORS = {
+    "remember": lambda model, images: model.remember(images),
+    "predict": whence.predict,
+    "explain": whence.explain,
+    "find_removals": whence.find_removals,
+    "heatmaps": whence.heatmaps,
+    "why_similar": whence.why_similar,
+    "encode_all": encode_all,
+    "evaluate": lambda model, images: whence.evaluate(model, label(images), memory_size=2),
+    "calibrate": lambda model, images: whence.calibrate(model, label(images)),
+}
+
+
+def label(images):
+    return whence.ImageSet(images, torch.arange(7) % 3, ("0", "1", "2"))
+
+
+@pytest.mark.parametrize("variant", ["memory-wrap", "standard"])
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("layer", ["", "encoder.1"])
+def test_a_model_in_training_mode_does_not_answer(images, memory_images, door, variant, layer):
+    """Another thread may be training it: a switch of modes would change what that one computes."""
+    model = make(variant)
+    if model.has_memory:
+        model.remember(memory_images)
+    elif door in ("remember", "find_removals", "why_similar"):
+        pytest.skip("is for models with a memory")
+    model.get_submodule(layer).train()
+    modes = [module.training for module in model.modules()]
+    state = copy.deepcopy(model.state_dict())
+    which = f", its layer {layer} is in training mode" if layer else ""
+    message = rf"The Classifier must be in eval mode to answer{which}; call .eval\(\) first"
+    with pytest.raises(RuntimeError, match=message):
+        DOORS[door](model, images)
+    assert [module.training for module in model.modules()] == modes
+    assert_close(model.state_dict(), state, rtol=0, atol=0)
+
+
+def test_a_layer_in_training_mode_does_not_read_the_bank(images, memory_images):
+    model = make().remember(memory_images)
+    model.encoder[1].train()
+    with pytest.raises(RuntimeError, match=r"only be read in eval mode; call model.eval"):
+        model(images)
+
+
+def test_training_is_not_disturbed_by_answers_of_another_thread(images, memory_images):
+    """The answers are refused, whenever they come, and the statistics are those of the training."""
+    model, alone = make().train(), make().train()
+    with ThreadPoolExecutor(2) as pool:
+        asked = [pool.submit(whence.predict, model, images) for _ in range(20)]
+        for batch in images[:6].split(2):
+            model(batch, memory_images)
+    for batch in images[:6].split(2):
+        alone(batch, memory_images)
+    assert all(isinstance(one.exception(), RuntimeError) for one in asked)
+    assert_close(model.state_dict(), alone.state_dict(), rtol=0, atol=0)
 
 
 def test_a_module_of_the_users_own():
@@ -302,7 +361,9 @@ def test_rejected_models(arguments, message):
 
 def test_rejected_images(images, memory_images):
     model = make()
-    with pytest.raises(ValueError, match=r"images must be \(B, C, H, W\) with C=1, got shape"):
+    with pytest.raises(
+        ValueError, match=r"images must be \(B, 1, 8, 8\), as the model was made for, got shape"
+    ):
         model(torch.zeros(2, 3, 8, 8), memory_images)
     for bad in (images / 1.0, images / 255 - 0.01, torch.full((1, *SHAPE), torch.nan)):
         with pytest.raises(ValueError, match=r"float.* \[0, 1\]"):

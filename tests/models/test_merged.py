@@ -10,8 +10,8 @@ from torch.testing import assert_close
 
 import whence
 from whence.encoders import ENCODERS
-from whence.models.classifier import encode_all
 from whence.models.merged import Merged, merge
+from whence.models.using import encode_all
 
 MERGED = ("small_cnn", "mobilenet_v2", "efficientnet_b0", "resnet18", "shufflenet_v2")
 

@@ -35,7 +35,7 @@ from whence.gather.overview import (
 from whence.gather.overview_json import to_json
 from whence.metrics import SIGNALS
 from whence.metrics.evidence import MEASURES
-from whence.models.classifier import encode_all
+from whence.models.using import encode_all
 from whence.records.explained import Stored
 from whence.records.images import ImageSet
 from whence.records.measures import (

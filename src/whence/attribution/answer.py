@@ -10,7 +10,10 @@ from torch import Tensor
 from whence.evidence.active import order_active
 from whence.memory.bank import Bank
 from whence.memory.copies import mask_copies
-from whence.models.classifier import Classifier, check_images, evaluating
+from whence.models.classifier import Classifier
+from whence.models.evaluating import evaluating
+from whence.models.sound import check_outputs
+from whence.models.using import check_images
 from whence.shapes import check_batch_size
 
 
@@ -28,20 +31,27 @@ def answer(model: Classifier, images: Tensor) -> Answer:
     with torch.no_grad():
         queries = model.encode(images)
         if not model.has_memory:
-            logits, classes = model.head(queries).max(1)
+            everything = model.head(queries)
+            check_outputs("logits", everything, model.head)
+            logits, classes = everything.max(1)
             nothing = torch.zeros(0, dtype=torch.int64, device=classes.device)
             return Answer(classes, logits, (nothing,) * len(images), None)
         bank = model.checked_bank()
         mask = mask_copies(bank, images)
         scale = bank.scale(model.memory_head.similarity)
         read = model.memory_head(queries, bank.features, mask, scale=scale)
+        check_outputs("logits", read.logits, model.head)
         logits, classes = read.logits.max(1)
         return Answer(classes, logits, order_active(read.weights, bank.indices), mask)
 
 
 @contextmanager
 def differentiating(model: Classifier) -> Iterator[None]:
-    """Put a model in eval mode with gradients switched on, and restore both afterwards."""
+    """Switch gradients on for a model that must be in eval mode.
+
+    Raises:
+        RuntimeError: if the model is in training mode.
+    """
     with evaluating(model), torch.inference_mode(False), torch.enable_grad():
         yield
 

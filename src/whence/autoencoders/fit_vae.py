@@ -10,7 +10,7 @@ from torch import Tensor
 
 from whence.autoencoders.best_epoch import BestEpoch
 from whence.autoencoders.vae import VAE
-from whence.models.classifier import evaluating
+from whence.models.evaluating import evaluating
 from whence.storage.checkpoint import Checkpoint
 from whence.training.loop import Loop, OnStep, seeded
 from whence.training.progress import Progress
@@ -92,10 +92,13 @@ def fit_vae(
     def end_epoch(rate: float) -> None:
         train_elbo, elbo = -progress.mean_loss(), None
         if len(validation) > 0:
+            vae.eval()
             elbo = measure_bound(vae, validation, seed=plan.seed)
+            vae.train()
             best.compare(elbo)
         if on_epoch is not None:
             on_epoch(VAEReport(progress.epoch, train_elbo, elbo, rate))
+            vae.train()  # what was called may have measured it in eval mode
 
     vae.train()
     with seeded(plan.seed, device) as randomness:

@@ -7,7 +7,7 @@ from torch import Tensor
 from whence.autoencoders.fit_vae import measure_bound
 from whence.autoencoders.vae import VAE, check_size
 from whence.data.augment import to_float
-from whence.models.classifier import evaluating
+from whence.models.evaluating import evaluating
 from whence.shapes import check_batch_size
 
 

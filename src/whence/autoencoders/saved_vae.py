@@ -9,9 +9,9 @@ import torch
 from whence.autoencoders import MOST_CODES, VAES
 from whence.autoencoders.vae import VAE
 from whence.encoders.weights import copy_into
+from whence.models.sound import check_sound
 from whence.storage.plain_files import hash_file, read_json
 from whence.storage.tensors import (
-    check_finite,
     check_layouts,
     layouts_of,
     read_layouts,
@@ -48,7 +48,7 @@ def save_vae(vae: VAE, folder: str | Path, *, about: dict[str, Any] | None = Non
 
 def write_vae(vae: VAE, folder: Path, *, about: dict[str, Any] | None = None) -> None:
     """Do what ``save_vae`` does, over what an interrupted one left in the folder."""
-    check_finite("vae", vae.state_dict())
+    check_sound("vae", vae.state_dict())
     description = {
         "format": FORMAT,
         "vae": vae.name,
@@ -91,7 +91,9 @@ def load_vae(folder: str | Path, device: str | torch.device | None = None) -> VA
         vae = build(folder, about)
     if hash_file(path) != about["sha256"]:
         raise ValueError(f"{path} must have the hash in {DONE}, it is damaged.")
-    copy_into(vae, read_tensors(path, outline))
+    tensors = read_tensors(path, outline)
+    check_sound(str(path), tensors)
+    copy_into(vae, tensors)
     if not float(vae.variance) > 0:
         raise ValueError(f"{path} must hold a positive variance, it is damaged.")
     return vae.eval().to(device or "cpu")

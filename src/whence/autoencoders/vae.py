@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from whence.data.augment import to_float
-from whence.models.classifier import evaluating
+from whence.models.evaluating import evaluating
 from whence.shapes import check_batch_size, check_shape
 
 LEAST_VARIANCE = 1e-4

@@ -18,7 +18,8 @@ from whence.encoders.vit import vit
 from whence.encoders.weights import fill, only_tensors, read_pytorch_file
 from whence.memory import SIMILARITIES
 from whence.memory.attention import recall, score, weigh
-from whence.models.classifier import Classifier, wrap
+from whence.models.classifier import Classifier
+from whence.models.wrap import wrap
 
 Value = TypeVar("Value")
 

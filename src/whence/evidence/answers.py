@@ -12,6 +12,7 @@ from whence.memory.heads import MemoryHead, Read
 from whence.metrics import SIGNALS, WITHOUT_MEMORY
 from whence.metrics.doubt import measure_doubts, read_alone, top_memory
 from whence.models.classifier import Classifier
+from whence.models.sound import check_outputs
 
 SECOND_MEMORY = 2**31
 """Added to the seed of the draws for the memories that memory images are classified with.
@@ -84,10 +85,12 @@ def answer(
     for part, truth in zip(queries.split(rows), labels.split(rows), strict=True):
         if memory is None:
             alone = read_alone(model.head(part))
+            check_outputs("logits", alone.logits, model.head)
             doubts = measure_doubts(alone, labels.new_zeros(0), signals)
             parts.append(Answers(alone.logits, doubts, None))
         else:
             read, places = read_memory(model.memory_head, part, memory)
+            check_outputs("logits", read.logits, model.head)
             own, right = memory.own[places], memory.labels[places] == truth[:, None]
             doubts = measure_doubts(read, own, signals)
             parts.append(Answers(read.logits, doubts, trace(read, own, right)))

@@ -7,7 +7,9 @@ from torch import Tensor
 
 from whence.evidence.answers import Memory, answer, signals_of
 from whence.models.calibration import prepare
-from whence.models.classifier import Classifier, check_labels, encode_all, evaluating
+from whence.models.classifier import Classifier
+from whence.models.evaluating import evaluating
+from whence.models.using import check_labels, encode_all
 from whence.records.images import ImageSet
 from whence.records.measures import Calibration
 

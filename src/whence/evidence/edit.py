@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from whence.memory.bank import Bank
-from whence.models.classifier import Classifier, evaluating
+from whence.models.classifier import Classifier
 from whence.records.answers import Evidence
 
 
@@ -71,8 +71,7 @@ def edit(
         raise ValueError("A standard model has no memory to edit; edit takes one with a bank.")
     if remove is None and keep is None and not swap:
         raise ValueError("edit must be told what to remove, keep or swap, got nothing.")
-    with evaluating(model):
-        bank = model.checked_bank()
+    bank = model.fitting_bank()
     pool = model.pool if model.pool is not None else bank
     names = model.class_names
     if keep is not None:

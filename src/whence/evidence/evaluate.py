@@ -11,7 +11,9 @@ from whence.metrics import PROBABILITIES
 from whence.metrics.evidence import measure_evidence
 from whence.metrics.flag import measure_flag
 from whence.models.calibration import error_probability
-from whence.models.classifier import Classifier, check_labels, encode_all, evaluating
+from whence.models.classifier import Classifier
+from whence.models.evaluating import evaluating
+from whence.models.using import check_labels, encode_all
 from whence.records.images import ImageSet
 from whence.records.measures import Calibration, Evaluation, EvidenceMeasures, FlagQuality
 

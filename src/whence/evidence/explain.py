@@ -12,7 +12,10 @@ from whence.evidence.reread import Cached, cache, read_whole
 from whence.memory.bank import Bank
 from whence.memory.heads import Read
 from whence.metrics.doubt import read_alone
-from whence.models.classifier import Classifier, check_images, encode_all, evaluating
+from whence.models.classifier import Classifier
+from whence.models.evaluating import evaluating
+from whence.models.sound import check_outputs
+from whence.models.using import check_images, encode_all
 from whence.records.answers import Draws, Evidence, Explanation, Prediction
 from whence.shapes import check_batch_size
 
@@ -207,6 +210,7 @@ def find_near_misses(cached: Cached, read: Read, bank: Bank) -> list[Evidence | 
 def explain_without_memory(model: Classifier, images: Tensor) -> list[Explanation]:
     """Explain the answers of a standard model: there is no evidence to show."""
     logits = model.head(encode_all(model, images, batch_size=len(images)))
+    check_outputs("logits", logits, model.head)
     judged = judge(model, read_alone(logits))
     errors = [None] * len(logits) if judged is None else judged.tolist()
     probabilities = logits.float().softmax(1).cpu()

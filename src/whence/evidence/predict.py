@@ -6,7 +6,9 @@ from whence.memory.attend import Pairs, attend
 from whence.memory.bank import Bank
 from whence.memory.copies import mask_copies
 from whence.memory.heads import Read
-from whence.models.classifier import Classifier, evaluating
+from whence.models.classifier import Classifier
+from whence.models.evaluating import evaluating
+from whence.models.sound import check_outputs
 from whence.records.answers import Evidence, Prediction
 from whence.shapes import check_batch_size
 
@@ -25,7 +27,8 @@ def predict(model: Classifier, images: Tensor, *, batch_size: int = 128) -> tupl
         One prediction per image.
 
     Raises:
-        RuntimeError: if the model has no bank that fits it.
+        RuntimeError: if the model has no bank that fits it, or is in training mode.
+        ValueError: if images are of another shape, or what comes out is not finite.
     """
     check_batch_size(batch_size)
     answers: list[Prediction] = []
@@ -50,7 +53,9 @@ def answer_batch(model: Classifier, images: Tensor) -> list[Prediction]:
         mask=mask_copies(bank, images),
         scale=bank.scale(head.similarity),
     )
-    return explain_pairs(head.respond(queries, found.vectors), found.pairs, bank)
+    logits = head.respond(queries, found.vectors)
+    check_outputs("logits", logits, model)
+    return explain_pairs(logits, found.pairs, bank)
 
 
 def explain_read(read: Read, bank: Bank) -> list[Prediction]:

@@ -7,7 +7,9 @@ from torch import Tensor
 
 from whence.evidence.reread import Cached, answer_without, cache, read_whole, weigh_without
 from whence.memory.bank import Bank
-from whence.models.classifier import Classifier, check_images, evaluating
+from whence.models.classifier import Classifier
+from whence.models.evaluating import evaluating
+from whence.models.using import check_images
 from whence.records.answers import Removal
 from whence.shapes import check_batch_size
 

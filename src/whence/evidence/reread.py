@@ -9,7 +9,9 @@ from whence.memory.attention import recall, score, weigh
 from whence.memory.copies import mask_copies
 from whence.memory.heads import MemoryHead, Read
 from whence.memory.read_pairs import sum_rows
-from whence.models.classifier import Classifier, encode_all
+from whence.models.classifier import Classifier
+from whence.models.sound import check_outputs
+from whence.models.using import encode_all
 
 FIRST_LOOK = 512
 """How many of a query's most similar images are looked at first; rarely do more have a weight."""
@@ -46,7 +48,9 @@ def read_whole(cached: Cached) -> Read:
     """Answer for all queries from the whole memory."""
     weights = weigh(cached.scores)
     vectors = recall(weights, cached.memory)  # (B, D)
-    return Read(cached.head.respond(cached.queries, vectors), weights, cached.scores)
+    logits = cached.head.respond(cached.queries, vectors)
+    check_outputs("logits", logits, cached.head)
+    return Read(logits, weights, cached.scores)
 
 
 def answer_without(cached: Cached, rows: Tensor, removed: Tensor, *, batch_size: int) -> Tensor:

@@ -10,7 +10,8 @@ from whence.memory import VARIANT
 from whence.memory.attend import attend
 from whence.memory.attention import score
 from whence.memory.bank import Bank
-from whence.models.classifier import Classifier, evaluating
+from whence.models.classifier import Classifier
+from whence.models.sound import check_outputs
 from whence.records.measures import Suspicion
 from whence.shapes import check_batch_size
 
@@ -65,8 +66,8 @@ def find_suspicious(
     check_batch_size(batch_size)
     if not 0 <= least <= 1:
         raise ValueError(f"least must be in [0, 1], got {least}.")
-    with evaluating(model):
-        bank = model.checked_bank()
+    bank = model.fitting_bank()
+    with torch.no_grad():
         if not bool((bank.labels >= 0).any()):
             raise RuntimeError(
                 "The stored images have no labels that could be checked; "
@@ -111,6 +112,7 @@ def collect_votes(model: Classifier, bank: Bank, groups: Tensor, rows: Tensor) -
         queries, bank.features, similarity=head.similarity, mask=others, scale=scale
     )
     logits = head.respond(queries, vectors)
+    check_outputs("logits", logits, head)
     same = bank.labels[pairs.places] == labels[pairs.rows]  # (N,)
     alike = score(queries, bank.features, similarity="cosine", scale=bank.scale("cosine"))  # (b, M)
     silent = ~others | (bank.labels < 0)

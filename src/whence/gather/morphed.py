@@ -10,7 +10,8 @@ from tqdm import tqdm
 
 from whence.autoencoders.vae import VAE
 from whence.gather.morph_training import Training, start_of
-from whence.models.classifier import Classifier, check_images
+from whence.models.classifier import Classifier
+from whence.models.using import check_images
 from whence.morphing import PATHS
 from whence.morphing.answers import check_fit, classify_codes, classify_images
 from whence.morphing.code import Codes, find_codes

@@ -15,7 +15,9 @@ from whence.memory.bank import Bank
 from whence.metrics.doubt import measure_doubts, read_alone
 from whence.metrics.flag import risk_at, risk_curve
 from whence.models.calibration import error_probability
-from whence.models.classifier import Classifier, encode_all, evaluating
+from whence.models.classifier import Classifier
+from whence.models.evaluating import evaluating
+from whence.models.using import encode_all
 from whence.records.images import ImageSet
 from whence.records.measures import Suspicion
 from whence.records.overview import LISTED, Curve, Hard, Made, MemoryUse, Overview, Used

@@ -1,26 +1,31 @@
 """The classifier: an encoder, a head, and, once it remembers images, a bank."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from whence.data.augment import to_float
 from whence.data.fingerprint import content_hashes
-from whence.encoders.adopt import EncoderKind, adopt_encoder
-from whence.encoders.count_features import count_features
+from whence.encoders.adopt import EncoderKind
 from whence.memory import VARIANT
-from whence.memory.attention import at_least_float32
 from whence.memory.bank import Bank, to_pixels
-from whence.memory.heads import Head, MemoryHead, Read, build_head
-from whence.memory.similarity import find_similarity
+from whence.memory.heads import Head, MemoryHead, Read
+from whence.models.batches import encode_in_batches
+from whence.models.evaluating import check_mode
+from whence.models.left_out import predict_left_out
 from whence.models.merged import Merged
+from whence.models.sound import check_outputs
 from whence.models.stamp import Stamp
 from whence.records.measures import Calibration
-from whence.shapes import check_batch_size, check_shape
+from whence.shapes import check_shape
+
+NO_MEMORY = (
+    "The model has no memory yet; call model.remember(memory_images) first, "
+    "or pass memory images as the second argument."
+)
 
 
 class Classifier(nn.Module):
@@ -108,7 +113,8 @@ class Classifier(nn.Module):
 
         Args:
             images: `(B, C, H, W)` uint8 or float in [0, 1].
-            memory_images: `(M, C, H, W)` likewise; None reads the bank (eval mode only).
+            memory_images: `(M, C, H, W)` uint8 or float in [0, 1]; None reads the bank (eval mode
+                only).
             mask: `(B, M)` bool, True where a memory image may be used; None allows all.
 
         Returns:
@@ -116,19 +122,27 @@ class Classifier(nn.Module):
 
         Raises:
             RuntimeError: without a memory and without a bank that fits the model as it is now.
+            ValueError: if images are of another shape, or, in eval mode, what comes out is not
+                finite.
+        """
+        logits = self.logits(images, memory_images, mask)
+        self._check_outputs("logits", logits)
+        return logits
+
+    def logits(
+        self, images: Tensor, memory_images: Tensor | None = None, mask: Tensor | None = None
+    ) -> Tensor:
+        """Compute the logits `(B, K)` of ``forward``; what is not finite is the caller's to find.
+
+        For searches, where one image that goes wrong must not end those of the others.
         """
         mask = None if mask is None else mask.to(self.mean.device)
         if not self.has_memory:
             self._refuse_memory(memory_images is None and mask is None)
-            logits: Tensor = self.head(self.encode(images))
-        elif memory_images is None:
-            bank, head = self.checked_bank(), self.memory_head
-            logits = head.logits(
-                self.encode(images), bank.features, mask, scale=bank.scale(head.similarity)
-            )
-        else:
-            logits = self.memory_head.logits(self.encode(images), self.encode(memory_images), mask)
-        return logits
+            logits: Tensor = self.head(self._encode(images))
+            return logits
+        queries, memory, scale = self._encode_both(images, memory_images)
+        return self.memory_head.logits(queries, memory, mask, scale=scale)
 
     def read(
         self, images: Tensor, memory_images: Tensor | None = None, mask: Tensor | None = None
@@ -136,18 +150,42 @@ class Classifier(nn.Module):
         """Do what ``forward`` does and return logits, weights and scores."""
         head = self.memory_head
         mask = None if mask is None else mask.to(self.mean.device)
-        if memory_images is None:
-            bank = self.checked_bank()
-            scale = bank.scale(head.similarity)
-            found: Read = head(self.encode(images), bank.features, mask, scale=scale)
-        else:
-            found = head(self.encode(images), self.encode(memory_images), mask)
+        queries, memory, scale = self._encode_both(images, memory_images)
+        found: Read = head(queries, memory, mask, scale=scale)
+        self._check_outputs("logits", found.logits)
         return found
 
     def encode(self, images: Tensor) -> Tensor:
-        """Normalise `(B, C, H, W)` images and encode them to `(B, D)`, in the model's mode."""
+        """Normalise `(B, C, H, W)` images and encode them to `(B, D)`, in the model's mode.
+
+        Raises:
+            ValueError: if images are of another shape, or, in eval mode, features are not finite.
+        """
+        features = self._encode(images)
+        self._check_outputs("features", features)
+        return features
+
+    def _encode(self, images: Tensor) -> Tensor:
         features: Tensor = self._network()(self.normalise(images))
         return features
+
+    def _encode_both(
+        self, images: Tensor, memory_images: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Encode images, and memory images unless the bank has them; the bank's scale comes last.
+
+        Images come first: the running statistics of BatchNorm depend on the order.
+        """
+        if memory_images is not None:
+            return self._encode(images), self._encode(memory_images), None
+        bank = self.checked_bank()
+        scale = bank.scale(self.memory_head.similarity)
+        return self._encode(images), bank.features, scale
+
+    def _check_outputs(self, name: str, outputs: Tensor) -> None:
+        """Refuse NaN in eval mode; a step of training does not wait for its numbers."""
+        if not self.training:
+            check_outputs(name, outputs, self)
 
     def _network(self) -> nn.Module:
         """Choose what encodes: the encoder, or for answers alone its faster merged copy."""
@@ -166,7 +204,7 @@ class Classifier(nn.Module):
             ValueError: if the shape does not fit, or a float image leaves [0, 1].
             TypeError: if the images are neither uint8 nor float.
         """
-        check_shape("images", images, "B C H W", C=self.image_shape[0])
+        check_size("images", images, self.image_shape)
         images = to_float(images.to(self.mean.device)).to(self.mean.dtype)
         if self.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
@@ -193,33 +231,40 @@ class Classifier(nn.Module):
 
         Returns:
             The model itself.
+
+        Raises:
+            RuntimeError: if the model is in training mode.
+            ValueError: if shapes or numbers do not fit, or what comes out is not finite.
         """
         self._refuse_memory(self.has_memory)
-        sizes = check_shape("memory_images", memory_images, "M C H W", C=self.image_shape[0])
-        if sizes["M"] == 0:
+        check_mode(self)
+        check_size("memory_images", memory_images, self.image_shape)
+        total = len(memory_images)
+        if total == 0:
             raise ValueError("memory_images must hold at least one image, got none.")
         device = self.mean.device
-        labels = torch.full((sizes["M"],), -1) if labels is None else labels
-        indices = torch.arange(sizes["M"]) if indices is None else indices
-        check_shape("labels", labels, "M", M=sizes["M"])
-        check_shape("indices", indices, "M", M=sizes["M"])
+        labels = torch.full((total,), -1) if labels is None else labels
+        indices = torch.arange(total) if indices is None else indices
+        check_shape("labels", labels, "M", M=total)
+        check_shape("indices", indices, "M", M=total)
         if int(labels.max()) >= len(self.class_names) or int(labels.min()) < -1:
             raise ValueError(
                 f"labels must be below {len(self.class_names)}, the number of classes, "
                 f"got {int(labels.min())} to {int(labels.max())}."
             )
-        if len(indices.unique()) != sizes["M"]:
+        if len(indices.unique()) != total:
             raise ValueError("indices must name every image once, some are there twice.")
-        if sources is not None and len(sources) != sizes["M"]:
-            raise ValueError(f"sources must name {sizes['M']} files, got {len(sources)}.")
-        features = encode_all(self, memory_images, batch_size=batch_size)
+        if sources is not None and len(sources) != total:
+            raise ValueError(f"sources must name {total} files, got {len(sources)}.")
+        with torch.no_grad():
+            features = encode_in_batches(self.encode, memory_images, batch_size=batch_size)
         pixels = to_pixels(memory_images.detach())
         self.attach(
             Bank(
                 features=features,
                 indices=indices.to(device, torch.int64),
                 labels=labels.to(device, torch.int64),
-                predicted=predict_left_out(self, features, batch_size=batch_size),
+                predicted=predict_left_out(self.memory_head, features, batch_size=batch_size),
                 hashes=content_hashes(pixels),
                 images=pixels.cpu(),
                 sources=None if sources is None else tuple(sources),
@@ -244,8 +289,7 @@ class Classifier(nn.Module):
     @calibration.setter
     def calibration(self, calibration: Calibration | None) -> None:
         if calibration is not None and self.has_memory:
-            with evaluating(self):
-                self.checked_bank()
+            self.fitting_bank()
         elif calibration is not None:
             self._stamp = Stamp(self)
         self._calibration = calibration
@@ -265,16 +309,21 @@ class Classifier(nn.Module):
         Raises:
             RuntimeError: without a bank, in training mode, or when parameters changed since.
         """
-        if self.bank is None:
-            raise RuntimeError(
-                "The model has no memory yet; call model.remember(memory_images) first, "
-                "or pass memory images as the second argument."
-            )
-        if self.training:
+        if self.bank is not None and self._is_in_training():
             raise RuntimeError(
                 "The bank can only be read in eval mode; call model.eval() first, "
                 "or pass memory images as the second argument."
             )
+        return self.fitting_bank()
+
+    def fitting_bank(self) -> Bank:
+        """Return the bank, in any mode, or say why it is none of this model.
+
+        Raises:
+            RuntimeError: without a bank, or when parameters changed since.
+        """
+        if self.bank is None:
+            raise RuntimeError(NO_MEMORY)
         if not self._is_stamped():
             raise RuntimeError(
                 "The parameters changed since the memory was encoded; "
@@ -308,6 +357,11 @@ class Classifier(nn.Module):
         super().__setstate__({**state, "_stamp": None})  # type: ignore[no-untyped-call]
         self._stamp = Stamp(self) if state["_stamp"] else None
 
+    def _is_in_training(self) -> bool:
+        """Say whether the model, or a layer that was there when the bank was made, is training."""
+        stamp = self._stamp
+        return self.training or (stamp is not None and any(m.training for m in stamp.modules))
+
     def _is_stamped(self) -> bool:
         """Say whether parameters and statistics are what they were when the bank was made."""
         return self._stamp is not None and self._stamp.fits(self)
@@ -327,149 +381,17 @@ class Classifier(nn.Module):
         return self
 
 
-def wrap(
-    encoder: nn.Module | str,
-    classes: int | Sequence[str],
-    variant: str = VARIANT,
-    image_shape: tuple[int, int, int] = (3, 32, 32),
-    mean: Sequence[float] | None = None,
-    std: Sequence[float] | None = None,
-    drop_classifier: bool | Literal["auto"] = "auto",
-    *,
-    similarity: str = "cosine",
-    classifier: str | None = None,
-) -> Classifier:
-    """Turn an encoder into a classifier that reads a memory.
-
-    La Rosa et al. (2021), arXiv:2106.01440.
-
-    Args:
-        encoder: a module that maps `(B, C, H, W)` to `(B, D)`, or a name: one of ``ENCODERS``,
-            "torchvision:NAME" or "timm:NAME" (built without pretrained weights).
-        classes: the number of classes K, or their names.
-        variant: a name from ``HEADS``: "memory-wrap", "only-memory" or "standard".
-        image_shape: (C, H, W) that the encoder is probed with.
-        mean: per channel, in [0, 1] pixel units; None is 0.
-        std: per channel; None is 1.
-        drop_classifier: "auto" drops the classifier of torchvision and timm models and of modules
-            with an attribute fc, classifier, head or heads; False keeps everything.
-        similarity: "cosine", "l2" or "dot".
-        classifier: the last layers, "mlp" or "linear"; None is the paper's choice: linear for
-            the standard variant, mlp for the others.
+def check_size(name: str, images: Tensor, image_shape: tuple[int, int, int]) -> None:
+    """Refuse images `(B, C, H, W)` of another shape than a model was made for.
 
     Raises:
-        ValueError: if a name is unknown, the shapes do not fit, or there are under two classes.
+        ValueError: with what came and the way out.
     """
-    names = tuple(str(i) for i in range(classes)) if isinstance(classes, int) else tuple(classes)
-    if not all(isinstance(name, str) and name.isprintable() for name in names):
-        raise ValueError(f"classes must be named by printable text, got {names[:3]!r}.")
-    if len(names) < 2 or len(set(names)) != len(names):
-        raise ValueError(f"classes must be at least 2 different names, got {len(names)}.")
-    channels = image_shape[0]
-    mean = [0.0] * channels if mean is None else list(mean)
-    std = [1.0] * channels if std is None else list(std)
-    if len(mean) != channels or len(std) != channels:
-        raise ValueError(
-            f"mean and std must have one number per channel ({channels}), "
-            f"got {len(mean)} and {len(std)}."
-        )
-    if min(std) <= 0:
-        raise ValueError(f"std must be positive, got {min(std)}.")
-    network, kind = adopt_encoder(encoder, image_shape, drop_classifier)
-    features = count_features(network, image_shape)
-    head = build_head(variant, features, len(names), similarity=similarity, classifier=classifier)
-    return Classifier(
-        network,
-        head,
-        kind=kind,
-        class_names=names,
-        image_shape=image_shape,
-        mean=mean,
-        std=std,
+    if images.ndim == 4 and tuple(images.shape[1:]) == image_shape:
+        return
+    wanted = ", ".join(map(str, image_shape))
+    raise ValueError(
+        f"{name} must be (B, {wanted}), as the model was made for, got shape "
+        f"{tuple(images.shape)}; whence.read_images(images, like=model) brings them to it as "
+        "training did."
     )
-
-
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Put a model in eval mode without gradients, and restore every module's mode afterwards."""
-    trained = [module for module in model.modules() if module.training]
-    for module in trained:
-        module.training = False
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        for module in trained:
-            module.training = True
-
-
-def encode_all(model: Classifier, images: Tensor, *, batch_size: int = 128) -> Tensor:
-    """Encode `(N, C, H, W)` images in eval mode, `(N, D)` on the model's device.
-
-    Where a batch does not fit into the device's memory, half as many are encoded at once; the
-    features are the same.
-    """
-    check_batch_size(batch_size)
-    parts: list[Tensor] = []
-    start = 0
-    with evaluating(model):
-        while start < len(images):
-            try:
-                parts.append(model.encode(images[start : start + batch_size]))
-            except torch.OutOfMemoryError:
-                if batch_size == 1:
-                    raise
-                fitted = False
-            else:
-                fitted = True
-            if fitted:
-                start += batch_size
-            else:  # out here, where the error does not hold the memory any more
-                torch.cuda.empty_cache()
-                batch_size //= 2
-    return torch.cat(parts)
-
-
-def check_images(model: Classifier, images: Tensor) -> None:
-    """Refuse images `(B, C, H, W)` of another shape than the model was made for.
-
-    Raises:
-        ValueError: with what came.
-    """
-    channels, height, width = model.image_shape
-    check_shape("images", images, "B C H W", C=channels, H=height, W=width)
-
-
-def check_labels(labels: Tensor, classes: int) -> None:
-    """Refuse true classes `(N,)` outside 0 .. classes - 1.
-
-    Raises:
-        ValueError: with what came.
-    """
-    low, high = int(labels.min()), int(labels.max())
-    if low < 0 or high >= classes:
-        raise ValueError(f"labels must be in 0 to {classes - 1}, got {low} to {high}.")
-
-
-def predict_left_out(model: Classifier, features: Tensor, *, batch_size: int = 128) -> Tensor:
-    """Classify every memory image with itself left out of the memory (a single one: on itself).
-
-    Args:
-        model: a classifier with a memory.
-        features: `(M, D)` the encoded memory.
-        batch_size: how many are classified at once.
-
-    Returns:
-        `(M,)` class indices.
-    """
-    total = len(features)
-    places = torch.arange(total, device=features.device)
-    measure = find_similarity(model.memory_head.similarity).scale
-    scale = None if measure is None else measure(at_least_float32(features))
-    predicted = []
-    with evaluating(model):
-        for rows in places.split(batch_size):
-            mask = None if total == 1 else rows[:, None] != places
-            logits = model.memory_head.logits(features[rows], features, mask, scale=scale)
-            predicted.append(logits.argmax(1))
-    return torch.cat(predicted)

@@ -12,18 +12,18 @@ from whence.encoders.adopt import FAMILIES, EncoderKind, adopt_encoder, build_en
 from whence.encoders.weights import copy_into
 from whence.memory import HEADS, SIMILARITIES
 from whence.memory.heads import build_head, find_head
-from whence.models.classifier import Classifier, evaluating
+from whence.models.classifier import Classifier
 from whence.models.saved_bank import bank_from_tensors, bank_to_tensors, is_list_of_names
 from whence.models.saved_calibration import (
     calibration_from_json,
     calibration_to_json,
     find_problem_of_calibration,
 )
+from whence.models.sound import check_sound
 from whence.storage.plain_files import hash_file, read_json
 from whence.storage.tensors import (
     DTYPES,
     Layout,
-    check_finite,
     check_layouts,
     layouts_of,
     read_layouts,
@@ -79,11 +79,10 @@ def write_model(
 ) -> None:
     """Do what ``save`` does, over what an interrupted ``save`` left in the folder."""
     state = model.state_dict()
-    check_finite("model", state)
+    check_sound("model", state)
     bank = None
     if model.bank is not None:
-        with evaluating(model):
-            bank = bank_to_tensors(model.checked_bank(), pixels=pixels)
+        bank = bank_to_tensors(model.fitting_bank(), pixels=pixels)
     description = describe(model)
     problem = find_problem({**description, "sha256": {}, "run": {}})
     if problem is not None:
@@ -151,7 +150,9 @@ def load(
         read_layouts(folder / name)
         if hash_file(folder / name) != expected:
             raise ValueError(f"{folder / name} must have the hash in {DONE}, it is damaged.")
-    copy_into(model, read_tensors(folder / MODEL, layouts_of(model.state_dict())))
+    tensors = read_tensors(folder / MODEL, layouts_of(model.state_dict()))
+    check_sound(str(folder / MODEL), tensors)
+    copy_into(model, tensors)
     if not bool((model.std > 0).all()):
         raise ValueError(f"{folder / MODEL} must hold a positive std, it is damaged.")
     model.eval().to(device or "cpu")

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from whence.memory.bank import Bank
 from whence.models.classifier import Classifier
+from whence.models.sound import check_sound
 from whence.storage.tensors import Layout, read_layouts, read_tensors
 
 LONGEST_SOURCE = 4096
@@ -47,6 +48,7 @@ def bank_from_tensors(path: Path, model: Classifier) -> Bank:
     """
     found = read_layouts(path)
     tensors = read_tensors(path, declare_bank(path, found, model))
+    check_sound(str(path), {"features": tensors["features"]})
     size, classes = len(tensors["features"]), len(model.class_names)
     for name, low, high in (
         ("indices", 0, 2**63 - 1),

@@ -19,9 +19,10 @@ class Stamp:
 
     def __init__(self, model: nn.Module) -> None:
         self.model = id(model)
+        self.modules = list(model.modules())
         self.places: list[Mapping[str, object]] = [
             places
-            for module in model.modules()
+            for module in self.modules
             for places in (module._parameters, module._buffers, module._modules)
         ]
         self.lengths = [len(places) for places in self.places]

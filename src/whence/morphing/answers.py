@@ -6,7 +6,9 @@ from torch import Tensor
 from whence.autoencoders.vae import VAE
 from whence.memory.attention import at_least_float32
 from whence.memory.copies import mask_copies
-from whence.models.classifier import Classifier, check_images, evaluating
+from whence.models.classifier import Classifier
+from whence.models.evaluating import evaluating
+from whence.models.using import check_images
 from whence.shapes import check_batch_size
 
 

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from whence.memory.attention import at_least_float32
-from whence.models.classifier import Classifier, evaluating
+from whence.models.classifier import Classifier
+from whence.models.evaluating import evaluating
 from whence.morphing.answers import check_gradients
 from whence.shapes import check_batch_size, check_shape
 

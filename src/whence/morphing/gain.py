@@ -6,7 +6,9 @@ import torch
 from torch import Tensor
 
 from whence.memory.attention import at_least_float32
-from whence.models.classifier import Classifier, check_images, evaluating
+from whence.models.classifier import Classifier
+from whence.models.evaluating import evaluating
+from whence.models.using import check_images
 from whence.morphing.answers import check_gradients
 from whence.morphing.entropy import check_own, check_path
 from whence.morphing.path_mask import Gain

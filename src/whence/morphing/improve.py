@@ -8,7 +8,8 @@ from torch import Tensor
 
 from whence.autoencoders.vae import VAE, absolute_distance
 from whence.memory.attention import at_least_float32
-from whence.models.classifier import Classifier, evaluating
+from whence.models.classifier import Classifier
+from whence.models.evaluating import evaluating
 from whence.morphing.answers import blank_broken
 from whence.shapes import check_batch_size
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from whence.models.classifier import Classifier, check_labels
+from whence.models.classifier import Classifier
+from whence.models.using import check_labels
 from whence.morphing.answers import classify_images
 from whence.shapes import check_shape
 

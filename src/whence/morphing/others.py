@@ -12,7 +12,8 @@ from whence.data.fingerprint import content_hashes, find_places
 from whence.evidence.explain import explain
 from whence.memory.attention import at_least_float32
 from whence.memory.bank import take_images
-from whence.models.classifier import Classifier, check_images
+from whence.models.classifier import Classifier
+from whence.models.using import check_images
 from whence.morphing.answers import check_fit, classify_codes, top_two
 from whence.morphing.nearest import nearest_of_class
 from whence.morphing.norms import Norms, measure_norms

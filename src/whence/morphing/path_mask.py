@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from whence.memory.attention import at_least_float32
-from whence.models.classifier import Classifier, evaluating
+from whence.models.classifier import Classifier
+from whence.models.evaluating import evaluating
 from whence.morphing.entropy import check_own, check_path
 from whence.morphing.strides import check_strides, scale_to, stride_on
 from whence.shapes import check_shape

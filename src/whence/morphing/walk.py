@@ -9,7 +9,8 @@ from torch import Tensor
 
 from whence.autoencoders.vae import VAE
 from whence.memory.attention import at_least_float32
-from whence.models.classifier import Classifier, evaluating
+from whence.models.classifier import Classifier
+from whence.models.evaluating import evaluating
 from whence.morphing.answers import blank_broken, check_fit
 from whence.morphing.entropy import measure_entropy, pair_logits
 from whence.morphing.norms import Norms

@@ -8,8 +8,9 @@ from torch import Tensor
 
 from whence.evidence.calibrate import calibrate
 from whence.evidence.evaluate import evaluate
-from whence.models.classifier import Classifier, encode_all
+from whence.models.classifier import Classifier
 from whence.models.saved import DONE, describe, write_model
+from whence.models.using import encode_all
 from whence.records.images import ImageSet
 from whence.records.measures import Calibration
 from whence.runs.image_record import RECORD_HASH, hash_parts, write_image_record

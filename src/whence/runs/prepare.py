@@ -16,7 +16,8 @@ from whence.data.split import split
 from whence.encoders.adopt import kind_of
 from whence.encoders.libraries import LIBRARIES
 from whence.encoders.load_weights import load_weights
-from whence.models.classifier import Classifier, wrap
+from whence.models.classifier import Classifier
+from whence.models.wrap import wrap
 from whence.records.images import Dataset, ImageSet
 from whence.runs.settings import Settings
 from whence.runs.where import AS_SETTINGS_SAY, Where

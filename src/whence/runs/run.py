@@ -11,6 +11,7 @@ import torch
 from whence.data.fingerprint import fingerprint
 from whence.models.saved import DONE, read_about
 from whence.models.saved_bank import check_sources
+from whence.models.sound import check_sound
 from whence.records.images import Dataset
 from whence.runs.finish import METRICS, finish
 from whence.runs.journal import keep_journal
@@ -30,7 +31,6 @@ from whence.storage.checkpoint import (
 )
 from whence.storage.lock import LOCK, hold
 from whence.storage.plain_files import read_json
-from whence.storage.tensors import check_finite
 from whence.storage.whole_files import (
     is_leftover,
     remove_leftovers,
@@ -249,5 +249,5 @@ def train(
         except NonFiniteLossError as error:
             raise ValueError(str(error)) from error
         seconds = journal.seconds
-    check_finite("After the last step the model", parts.model.state_dict(), hint=LOWER)
+    check_sound("After the last step the model", parts.model.state_dict(), hint=LOWER)
     return seconds

@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 import torch
 
-from whence.models.classifier import wrap
+from whence.models.wrap import wrap
 from whence.records.findings import Findings
 from whence.tables.paper_tables import SIDE
 

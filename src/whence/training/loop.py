@@ -164,6 +164,7 @@ def fit(
         loss, accuracy = progress.mean_loss(), float(progress.numbers_of("hits").mean())
         if on_epoch is not None:
             on_epoch(EpochReport(progress.epoch, loss, accuracy, rate))
+            model.train()  # what was called may have measured it in eval mode
 
     model.train()
     with seeded(plan.seed, device) as randomness:
@@ -172,7 +173,9 @@ def fit(
         look_up = look_up_augmented(train.images, recipe.augmentation, randomness.generator)
         if plan.freeze_encoder:
             learned, encode = model.head, nn.Identity()
+            model.eval()
             look_up = look_up_in(encode_together(model, train.images, team))
+            model.train()
         draws = BatchDraws(
             look_up,
             train.labels,

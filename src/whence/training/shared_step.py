@@ -12,7 +12,8 @@ from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from whence.memory.attention import at_least_float32
-from whence.models.classifier import Classifier, encode_all
+from whence.models.classifier import Classifier
+from whence.models.using import encode_all
 from whence.training.distributed import Team, rows_of
 from whence.training.step import Batch, Criterion, classify
 
