@@ -44,16 +44,13 @@ BREAKS = [  # file below src/whence, text that is right, text that is wrong, tes
         "True",
         "test_classifier",
     ),
-    ("models/classifier.py", "else rows[:, None] != places", "else None", "test_classifier"),
-    (
-        "models/classifier.py",
-        "            module.training = True",
-        "            pass",
-        "test_classifier",
-    ),
-    ("models/classifier.py", "if self.training:", "if False:", "test_classifier"),
+    ("models/left_out.py", "else rows[:, None] != places", "else None", "test_classifier"),
+    ("models/evaluating.py", "    check_mode(module)", "    pass", "test_classifier"),
+    ("models/classifier.py", "return self.training or (", "return (", "test_classifier"),
+    ("models/sound.py", "low < 0", "low < -1e9", "test_sound"),
     ("training/step.py", "picked[:, None] != drawn", "picked[:, None] > -drawn - 1", "test_loop"),
-    ("training/loop.py", "        torch.manual_seed(seed)\n", "", "test_loop"),
+    ("training/loop.py", "        torch.manual_seed(seed)
+", "", "test_loop"),
     ("training/recipes.py", "epochs * 3 // 4", "epochs * 2 // 4", "test_loop"),
     ("training/recipes.py", "nesterov=nesterov, ", "", "test_loop"),
     (

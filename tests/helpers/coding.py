@@ -46,12 +46,12 @@ def make_model(variant="standard", *, classes=CLASSES, scale=8.0):
             for parameter in model.head.parameters():
                 parameter.mul_(scale if variant == "standard" else 3.0)
         if variant != "standard":
-            model.remember(draw_images(11, seed=5), torch.arange(11) % len(classes))
+            model.eval().remember(draw_images(11, seed=5), torch.arange(11) % len(classes))
         last = model.head.classifier if variant == "standard" else model.head.classifier[2]
         with torch.no_grad():
             last.bias -= model.eval()(draw_images(50, seed=9)).mean(0)  # no class rules
         if variant != "standard":
-            model.remember(draw_images(11, seed=5), torch.arange(11) % len(classes))
+            model.eval().remember(draw_images(11, seed=5), torch.arange(11) % len(classes))
     return model.eval().requires_grad_(False)
 
 

@@ -199,8 +199,6 @@ def test_the_blur_is_a_gaussian(deviation):
 
 def test_nothing_is_left_changed():
     model, path, own = make_case("memory-wrap")
-    model.train()
-    model.encoder.eval()
     model.head.requires_grad_(True)
     kept, before = path.clone(), state_of(model)
     path_masks(model, path, own, plan=MaskPlan(steps=100))
@@ -366,5 +364,7 @@ def test_rankings_that_are_refused():
         integrate_gradients(model, path, own[:2])
     with pytest.raises(ValueError, match="classes must be in 0 to 3, got -1 to 2"):
         plain_gradient(model, path[:, 0], torch.tensor([0, -1, 2, 2]))
-    with pytest.raises(ValueError, match=r"images must be \(B, C, H, W\) with C=2"):
+    with pytest.raises(
+        ValueError, match=r"images must be \(B, 2, 3, 5\), .* got shape \(4, 1, 3, 5\)"
+    ):
         plain_gradient(model, path[:, 0, :1], own)

@@ -359,9 +359,6 @@ def test_a_large_memory_is_streamed_and_followed():
 
 def test_nothing_is_left_changed():
     model, vae, norms = build("memory-wrap"), build_vae(), draw_norms()
-    model.train()
-    vae.train()
-    model.encoder.eval()
     model.head.requires_grad_(True)
     codes, classes = ask(build("memory-wrap"), build_vae(), 3)
     kept = codes.clone()
@@ -454,7 +451,7 @@ def test_a_decoding_that_becomes_nan_stops_its_own_image_only():
             return torch.where(images[:, :1, :1, :1] > 0.55, torch.nan, images)
 
     vae, model = build_vae(), build()
-    vae.decoder.append(Breaks())
+    vae.decoder.append(Breaks().eval())
     codes, classes = ask(model, build_vae(), 12)
     whole = vae.decode(codes).isfinite().flatten(1).all(1)
     assert 0 < int(whole.sum()) < 12

@@ -383,7 +383,7 @@ def test_a_process_alone_does_as_without_a_team(monkeypatch):
     with pytest.raises(KeyError):
         team.agree(lambda: {}["missing"])
     team.check_same({"seed": 0})
-    model = make("plain")
+    model = make("plain").eval()
     images = make_images().images
     assert encode_together(model, images, team).shape == (22, model.features)
     assert images.shape[1:] == SHAPE

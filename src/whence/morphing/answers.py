@@ -70,7 +70,7 @@ def classify_codes(
             decoded = vae.decode(batch)
             images.append(decoded)
             shown, whole = blank_broken(decoded)
-            seen = at_least_float32(model(shown))
+            seen = at_least_float32(model.logits(shown))
             logits.append(seen.masked_fill(~whole.to(seen.device)[:, None], torch.nan))
     return torch.cat(images), torch.cat(logits)
 

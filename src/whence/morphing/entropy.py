@@ -161,7 +161,7 @@ def measure_path(
             path.flatten(0, 1).split(batch_size), every.split(batch_size), strict=True
         ):
             leaf = images.detach().clone().requires_grad_()
-            logits = at_least_float32(model(leaf))
+            logits = at_least_float32(model.logits(leaf))
             share = pair_logits(logits, pair).softmax(1)[:, 0]
             (gradient,) = torch.autograd.grad(share.sum(), leaf)
             logits = logits.detach()

@@ -170,7 +170,7 @@ def slope_of(model: Classifier, images: Tensor, classes: Tensor, batch_size: int
     with evaluating(model), torch.enable_grad():
         for batch, own in zip(images.split(batch_size), classes.split(batch_size), strict=True):
             leaf = batch.detach().clone().requires_grad_()
-            probabilities = at_least_float32(model(leaf)).softmax(1)
+            probabilities = at_least_float32(model.logits(leaf)).softmax(1)
             picked = probabilities.gather(1, own[:, None].to(probabilities.device))
             parts.append(torch.autograd.grad(picked.sum(), leaf)[0])
     return torch.cat(parts)

@@ -128,7 +128,7 @@ def look(
     with torch.enable_grad():
         leaf = codes.detach().requires_grad_()
         decoded, whole = blank_broken(vae.decode(leaf))
-        lacking = lack_of_order(at_least_float32(model(decoded)).to(leaf), wanted)
+        lacking = lack_of_order(at_least_float32(model.logits(decoded)).to(leaf), wanted)
         aim = lacking + weight * absolute_distance(decoded, images).to(leaf)
         (gradient,) = torch.autograd.grad(aim.sum(), leaf)
     return lacking.detach().masked_fill(~whole, torch.nan), gradient

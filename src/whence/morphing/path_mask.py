@@ -179,7 +179,7 @@ class Gain:
 
     def probability(self, images: Tensor, rows: Tensor) -> Tensor:
         """Return `(n,)` the probability of self of images `(n, C, H, W)`."""
-        logits: Tensor = at_least_float32(self.model(images)).to(images.device)
+        logits: Tensor = at_least_float32(self.model.logits(images)).to(images.device)
         return logits.softmax(1).gather(1, self.classes[rows, None]).squeeze(1)
 
     def blend(self, masks: Tensor, pairs: Tensor) -> tuple[Tensor, Tensor]:

@@ -242,7 +242,7 @@ def look(
     with torch.enable_grad():
         leaf = on.at.detach().requires_grad_()
         images, whole = blank_broken(vae.decode(leaf))
-        logits = at_least_float32(model(images)).to(leaf)
+        logits = at_least_float32(model.logits(images)).to(leaf)
         goal = pair_logits(logits, classes)[:, 1]
         if plan.lead_after is not None and step >= plan.lead_after:
             goal = goal - logits.scatter(1, classes[:, 1:], -torch.inf).logsumexp(1)
