@@ -51,7 +51,7 @@ def evaluate_untrained(
         raise ValueError(
             f"weights must be those that the run started with, {settings.weights} changed; {HINT}"
         )
-    start.to(model.mean.device)
+    start.to(model.mean.device).eval()
     start.remember(memory.images, memory.labels, batch_size=batch_size)
     return evaluate(start, images, memory_size=1, draws=1, batch_size=batch_size)
 
