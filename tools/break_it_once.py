@@ -49,8 +49,7 @@ BREAKS = [  # file below src/whence, text that is right, text that is wrong, tes
     ("models/classifier.py", "return self.training or (", "return (", "test_classifier"),
     ("models/sound.py", "low < 0", "low < -1e9", "test_sound"),
     ("training/step.py", "picked[:, None] != drawn", "picked[:, None] > -drawn - 1", "test_loop"),
-    ("training/loop.py", "        torch.manual_seed(seed)
-", "", "test_loop"),
+    ("training/loop.py", "        torch.manual_seed(seed)\n", "", "test_loop"),
     ("training/recipes.py", "epochs * 3 // 4", "epochs * 2 // 4", "test_loop"),
     ("training/recipes.py", "nesterov=nesterov, ", "", "test_loop"),
     (
