@@ -11,34 +11,10 @@ import whence
 from tests.helpers.image_folders import write_images
 from whence.evidence.calibrate import calibrate
 from whence.records.images import ImageSet
-from whence.records.measures import KnownImages
-from whence.report.known import say_known
 from whence.runs.evaluate_run import evaluate_run
-from whence.runs.known_images import count_known
 from whence.runs.prepare import load_data
 from whence.runs.run import run
 from whence.runs.settings import Settings
-
-
-def test_counts_by_hand():
-    seen = {"memory": {"a", "b"}, "train": {"a", "b", "c"}, "validation": {"c", "d"}}
-    found = count_known("aabcdeeff", [0, 0, 0, 0, 0, 1, 1, 1, 1], torch.tensor([0] * 8 + [1]), seen)
-    assert found == KnownImages(5, 3, 4, 2, others=4, accuracy_of_others=0.25)
-    assert count_known("a", [0], torch.tensor([0]), seen).accuracy_of_others is None
-    new = count_known("e", [0], torch.tensor([0]), {})
-    assert new == KnownImages(0, None, None, None, others=1, accuracy_of_others=1.0)
-
-
-def test_sentences():
-    assert say_known(KnownImages(0, 0, 0, 0, others=9, accuracy_of_others=0.5)) is None
-    assert say_known(KnownImages(1, 1, 1, 0, others=0)) == (
-        "1 of 1 image is not new to the run (1 in its memory, 1 trained on); the accuracy on them "
-        "says nothing about new images."
-    )
-    assert say_known(KnownImages(1200, None, 1000, 200, others=8, accuracy_of_others=0.125)) == (
-        "1,200 of 1,208 images are not new to the run (1,000 trained on, 200 validated on); of the "
-        "other 8, 12.50% are right."
-    )
 
 
 @pytest.fixture(scope="module", params=["memory-wrap", "standard"])

@@ -5,7 +5,9 @@ import math
 import torch
 from torch import Tensor
 
+from whence.data.fingerprint import content_hashes
 from whence.evidence.answers import Memory, answer, signals_of
+from whence.evidence.known import is_known
 from whence.models.calibration import prepare
 from whence.models.classifier import Classifier
 from whence.models.evaluating import evaluating
@@ -32,8 +34,8 @@ def calibrate(
 ) -> Calibration | None:
     """Fit the probability that an answer is wrong, from signals of doubt.
 
-    Set ``model.calibration`` to the result. Use images that the model was not trained on and that
-    are not in its memory.
+    Set ``model.calibration`` to the result. Use images that the model was not trained on; images
+    that are in its memory (same pixels) are left out.
 
     Args:
         model: with a bank, unless it is a standard model.
@@ -56,6 +58,12 @@ def calibrate(
         if features is None:
             features = encode_all(model, images.images, batch_size=batch_size)
         labels, names = images.labels.to(features.device), signals_of(model)
+        if model.bank is not None:
+            known = is_known(content_hashes(images.images), {"memory": model.bank.places})
+            new = [place for place, one in enumerate(known) if not one]
+            features, labels = features[new], labels[new]
+        if len(labels) == 0:
+            return None
         found = answer(model, features, labels, memory, signals=names, batch_size=batch_size)
     return fit_calibration(found.doubts, found.logits.argmax(1) != labels, names)
 

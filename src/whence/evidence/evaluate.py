@@ -5,8 +5,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from whence.data.fingerprint import content_hashes
 from whence.evidence.answers import Answers, Memory, answer, draw_passes, signals_of
 from whence.evidence.controls import has_labels, measure_nearest, measure_random
+from whence.evidence.known import count_known
 from whence.metrics import PROBABILITIES
 from whence.metrics.evidence import measure_evidence
 from whence.metrics.flag import measure_flag
@@ -72,7 +74,7 @@ def evaluate(
             calibration=calibration,
             predicted=tuple(whole.logits.argmax(1).tolist()),
         )
-        if memory is None:
+        if memory is None or model.bank is None:
             return found
         passes = draw_passes(
             model,
@@ -85,8 +87,10 @@ def evaluate(
             draw_batch=draw_batch,
         )
         nearest = measure_nearest(features, whole.logits, labels, memory, batch_size=batch_size)
+    seen = {"memory": frozenset(model.bank.hashes)}
     return replace(
         found,
+        known=count_known(content_hashes(images.images), found.predicted, images.labels, seen),
         draws=tuple(mean(find_hits(one, labels)) for one in passes),
         evidence=describe_evidence(whole, labels, memory),
         draws_evidence=tuple(describe_evidence(one, labels, memory) for one in passes),

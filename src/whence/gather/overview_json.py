@@ -26,7 +26,7 @@ def to_json(overview: Overview, run: str) -> dict[str, Any]:
         "run": run,
         **asdict(overview.made),
         "classes": list(names),
-        **describe_evaluation(overview.evaluation, known=overview.known),
+        **describe_evaluation(overview.evaluation),
         "confusion": overview.confusion.tolist(),
         "curves": {
             curve.signal: {"coverages": list(curve.coverages), "risks": list(curve.risks)}

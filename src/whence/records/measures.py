@@ -78,6 +78,27 @@ class Calibration:
 
 
 @dataclass(frozen=True)
+class KnownImages:
+    """Measured images that a model knows already: images with the same pixels.
+
+    Attributes:
+        images: how many are in its memory, were trained on or validated on.
+        memory: how many are in its memory; None without one.
+        train: how many were trained on; None where that is not known.
+        validation: how many were validated on; None where that is not known.
+        others: how many are new to it.
+        accuracy_of_others: accuracy on these, a fraction; None where there are none.
+    """
+
+    images: int
+    memory: int | None = None
+    train: int | None = None
+    validation: int | None = None
+    others: int = 0
+    accuracy_of_others: float | None = None
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """What was measured on one set of images; fractions in [0, 1].
 
@@ -95,6 +116,8 @@ class Evaluation:
             "error_probability" is among them when the model is calibrated.
         calibration: the model's, None when it is not calibrated.
         predicted: the class that each image is answered with.
+        known: how many of the images are in the memory, or were seen by the model in another way;
+            None where that was not looked for.
     """
 
     images: int
@@ -107,6 +130,7 @@ class Evaluation:
     signals: Mapping[str, FlagQuality] = field(default_factory=dict)
     calibration: Calibration | None = None
     predicted: tuple[int, ...] = ()
+    known: KnownImages | None = None
 
     @property
     def draws_mean(self) -> float | None:
@@ -117,27 +141,6 @@ class Evaluation:
     def draws_std(self) -> float | None:
         """Population deviation over the passes."""
         return None if self.draws is None else statistics.pstdev(self.draws)
-
-
-@dataclass(frozen=True)
-class KnownImages:
-    """Measured images that a run knows already: images with the same pixels.
-
-    Attributes:
-        images: how many are in its memory, were trained on or validated on.
-        memory: how many are in its memory; None without one.
-        train: how many were trained on; None where the run does not say on which it was.
-        validation: how many were validated on; None likewise.
-        others: how many are new to the run.
-        accuracy_of_others: accuracy on these, a fraction; None where there are none.
-    """
-
-    images: int
-    memory: int | None = None
-    train: int | None = None
-    validation: int | None = None
-    others: int = 0
-    accuracy_of_others: float | None = None
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Literal
 from torch import Tensor
 
 from whence.records.explained import Stored
-from whence.records.measures import Evaluation, KnownImages, Suspicion
+from whence.records.measures import Evaluation, Suspicion
 from whence.shapes import check_shape
 
 LISTED = 24
@@ -127,8 +127,6 @@ class Overview:
         confusion: `(K, K)` int64, test images by true class (rows) and answer (columns).
         curves: one per signal that is drawn.
         hard: the images to look at, the surest wrong answers first.
-        known: how many of the test images the run knows already; None where that was not looked
-            for.
         memory: which stored images were read; None for a standard model.
         suspicious: all stored images whose label the others do not support, most suspicious
             first; None for a standard model and where no label is known.
@@ -142,7 +140,6 @@ class Overview:
     confusion: Tensor
     curves: tuple[Curve, ...]
     hard: tuple[Hard, ...] = ()
-    known: KnownImages | None = None
     memory: MemoryUse | None = None
     suspicious: tuple[Suspicion, ...] | None = None
     stored: Mapping[int, Stored] = field(default_factory=dict)

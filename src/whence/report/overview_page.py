@@ -145,7 +145,7 @@ def say_head(overview: Overview) -> tuple[str, ...]:
         f"test images, the accuracy on new images of the same kind is between {percent(low)} and "
         f"{percent(high)} (95% interval).",
     ]
-    known = None if overview.known is None else say_known(overview.known)
+    known = None if found.known is None else say_known(found.known)
     if known is not None:
         sentences.append(known)
     if found.draws_mean is not None and found.draws_std is not None and found.draws is not None:

@@ -1,16 +1,17 @@
 """A finished run measured again, on its test images or on others."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from whence.data.sample import SAME_NAMES
 from whence.evidence.evaluate import evaluate
+from whence.evidence.known import count_known
 from whence.models.classifier import Classifier
 from whence.models.saved import MODEL, load
 from whence.runs.finished import read_run, read_settings
-from whence.runs.image_record import note_record, read_image_record
-from whence.runs.known_images import count_known, find_seen
+from whence.runs.image_record import find_seen, note_record, read_image_record
 from whence.runs.measured import describe_evaluation
 from whence.runs.sample_of_run import Cache, choose_sample
 from whence.runs.untrained import evaluate_untrained, find_memory
@@ -83,7 +84,7 @@ def evaluate_run(
         "run": str(folder),
         "data": sample.name,
         "notes": [*sample.notes, *note_record(record)],
-        **describe_evaluation(found, untrained, known),
+        **describe_evaluation(replace(found, known=known), untrained),
         "variant": about["variant"],
         "encoder": about["encoder"]["name"],
         "train_images": about["run"]["train_images"],

@@ -1,6 +1,7 @@
 """The end of a run: remember, measure, calibrate, save."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +9,13 @@ from torch import Tensor
 
 from whence.evidence.calibrate import calibrate
 from whence.evidence.evaluate import evaluate
+from whence.evidence.known import count_known, is_known
 from whence.models.classifier import Classifier
 from whence.models.saved import DONE, describe, write_model
 from whence.models.using import encode_all
 from whence.records.images import ImageSet
 from whence.records.measures import Calibration
 from whence.runs.image_record import RECORD_HASH, hash_parts, write_image_record
-from whence.runs.known_images import count_known, is_known
 from whence.runs.measured import describe_evaluation
 from whence.runs.prepare import Parts
 from whence.runs.settings import Settings
@@ -111,7 +112,7 @@ def measure_parts(
             features=features,
         )
         known = count_known(hashes[name], found.predicted, part.labels, seen)
-        measured[name] = describe_evaluation(found, known=known)
+        measured[name] = describe_evaluation(replace(found, known=known))
         if name == "validation":  # not before: its own flag would be measured where it was fitted
             fresh = [not one for one in is_known(hashes[name], seen)]
             model.calibration = calibrate_on(model, part, features, fresh, batch_size=batch_size)

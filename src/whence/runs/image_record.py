@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from whence.data.fingerprint import content_hashes
+from whence.models.classifier import Classifier
 from whence.models.saved_bank import LONGEST_SOURCE, check_sources, read_sources
 from whence.records.images import ImageSet
 from whence.storage.plain_files import hash_file
@@ -104,6 +105,23 @@ def read_image_record(folder: Path, about: Mapping[str, Any]) -> ImageRecord | N
         read_part(path, tensors, name, classes=len(about["classes"])) for name in PARTS
     )
     return ImageRecord(train, validation, test, tensors["train.indices"])
+
+
+def find_seen(model: Classifier, record: ImageRecord | None) -> dict[str, frozenset[str]]:
+    """Collect the hashes of the images that a run has seen, by where it has seen them.
+
+    Args:
+        model: of the run.
+        record: of the run's images; without one only those in the memory are known.
+    """
+    seen = {} if model.bank is None else {"memory": frozenset(model.bank.hashes)}
+    if record is None:
+        return seen
+    return {
+        **seen,
+        "train": frozenset(record.train.hashes),
+        "validation": frozenset(record.validation.hashes),
+    }
 
 
 def note_record(record: ImageRecord | None) -> tuple[str, ...]:

@@ -6,22 +6,19 @@ from dataclasses import asdict
 from typing import Any
 
 from whence.metrics.evidence import MEASURES
-from whence.records.measures import Evaluation, EvidenceMeasures, FlagQuality, KnownImages
+from whence.records.measures import Evaluation, EvidenceMeasures, FlagQuality
 from whence.report.trust import find_best
 
 NESTED = ("controls", "flag")
 """The objects of a measurement that are averaged over runs, beside the measures themselves."""
 
 
-def describe_evaluation(
-    found: Evaluation, untrained: Evaluation | None = None, known: KnownImages | None = None
-) -> dict[str, Any]:
+def describe_evaluation(found: Evaluation, untrained: Evaluation | None = None) -> dict[str, Any]:
     """Lay a measurement out as JSON, all fractions; null where a number does not apply.
 
     Args:
         found: of the model.
         untrained: of the same network before training, as a control.
-        known: how many of the images the run knows already; None where that was not looked for.
     """
     draws = None
     if found.draws is not None:
@@ -34,7 +31,7 @@ def describe_evaluation(
         **describe_evidence(found.evidence, found.draws_evidence or ()),
         "controls": describe_controls(found, untrained),
         "flag": describe_flag(found),
-        "known": None if known is None else asdict(known),
+        "known": None if found.known is None else asdict(found.known),
     }
 
 

@@ -12,6 +12,7 @@ from whence.cli.options import read_where
 from whence.cli.plain_text import escape, print_note
 from whence.cli.work.images import check_model
 from whence.data.fingerprint import fingerprint
+from whence.evidence.known import count_known
 from whence.gather.explained import describe_origin, explain_images, lacks_pixels
 from whence.gather.overview import describe_run, gather_overview
 from whence.gather.overview_json import to_json
@@ -24,8 +25,7 @@ from whence.report.known import say_known
 from whence.report.numbers import count, percent
 from whence.report.overview_page import render_overview
 from whence.runs.finished import read_run, read_settings
-from whence.runs.image_record import note_record, read_image_record
-from whence.runs.known_images import count_known, find_seen
+from whence.runs.image_record import find_seen, note_record, read_image_record
 from whence.runs.sample_of_run import choose_sample
 from whence.storage.whole_files import write_whole
 
@@ -63,7 +63,7 @@ def report_run(
     )
     answered = overview.evaluation.predicted
     known = count_known(loaded.hashes, answered, sample.images.labels, find_seen(model, record))
-    overview = replace(overview, known=known)
+    overview = replace(overview, evaluation=replace(overview.evaluation, known=known))
     sentence = say_known(known)
     if sentence is not None:
         print_note(sentence)

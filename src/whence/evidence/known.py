@@ -1,30 +1,11 @@
-"""Images that a run knows already: their accuracy says nothing about new images."""
+"""Images that a model knows already: their accuracy says nothing about new images."""
 
 import statistics
 from collections.abc import Container, Mapping, Sequence
 
 from torch import Tensor
 
-from whence.models.classifier import Classifier
 from whence.records.measures import KnownImages
-from whence.runs.image_record import ImageRecord
-
-
-def find_seen(model: Classifier, record: ImageRecord | None) -> dict[str, frozenset[str]]:
-    """Collect the hashes of the images that a run has seen, by where it has seen them.
-
-    Args:
-        model: of the run.
-        record: of the run's images; without one only those in the memory are known.
-    """
-    seen = {} if model.bank is None else {"memory": frozenset(model.bank.hashes)}
-    if record is None:
-        return seen
-    return {
-        **seen,
-        "train": frozenset(record.train.hashes),
-        "validation": frozenset(record.validation.hashes),
-    }
 
 
 def is_known(hashes: Sequence[str], seen: Mapping[str, Container[str]]) -> list[bool]:
@@ -38,7 +19,7 @@ def count_known(
     labels: Tensor,
     seen: Mapping[str, Container[str]],
 ) -> KnownImages:
-    """Count the measured images that a run has seen, and measure the others alone.
+    """Count the measured images that a model has seen, and measure the others alone.
 
     Args:
         hashes: of the pixels of `N` measured images.
