@@ -193,7 +193,7 @@ def test_folders_of_something_else(finished, tmp_path, capsys):
     for folder, options, message in (
         (tmp_path / "file", [], "must be a folder, but"),
         (tmp_path / "other", [], "is not empty; choose another --out, or add --resume"),
-        (tmp_path / "other", ["--resume"], "holds no training to go on with; choose another"),
+        (tmp_path / "other", ["--resume"], "holds no run that could go on; choose another"),
         (finished, [], "is not empty; choose another --out, or add --resume"),
         (finished, ["--resume", "--seed", "1"], "was started with another seed (0 and 1); choose"),
     ):
@@ -239,7 +239,9 @@ def test_damaged_numbers_of_a_finished_training(finished, tmp_path, capsys, cont
     assert "metrics.json must hold the numbers of a finished training" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("key, said", [("seconds", "its seconds"), ("best_elbo", "the best bound")])
+@pytest.mark.parametrize(
+    "key, said", [("seconds", "its run and seconds"), ("best_elbo", "the best bound")]
+)
 def test_a_checkpoint_without_a_number(tmp_path, capsys, monkeypatch, key, said):
     folder, arguments = tmp_path / "vae", [*TRAIN, "--checkpoint-seconds", "0"]
 

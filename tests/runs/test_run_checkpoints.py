@@ -144,7 +144,7 @@ def test_a_run_keeps_the_precision_it_started_with(digits, tmp_path, monkeypatch
 def test_a_checkpoint_that_does_not_say_its_run_is_refused(interrupted, digits, field):
     path = interrupted / "checkpoint-4.json"
     path.write_text(json.dumps({**read_json(path), field: "x"}))
-    with pytest.raises(ValueError, match="a checkpoint that does not say its run; it is damaged"):
+    with pytest.raises(ValueError, match="a checkpoint that does not say its run and seconds"):
         run(SETTINGS, interrupted, digits, resume=True)
 
 

@@ -18,13 +18,13 @@ from whence.runs import run as run_module
 from whence.runs.evaluate_run import evaluate_run
 from whence.runs.parse import from_mapping
 from whence.runs.run import run
-from whence.runs.settings import read_toml
+from whence.runs.settings import Settings, read_toml
 from whence.storage.plain_files import read_json
 
 
 def test_contents(finished, digits):
     assert names_in(finished) == NAMES
-    assert from_mapping(read_toml(finished / "settings.toml"), where="x") == SETTINGS
+    assert from_mapping(read_toml(finished / "settings.toml"), Settings, where="x") == SETTINGS
     lines = [json.loads(line) for line in (finished / "log.jsonl").read_text().splitlines()]
     assert [line["epoch"] for line in lines] == [1, 2]
     assert lines[0].keys() == {"epoch", "loss", "accuracy", "learning_rate"}

@@ -69,7 +69,7 @@ def test_toml_round_trip(tmp_path):
     settings = Settings(data="digits", milestones=(3, 5), mean=(0.5,), std=(0.25,), seed=7)
     path = tmp_path / "settings.toml"
     path.write_bytes(to_toml(settings))
-    assert from_mapping(read_toml(path), where=str(path)) == settings
+    assert from_mapping(read_toml(path), Settings, where=str(path)) == settings
 
 
 def test_first_difference_sees_every_setting():
@@ -86,7 +86,7 @@ def test_first_difference_sees_every_setting():
 def test_authors_yaml_word_for_word(yaml):
     values, runs = read_authors_yaml(yaml(AUTHORS))
     assert runs == 15
-    settings = from_mapping(values, where="train.yaml")
+    settings = from_mapping(values, Settings, where="train.yaml")
     assert settings == Settings(
         data="svhn",
         data_root="datasets",
@@ -119,7 +119,7 @@ def test_authors_hundred_thousand_means_everything(yaml):
     )
     assert "train_examples" not in values
     assert (values["data"], values["epochs"], values["milestones"]) == ("cifar10", 300, [150, 225])
-    assert choose_recipe(from_mapping(values, where="x")).augmentation == "flip"
+    assert choose_recipe(from_mapping(values, Settings, where="x")).augmentation == "flip"
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_authors_yaml_refused(yaml, old, new, message):
 )
 def test_refused_values(values, message):
     with pytest.raises(ValueError, match=message):
-        from_mapping(values, where="settings.toml")
+        from_mapping(values, Settings, where="settings.toml")
 
 
 def test_every_setting_explains_itself():

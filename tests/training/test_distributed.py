@@ -207,6 +207,15 @@ def test_one_process_writes_and_speaks(together):
     assert main(["train", *RUN, "--out", str(folder / "run"), "--resume"]) == 0  # finished
 
 
+def test_a_finished_run_is_skipped_by_all_processes(together):
+    folder, _ = together
+    metrics = json.loads((folder / "run" / "metrics.json").read_text())
+    assert [json.loads((folder / f"skipped-{rank}.json").read_text()) for rank in range(2)] == [
+        metrics,
+        metrics,
+    ]
+
+
 def test_processes_that_differ_are_refused_once(together):
     _, done = together
     assert done.returncode == 1
@@ -318,6 +327,25 @@ def test_killed_interrupted_and_finished_by_one_process(tmp_path, capsys):
     assert_close(losses, alone, rtol=1e-5, atol=0)
     states = [load_file(place / "model.safetensors") for place in (folder, tmp_path / "alone")]
     assert_close(states[0], states[1], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--learning-rate", "1e30"], "The loss became "),  # every process meets it
+        ([], "is not empty; choose another --out"),  # the leader alone does
+    ],
+)
+def test_what_goes_wrong_is_said_once_and_ends_all(tmp_path, options, message):
+    if not options:
+        (tmp_path / "notes.txt").write_text("mine")
+    process = start(tmp_path, *options)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert errors.count("whence: ") == 1
+    assert message in errors
+    assert "whence/training" not in errors  # of no traceback but torchrun's own
+    assert not (tmp_path / "whence.json").exists()
 
 
 # Pieces, in one process

@@ -113,7 +113,7 @@ def read_settings(data: str, options: dict[str, Any], modality: str | None) -> t
                 f"Unknown modality {modality!r}. Choose from: {', '.join(MODALITIES)}."
             )
         values["variant"] = MODALITIES[modality]
-    return from_mapping(values, where=where), seeds
+    return from_mapping(values, Settings, where=where), seeds
 
 
 def unpack_cell(path: Path, values: dict[str, Any]) -> dict[str, Any]:

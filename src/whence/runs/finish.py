@@ -15,14 +15,13 @@ from whence.models.saved import DONE, describe, write_model
 from whence.models.using import encode_all
 from whence.records.images import ImageSet
 from whence.records.measures import Calibration
+from whence.runs.folder import METRICS
 from whence.runs.image_record import RECORD_HASH, hash_parts, write_image_record
 from whence.runs.measured import describe_evaluation
 from whence.runs.prepare import Parts
 from whence.runs.settings import Settings
 from whence.storage.checkpoint import remove_checkpoints
 from whence.storage.whole_files import write_json
-
-METRICS = "metrics.json"
 
 
 def finish(

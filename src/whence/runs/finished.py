@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from whence.models.saved import DONE, read_about
+from whence.runs.folder import SETTINGS
 from whence.runs.parse import from_mapping
-from whence.runs.run import SETTINGS
 from whence.runs.settings import Settings, read_toml
 
 
@@ -25,7 +25,7 @@ def find_runs(folder: Path) -> list[Path]:
 
 def read_settings(folder: Path) -> Settings:
     """Read the settings that a run was made with."""
-    return from_mapping(read_toml(folder / SETTINGS), where=str(folder / SETTINGS))
+    return from_mapping(read_toml(folder / SETTINGS), Settings, where=str(folder / SETTINGS))
 
 
 def read_run(folder: Path) -> dict[str, Any]:

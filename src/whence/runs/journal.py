@@ -68,6 +68,21 @@ class Journal:
         self.bar.update(epoch - self.bar.n)
 
 
+class Silence:
+    """Stands in for the journal in a process that reports nothing."""
+
+    seconds = 0.0
+
+    def on_step(self, make: Callable[[], Checkpoint]) -> None:
+        """Write no checkpoint."""
+
+    def on_epoch(self, epoch: int, report: "DataclassInstance", **shown: str) -> None:
+        """Log nothing."""
+
+
+SILENT = Silence()
+
+
 @contextmanager
 def keep_journal(
     folder: Path,
@@ -77,7 +92,7 @@ def keep_journal(
     steps: int,
     identity: Mapping[str, Any],
     checkpoint_seconds: float,
-) -> Iterator[Journal]:
+) -> Iterator[Journal | Silence]:
     """Open the journal of a training that begins, or goes on from a checkpoint.
 
     Args:

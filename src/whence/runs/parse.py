@@ -4,12 +4,12 @@ import argparse
 import re
 import types
 from collections.abc import Callable, Mapping
-from dataclasses import Field
+from dataclasses import Field, fields
 from typing import Any, Literal, Union, cast, get_args, get_origin
 
 from jsonargparse import ArgumentError, ArgumentParser
 
-from whence.runs.settings import FIELDS, Settings
+from whence.runs.settings import FIELDS, AnySettings
 
 METAVARS = {int: "N", float: "X", str: "NAME"}
 NAMES = {"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false"}
@@ -54,51 +54,44 @@ def describe_type(kind: Any) -> str:
     return WORDS[kind]
 
 
-def check_values(values: Mapping[str, Any], *, where: str) -> dict[str, Any]:
-    """Check setting names and values of a file; YAML's texts such as 1e-1 become numbers.
-
-    Raises:
-        ValueError: naming the key, what it must be and what came.
-    """
-    unknown = [name for name in values if name not in FIELDS]
-    if unknown:
-        raise ValueError(
-            f"{where} has an unknown setting {unknown[0]!r}. Choose from: {', '.join(FIELDS)}."
-        )
-    parser = ArgumentParser(exit_on_error=False)
-    for name in values:
-        parser.add_argument(f"--{name}", type=kind_of(FIELDS[name]), default=None)
-    try:
-        parsed = parser.parse_object(dict(values))
-    except ArgumentError as error:
-        raise ValueError(f"{where}: {one_sentence(str(error))}") from error
-    return {name: parsed[name] for name in values}
-
-
-def from_mapping(values: Mapping[str, Any], *, where: str) -> Settings:
-    """Build settings from the keys of a file, refusing what is unknown or of the wrong type.
+def from_mapping(values: Mapping[str, Any], kind: type[AnySettings], *, where: str) -> AnySettings:
+    """Build settings from the keys of a file; YAML's texts such as 1e-1 become numbers.
 
     Args:
         values: setting names to values.
+        kind: the class of the settings.
         where: the file, quoted in messages.
 
     Raises:
-        ValueError: naming the key, what it must be and what came.
+        ValueError: naming the key that is unknown, missing or of another type, what it must be and
+            what came.
     """
-    known = check_values(values, where=where)
-    if "data" not in known:
+    known = {setting.name: setting for setting in fields(kind)}
+    unknown = [name for name in values if name not in known]
+    if unknown:
+        raise ValueError(
+            f"{where} has an unknown setting {unknown[0]!r}. Choose from: {', '.join(known)}."
+        )
+    parser = ArgumentParser(exit_on_error=False)
+    for name in values:
+        parser.add_argument(f"--{name}", type=kind_of(known[name]), default=None)
+    try:
+        parsed = parser.parse_object(dict(values))
+    except ArgumentError as error:
+        raise ValueError(f"{where}: {one_sentence(str(error), known)}") from error
+    if "data" not in values:
         raise ValueError(f"{where} must name its data, the key is missing.")
-    return Settings(**known)
+    return kind(**{name: parsed[name] for name in values})
 
 
-def one_sentence(message: str) -> str:
-    """Turn a parser's message about one setting into one sentence."""
+def one_sentence(message: str, known: Mapping[str, Field[Any]] = FIELDS) -> str:
+    """Turn a parser's message about one setting, of those known, into one sentence."""
     key = re.search(r'Parser key "(\w+)"', message)
     value = re.search(r"(?:Given|Got) value: (.*)", message)
     if key and value:
         name = key[1].replace("_", "-")
-        if key[1] in FIELDS:
-            wanted = describe_type(kind_of(FIELDS[key[1]]))
+        if key[1] in known:
+            wanted = describe_type(kind_of(known[key[1]]))
         else:
             kind = re.search(r"Expected a <class '(\w+)'>", message)
             wanted = NAMES.get(kind[1], kind[1]) if kind else "of another type"

@@ -1,7 +1,6 @@
 """One run: train, remember, evaluate, save; resumable at every moment."""
 
 import json
-from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -13,35 +12,18 @@ from whence.models.saved import DONE, read_about
 from whence.models.saved_bank import check_sources
 from whence.models.sound import check_sound
 from whence.records.images import Dataset
-from whence.runs.finish import METRICS, finish
-from whence.runs.journal import keep_journal
-from whence.runs.parse import from_mapping
+from whence.runs.finish import finish
+from whence.runs.folder import METRICS, begin_or_go_on, check_folder, check_identity, hold_checked
+from whence.runs.journal import SILENT, keep_journal
 from whence.runs.prepare import Parts, prepare
-from whence.runs.settings import (
-    CHECKPOINT_SECONDS,
-    Settings,
-    first_difference,
-    read_toml,
-    to_toml,
-)
-from whence.storage.checkpoint import (
-    Checkpoint,
-    read_newest_checkpoint,
-    remove_checkpoints,
-)
-from whence.storage.lock import LOCK, hold
+from whence.runs.settings import CHECKPOINT_SECONDS, Settings
+from whence.storage.checkpoint import Checkpoint, remove_checkpoints
 from whence.storage.plain_files import read_json
-from whence.storage.whole_files import (
-    is_leftover,
-    remove_leftovers,
-    write_whole,
-)
 from whence.training.distributed import Team
 from whence.training.loop import EpochReport, fit
-from whence.training.plan import check_plan
+from whence.training.plan import Plan, check_plan
 from whence.training.progress import NonFiniteLossError
 
-SETTINGS = "settings.toml"
 LOWER = "; try a lower learning rate (--learning-rate)"
 
 
@@ -81,76 +63,28 @@ def run(
         ValueError: if settings and images do not fit, or the loss becomes NaN.
     """
     team = team or Team()
-    if not team.leads:
-        return follow(settings, dataset, device, team)
-    check_folder(folder, settings, resume=resume)
-    parts = None
-    if not team.share((folder / DONE).exists()):
-        parts = start(settings, dataset, device, team)
-    with hold(folder):
-        check_folder(folder, settings, resume=resume)  # as nobody else can change it now
-        remove_leftovers(folder)
-        if parts is None or team.share((folder / DONE).exists()):
-            return team.share(skip(folder, dataset))
-        write_whole(folder / SETTINGS, to_toml(settings))
-        checkpoint = read_newest_checkpoint(folder)
-        if checkpoint is not None:
-            parts = go_on(parts, checkpoint, folder)
-        team.share((checkpoint, parts.plan))
+    team.lead(lambda: check_folder(folder, settings, resume=resume))
+    prepared = None
+    if not team.lead((folder / DONE).exists):
+        prepared = start(settings, dataset, device, team)
+    with team.in_lead(hold_checked(folder, settings, resume=resume), None):
+        if prepared is None or team.lead((folder / DONE).exists):
+            return team.lead(lambda: skip(folder, dataset))
+        parts = prepared
+        checkpoint, plan = team.lead(lambda: begin(folder, settings, parts))
+        parts = replace(parts, plan=plan)
         seconds = train(parts, folder, checkpoint, device, checkpoint_seconds, team)
-        metrics = finish(
-            parts,
-            folder,
-            settings,
-            identify(parts),
-            device=device,
-            seconds=seconds,
-            batch_size=batch_size,
-            processes=team.size,
-        )
-        return team.share(metrics)
-
-
-def follow(settings: Settings, dataset: Dataset, device: str, team: Team) -> dict[str, Any]:
-    """Do another process's share of ``run``: it trains, and leaves the folder to the leader."""
-    finished = team.share(False)
-    if not finished:
-        parts = start(settings, dataset, device, team)
-        finished = team.share(False)
-    if not finished:
-        checkpoint, plan = team.share((None, parts.plan))
-        parts.model.to(device)
-        with suppress(NonFiniteLossError):  # the leader says it, and stops
-            fit(
-                parts.model,
-                parts.train,
-                recipe=parts.recipe,
-                plan=plan,
-                resume=checkpoint,
-                team=team,
+        return team.lead(
+            lambda: finish(
+                parts,
+                folder,
+                settings,
+                identify(parts),
+                device=device,
+                seconds=seconds,
+                batch_size=batch_size,
+                processes=team.size,
             )
-    return team.share({})
-
-
-def check_folder(folder: Path, settings: Settings, *, resume: bool) -> None:
-    """Refuse a folder that holds something else."""
-    there = next((path for path in (folder, *folder.parents) if path.exists()), folder)
-    if there.exists() and not there.is_dir():
-        raise FileExistsError(f"{folder} must be a folder, but {there} is a file.")
-    content = list(folder.iterdir()) if folder.exists() else []
-    if all(path.name == LOCK or is_leftover(path) for path in content):
-        return
-    if not resume:
-        raise FileExistsError(
-            f"{folder} is not empty; choose another --out, or add --resume to go on with its run."
-        )
-    if not (folder / SETTINGS).exists():
-        raise FileExistsError(f"{folder} holds no run that could go on; choose another --out.")
-    started = from_mapping(read_toml(folder / SETTINGS), where=str(folder / SETTINGS))
-    difference = first_difference(started, settings)
-    if difference is not None:
-        raise FileExistsError(
-            f"{folder} was started with another {difference}; choose another --out."
         )
 
 
@@ -191,25 +125,27 @@ def identify(parts: Parts) -> dict[str, Any]:
     return identity
 
 
-def go_on(parts: Parts, checkpoint: Checkpoint, folder: Path) -> Parts:
-    """Check that a checkpoint is of this very training, and keep its precision.
+def begin(folder: Path, settings: Settings, parts: Parts) -> tuple[Checkpoint | None, Plan]:
+    """Write the settings, and find where the training goes on, and how.
 
-    The precision that ``auto`` chose must stay the same on another machine as well.
+    The precision that ``auto`` chose stays the same on another machine as well.
+
+    Returns:
+        The newest checkpoint, None without one, and the plan with the precision that it was made
+        with.
 
     Raises:
-        FileExistsError: naming what differs.
+        FileExistsError: if the checkpoint is of another training.
         ValueError: if the checkpoint does not say what it is of.
     """
-    recorded, seconds = checkpoint.numbers.get("run"), checkpoint.numbers.get("seconds")
-    if not isinstance(recorded, dict) or not isinstance(seconds, float):
-        raise ValueError(f"{folder} has a checkpoint that does not say its run; it is damaged.")
-    bfloat16 = isinstance(recorded.get("plan"), dict) and recorded["plan"].get("bfloat16") is True
-    parts = replace(parts, plan=replace(parts.plan, bfloat16=bfloat16))
-    for name, value in identify(parts).items():
-        if recorded.get(name) != value:
-            what = name.replace("_fingerprint", " images").replace("_", " ")
-            raise FileExistsError(f"{folder} was started with other {what}; choose another --out.")
-    return parts
+    checkpoint, plan = begin_or_go_on(folder, settings), parts.plan
+    if checkpoint is not None:
+        recorded = checkpoint.numbers["run"]
+        planned = recorded.get("plan")
+        bfloat16 = isinstance(planned, dict) and planned.get("bfloat16") is True
+        plan = replace(plan, bfloat16=bfloat16)
+        check_identity(folder, recorded, identify(replace(parts, plan=plan)))
+    return checkpoint, plan
 
 
 def train(
@@ -221,23 +157,24 @@ def train(
     team: Team,
 ) -> float:
     """Train the model of a run, from a checkpoint if there is one; returns all seconds spent."""
-    parts.model.to(device)
-    with keep_journal(
+    model = parts.model.to(device)
+    keeping = keep_journal(
         folder,
         checkpoint,
         epochs=parts.plan.epochs,
         steps=len(parts.train) // min(parts.recipe.batch_size, len(parts.train)),
         identity=identify(parts),
         checkpoint_seconds=checkpoint_seconds,
-    ) as journal:
+    )
+    with team.in_lead(keeping, SILENT) as journal:
 
         def on_epoch(report: EpochReport) -> None:
             shown = {"loss": f"{report.loss:.3f}", "accuracy": f"{report.accuracy:.3f}"}
             journal.on_epoch(report.epoch, report, **shown)
 
-        try:
+        with team.leader_says(NonFiniteLossError):
             fit(
-                parts.model,
+                model,
                 parts.train,
                 recipe=parts.recipe,
                 plan=parts.plan,
@@ -246,8 +183,6 @@ def train(
                 on_epoch=on_epoch,
                 team=team,
             )
-        except NonFiniteLossError as error:
-            raise ValueError(str(error)) from error
         seconds = journal.seconds
-    check_sound("After the last step the model", parts.model.state_dict(), hint=LOWER)
+    team.agree(lambda: check_sound("After the last step the model", model.state_dict(), hint=LOWER))
     return seconds

@@ -5,12 +5,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import Field, asdict, dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import tomli_w
 
 from whence.memory import HEADS, SIMILARITIES, VARIANT
 from whence.storage.plain_files import read_small
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 CHECKPOINT_SECONDS = 30.0
 """Least time between two checkpoints, unless the command line says another."""
@@ -126,7 +129,11 @@ FIELDS: Mapping[str, Field[Any]] = MappingProxyType({f.name: f for f in fields(S
 """Every setting by name."""
 
 
-def to_toml(settings: Settings) -> bytes:
+AnySettings = TypeVar("AnySettings", bound="DataclassInstance")
+"""The settings of a training, of whatever kind."""
+
+
+def to_toml(settings: "DataclassInstance") -> bytes:
     """Write settings as TOML; what is None is left out."""
     given = {name: value for name, value in asdict(settings).items() if value is not None}
     lists = {name: list(v) if isinstance(v, tuple) else v for name, v in given.items()}
@@ -147,12 +154,12 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path} must be TOML, it is damaged ({error}).") from error
 
 
-def first_difference(one: Settings, other: Settings) -> str | None:
-    """Name the first setting in which two runs differ, with both values.
+def first_difference(one: AnySettings, other: AnySettings) -> str | None:
+    """Name the first setting in which two trainings differ, with both values.
 
     Where the datasets lie does not count: fingerprints say whether the images are the same.
     """
-    for name in FIELDS:
+    for name in (setting.name for setting in fields(one)):
         if name != "data_root" and getattr(one, name) != getattr(other, name):
             return f"{name} ({getattr(one, name)!r} and {getattr(other, name)!r})"
     return None

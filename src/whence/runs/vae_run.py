@@ -16,20 +16,13 @@ from whence.data.fingerprint import fingerprint
 from whence.data.load import load_dataset
 from whence.data.split import split
 from whence.records.images import Dataset
-from whence.runs.finish import METRICS
+from whence.runs.folder import METRICS, begin_or_go_on, check_folder, check_identity, hold_checked
 from whence.runs.journal import keep_journal
-from whence.runs.run import SETTINGS
-from whence.runs.settings import CHECKPOINT_SECONDS, read_toml
-from whence.runs.vae_settings import (
-    VAESettings,
-    check_vae_settings,
-    first_vae_difference,
-    vae_settings_to_toml,
-)
-from whence.storage.checkpoint import Checkpoint, read_newest_checkpoint, remove_checkpoints
-from whence.storage.lock import LOCK, hold
+from whence.runs.settings import CHECKPOINT_SECONDS
+from whence.runs.vae_settings import VAESettings, check_vae_settings
+from whence.storage.checkpoint import Checkpoint, remove_checkpoints
 from whence.storage.plain_files import read_json
-from whence.storage.whole_files import is_leftover, remove_leftovers, write_json, write_whole
+from whence.storage.whole_files import write_json
 
 LEAST_EPOCHS, LEAST_STEPS = 20, 4000
 
@@ -132,21 +125,16 @@ def train_vae(
             images there are others, or another process is writing to it.
         ValueError: if settings and images do not fit, or the bound becomes NaN.
     """
-    check_vae_folder(folder, settings, resume=resume)
+    check_folder(folder, settings, resume=resume)
     parts = prepare_vae(settings, dataset)
-    with hold(folder):
-        check_vae_folder(folder, settings, resume=resume)  # as nobody else can change it now
-        remove_leftovers(folder)
+    with hold_checked(folder, settings, resume=resume):
         if (folder / DONE).exists():
-            check_identity(folder, read_about_vae(folder)["run"], parts)
+            check_identity(folder, read_about_vae(folder)["run"], parts.identity)
             remove_checkpoints(folder)
             return read_metrics(folder)
-        write_whole(folder / SETTINGS, vae_settings_to_toml(settings))
-        checkpoint = read_newest_checkpoint(folder)
+        checkpoint = begin_or_go_on(folder, settings)
         if checkpoint is not None:
-            check_identity(folder, checkpoint.numbers.get("run"), parts)
-            if type(checkpoint.numbers.get("seconds")) is not float:
-                raise ValueError(f"{folder} has a checkpoint without its seconds; it is damaged.")
+            check_identity(folder, checkpoint.numbers["run"], parts.identity)
         seconds = go_through(parts, folder, checkpoint, device, checkpoint_seconds)
         return finish_vae(parts, folder, seconds, device)
 
@@ -166,37 +154,6 @@ def read_metrics(folder: Path) -> dict[str, Any]:
             f"{folder / METRICS} must hold the numbers of a finished training; it is damaged."
         )
     return metrics
-
-
-def check_vae_folder(folder: Path, settings: VAESettings, *, resume: bool) -> None:
-    """Refuse a folder that holds something else."""
-    there = next((path for path in (folder, *folder.parents) if path.exists()), folder)
-    if there.exists() and not there.is_dir():
-        raise FileExistsError(f"{folder} must be a folder, but {there} is a file.")
-    content = list(folder.iterdir()) if folder.exists() else []
-    if all(path.name == LOCK or is_leftover(path) for path in content):
-        return
-    if not resume:
-        raise FileExistsError(
-            f"{folder} is not empty; choose another --out, or add --resume to go on with it."
-        )
-    if not (folder / SETTINGS).exists():
-        raise FileExistsError(f"{folder} holds no training to go on with; choose another --out.")
-    difference = first_vae_difference(read_toml(folder / SETTINGS), settings)
-    if difference is not None:
-        raise FileExistsError(
-            f"{folder} was started with another {difference}; choose another --out."
-        )
-
-
-def check_identity(folder: Path, recorded: object, parts: VAEParts) -> None:
-    """Refuse a checkpoint or a finished autoencoder of other images or another plan."""
-    if not isinstance(recorded, dict):
-        raise ValueError(f"{folder} does not say what it was trained on; it is damaged.")
-    for name, value in parts.identity.items():
-        if recorded.get(name) != value:
-            what = name.replace("_fingerprint", " images").replace("_", " ")
-            raise FileExistsError(f"{folder} was started with other {what}; choose another --out.")
 
 
 def go_through(

@@ -1,11 +1,9 @@
 """Settings of an autoencoder's training; loads no torch."""
 
 from collections.abc import Mapping
-from dataclasses import Field, asdict, dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields
 from types import MappingProxyType
 from typing import Any
-
-import tomli_w
 
 from whence.autoencoders import MOST_CODES, VAES
 from whence.runs.settings import option
@@ -61,20 +59,3 @@ def check_vae_settings(settings: VAESettings) -> None:
         value = getattr(settings, name)
         if value is not None and not 0 < value < float("inf"):
             raise ValueError(f"{name} must be above 0, got {value}.")
-
-
-def vae_settings_to_toml(settings: VAESettings) -> bytes:
-    """Write settings as TOML; what is None is left out."""
-    given = {name: value for name, value in asdict(settings).items() if value is not None}
-    return tomli_w.dumps(given).encode()
-
-
-def first_vae_difference(started: Mapping[str, Any], settings: VAESettings) -> str | None:
-    """Name the first setting that differs from a file's, with both values, or return None.
-
-    Where the datasets lie does not count: fingerprints say whether the images are the same.
-    """
-    for name, value in asdict(settings).items():
-        if name != "data_root" and started.get(name) != value:
-            return f"{name} ({started.get(name)!r} and {value!r})"
-    return None

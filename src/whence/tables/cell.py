@@ -124,7 +124,7 @@ def read_cell(path: Path) -> Cell:
         raise ValueError(f"{path} must have seeds as {WHOLE}, got {seeds!r}.")
     known = [name for name in FIELDS if name != "seed"]  # the runs are numbered by seeds
     values = check_names(path, "settings.", content["settings"], known, ("data", "encoder"))
-    settings = from_mapping(values, where=str(path))
+    settings = from_mapping(values, Settings, where=str(path))
     for name, value, table in (
         ("data", settings.data, DATASETS),
         ("encoder", str(settings.encoder), ENCODERS),

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from whence.models.saved import DONE, read_about
-from whence.runs.finish import METRICS
-from whence.runs.run import check_folder
+from whence.runs.folder import METRICS, check_folder
 from whence.runs.settings import Settings
 from whence.storage.plain_files import read_json
 from whence.tables.cell import ACCURACY, Number

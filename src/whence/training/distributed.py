@@ -5,10 +5,10 @@ from __future__ import annotations  # some builds of torch have no process group
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import NoReturn, TypeVar
+from typing import NoReturn, TypeVar, cast
 
 import torch
 from torch import distributed
@@ -57,6 +57,33 @@ class Team:
         distributed.broadcast_object_list(box, src=0, group=self.control)
         # torch has filled the box with the leader's object
         return box[0]  # type: ignore[return-value]
+
+    def lead(self, work: Callable[[], T]) -> T:
+        """Do what the leader alone does, and return its result in every process.
+
+        If it fails, the others notice that the leader is gone.
+        """
+        return self.share(work() if self.leads else cast("T", None))
+
+    def in_lead(
+        self, context: AbstractContextManager[T], elsewhere: T
+    ) -> AbstractContextManager[T]:
+        """Enter a context in the leader alone; the others get ``elsewhere`` in its place."""
+        return context if self.leads else nullcontext(elsewhere)
+
+    @contextmanager
+    def leader_says(self, error: type[Exception]) -> Iterator[None]:
+        """Leave an error that every process meets to the leader, so that it is said once.
+
+        Raises:
+            SystemExit: in the other processes, once the leader is gone.
+        """
+        try:
+            yield
+        except error:
+            if self.leads:
+                raise
+            self.wait_for_the_end()
 
     def agree(self, work: Callable[[], T]) -> T:
         """Do the same work in every process; if one fails all stop, and one says why.

@@ -12,8 +12,9 @@ from whence.cli.plain_text import escape, print_note
 from whence.cli.workers import raise_failed
 from whence.cluster.run_tasks import train_all
 from whence.cluster.worker import Task
+from whence.runs.folder import check_folder
 from whence.runs.prepare import load_data
-from whence.runs.run import check_folder, run
+from whence.runs.run import run
 from whence.runs.settings import Settings
 from whence.runs.where import may_download_to
 from whence.training.distributed import Team, join
