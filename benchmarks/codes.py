@@ -22,7 +22,7 @@ from whence.autoencoders.saved_vae import load_vae
 from whence.morphing.code import Codes, find_codes
 from whence.morphing.improve import Descent
 from whence.runs.finished import read_settings
-from whence.runs.prepare import load_data
+from whence.runs.images import load_data
 
 
 def main() -> None:

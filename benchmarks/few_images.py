@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from whence.records.images import Dataset
-from whence.runs.prepare import PUBLISHED, load_data
+from whence.runs.images import load_data
+from whence.runs.published import PUBLISHED
 from whence.runs.run import run
 from whence.runs.settings import Settings
 from whence.runs.where import may_download_to

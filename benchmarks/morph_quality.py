@@ -66,7 +66,7 @@ from whence.morphing.quality import (
 from whence.morphing.walk import NORM_WEIGHTS, MorphPlan
 from whence.records.images import ImageSet
 from whence.runs.finished import read_settings
-from whence.runs.prepare import load_data
+from whence.runs.images import load_data
 
 PARTS = ("codes", "morphs", "correlation", "others", "masks", "mistakes")
 """In the order in which they are measured."""

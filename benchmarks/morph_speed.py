@@ -41,7 +41,7 @@ from whence.morphing.others import store_codes
 from whence.morphing.path_mask import path_masks
 from whence.morphing.walk import MorphPlan, Morphs, morph_codes
 from whence.runs.finished import read_settings
-from whence.runs.prepare import load_data
+from whence.runs.images import load_data
 
 PLANS: dict[str, dict[str, Any]] = {
     "default": {},

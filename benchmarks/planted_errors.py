@@ -27,7 +27,9 @@ from whence.evidence.suspicious import find_suspicious
 from whence.memory.cosine import cosine
 from whence.models.classifier import Classifier
 from whence.records.images import Dataset
-from whence.runs.prepare import PUBLISHED, load_data, prepare
+from whence.runs.images import load_data
+from whence.runs.prepare import prepare
+from whence.runs.published import PUBLISHED
 from whence.runs.settings import Settings
 from whence.runs.where import may_download_to
 from whence.training.loop import fit

@@ -26,7 +26,9 @@ import whence
 from benchmarks.few_images import spread
 from whence.data import AUGMENTATIONS
 from whence.records.images import Dataset, ImageSet
-from whence.runs.prepare import PUBLISHED, Parts, load_data, prepare
+from whence.runs.images import load_data
+from whence.runs.prepare import Parts, prepare
+from whence.runs.published import PUBLISHED
 from whence.runs.settings import Settings
 from whence.runs.where import may_download_to
 from whence.training.recipes import build_optimizer, rate_at

@@ -34,7 +34,7 @@ import whence
 from benchmarks.authors_way import Images, Model, evaluate, train_steps
 from benchmarks.sides import alternate, machine, random_images
 from whence.records.images import ImageSet
-from whence.runs.prepare import choose_bfloat16
+from whence.runs.precision import choose_bfloat16
 
 FEATURES = {"mobilenet_v2": 1280, "resnet18": 512}
 BATCH, MEMORY, VALIDATION = 128, 100, 10

@@ -28,7 +28,7 @@ import whence
 from benchmarks.sides import machine, random_images
 from whence.data.split import LARGE_VALIDATION
 from whence.memory.heads import find_head
-from whence.runs.prepare import choose_plan, choose_recipe
+from whence.runs.recipe_and_plan import choose_plan, choose_recipe
 from whence.runs.settings import Settings
 from whence.tables.cell import ACCURACY, Cell
 from whence.tables.paper_tables import MEMORY_SIZE, SIDE, TABLES, name_measure, read_cells

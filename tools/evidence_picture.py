@@ -16,7 +16,7 @@ import torch
 
 import whence
 from whence.runs.finished import read_settings
-from whence.runs.prepare import load_data
+from whence.runs.images import load_data
 
 SHOWN, GREY, RED = 6, "#8a8f98", "#c0392b"
 

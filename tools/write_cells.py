@@ -15,7 +15,7 @@ from types import MappingProxyType
 
 import tomli_w
 
-from whence.runs.prepare import PUBLISHED
+from whence.runs.published import PUBLISHED
 from whence.storage.whole_files import write_whole
 from whence.tables.cell import FULL
 from whence.tables.paper_tables import CELLS, MEMORY_SIZE, name_table

@@ -98,7 +98,7 @@ def test_the_precision_of_both_sides_is_said_and_handed_on(
 ):
     handed = []
     monkeypatch.setattr(seeds, "alternate", lambda *given: handed.append(given))
-    monkeypatch.setattr("whence.runs.prepare.has_bfloat16_units", lambda device: True)
+    monkeypatch.setattr("whence.runs.precision.has_bfloat16_units", lambda device: True)
     monkeypatch.setattr(sys, "argv", ["seeds_on_one_gpu", "--device", "cpu", *more])
     seeds.main()
     said = f"authors float32, whence {name} (--precision {precision}):"

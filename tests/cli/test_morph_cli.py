@@ -30,7 +30,8 @@ from whence.morphing.nearest import nearest_of_class
 from whence.morphing.others import OTHERS, store_codes
 from whence.morphing.path_mask import path_masks
 from whence.morphing.walk import MorphPlan
-from whence.runs.prepare import load_data, prepare
+from whence.runs.images import load_data
+from whence.runs.prepare import prepare
 from whence.runs.settings import Settings
 
 SHORT = Question(steps=3, plan=MorphPlan(steps=100))

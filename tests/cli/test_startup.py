@@ -214,7 +214,7 @@ def test_a_library_that_is_loaded_is_noticed(start, tmp_path):
 def test_names_that_stand_apart_from_torch_are_those_of_the_code_behind_them():
     from whence.attribution import joint as heatmaps
     from whence.cli.explain import MOVED
-    from whence.runs.prepare import PUBLISHED
+    from whence.runs.published import PUBLISHED
     from whence.runs.settings import FIELDS
     from whence.tables import paper_tables
     from whence.training.recipes import RECIPES

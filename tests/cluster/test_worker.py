@@ -47,7 +47,7 @@ def loads(monkeypatch):
         found.append((settings.data, Path.cwd()))
         return Dataset(settings.data, images, images, notes=("look",))
 
-    monkeypatch.setattr(cluster_worker, "load_data", load)
+    monkeypatch.setattr(cluster_worker, "load_to_train", load)
     monkeypatch.setattr(cluster_worker, "LOADED", {})
     monkeypatch.setattr(cluster_worker, "start", lambda *given: None)
     return found
@@ -158,7 +158,7 @@ def test_errors_of_the_user_become_sentences(loads, tmp_path, monkeypatch, error
         return
     found = work(task)
     assert (found.metrics, found.problem) == (None, problem)
-    monkeypatch.setattr(cluster_worker, "load_data", fail)
+    monkeypatch.setattr(cluster_worker, "load_to_train", fail)
     assert look_at_images(replace(task, session="other")) == problem
 
 

@@ -13,7 +13,7 @@ import whence
 from whence.cli.train import build, read_settings
 from whence.cli.work.train import train_here
 from whence.records.images import ImageSet
-from whence.runs.prepare import load_data
+from whence.runs.images import load_data
 from whence.runs.run import run
 from whence.storage.tensors import write_tensors
 from whence.storage.whole_files import write_json

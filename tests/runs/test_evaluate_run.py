@@ -14,7 +14,8 @@ from tests.helpers.image_folders import write_images
 from tests.helpers.measured_runs import SETTINGS, assert_same, measure
 from whence.encoders.weights import hash_tensors
 from whence.evidence.calibrate import calibrate
-from whence.runs.prepare import load_data, prepare
+from whence.runs.images import load_data
+from whence.runs.prepare import prepare
 from whence.runs.run import run
 from whence.runs.settings import Settings
 from whence.runs.untrained import evaluate_untrained, find_memory

@@ -12,7 +12,7 @@ from tests.helpers.image_folders import write_images
 from whence.evidence.calibrate import calibrate
 from whence.records.images import ImageSet
 from whence.runs.evaluate_run import evaluate_run
-from whence.runs.prepare import load_data
+from whence.runs.images import load_data
 from whence.runs.run import run
 from whence.runs.settings import Settings
 

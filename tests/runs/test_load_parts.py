@@ -12,7 +12,8 @@ from PIL import Image
 import whence
 from tests.helpers.image_folders import write_images
 from whence.runs.evaluate_run import evaluate_run
-from whence.runs.prepare import load_data, prepare
+from whence.runs.images import load_data
+from whence.runs.prepare import prepare
 from whence.runs.run import run
 from whence.runs.settings import Settings, to_toml
 from whence.runs.where import Where

@@ -9,17 +9,12 @@ from torch.testing import assert_close
 import whence
 from whence.compat.train_yaml import read_authors_yaml
 from whence.data.load import load_dataset
-from whence.runs import prepare as prepare_module
+from whence.runs import precision as precision_module
+from whence.runs.images import is_foreign, load_data
 from whence.runs.parse import from_mapping
-from whence.runs.prepare import (
-    choose_bfloat16,
-    choose_normalisation,
-    choose_plan,
-    choose_recipe,
-    is_foreign,
-    load_data,
-    prepare,
-)
+from whence.runs.precision import choose_bfloat16
+from whence.runs.prepare import prepare
+from whence.runs.recipe_and_plan import choose_plan, choose_recipe
 from whence.runs.settings import FIELDS, Settings, first_difference, read_toml, to_toml
 from whence.training.recipes import RECIPES
 
@@ -217,7 +212,7 @@ def test_settings_that_do_not_go_together():
 
 def test_auto_is_bfloat16_where_it_pays(monkeypatch):
     def chosen(encoder, precision="auto", units=True):
-        monkeypatch.setattr(prepare_module, "has_bfloat16_units", lambda _: units)
+        monkeypatch.setattr(precision_module, "has_bfloat16_units", lambda _: units)
         return choose_bfloat16(precision, whence.wrap(encoder, 2), "cpu")
 
     assert chosen("small_cnn")
@@ -227,19 +222,6 @@ def test_auto_is_bfloat16_where_it_pays(monkeypatch):
     assert not chosen("torchvision:mobilenet_v2")
     assert chosen("efficientnet_b0", "bfloat16", units=False)
     assert not chosen("small_cnn", "float32")
-
-
-def test_pretrained_weights_bring_their_normalisation():
-    train = load_dataset("digits", channels=3).train
-    pretrained = Settings(data="digits", encoder="torchvision:resnet18", weights="default")
-    mean, std = choose_normalisation(pretrained, train)
-    assert (mean[0], std[2]) == (0.485, 0.225)
-    timm = replace(pretrained, encoder="timm:vit_tiny_patch16_224")
-    assert choose_normalisation(timm, train) == ((0.5,) * 3, (0.5,) * 3)
-    given = replace(pretrained, mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6))
-    assert choose_normalisation(given, train) == ((0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
-    own_file = replace(pretrained, weights="mine.pt")
-    assert choose_normalisation(own_file, train)[0][0] == pytest.approx(0.3, abs=0.1)
 
 
 def test_foreign_encoders_get_three_channels():

@@ -20,7 +20,7 @@ from tests.helpers.paper_cells import (
     write_toys,
 )
 from whence.cli.train import read_settings
-from whence.runs.prepare import choose_plan, choose_recipe
+from whence.runs.recipe_and_plan import choose_plan, choose_recipe
 from whence.tables import paper_tables
 from whence.tables.cell import EXPLANATION_TABLES, Number, read_cell
 from whence.tables.paper_tables import (

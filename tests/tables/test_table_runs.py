@@ -34,7 +34,7 @@ def test_every_dataset_is_loaded_once(tmp_path, monkeypatch):
         runs.append((settings.data, dataset.name, settings.seed, device))
         return {"test": {"accuracy": 0.5, "accuracy_draws": {"mean": 0.25}, "images": 8}}
 
-    monkeypatch.setattr(table_runs, "load_data", load)
+    monkeypatch.setattr(table_runs, "load_to_train", load)
     monkeypatch.setattr(table_runs, "run", pretend)
     jobs = [Job(cell, cell.settings, tmp_path / cell.name, 2) for cell in read_cells(4)]
     table_runs.train_missing(jobs, device="cuda:1", say=said.append)
@@ -50,8 +50,8 @@ def test_runs_what_is_missing_and_nothing_twice(toys, run_table, monkeypatch):
     loads = []
     monkeypatch.setattr(
         table_runs,
-        "load_data",
-        lambda s, w, load=table_runs.load_data: loads.append(s.data) or load(s, w),
+        "load_to_train",
+        lambda s, w, load=table_runs.load_to_train: loads.append(s.data) or load(s, w),
     )
     code, out, err = run_table("1", "--seeds", "1", "--out", toys, "--no-keep-model")
     assert code == 0

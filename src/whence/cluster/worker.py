@@ -22,7 +22,7 @@ from filelock import Timeout
 
 from whence.models.saved import DONE
 from whence.records.images import Dataset
-from whence.runs.prepare import key_of_images, load_data
+from whence.runs.images import key_of_images, load_to_train
 from whence.runs.run import run, start
 from whence.runs.settings import CHECKPOINT_SECONDS, Settings
 from whence.runs.where import may_download_to
@@ -187,7 +187,7 @@ def load_once(task: Task) -> Dataset:
     key = (task.session, task.home, *key_of_images(settings))
     if key not in LOADED:
         LOADED.clear()  # frees the images before
-        LOADED[key] = load_data(settings, may_download_to(settings.data_root))
+        LOADED[key] = load_to_train(settings, may_download_to(settings.data_root))
     return LOADED[key]
 
 

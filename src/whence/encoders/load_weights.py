@@ -1,48 +1,101 @@
 """Fill an encoder with the weights of a file, or with those that its library publishes."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
-from whence.encoders.adopt import EncoderKind
+from whence.encoders.adopt import EncoderKind, build_encoder
 from whence.encoders.explained import first_line
 from whence.encoders.libraries import LIBRARIES
-from whence.encoders.weights import fill, hash_tensors, read_state_dict
+from whence.encoders.preparation import Preparation, recorded_in
+from whence.encoders.weights import check_names, fill, hash_tensors, read_state_dict
 
 
-def load_weights(
-    encoder: nn.Module,
-    kind: EncoderKind,
-    weights: str | Path,
-    *,
-    image_shape: tuple[int, int, int],
-) -> str:
-    """Replace an encoder's parameters by those of a file, or by the pretrained ones.
+@dataclass(frozen=True)
+class Weights:
+    """Tensors that are to fill an encoder.
+
+    Attributes:
+        tensors: by name, as their source has them.
+        source: where they come from, for a run's record.
+        place: where they come from, for a message.
+        prepared: how their images were prepared; None where nobody says.
+    """
+
+    tensors: Mapping[str, Tensor]
+    source: str
+    place: str
+    prepared: Preparation | None
+
+
+def read_weights(
+    kind: EncoderKind, weights: str | Path, image_shape: tuple[int, int, int]
+) -> Weights:
+    """Read the weights of a file, or those that a library publishes for its network.
+
+    However the weights come, their images are taken to have been prepared in the same way: as the
+    file says where whence saved it, else as the library's record of the network says.
 
     Args:
-        encoder: from :func:`adopt_encoder`; unchanged if anything fails.
-        kind: from there too.
+        kind: of the encoder that they are for.
         weights: a .safetensors, .pt or .pth file, read without running anything in it; or
             "default", which downloads the pretrained weights of a torchvision or timm network.
         image_shape: (C, H, W), to which timm fits "default" weights.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is unsafe or damaged, or there are no default weights.
+        ConnectionError: if pretrained weights cannot be downloaded.
+    """
+    library = LIBRARIES.get(kind.family)
+    prepared = None if library is None else library.prepared(kind.name)
+    if weights == "default":
+        source, tensors = read_published(kind, image_shape)
+        return Weights(tensors, source, source, prepared)
+    path = Path(weights)
+    tensors = read_state_dict(path)
+    prepared = recorded_in(tensors, path.name) or prepared
+    return Weights(tensors, path.name, str(path), prepared)  # the folder is nobody's business
+
+
+def check_fit(encoder: str, weights: Weights, image_shape: tuple[int, int, int]) -> None:
+    """Refuse weights that lack a parameter of an encoder, before there are images for it.
+
+    Shapes may depend on the images' size, so that names are all that is compared. The few networks
+    that compute while they are built (RegNet) are compared only when they are filled.
+
+    Args:
+        encoder: its name.
+        weights: those that are to fill it.
+        image_shape: (C, H, W) of images that it could have.
+
+    Raises:
+        ValueError: naming the first three parameters that are missing.
+    """
+    try:
+        with torch.random.fork_rng(devices=[]), torch.device("meta"):
+            outline, _ = build_encoder(encoder, image_shape)
+    except ValueError:
+        return
+    check_names(outline, weights.tensors, weights.place)
+
+
+def load_weights(encoder: nn.Module, weights: Weights) -> str:
+    """Replace an encoder's parameters; it is unchanged if anything fails.
 
     Returns:
         A sentence for the run's record: the source, the SHA-256 over all parameters now in the
         encoder, and how many tensors of the source were not used.
 
     Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it is unsafe or damaged, or lacks a parameter of the encoder.
-        ConnectionError: if pretrained weights cannot be downloaded.
+        ValueError: if a parameter of the encoder is missing, or of another shape or type.
     """
-    if weights == "default":
-        source, found = read_published(kind, image_shape)
-        unused = fill(encoder, found, source)
-    else:
-        source = Path(weights).name  # the folder is nobody's business
-        unused = fill(encoder, read_state_dict(Path(weights)), str(weights))
+    unused = fill(encoder, weights.tensors, weights.place)
     rest = f"; {unused} of its tensors were not used" if unused else ""
-    return f"weights from {source}, sha256 {hash_tensors(encoder.state_dict())}{rest}"
+    return f"weights from {weights.source}, sha256 {hash_tensors(encoder.state_dict())}{rest}"
 
 
 def read_published(

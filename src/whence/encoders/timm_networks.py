@@ -61,7 +61,13 @@ def build_timm(
 
 
 def prepared_for_timm(name: str) -> Preparation:
-    """Say how images were prepared for the weights of one of timm's networks."""
+    """Say how images were prepared for the weights of one of timm's networks.
+
+    Raises:
+        ModuleNotFoundError: if timm is not installed.
+        ValueError: if the name is unknown.
+    """
+    check_timm(name)
     record = import_timm().get_pretrained_cfg(name)
     _, height, width = record.input_size
     return Preparation(

@@ -49,7 +49,12 @@ def build_torchvision(name: str, image_shape: tuple[int, int, int]) -> nn.Module
 
 
 def prepared_for_torchvision(name: str) -> Preparation:
-    """Say how images were prepared for the default weights of one of torchvision's networks."""
+    """Say how images were prepared for the default weights of one of torchvision's networks.
+
+    Raises:
+        ValueError: if the name is unknown.
+    """
+    check_torchvision(name)
     weights = import_module("torchvision.models").get_model_weights(name).DEFAULT
     transform = weights.transforms()
     (side,) = transform.crop_size

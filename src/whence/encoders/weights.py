@@ -2,7 +2,7 @@
 
 import hashlib
 import pickle
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -122,19 +122,38 @@ def fill(module: nn.Module, found: Mapping[str, Tensor], source: str) -> int:
     """
     wanted: dict[str, Tensor] = module.state_dict()
     usable = strip_prefix(found, wanted)
-    problems = [
-        problem
-        for name, tensor in wanted.items()
-        if (problem := find_problem(name, tensor, usable.get(name))) is not None
-    ]
-    if problems:
-        listed = "; ".join(problems[:3]) + (" ..." if len(problems) > 3 else "")
-        raise ValueError(
-            f"{source} must hold every parameter of the network: {listed} "
-            f"({len(problems)} of {len(wanted)} do not fit). The file is of another network."
-        )
+    problems = [find_problem(name, tensor, usable.get(name)) for name, tensor in wanted.items()]
+    refuse(problems, source)
     copy_into(module, usable)
     return len(found) - len(usable)
+
+
+def check_names(module: nn.Module, found: Mapping[str, Tensor], source: str) -> None:
+    """Refuse named tensors that lack a parameter of a module, whatever their shapes.
+
+    Raises:
+        ValueError: naming the first three that are missing.
+    """
+    wanted: dict[str, Tensor] = module.state_dict()
+    usable = strip_prefix(found, wanted)
+    lacking = {name: find_missing(name, tensor) for name, tensor in wanted.items()}
+    refuse([None if name in usable else problem for name, problem in lacking.items()], source)
+
+
+def refuse(problems: Sequence[str | None], source: str) -> None:
+    """Refuse tensors of which one or more have a problem; None is a tensor without one.
+
+    Raises:
+        ValueError: naming the first three problems.
+    """
+    found = [problem for problem in problems if problem is not None]
+    if found:
+        listed = "; ".join(found[:3]) + (" ..." if len(found) > 3 else "")
+        raise ValueError(
+            f"{source} must hold every parameter of the network: {listed} ({len(found)} of "
+            f"{len(problems)} do not fit). The file is of another network, or of one for images "
+            "of another size."
+        )
 
 
 @torch.no_grad()
@@ -152,13 +171,18 @@ def copy_into(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
 def find_problem(name: str, wanted: Tensor, found: Tensor | None) -> str | None:
     """Compare one tensor with the one that should replace it; return a clause, or None if fine."""
     if found is None:
-        optional = name.split(".")[-1] == "num_batches_tracked"
-        return None if optional else f"{name} {tuple(wanted.shape)} is missing"
+        return find_missing(name, wanted)
     if found.shape != wanted.shape:
         return f"{name} must have shape {tuple(wanted.shape)}, got {tuple(found.shape)}"
     if found.is_floating_point() != wanted.is_floating_point() or found.is_complex():
         return f"{name} must be {wanted.dtype}, got {found.dtype}"
     return None
+
+
+def find_missing(name: str, wanted: Tensor) -> str | None:
+    """Say that a tensor is missing, unless it is one that may be: return a clause, or None."""
+    optional = name.split(".")[-1] == "num_batches_tracked"
+    return None if optional else f"{name} {tuple(wanted.shape)} is missing"
 
 
 def hash_tensors(tensors: Mapping[str, Tensor]) -> str:

@@ -13,7 +13,7 @@ from whence.data.split import split
 from whence.records.images import Dataset, ImageParts, ImageSet
 from whence.runs.finished import read_run, read_settings
 from whence.runs.image_record import PARTS, ImageRecord, PartRecord, read_image_record
-from whence.runs.prepare import load_data
+from whence.runs.images import load_data
 from whence.runs.settings import Settings
 from whence.runs.where import AS_SETTINGS_SAY, Where
 
@@ -183,7 +183,7 @@ def load_divided(folder: Path, about: dict[str, Any], where: Where) -> ImagePart
         ValueError: if the images are no longer those that the run was made with.
     """
     settings = read_settings(folder)
-    dataset = load_data(settings, where)
+    dataset = load_data(settings, where, shape=tuple(about["image_shape"]))
     for name, images in (("train", dataset.train), ("test", dataset.test)):
         if fingerprint(images) != about["run"].get(f"{name}_fingerprint"):
             raise ValueError(

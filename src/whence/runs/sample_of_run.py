@@ -12,8 +12,8 @@ from whence.data.load import find_folder, load_dataset
 from whence.data.sample import SAME_NAMES, load_sample, take_classes
 from whence.records.images import Sample
 from whence.runs.finished import read_settings
+from whence.runs.images import load_or_download
 from whence.runs.load_parts import load_part
-from whence.runs.prepare import load_or_download
 from whence.runs.where import AS_SETTINGS_SAY, Where
 
 

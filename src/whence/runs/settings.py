@@ -46,10 +46,10 @@ def list_choices(names: Iterable[str]) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What one run is made of; None means the default that the comment names.
+    """What one run is made of; None means the default that the explanation names.
 
     The names and their explanations are the options of ``whence train`` and the keys of a settings
-    file. ``resolve`` in ``whence.runs.prepare`` fills in what is None.
+    file. ``whence.runs.prepare`` fills in what is None.
     """
 
     data: str = field(metadata={"help": "a dataset's name, or an image folder"})
@@ -98,12 +98,15 @@ class Settings:
         None, "none, flip or crop_flip; by default flip for cifar10 and cinic10, else none"
     )
     label_smoothing: float | None = option(None, "in [0, 1); the recipe's by default")
+    normalisation: Literal["weights", "paper", "images"] | None = option(
+        None,
+        "whose mean and deviation: what the weights expect, the paper's, or the training images'; "
+        "by default the first of these that there is",
+    )
     mean: tuple[float, ...] | None = option(
-        None, "per channel, in [0, 1]; the paper's or the training images' by default"
+        None, "per channel, in [0, 1], in place of --normalisation"
     )
-    std: tuple[float, ...] | None = option(
-        None, "per channel; the paper's or the training images' by default"
-    )
+    std: tuple[float, ...] | None = option(None, "per channel, in place of --normalisation")
     compat: Literal["none", "authors"] = option(
         "none", "'authors': a training image in the memory may attend to itself, as in their code"
     )

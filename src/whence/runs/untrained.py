@@ -8,7 +8,8 @@ from whence.models.classifier import Classifier
 from whence.records.images import ImageSet
 from whence.records.measures import Evaluation
 from whence.runs.load_parts import load_part
-from whence.runs.prepare import build_model
+from whence.runs.normalisation import Normalisation
+from whence.runs.prepare import build_model, weights_for
 from whence.runs.settings import Settings
 from whence.runs.where import AS_SETTINGS_SAY, Where
 
@@ -40,14 +41,16 @@ def evaluate_untrained(
     Raises:
         ValueError: if the pretrained weights are no longer there as they were.
     """
-    means, stds = (tuple(tensor.flatten().tolist()) for tensor in (model.mean, model.std))
+    mean, std = (tuple(tensor.flatten().tolist()) for tensor in (model.mean, model.std))
+    normalisation = Normalisation(mean, std, "the model")
     try:
-        start, weights = build_model(settings, memory, means, stds)
+        weights = weights_for(settings, memory)
+        start, record = build_model(settings, memory, normalisation, weights)
     except (OSError, ValueError) as error:  # weights that are not here any more
         raise ValueError(
             f"The network before training cannot be built again ({str(error).rstrip('.')}); {HINT}"
         ) from error
-    if weights != run.get("weights"):
+    if record != run.get("weights"):
         raise ValueError(
             f"weights must be those that the run started with, {settings.weights} changed; {HINT}"
         )

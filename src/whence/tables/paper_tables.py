@@ -9,6 +9,7 @@ from typing import Any
 from whence.data import DATASETS
 from whence.encoders import ENCODERS
 from whence.memory import HEADS
+from whence.runs.published import PUBLISHED
 from whence.runs.settings import Settings
 from whence.tables.cell import ACCURACY, EXPLANATION_TABLES, FULL, Cell, read_cell
 
@@ -178,8 +179,6 @@ def adapt(
     }
     changes: dict[str, Any] = {name: v for name, v in given.items() if v is not None}
     if data is not None and data != cell.settings.data:
-        from whence.runs.prepare import PUBLISHED  # late: it loads torch
-
         published = PUBLISHED.get(cell.settings.data)
         changes |= {"data": data, "size": SIDE}
         if published is not None:

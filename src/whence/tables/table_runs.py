@@ -6,7 +6,7 @@ from pathlib import Path
 
 from whence.cluster.progress import describe_result
 from whence.records.images import Dataset
-from whence.runs.prepare import load_data
+from whence.runs.images import load_to_train
 from whence.runs.run import run
 from whence.runs.settings import Settings
 from whence.runs.where import may_download_to
@@ -136,7 +136,7 @@ def load_images(job: Job, *, say: Callable[[str], None]) -> Dataset:
     Raises:
         ValueError: if they have another number of classes or channels.
     """
-    dataset = load_data(job.settings, may_download_to(job.settings.data_root))
+    dataset = load_to_train(job.settings, may_download_to(job.settings.data_root))
     for note in dataset.notes:
         say(f"note: {note}")
     check_images(job, len(dataset.train.class_names), dataset.train.images.shape[1])

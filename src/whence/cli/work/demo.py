@@ -21,7 +21,7 @@ from whence.records.answers import Prediction
 from whence.records.images import Dataset
 from whence.report.page import render
 from whence.report.terminal import draw_pictures
-from whence.runs.prepare import load_data
+from whence.runs.images import load_to_train
 from whence.runs.run import run
 from whence.runs.settings import Settings
 from whence.storage.whole_files import write_whole
@@ -41,7 +41,7 @@ def show(out: Path, seeds: int, device: str) -> None:
         device: where to train.
     """
     started = time.monotonic()
-    dataset = load_data(SETTINGS)
+    dataset = load_to_train(SETTINGS)
     print(
         f"{SETTINGS.train_examples} labelled digits to learn from, {len(dataset.test)} unseen ones "
         f"to answer for, {seeds} runs of each model:\n"

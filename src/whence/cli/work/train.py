@@ -12,8 +12,9 @@ from whence.cli.plain_text import escape, print_note
 from whence.cli.workers import raise_failed
 from whence.cluster.run_tasks import train_all
 from whence.cluster.worker import Task
+from whence.models.saved import DONE
 from whence.runs.folder import check_folder
-from whence.runs.prepare import load_data
+from whence.runs.images import load_data, load_to_train
 from whence.runs.run import run
 from whence.runs.settings import Settings
 from whence.runs.where import may_download_to
@@ -32,12 +33,15 @@ def train_here(
     settings: Settings, seeds: int, folder: Path, options: Namespace, team: Team
 ) -> None:
     """Train one seed after another, alone or as one process of several, and print what came out."""
-    dataset = team.agree(lambda: load_data(settings, may_download_to(settings.data_root)))
+    numbers = [settings.seed] if seeds == 1 else range(seeds)
+    places = {seed: folder if seeds == 1 else folder / f"seed-{seed}" for seed in numbers}
+    finished = options.resume and all((place / DONE).exists() for place in places.values())
+    load = load_data if finished else load_to_train
+    dataset = team.agree(lambda: load(settings, may_download_to(settings.data_root)))
     for note in dataset.notes if team.leads else ():
         print_note(note)
     results = {}
-    for seed in [settings.seed] if seeds == 1 else range(seeds):
-        place = folder if seeds == 1 else folder / f"seed-{seed}"
+    for seed, place in places.items():
         results[str(place)] = run(
             replace(settings, seed=seed),
             place,

@@ -1,0 +1,73 @@
+"""From settings to the recipe and the plan of a training."""
+
+from dataclasses import replace
+
+from whence.runs.published import PUBLISHED
+from whence.runs.settings import Settings
+from whence.training.plan import Plan
+from whence.training.recipes import RECIPES, Recipe
+
+LEAST_STEPS = 800
+LEAST_EPOCHS = 40
+
+
+def choose_recipe(settings: Settings) -> Recipe:
+    """Start from the named recipe and apply the settings that were given."""
+    name: str | None = settings.recipe
+    if name is None:
+        name = "vit" if settings.encoder == "vit" else "paper"
+        name = "finetune" if settings.weights is not None else name
+    recipe = RECIPES[name]
+    published = PUBLISHED.get(settings.data)
+    if published is not None:
+        recipe = replace(recipe, augmentation=published.augmentation)
+    names = (
+        "batch_size",
+        "optimizer",
+        "learning_rate",
+        "momentum",
+        "nesterov",
+        "weight_decay",
+        "schedule",
+        "milestones",
+        "augmentation",
+        "label_smoothing",
+    )
+    given = {name: getattr(settings, name) for name in names}
+    recipe = replace(recipe, **{name: v for name, v in given.items() if v is not None})
+    for name, low in (("batch_size", 2), ("learning_rate", 0), ("weight_decay", 0)):
+        if getattr(recipe, name) < low:
+            raise ValueError(f"{name} must be at least {low}, got {getattr(recipe, name)}.")
+    for name in ("momentum", "label_smoothing"):
+        if not 0 <= getattr(recipe, name) < 1:
+            raise ValueError(f"{name} must be in [0, 1), got {getattr(recipe, name)}.")
+    return recipe
+
+
+def choose_plan(
+    settings: Settings, recipe: Recipe, total: int, has_memory: bool, *, bfloat16: bool = False
+) -> Plan:
+    """Fix epochs and memory size."""
+    published = PUBLISHED.get(settings.data)
+    epochs = settings.epochs
+    if epochs is None and published is not None:
+        epochs = published.epochs
+    if epochs is None:
+        steps = total // min(recipe.batch_size, total)
+        epochs = max(LEAST_EPOCHS, -(-LEAST_STEPS // steps))
+    memory_size = settings.memory_size
+    if memory_size is None:
+        memory_size = min(100, total)
+    elif has_memory and memory_size > total:
+        raise ValueError(
+            f"memory_size must be at most {total}, the number of training images, "
+            f"got {memory_size}."
+        )
+    return Plan(
+        epochs=epochs,
+        memory_size=memory_size,
+        seed=settings.seed,
+        self_attention=settings.compat == "authors",
+        freeze_encoder=settings.freeze_encoder,
+        bfloat16=bfloat16,
+    )
