@@ -19,8 +19,7 @@ from tests.helpers.run_folders import (
     names_in,
 )
 from whence.records.images import ImageSet
-from whence.runs import journal
-from whence.runs import prepare as prepare_module
+from whence.runs import journal, precision, recipe_and_plan
 from whence.runs.run import run
 from whence.storage.checkpoint import Checkpoint, read_newest_checkpoint, write_checkpoint
 from whence.storage.plain_files import read_json
@@ -121,8 +120,8 @@ def test_a_finished_run_of_other_images_is_not_skipped(finished, digits):
 
 def test_other_code_is_refused(interrupted, digits, monkeypatch):
     """A newer whence whose recipe is another one must not go on as if it were the same."""
-    recipe = replace(prepare_module.RECIPES["paper"], weight_decay=0.1)
-    monkeypatch.setattr(prepare_module, "RECIPES", {"paper": recipe})
+    recipe = replace(recipe_and_plan.RECIPES["paper"], weight_decay=0.1)
+    monkeypatch.setattr(recipe_and_plan, "RECIPES", {"paper": recipe})
     with pytest.raises(FileExistsError, match="was started with other recipe"):
         run(SETTINGS, interrupted, digits, resume=True)
 
@@ -130,12 +129,12 @@ def test_other_code_is_refused(interrupted, digits, monkeypatch):
 @pytest.mark.parametrize("started_with", [True, False])
 def test_a_run_keeps_the_precision_it_started_with(digits, tmp_path, monkeypatch, started_with):
     settings, folder = replace(SETTINGS, precision="auto"), tmp_path / "a"
-    monkeypatch.setattr(prepare_module, "has_bfloat16_units", lambda *_: started_with)
+    monkeypatch.setattr(precision, "has_bfloat16_units", lambda *_: started_with)
     interrupt(folder, digits, monkeypatch, step=2, settings=settings)
-    monkeypatch.setattr(prepare_module, "has_bfloat16_units", lambda *_: not started_with)
+    monkeypatch.setattr(precision, "has_bfloat16_units", lambda *_: not started_with)
     run(settings, folder, digits, resume=True)
     assert read_json(folder / "whence.json")["run"]["plan"]["bfloat16"] is started_with
-    monkeypatch.setattr(prepare_module, "has_bfloat16_units", lambda *_: started_with)
+    monkeypatch.setattr(precision, "has_bfloat16_units", lambda *_: started_with)
     run(settings, tmp_path / "b", digits)
     assert_same_result(folder, tmp_path / "b")
 
