@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from whence.attribution.joint import heatmaps
     from whence.attribution.why_similar import why_similar
     from whence.autoencoders.fit_vae import fit_vae
-    from whence.autoencoders.saved_vae import load_vae
+    from whence.autoencoders.saved_vae import load_vae, save_vae
     from whence.data.load import load_dataset
     from whence.data.sample import load_sample
     from whence.evidence.calibrate import calibrate
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from whence.memory.heads import MemoryWrap, OnlyMemory
     from whence.memory.sparsemax import sparsemax
     from whence.models.classifier import Classifier
-    from whence.models.saved import load
+    from whence.models.load import load
+    from whence.models.save import save
     from whence.models.wrap import wrap
     from whence.morphing.morph import morph
     from whence.morphing.others import store_codes
@@ -53,13 +54,15 @@ PLACES = {
     "fit": "whence.training.loop",
     "fit_vae": "whence.autoencoders.fit_vae",
     "heatmaps": "whence.attribution.joint",
-    "load": "whence.models.saved",
+    "load": "whence.models.load",
     "load_dataset": "whence.data.load",
     "load_parts": "whence.runs.load_parts",
     "load_sample": "whence.data.sample",
     "load_vae": "whence.autoencoders.saved_vae",
     "morph": "whence.morphing.morph",
     "predict": "whence.evidence.predict",
+    "save": "whence.models.save",
+    "save_vae": "whence.autoencoders.saved_vae",
     "sparsemax": "whence.memory.sparsemax",
     "store_codes": "whence.morphing.others",
     "why_similar": "whence.attribution.why_similar",
@@ -93,6 +96,8 @@ __all__ = [
     "load_vae",
     "morph",
     "predict",
+    "save",
+    "save_vae",
     "sparsemax",
     "store_codes",
     "why_similar",

@@ -376,7 +376,7 @@ def test_a_run_without_its_settings(fails, run):
 
 
 def test_a_saved_model_cannot_be_evaluated_by_the_command(fails, run, tmp_path):
-    whence.load(run).save(tmp_path / "a")
+    whence.save(whence.load(run), tmp_path / "a")
     fails("evaluate", tmp_path / "a", message="holds a model that no run has made")
 
 

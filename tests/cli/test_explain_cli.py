@@ -85,7 +85,7 @@ def test_conversions_are_said(tmp_path, mode, name, options, note):
 
     first, second = Image.new(mode, (8, 6)), Image.new(mode, (8, 6), 200)
     more = {"append_images": [second], **options} if options else {}
-    first.save(tmp_path / name, **more)
+    whence.save(first, tmp_path / name, **more)
     file = read_images([tmp_path / name], size=(6, 8)).files[0]
     assert note_file(file, 6, 8) == (() if note is None else (note,))
     assert len(note_file(file, 3, 4)) == (1 if note is None else 2)
@@ -294,7 +294,7 @@ def test_a_standard_model_has_a_page_too(call, here, standard):
 
 def test_a_memory_without_pixels_is_named(call, here, run):
     bare = here / "bare"
-    whence.load(run).save(bare, pixels=False)
+    whence.save(whence.load(run), bare, pixels=False)
     assert call('say "five" & <6>.png', folder=bare)[0] == 0
     page = (here / "bare.html").read_text()
     assert "The memory was saved without its images (no pixels)" in page
@@ -310,7 +310,7 @@ def test_a_memory_without_pixels_is_named(call, here, run):
 
 
 def test_a_model_without_its_memory_is_refused(call, here):
-    whence.wrap("small_cnn", 3, image_shape=(1, 8, 8)).save(here / "empty")
+    whence.save(whence.wrap("small_cnn", 3, image_shape=(1, 8, 8)), here / "empty")
     code, _, errors = call("more", folder=here / "empty")
     assert code == 2
     assert "holds a model without its memory; call model.remember(images)" in errors

@@ -20,7 +20,7 @@ from whence.data.load import load_dataset
 from whence.evidence.explain import explain
 from whence.gather.morph_training import Training, check_same_data, choose_training
 from whence.gather.morphed import Question, check_decoded, morph_images
-from whence.models.saved import read_about
+from whence.models.about import read_about
 from whence.morphing.answers import classify_images
 from whence.morphing.code import find_codes
 from whence.morphing.entropy import measure_path
@@ -438,14 +438,14 @@ def test_an_autoencoder_that_does_not_say_what_it_learnt_is_noted(call, runs, he
 
 
 def test_a_memory_without_pixels_or_labels(call, runs, here, digits):
-    whence.load(runs / "memory").save(here / "bare", pixels=False)
+    whence.save(whence.load(runs / "memory"), here / "bare", pixels=False)
     errors = call("more", "--other", "memory", run=here / "bare")[2]
     assert "The memory was saved without its images (no pixels), so its counterfactual" in errors
     errors = call("more", run=here / "bare")[2]  # no run made it: its images cannot be found again
     assert "holds a model that no run has made" in errors
     model = whence.load(runs / "memory")
     model.remember(digits.train.images[:30])
-    model.save(here / "unlabelled")
+    whence.save(model, here / "unlabelled")
     errors = call("more", run=here / "unlabelled")[2]
     assert "holds a memory without labels, so there is no image of another class" in errors
     code, _, errors = call("more", "--steps", 3, "--out", "u.html", run="memory")
@@ -457,7 +457,7 @@ def test_a_class_without_images(call, runs, here, digits):
     gone = int(classify_images(model, digits.test.images[1:2]).argmin())
     kept = digits.train.labels[:80] != gone
     model.remember(digits.train.images[:80][kept], digits.train.labels[:80][kept])
-    model.save(here / "some")
+    whence.save(model, here / "some")
     code, output, errors = call("more", "--to", gone, "--steps", 3, run=here / "some")
     assert (code, output) == (2, "")
     assert f"Class {gone} has no stored image to compare with; choose another class" in errors

@@ -15,7 +15,8 @@ from tests.helpers import authors
 from whence.compat import layers as compat
 from whence.compat.layers import BaselineMemory, MemoryWrapLayer, load_authors_checkpoint
 from whence.encoders.vit import vit
-from whence.models.saved import load
+from whence.models.load import load
+from whence.models.save import save
 
 LAYERS = {"MemoryWrapLayer": MemoryWrapLayer, "BaselineMemory": BaselineMemory}
 SIZES = [(2, 5, 3, 4), (7, 1, 6, 2), (1, 40, 9, 10)]  # B, M, D, K
@@ -268,7 +269,7 @@ def test_an_imported_model_can_be_saved_and_used(tmp_path, rng):
     model = load_authors_checkpoint(write(tmp_path, content))
     images = torch.rand(7, 3, 32, 32, generator=rng)
     model.remember(images[2:])
-    model.save(tmp_path / "run")
+    save(model, tmp_path / "run")
     assert_close(load(tmp_path / "run")(images[:2]), model(images[:2]), rtol=0, atol=0)
 
 
@@ -329,7 +330,7 @@ def test_vit_files(modality, prefix, tmp_path, rng):
         oracle = layer(384, 10)
         oracle.load_state_dict(theirs)
         assert_close(logits, oracle(expected[:2], expected[2:]))
-        model.remember(images[2:]).save(tmp_path / "run")
+        save(model.remember(images[2:]), tmp_path / "run")
         again = load(tmp_path / "run", encoder=vit(final_norm=False))
         assert_close(again(images[:2]), model(images[:2]), rtol=0, atol=0)
 

@@ -136,7 +136,7 @@ def test_remembering_anew_forgets_the_pool(model):
 
 def test_an_edited_model_moves_and_saves(model, tmp_path):
     edited = whence.edit(model, keep=["ant", "cow"])
-    edited.save(tmp_path / "edited")
+    whence.save(edited, tmp_path / "edited")
     loaded = whence.load(tmp_path / "edited", encoder=copy.deepcopy(model.encoder))
     torch.testing.assert_close(loaded(IMAGES), edited(IMAGES))
     double = whence.edit(model, keep="ant").double()

@@ -293,12 +293,12 @@ def test_judge_with_a_mask(validation):
 
 
 def test_a_calibration_is_saved_and_loaded(calibrated, tmp_path):
-    calibrated.save(tmp_path / "a")
+    whence.save(calibrated, tmp_path / "a")
     assert whence.load(tmp_path / "a").calibration == calibrated.calibration
     about = json.loads((tmp_path / "a" / "whence.json").read_text())
     assert about["calibration"]["names"] == list(calibrated.calibration.names)
     calibrated.calibration = None
-    calibrated.save(tmp_path / "b")
+    whence.save(calibrated, tmp_path / "b")
     assert json.loads((tmp_path / "b" / "whence.json").read_text())["calibration"] is None
     assert whence.load(tmp_path / "b").calibration is None
 
@@ -311,7 +311,7 @@ def rewrite(folder, change):
 
 
 def test_a_folder_from_before_calibrations_loads(calibrated, tmp_path):
-    calibrated.save(tmp_path / "a")
+    whence.save(calibrated, tmp_path / "a")
     loaded = whence.load(rewrite(tmp_path / "a", lambda about: about.pop("calibration")))
     assert loaded.calibration is None
 
@@ -352,7 +352,7 @@ FIELDS = "names, means, scales, coefficients, intercept, images, errors"
     ],
 )
 def test_a_damaged_calibration_is_refused(tmp_path, fields, message):
-    make().save(tmp_path / "a")
+    whence.save(make(), tmp_path / "a")
     good = {
         "names": ["softmax", "support"],
         "means": [0.5, 1],
@@ -378,7 +378,7 @@ def test_a_damaged_calibration_is_refused(tmp_path, fields, message):
 def test_a_standard_model_refuses_signals_of_a_memory(tmp_path, validation):
     model = make("standard")
     model.calibration = calibrate(model, validation)
-    model.save(tmp_path / "a")
+    whence.save(model, tmp_path / "a")
     rewrite(tmp_path / "a", lambda about: about["calibration"].update(names=["softmax", "support"]))
     with pytest.raises(ValueError, match="a calibration of different signals of softmax, entropy"):
         whence.load(tmp_path / "a")
@@ -387,6 +387,6 @@ def test_a_standard_model_refuses_signals_of_a_memory(tmp_path, validation):
 def test_a_calibration_without_its_bank_is_left(tmp_path, validation):
     model = make()
     model.calibration = calibrate(model, validation)
-    model.save(tmp_path / "a")
+    whence.save(model, tmp_path / "a")
     rewrite(tmp_path / "a", lambda about: about["sha256"].pop("bank.safetensors"))
     assert whence.load(tmp_path / "a").calibration is None

@@ -4,7 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
-from whence.models.saved import describe
+from whence.models.save import describe
 from whence.models.wrap import wrap
 from whence.runs.settings import to_toml
 from whence.tables.cell import Number, Paper

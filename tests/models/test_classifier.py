@@ -117,7 +117,7 @@ def test_a_head_that_is_not_in_the_table_is_what_it_says(images, memory_images, 
     weights = weigh(score(model.encode(images), model.bank.features))
     assert_close(model(images), recall(weights, model.bank.features))
     with pytest.raises(ValueError, match=r"must have a variant of memory-wrap, .*, got 'nearest'"):
-        model.save(tmp_path / "saved")
+        whence.save(model, tmp_path / "saved")
 
 
 def test_a_module_that_is_no_head_is_refused():

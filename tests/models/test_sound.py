@@ -65,7 +65,7 @@ def forge(folder, name, file="model.safetensors", **changed):
     ids=["variance", "bias", "head", "features"],
 )  # fmt: skip
 def test_finite_but_wrong_files_are_refused(images, tmp_path, file, name, change, message):
-    make(images).save(tmp_path / "run")
+    whence.save(make(images), tmp_path / "run")
     forge(tmp_path / "run", name, f"{file}.safetensors", change=change)
     with pytest.raises(ValueError, match=rf"{file}.safetensors must hold .*{message}"):
         whence.load(tmp_path / "run")
@@ -76,7 +76,7 @@ def test_what_would_be_refused_is_not_saved(images, tmp_path):
     with torch.no_grad():
         model.encoder[1].running_var.fill_(-1)
     with pytest.raises(ValueError, match=r"model must hold variances of at least 0, encoder.1"):
-        model.save(tmp_path / "run")
+        whence.save(model, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 

@@ -60,7 +60,7 @@ def test_a_run_that_does_not_say_how_it_was_made(broken, fields):
 
 
 def test_a_saved_model_is_no_run(finished, tmp_path):
-    whence.load(finished).save(tmp_path / "a")
+    whence.save(whence.load(finished), tmp_path / "a")
     with pytest.raises(ValueError, match="holds a model that no run has made"):
         evaluate_run(tmp_path / "a", data=None, device="cpu", seed=None, batch_size=9)
 

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from filelock import Timeout
 
-from whence.models.saved import DONE
+from whence.models.about import DONE
 from whence.records.images import Dataset
 from whence.runs.images import key_of_images, load_to_train
 from whence.runs.run import run, start

@@ -13,8 +13,8 @@ from whence.attribution.joint import Moved, heatmaps
 from whence.evidence.explain import explain
 from whence.evidence.removal import find_removals
 from whence.memory.bank import Bank
+from whence.models.about import MODEL
 from whence.models.classifier import Classifier
-from whence.models.saved import MODEL
 from whence.records.answers import Evidence, Explanation, Removal
 from whence.records.explained import Answer, Origin, Stored
 from whence.records.relevance import Heatmaps

@@ -1,7 +1,6 @@
 """The classifier: an encoder, a head, and, once it remembers images, a bank."""
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -293,15 +292,6 @@ class Classifier(nn.Module):
         elif calibration is not None:
             self._stamp = Stamp(self)
         self._calibration = calibration
-
-    def save(self, folder: str | Path, *, pixels: bool = True) -> None:
-        """Write the model and its bank to a folder; see :func:`whence.models.saved.save`.
-
-        The bank holds the memory images themselves unless ``pixels=False``.
-        """
-        from whence.models.saved import save
-
-        save(self, folder, pixels=pixels)
 
     def checked_bank(self) -> Bank:
         """Return the bank, or say why it cannot be used.

@@ -8,8 +8,9 @@ from typing import Any
 from whence.data.sample import SAME_NAMES
 from whence.evidence.evaluate import evaluate
 from whence.evidence.known import count_known
+from whence.models.about import MODEL
 from whence.models.classifier import Classifier
-from whence.models.saved import MODEL, load
+from whence.models.load import load_to_answer
 from whence.runs.finished import read_run, read_settings
 from whence.runs.image_record import find_seen, note_record, read_image_record
 from whence.runs.measured import describe_evaluation
@@ -55,7 +56,7 @@ def evaluate_run(
     if seed is not None and not 0 <= seed < 2**63:
         raise ValueError(f"seed must be in 0 to 2**63 - 1, got {seed}.")
     about = read_run(folder)
-    model: Classifier = load(folder, device=device)
+    model: Classifier = load_to_answer(folder, device)
     loaded = choose_sample(folder, about, data, renamed=renamed, where=where, cache=cache)
     sample = loaded.sample
     plan, settings = about["run"]["plan"], read_settings(folder)

@@ -10,8 +10,9 @@ from torch import Tensor
 from whence.evidence.calibrate import calibrate
 from whence.evidence.evaluate import evaluate
 from whence.evidence.known import count_known, is_known
+from whence.models.about import DONE
 from whence.models.classifier import Classifier
-from whence.models.saved import DONE, describe, write_model
+from whence.models.save import describe, write_model
 from whence.models.using import encode_all
 from whence.records.images import ImageSet
 from whence.records.measures import Calibration

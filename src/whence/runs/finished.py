@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from whence.models.saved import DONE, read_about
+from whence.models.about import DONE, read_about
 from whence.runs.folder import SETTINGS
 from whence.runs.parse import from_mapping
 from whence.runs.settings import Settings, read_toml

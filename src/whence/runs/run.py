@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from whence.data.fingerprint import fingerprint
-from whence.models.saved import DONE, read_about
+from whence.models.about import DONE, read_about
 from whence.models.saved_bank import check_sources
 from whence.models.sound import check_sound
 from whence.records.images import Dataset

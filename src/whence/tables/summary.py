@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from whence.models.saved import DONE, read_about
+from whence.models.about import DONE, read_about
 from whence.runs.folder import METRICS, check_folder
 from whence.runs.settings import Settings
 from whence.storage.plain_files import read_json

@@ -15,8 +15,9 @@ from whence.evidence.predict import predict
 from whence.gather.explained import describe_origin, explain_images
 from whence.memory import HEADS, VARIANT
 from whence.memory.heads import find_head
+from whence.models.about import read_about
 from whence.models.classifier import Classifier
-from whence.models.saved import load, read_about
+from whence.models.load import load
 from whence.records.answers import Prediction
 from whence.records.images import Dataset
 from whence.report.page import render

@@ -9,10 +9,11 @@ from jsonargparse import Namespace
 
 from whence.cli.options import read_where
 from whence.cli.plain_text import escape, print_note
-from whence.cli.work.images import check_model, read_files, read_test
+from whence.cli.work.images import read_files, read_test
 from whence.gather.explained import describe_origin, explain_images, lacks_pixels
+from whence.models.about import read_about
 from whence.models.classifier import Classifier
-from whence.models.saved import load, read_about
+from whence.models.load import load_to_answer
 from whence.records.explained import Answer, Origin
 from whence.report.as_json import to_json
 from whence.report.doubt import find_doubt
@@ -35,8 +36,7 @@ def explain_all(
     """
     folder = Path(options.run)
     about = read_about(folder)
-    model = load(folder, device=device)
-    check_model(folder, model)
+    model = load_to_answer(folder, device)
     where, ready = read_where(options), None
     if options.morph:
         from whence.cli.work.morph import prepare_morph  # late: few explanations need it

@@ -23,19 +23,6 @@ class Asked(NamedTuple):
     own_notes: list[tuple[str, ...]]
 
 
-def check_model(folder: Path, model: Classifier) -> None:
-    """Refuse a model that has a head for a memory but no memory.
-
-    Raises:
-        ValueError: naming the way out.
-    """
-    if model.has_memory and model.bank is None:
-        raise ValueError(
-            f"{folder} holds a model without its memory; call model.remember(images) and save it "
-            "again."
-        )
-
-
 def read_files(paths: Sequence[Path], model: Classifier) -> Asked:
     """Read image files as the model needs them."""
     channels, height, width = model.image_shape

@@ -12,13 +12,14 @@ from whence.autoencoders.saved_vae import load_vae, read_about_vae
 from whence.autoencoders.vae import VAE
 from whence.cli.options import read_where
 from whence.cli.plain_text import escape, print_note
-from whence.cli.work.images import Asked, check_model, read_files, read_test
+from whence.cli.work.images import Asked, read_files, read_test
 from whence.data.sample import list_names
 from whence.gather.explained import describe_origin
 from whence.gather.morph_training import Training, check_same_data, choose_training
 from whence.gather.morphed import Question, check_question, morph_images
+from whence.models.about import read_about
 from whence.models.classifier import Classifier
-from whence.models.saved import load, read_about
+from whence.models.load import load_to_answer
 from whence.morphing.answers import check_fit
 from whence.morphing.code import SAMPLES
 from whence.morphing.path_mask import MaskPlan
@@ -79,8 +80,7 @@ def morph_all(
     folder, place = Path(options.run), Path(options.vae)
     about = read_about(folder)
     read_about_vae(place)  # before the model is read, which takes longer
-    model = load(folder, device=device)
-    check_model(folder, model)
+    model = load_to_answer(folder, device)
     question = Question(
         others=tuple(options.other),
         to=None if options.to is None else find_class(options.to, model.class_names),

@@ -11,7 +11,7 @@ from jsonargparse import Namespace
 from whence.cli.plain_text import escape, print_note
 from whence.data.image_file import read_images
 from whence.evidence.predict import predict
-from whence.models.saved import load
+from whence.models.load import load_to_answer
 from whence.records.answers import Prediction
 from whence.report.terminal import describe_prediction
 
@@ -24,7 +24,7 @@ def predict_all(options: Namespace, files: Sequence[Path], device: str) -> None:
         files: the images.
         device: where to compute.
     """
-    model = load(options.run, device=device)
+    model = load_to_answer(Path(options.run), device)
     for start in range(0, len(files), options.batch_size):
         batch = files[start : start + options.batch_size]
         found = read_images(batch, size=model.image_shape[1:], channels=model.image_shape[0])

@@ -10,14 +10,13 @@ from jsonargparse import Namespace
 
 from whence.cli.options import read_where
 from whence.cli.plain_text import escape, print_note
-from whence.cli.work.images import check_model
 from whence.data.fingerprint import fingerprint
 from whence.evidence.known import count_known
 from whence.gather.explained import describe_origin, explain_images, lacks_pixels
 from whence.gather.overview import describe_run, gather_overview
 from whence.gather.overview_json import to_json
 from whence.models.classifier import Classifier
-from whence.models.saved import load
+from whence.models.load import load_to_answer
 from whence.records.explained import Answer
 from whence.records.images import Sample
 from whence.records.overview import Hard, Overview
@@ -49,8 +48,7 @@ def report_run(
     """
     folder = Path(options.run)
     about = read_run(folder)
-    model = load(folder, device=device)
-    check_model(folder, model)
+    model = load_to_answer(folder, device)
     loaded = choose_sample(folder, about, options.data, renamed=renamed, where=read_where(options))
     sample, record = loaded.sample, read_image_record(folder, about)
     for note in (*sample.notes, *note_record(record)):

@@ -12,7 +12,7 @@ from whence.cli.plain_text import escape, print_note
 from whence.cli.workers import raise_failed
 from whence.cluster.run_tasks import train_all
 from whence.cluster.worker import Task
-from whence.models.saved import DONE
+from whence.models.about import DONE
 from whence.runs.folder import check_folder
 from whence.runs.images import load_data, load_to_train
 from whence.runs.run import run

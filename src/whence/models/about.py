@@ -1,0 +1,134 @@
+"""``whence.json``, the mark of a finished run, which says what its model is: read and checked."""
+
+from pathlib import Path
+from typing import Any
+
+from whence.encoders.adopt import FAMILIES
+from whence.memory import HEADS, SIMILARITIES
+from whence.memory.heads import find_head
+from whence.models.saved_bank import is_list_of_names
+from whence.models.saved_calibration import find_problem_of_calibration
+from whence.storage.plain_files import read_json
+from whence.storage.tensors import DTYPES
+
+FORMAT = 2
+"""The version of the folder's format; an older one is read, a newer one refused, not guessed at."""
+
+MODEL, BANK, DONE = "model.safetensors", "bank.safetensors", "whence.json"
+LARGEST = {"C": 1024, "H": 4096, "W": 4096}
+LARGEST_FEATURES = 2**20
+MOST_CLASSES = 100_000
+
+FLOATS = {str(d).removeprefix("torch."): d for d in DTYPES.values() if d.is_floating_point}
+
+
+def read_about(folder: Path) -> dict[str, Any]:
+    """Read and check ``whence.json``, the mark of a finished run.
+
+    Raises:
+        FileNotFoundError: if the folder holds no finished run.
+        ValueError: if a field is missing, of the wrong type or out of range.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            f"No run in {folder}; start one with: whence train DATA --out {folder}"
+        )
+    below = sorted(path.parent.name for path in folder.glob(f"*/{DONE}"))
+    if below and not (folder / DONE).exists():
+        names = ", ".join(below[:3]) + (", ..." if len(below) > 3 else "")
+        raise FileNotFoundError(f"{folder} is a folder of runs; name one of them: {names}.")
+    if not (folder / DONE).exists():
+        raise FileNotFoundError(
+            f"No finished run in {folder}; start one with: whence train DATA --out {folder}, "
+            "or go on with one by adding --resume"
+        )
+    about = read_json(folder / DONE)
+    found = about.get("format")
+    if type(found) is not int or found < 1:
+        raise ValueError(f"{folder / DONE} must name its format, got {found!r}; it is damaged.")
+    if found > FORMAT:
+        raise ValueError(
+            f"{folder} was written by a newer whence (format {found}, this one reads {FORMAT}); "
+            "upgrade whence to read it."
+        )
+    upgrade(about)
+    problem = find_problem(about)
+    if problem:
+        raise ValueError(f"{folder / DONE} {problem}; it is damaged.")
+    return about
+
+
+def upgrade(about: dict[str, Any]) -> None:
+    """Bring what an older whence wrote to today's format, in place.
+
+    Format 1 called an encoder that was passed as a module "own".
+    """
+    encoder = about.get("encoder")
+    if about["format"] < 2 and isinstance(encoder, dict) and encoder.get("family") == "own":
+        encoder["family"] = "module"
+    about["format"] = FORMAT
+
+
+def find_problem(about: dict[str, Any]) -> str | None:
+    """Check the fields of ``whence.json``; return the first problem as a clause."""
+    return (
+        find_problem_of_images(about)
+        or find_problem_of_network(about)
+        or find_problem_of_record(about)
+        or find_problem_of_calibration(
+            about.get("calibration"), has_memory=find_head(about["variant"]).has_memory
+        )
+    )
+
+
+def find_problem_of_images(about: dict[str, Any]) -> str | None:
+    """Check what the images are and which classes they have."""
+    classes, shape = about.get("classes"), about.get("image_shape")
+    if not is_list_of_names(classes) or not 2 <= len(set(classes)) == len(classes) <= MOST_CLASSES:
+        return f"must list 2 to {MOST_CLASSES} different class names"
+    if not all(name.isprintable() for name in classes):
+        return "must list class names of printable text"
+    if not isinstance(shape, list) or len(shape) != 3:
+        return f"must give image_shape as [C, H, W], got {shape!r}"
+    for letter, size in zip("CHW", shape, strict=True):
+        if type(size) is not int or not 1 <= size <= LARGEST[letter]:
+            return f"must have image_shape {letter} in 1 to {LARGEST[letter]}, got {size!r}"
+    return None
+
+
+def find_problem_of_network(about: dict[str, Any]) -> str | None:
+    """Check what the encoder and the head are."""
+    encoder, features = about.get("encoder"), about.get("features")
+    if about.get("variant") not in tuple(HEADS):
+        return f"must have a variant of {', '.join(HEADS)}, got {about.get('variant')!r}"
+    similarities = tuple(SIMILARITIES) if find_head(about["variant"]).has_memory else (None,)
+    for name, choices in (
+        ("similarity", similarities),
+        ("classifier", ("mlp", "linear")),
+        ("dtype", tuple(FLOATS)),
+    ):
+        if about.get(name) not in choices:
+            return f"must have a {name} of {', '.join(map(str, choices))}, got {about.get(name)!r}"
+    if type(features) is not int or not 1 <= features <= LARGEST_FEATURES:
+        return f"must have features in 1 to {LARGEST_FEATURES}, got {features!r}"
+    if not isinstance(encoder, dict) or not isinstance(encoder.get("name"), str):
+        return "must describe the encoder"
+    if encoder.get("family") not in FAMILIES:
+        return f"must have an encoder of {', '.join(FAMILIES)}, got {encoder.get('family')!r}"
+    if encoder["family"] == "whence" and ":" in encoder["name"]:
+        return f"must name an encoder of ours, got {encoder['name']!r}"
+    return None
+
+
+def find_problem_of_record(about: dict[str, Any]) -> str | None:
+    """Check the hashes of the files, and the shape of what identifies the run."""
+    hashes = about.get("sha256")
+    if not isinstance(hashes, dict) or not is_list_of_names(list(hashes.values())):
+        return "must give the hashes of its files"
+    allowed = {MODEL, BANK} if find_head(about["variant"]).has_memory else {MODEL}
+    if not hashes.keys() <= allowed:
+        return f"must name the files {', '.join(sorted(allowed))}, got {', '.join(sorted(hashes))}"
+    for name in ("run", "versions"):
+        if not isinstance(about.get(name), dict):
+            return f"must have an object {name}, got {about.get(name)!r}"
+    return None
