@@ -30,6 +30,7 @@ from whence.cluster.worker import (
     work,
 )
 from whence.records.images import Dataset, ImageSet
+from whence.runs.where import AS_SETTINGS_SAY
 
 # what a worker does -----------------------------------------------------------------------------
 
@@ -43,7 +44,7 @@ def loads(monkeypatch):
     )
 
     def load(settings, where):
-        assert where.download_to == Path(settings.data_root)
+        assert where == AS_SETTINGS_SAY
         found.append((settings.data, Path.cwd()))
         return Dataset(settings.data, images, images, notes=("look",))
 

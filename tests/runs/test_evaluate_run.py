@@ -72,7 +72,7 @@ def test_untrained_is_the_network_that_the_run_started_from(measured_run, measur
     about = json.loads((measured_run / "whence.json").read_text())
     stored = find_memory(model, measured_run, about)
     found = evaluate_untrained(
-        model, measured_digits.test, stored, SETTINGS, about["run"], batch_size=9
+        model, measured_digits.test, stored, SETTINGS, about["run"], batch_size=9, download=False
     )
     start = prepare(SETTINGS, measured_digits).model.eval()
     start.remember(model.bank.images, model.bank.labels)
@@ -94,7 +94,7 @@ def test_evaluate_run(measured_run, standard_run, model, measured_digits):
     about = json.loads((measured_run / "whence.json").read_text())
     stored = find_memory(model, measured_run, about)
     before = evaluate_untrained(
-        model, measured_digits.test, stored, SETTINGS, about["run"], batch_size=50
+        model, measured_digits.test, stored, SETTINGS, about["run"], batch_size=50, download=False
     )
     expected = {"accuracy": before.whole_memory, **asdict(before.evidence)}
     assert found["controls"]["untrained"] == pytest.approx(expected)

@@ -4,14 +4,15 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from jsonargparse import ArgumentParser
+from jsonargparse import ArgumentParser, Namespace
 
 from whence.cli.options import add_training, build_parser, choose_device, given, parse
 from whence.cli.workers import add_workers, check_side_by_side, choose_worker_device
 from whence.compat.train_yaml import MODALITIES, read_authors_yaml
 from whence.encoders import check_encoder
 from whence.runs.parse import add_setting, from_mapping
-from whence.runs.settings import FIELDS, Settings, read_toml
+from whence.runs.settings import DATA_ROOT, FIELDS, Settings, read_toml
+from whence.runs.where import AS_SETTINGS_SAY, Where, may_download_to
 
 OURS, AUTHORS = (".toml",), (".yaml", ".yml")
 
@@ -31,6 +32,13 @@ def build() -> ArgumentParser:
     )
     parser.add_argument("--seeds", type=int, metavar="N", help="train N runs, seeds 0 to N-1")
     add_workers(parser)
+    parser.add_argument(
+        "--download",
+        action="store_true",
+        help="fetch what a settings file names and is not here: a dataset, to --data-root, by "
+        f"default {DATA_ROOT}, and pretrained weights; what the command line names needs no "
+        "permission",
+    )
     parser.add_argument(
         "--modality",
         type=str,
@@ -70,6 +78,7 @@ def train(arguments: list[str]) -> None:
         raise ValueError(f"seeds must be at least 1, got {seeds}.")
     if settings.encoder is not None:
         check_encoder(settings.encoder)  # here, before the images are read
+    where = find_where(options, settings)
     folder = Path(options.out or Path("runs") / Path(settings.data).resolve().name)
     side_by_side = options.workers is not None or options.scheduler is not None
     if side_by_side:
@@ -78,9 +87,40 @@ def train(arguments: list[str]) -> None:
     from whence.cli.work import train as work  # late: it loads torch
 
     if side_by_side:
-        work.train_side_by_side(settings, seeds, folder, options, device)
+        work.train_side_by_side(settings, seeds, folder, options, device, where=where)
     else:
-        work.train_joined(settings, seeds, folder, options, str(device))
+        work.train_joined(settings, seeds, folder, options, str(device), where=where)
+
+
+def find_where(options: Namespace, settings: Settings) -> Where:
+    """Decide what may be downloaded, and where to.
+
+    A settings file may be another person's: what it names is fetched only with ``--download``, and
+    never to a folder that it names.
+
+    Raises:
+        ValueError: naming the way out.
+    """
+    if not is_settings_file(Path(options.data)):
+        return may_download_to(settings.data_root)
+    if options.weights is None and settings.weights == "default" and not options.download:
+        raise ValueError(
+            f"{options.data} names weights that would be fetched from the network; allow it with "
+            "--download, or name them yourself with --weights."
+        )
+    if not options.download:
+        return AS_SETTINGS_SAY
+    if options.data_root is None and settings.data_root != DATA_ROOT:
+        raise ValueError(
+            "download writes to no folder that a settings file names "
+            f"({settings.data_root[:200]}); name it yourself with --data-root."
+        )
+    return may_download_to(settings.data_root)
+
+
+def is_settings_file(path: Path) -> bool:
+    """Say whether DATA is a settings file, by its name."""
+    return path.suffix in OURS + AUTHORS and not path.is_dir()
 
 
 def read_settings(data: str, options: dict[str, Any], modality: str | None) -> tuple[Settings, int]:
@@ -91,7 +131,7 @@ def read_settings(data: str, options: dict[str, Any], modality: str | None) -> t
     """
     path, seeds = Path(data), 1
     values: dict[str, Any] = {"data": data}
-    if path.suffix in OURS + AUTHORS and not path.is_dir():
+    if is_settings_file(path):
         if not path.is_file():
             raise FileNotFoundError(f"No settings file {path}.")
         if path.suffix in AUTHORS:

@@ -25,7 +25,7 @@ from whence.records.images import Dataset
 from whence.runs.images import key_of_images, load_to_train
 from whence.runs.run import run, start
 from whence.runs.settings import CHECKPOINT_SECONDS, Settings
-from whence.runs.where import may_download_to
+from whence.runs.where import AS_SETTINGS_SAY, Where
 from whence.storage.checkpoint import find_checkpoints
 from whence.storage.lock import LOCK
 from whence.training.distributed import Team
@@ -59,6 +59,7 @@ class Task:
         home: the folder that the relative names in the settings start from, absolute.
         device: where to train; None is the worker's GPU if it has one, else its CPU.
         checkpoint_seconds: least time between two checkpoints.
+        where: the images are, and may be downloaded to.
         probe: a file that the command wrote beside the runs; it holds the session.
         session: of the command that asks; images are loaded anew for the next one.
     """
@@ -68,6 +69,7 @@ class Task:
     home: Path
     device: str | None = None
     checkpoint_seconds: float = CHECKPOINT_SECONDS
+    where: Where = AS_SETTINGS_SAY
     probe: Path | None = None
     session: str = ""
 
@@ -187,7 +189,7 @@ def load_once(task: Task) -> Dataset:
     key = (task.session, task.home, *key_of_images(settings))
     if key not in LOADED:
         LOADED.clear()  # frees the images before
-        LOADED[key] = load_to_train(settings, may_download_to(settings.data_root))
+        LOADED[key] = load_to_train(settings, task.where)
     return LOADED[key]
 
 

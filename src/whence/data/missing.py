@@ -22,7 +22,9 @@ def fetch(
         FileNotFoundError: if the network may not be used, or there is none.
     """
     if not download:
-        raise missing_file(name, expected, "download is switched off", way_out)
+        raise missing_file(
+            name, expected, "download is switched off (--download allows it)", way_out
+        )
     created = [folder for folder in expected.absolute().parents if not folder.exists()]
     try:
         fetcher()

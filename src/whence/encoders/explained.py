@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
+from pathlib import Path
 
 BUILD_ERRORS = (
     RuntimeError,
@@ -47,3 +48,17 @@ def check_listed(library: str, name: str, names: list[str]) -> None:
         close = get_close_matches(name[:200], names, n=5, cutoff=0.5)
         hint = f"Did you mean: {', '.join(close)}?" if close else "No name comes close."
         raise ValueError(f"Unknown {library} classification network {name[:200]!r}. {hint}")
+
+
+def check_cached(name: str, file: Path | None) -> Path:
+    """Refuse pretrained weights that are not in a cache and may not be fetched.
+
+    Raises:
+        ValueError: naming the ways out.
+    """
+    if file is None or not file.is_file():
+        raise ValueError(
+            f"The pretrained weights of {name} are not here, and are not fetched because a file "
+            "names them; add --download, or pass the file: --weights FILE"
+        )
+    return file

@@ -3,11 +3,21 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Protocol
 
 from torch import Tensor, nn
 
 from whence.encoders import timm_networks, torchvision_networks
 from whence.encoders.preparation import Preparation
+
+
+class ReadPublished(Protocol):
+    """Reads the published weights of a network."""
+
+    def __call__(
+        self, name: str, image_shape: tuple[int, int, int], *, download: bool
+    ) -> tuple[str, dict[str, Tensor]]:
+        """Read them for images of a shape (C, H, W), and say where they come from."""
 
 
 @dataclass(frozen=True)
@@ -19,14 +29,14 @@ class Library:
         build: builds a network for images of a shape (C, H, W), with random parameters and without
             its classifier.
         prepared: says how the images were prepared that its published weights were trained on.
-        read_published: gives where those weights come from, and the weights; downloads them, or
-            takes them from the library's cache.
+        read_published: gives where those weights come from, and the weights; takes them from the
+            library's cache, or with ``download`` fetches them.
     """
 
     check: Callable[[str], None]
     build: Callable[[str, tuple[int, int, int]], nn.Module]
     prepared: Callable[[str], Preparation]
-    read_published: Callable[[str, tuple[int, int, int]], tuple[str, dict[str, Tensor]]]
+    read_published: ReadPublished
 
 
 LIBRARIES: Mapping[str, Library] = MappingProxyType(

@@ -32,7 +32,11 @@ class Weights:
 
 
 def read_weights(
-    kind: EncoderKind, weights: str | Path, image_shape: tuple[int, int, int]
+    kind: EncoderKind,
+    weights: str | Path,
+    image_shape: tuple[int, int, int],
+    *,
+    download: bool = True,
 ) -> Weights:
     """Read the weights of a file, or those that a library publishes for its network.
 
@@ -44,16 +48,18 @@ def read_weights(
         weights: a .safetensors, .pt or .pth file, read without running anything in it; or
             "default", which downloads the pretrained weights of a torchvision or timm network.
         image_shape: (C, H, W), to which timm fits "default" weights.
+        download: fetch "default" weights that are not in the library's cache.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is unsafe or damaged, or there are no default weights.
+        ValueError: if it is unsafe or damaged, or there are no default weights, or they are not in
+            a cache and may not be fetched.
         ConnectionError: if pretrained weights cannot be downloaded.
     """
     library = LIBRARIES.get(kind.family)
     prepared = None if library is None else library.prepared(kind.name)
     if weights == "default":
-        source, tensors = read_published(kind, image_shape)
+        source, tensors = read_published(kind, image_shape, download=download)
         return Weights(tensors, source, source, prepared)
     path = Path(weights)
     tensors = read_state_dict(path)
@@ -99,7 +105,7 @@ def load_weights(encoder: nn.Module, weights: Weights) -> str:
 
 
 def read_published(
-    kind: EncoderKind, image_shape: tuple[int, int, int]
+    kind: EncoderKind, image_shape: tuple[int, int, int], *, download: bool
 ) -> tuple[str, dict[str, Tensor]]:
     """Download the weights that a library publishes for a network, or take them from its cache."""
     name = f"{kind.family}:{kind.name}"
@@ -108,7 +114,7 @@ def read_published(
             f'weights "default" needs a torchvision or timm network, got {name}; pass a file.'
         )
     try:
-        return LIBRARIES[kind.family].read_published(kind.name, image_shape)
+        return LIBRARIES[kind.family].read_published(kind.name, image_shape, download=download)
     except OSError as error:
         raise ConnectionError(
             f"The pretrained weights of {name} could not be downloaded ({first_line(error)}); "

@@ -1,13 +1,15 @@
 """Networks of the optional package timm, by name."""
 
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from torch import Tensor, nn
 
-from whence.encoders.explained import check_listed, explained
+from whence.encoders.explained import check_cached, check_listed, explained
 from whence.encoders.preparation import Preparation
+from whence.encoders.torchvision_networks import find_download
 
 
 def import_timm() -> ModuleType:
@@ -36,7 +38,11 @@ def check_timm(name: str) -> None:
 
 
 def build_timm(
-    name: str, image_shape: tuple[int, int, int], *, pretrained: bool = False
+    name: str,
+    image_shape: tuple[int, int, int],
+    *,
+    pretrained: bool = False,
+    file: Path | None = None,
 ) -> nn.Module:
     """Build one of timm's networks for images (C, H, W), without its classifier.
 
@@ -44,6 +50,7 @@ def build_timm(
         name: as timm lists it; a tag behind a full stop names certain weights of a network.
         image_shape: (C, H, W).
         pretrained: download its weights, or take them from the cache.
+        file: that holds the pretrained weights; then nothing is looked for in the network.
 
     Raises:
         ModuleNotFoundError: if timm is not installed.
@@ -55,6 +62,8 @@ def build_timm(
     options: dict[str, Any] = {"num_classes": 0, "in_chans": channels}
     if timm.get_pretrained_cfg(name).fixed_input_size:
         options["img_size"] = (height, width)
+    if file is not None:
+        options["pretrained_cfg_overlay"] = {"file": str(file)}
     with explained(f"timm:{name}", image_shape):
         encoder: nn.Module = timm.create_model(name, pretrained=pretrained, **options)
     return encoder
@@ -79,13 +88,30 @@ def prepared_for_timm(name: str) -> Preparation:
 
 
 def read_timm_weights(
-    name: str, image_shape: tuple[int, int, int]
+    name: str, image_shape: tuple[int, int, int], *, download: bool
 ) -> tuple[str, dict[str, Tensor]]:
     """Read the weights of one of timm's networks, which timm fits to the shape (C, H, W).
 
+    Args:
+        name: as timm lists it.
+        image_shape: (C, H, W).
+        download: fetch them if they are not in a cache.
+
     Raises:
-        ValueError: if it has none.
+        ValueError: if there are none, or they are not in a cache and may not be fetched.
     """
     if not import_timm().is_model_pretrained(name):
         raise ValueError(f"timm:{name} has no pretrained weights; pass a file.")
-    return f"timm:{name}", build_timm(name, image_shape, pretrained=True).state_dict()
+    file = None if download else check_cached(f"timm:{name}", find_timm_file(name))
+    return f"timm:{name}", build_timm(name, image_shape, pretrained=True, file=file).state_dict()
+
+
+def find_timm_file(name: str) -> Path | None:
+    """Name the file that the weights of one of timm's networks are cached in, if they are."""
+    record = import_timm().get_pretrained_cfg(name)
+    if record.hf_hub_id:
+        hub = import_module("huggingface_hub")  # timm needs it
+        file = record.hf_hub_filename or "model.safetensors"
+        found = hub.try_to_load_from_cache(record.hf_hub_id, file)
+        return Path(found) if isinstance(found, str) else None
+    return find_download(record.url)

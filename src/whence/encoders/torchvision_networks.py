@@ -2,12 +2,15 @@
 
 import re
 from importlib import import_module
+from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import urlparse
 
+import torch
 from torch import Tensor, nn
 
 from whence.encoders.drop_classifier import drop_classifier
-from whence.encoders.explained import check_listed, explained
+from whence.encoders.explained import check_cached, check_listed, explained
 from whence.encoders.preparation import Preparation
 
 
@@ -67,10 +70,21 @@ def prepared_for_torchvision(name: str) -> Preparation:
 
 
 def read_torchvision_weights(
-    name: str, image_shape: tuple[int, int, int]
+    name: str, image_shape: tuple[int, int, int], *, download: bool
 ) -> tuple[str, dict[str, Tensor]]:
-    """Read the default weights of one of torchvision's networks, whatever the image shape."""
+    """Read the default weights of one of torchvision's networks, whatever the image shape.
+
+    Args:
+        name: as torchvision lists it.
+        image_shape: (C, H, W).
+        download: fetch them if they are not in torch's cache.
+
+    Raises:
+        ValueError: if they are not in the cache and may not be fetched.
+    """
     weights = import_module("torchvision.models").get_model_weights(name).DEFAULT
+    if not download:
+        check_cached(f"torchvision:{name}", find_download(weights.url))
     found = weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
     return f"torchvision:{name} {weights}", rename_densenet(found)
 
@@ -79,3 +93,8 @@ def rename_densenet(found: dict[str, Tensor]) -> dict[str, Tensor]:
     """Write ``norm.1`` as ``norm1``: torchvision's DenseNet files use names of an old version."""
     old = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12])\.")
     return {old.sub(r"\1\2.", name): tensor for name, tensor in found.items()}
+
+
+def find_download(url: str) -> Path:
+    """Name the file that torch keeps what it fetched from an address in."""
+    return Path(torch.hub.get_dir(), "checkpoints", PurePosixPath(urlparse(url).path).name)

@@ -75,7 +75,13 @@ def evaluate_run(
     if controls and model.has_memory:
         stored = find_memory(model, folder, about, where=where)
         untrained = evaluate_untrained(
-            model, sample.images, stored, settings, about["run"], batch_size=batch_size
+            model,
+            sample.images,
+            stored,
+            settings,
+            about["run"],
+            batch_size=batch_size,
+            download=where.may_download,
         )
     record = read_image_record(folder, about)
     known = count_known(

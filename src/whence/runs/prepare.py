@@ -100,13 +100,19 @@ def prepare(settings: Settings, dataset: Dataset, *, device: str = "cpu") -> Par
     )
 
 
-def weights_for(settings: Settings, train: ImageSet) -> Weights | None:
-    """Read the weights that settings name for images like these; None if they name none."""
+def weights_for(settings: Settings, train: ImageSet, *, download: bool = True) -> Weights | None:
+    """Read the weights that settings name for images like these; None if they name none.
+
+    Args:
+        settings: of the run.
+        train: images whose shape decides.
+        download: fetch published weights that are not in a cache.
+    """
     if settings.weights is None:
         return None
     channels, height, width = train.images.shape[1:]
     kind = kind_of(choose_encoder(settings, (height, width)))
-    return read_weights(kind, settings.weights, (channels, height, width))
+    return read_weights(kind, settings.weights, (channels, height, width), download=download)
 
 
 def build_model(

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from whence.encoders.weights import copy_into
 from whence.evidence.evaluate import evaluate
 from whence.models.classifier import Classifier
 from whence.records.images import ImageSet
@@ -24,6 +25,7 @@ def evaluate_untrained(
     run: dict[str, Any],
     *,
     batch_size: int,
+    download: bool,
 ) -> Evaluation:
     """Measure the model that a run started from, with the memory that the run ended with.
 
@@ -37,20 +39,25 @@ def evaluate_untrained(
         settings: of the run.
         run: what ``whence.json`` says of it.
         batch_size: images encoded at once.
+        download: fetch published weights that are not in a cache. A frozen encoder still has those
+            that it started with.
 
     Raises:
         ValueError: if the pretrained weights are no longer there as they were.
     """
     mean, std = (tuple(tensor.flatten().tolist()) for tensor in (model.mean, model.std))
     normalisation = Normalisation(mean, std, "the model")
+    frozen = settings.freeze_encoder
     try:
-        weights = weights_for(settings, memory)
+        weights = None if frozen else weights_for(settings, memory, download=download)
         start, record = build_model(settings, memory, normalisation, weights)
     except (OSError, ValueError) as error:  # weights that are not here any more
         raise ValueError(
             f"The network before training cannot be built again ({str(error).rstrip('.')}); {HINT}"
         ) from error
-    if record != run.get("weights"):
+    if frozen:
+        copy_into(start.encoder, model.encoder.state_dict())
+    elif record != run.get("weights"):
         raise ValueError(
             f"weights must be those that the run started with, {settings.weights} changed; {HINT}"
         )

@@ -20,6 +20,11 @@ class Where:
     root: Path | None = None
     download_to: Path | None = None
 
+    @property
+    def may_download(self) -> bool:
+        """Say whether the user lets anything be fetched from the network."""
+        return self.download_to is not None
+
 
 def may_download_to(root: str) -> Where:
     """Let missing files of a named dataset be downloaded to the folder that is read."""

@@ -113,7 +113,10 @@ def train_missing_side_by_side(
         for job in jobs
         for seed in job.find_missing(job.summarise())
     }
-    tasks = [Task(settings, folder, Path.cwd()) for folder, (_, settings) in planned.items()]
+    tasks = [
+        Task(settings, folder, Path.cwd(), where=may_download_to(settings.data_root))
+        for folder, (_, settings) in planned.items()
+    ]
 
     def check(task: Task, images: Images) -> None:
         check_images(planned[task.folder][0], images.classes, images.channels)

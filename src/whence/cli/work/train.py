@@ -17,27 +17,33 @@ from whence.runs.folder import check_folder
 from whence.runs.images import load_data, load_to_train
 from whence.runs.run import run
 from whence.runs.settings import Settings
-from whence.runs.where import may_download_to
+from whence.runs.where import AS_SETTINGS_SAY, Where
 from whence.training.distributed import Team, join
 
 
 def train_joined(
-    settings: Settings, seeds: int, folder: Path, options: Namespace, device: str
+    settings: Settings, seeds: int, folder: Path, options: Namespace, device: str, *, where: Where
 ) -> None:
     """Join the other processes of this training, if there are any, and train."""
     with join(device) as team:
-        train_here(settings, seeds, folder, options, team)
+        train_here(settings, seeds, folder, options, team, where=where)
 
 
 def train_here(
-    settings: Settings, seeds: int, folder: Path, options: Namespace, team: Team
+    settings: Settings,
+    seeds: int,
+    folder: Path,
+    options: Namespace,
+    team: Team,
+    *,
+    where: Where = AS_SETTINGS_SAY,
 ) -> None:
     """Train one seed after another, alone or as one process of several, and print what came out."""
     numbers = [settings.seed] if seeds == 1 else range(seeds)
     places = {seed: folder if seeds == 1 else folder / f"seed-{seed}" for seed in numbers}
     finished = options.resume and all((place / DONE).exists() for place in places.values())
     load = load_data if finished else load_to_train
-    dataset = team.agree(lambda: load(settings, may_download_to(settings.data_root)))
+    dataset = team.agree(lambda: load(settings, where))
     for note in dataset.notes if team.leads else ():
         print_note(note)
     results = {}
@@ -56,7 +62,13 @@ def train_here(
 
 
 def train_side_by_side(
-    settings: Settings, seeds: int, folder: Path, options: Namespace, device: str | None
+    settings: Settings,
+    seeds: int,
+    folder: Path,
+    options: Namespace,
+    device: str | None,
+    *,
+    where: Where,
 ) -> None:
     """Train many seeds in worker processes and print what came out.
 
@@ -69,6 +81,7 @@ def train_side_by_side(
             folder / f"seed-{seed}",
             Path.cwd(),
             checkpoint_seconds=options.checkpoint_seconds,
+            where=where,
         )
         for seed in range(seeds)
     ]
