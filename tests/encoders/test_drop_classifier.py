@@ -75,3 +75,77 @@ def test_auxiliary_outputs_are_switched_off(name, size):
         encoder, _ = adopt_encoder(module, (3, size, size))
         assert encoder.train()(images).ndim == 2
         assert not any("aux" in key.lower() for key in encoder.state_dict())
+
+
+class Holder(nn.Module):
+    """A user's module around one network."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, images):
+        return self.network(images)
+
+
+WRAPPERS = {
+    "DataParallel": nn.DataParallel,
+    "averaged": torch.optim.swa_utils.AveragedModel,
+    "compiled": lambda network: torch.compile(network, backend="eager"),
+    "a user's": Holder,
+    "a sequence of one": nn.Sequential,
+    "one in the other": lambda network: nn.DataParallel(Holder(nn.Sequential(network))),
+    "behind a normalisation": lambda network: nn.Sequential(nn.BatchNorm2d(3), network),
+}
+
+
+@pytest.mark.parametrize("name", WRAPPERS)
+@pytest.mark.parametrize("library, features", [("torchvision", 512), ("timm", 512)])
+def test_wrappers_are_looked_through(name, library, features, rng):
+    import timm
+    import torchvision
+
+    torch.manual_seed(0)
+    builder = {
+        "torchvision": lambda: torchvision.models.get_model("resnet18", num_classes=10),
+        "timm": lambda: timm.create_model("resnet10t", num_classes=10),
+    }[library]
+    whole = WRAPPERS[name](builder()).eval()
+    images = torch.rand(2, 3, 32, 40, generator=rng)
+    logits = whole(images)
+    last = [module for module in whole.modules() if isinstance(module, nn.Linear)][-1]
+    encoder, _ = adopt_encoder(whole, SHAPE)
+    assert encoder is whole
+    assert count_features(encoder, SHAPE) == features
+    assert_close(last(encoder(images)), logits)
+    assert count_features(adopt_encoder(encoder, SHAPE, drop=True)[0], SHAPE) == features
+
+
+class Scaled(nn.Module):
+    """One network, and a parameter that learns beside it."""
+
+    def __init__(self):
+        super().__init__()
+        self.network, self.scale = Small(), nn.Parameter(torch.ones(()))
+
+    def forward(self, images):
+        return self.scale * self.network(images)
+
+
+@pytest.mark.parametrize(
+    "module",
+    [Scaled(), nn.Sequential(Small(), nn.Linear(10, 7)), nn.Sequential(nn.Identity(), Small())],
+)
+def test_what_is_more_than_a_wrapper_is_used_as_it_is(module):
+    encoder, _ = adopt_encoder(module, SHAPE)
+    assert count_features(encoder, SHAPE) in (7, 10)
+    with pytest.raises(ValueError, match="needs an encoder with a classifier"):
+        adopt_encoder(module, SHAPE, drop=True)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit")
+def test_a_traced_module_is_refused_and_can_be_used_whole():
+    traced = torch.jit.trace(Small().eval(), torch.zeros(1, *SHAPE))
+    with pytest.raises(ValueError, match=r"traced module keeps its classifier \(fc\): replace it"):
+        adopt_encoder(traced, SHAPE)
+    assert count_features(adopt_encoder(traced, SHAPE, drop=False)[0], SHAPE) == 10

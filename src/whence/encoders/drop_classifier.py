@@ -1,5 +1,6 @@
 """Take the classifier off a network, so that it returns features."""
 
+import torch
 from torch import nn
 
 CLASSIFIERS = ("fc", "classifier", "head", "heads")
@@ -8,8 +9,34 @@ CLASSIFIERS = ("fc", "classifier", "head", "heads")
 
 def has_classifier(encoder: nn.Module) -> bool:
     """Say whether :func:`drop_classifier` would find a classifier, dropped or not."""
-    named = (getattr(encoder, name, None) for name in CLASSIFIERS)
-    return is_timm(encoder) or any(isinstance(module, nn.Module) for module in named)
+    network = look_through(encoder)
+    return is_timm(network) or bool(named_classifiers(network))
+
+
+def named_classifiers(network: nn.Module) -> list[str]:
+    """List the attributes of a network that could hold its classifier."""
+    return [name for name in CLASSIFIERS if isinstance(getattr(network, name, None), nn.Module)]
+
+
+def look_through(encoder: nn.Module) -> nn.Module:
+    """Return the network inside wrappers: ``DataParallel``, a compiled module, a user's own.
+
+    A wrapper holds one module and learns nothing itself. A sequence that ends with a network of
+    torchvision or timm, behind a normalisation for example, is one too.
+    """
+    children = list(encoder.children())
+    if is_timm(encoder) or named_classifiers(encoder) or not children:
+        return encoder
+    alone = len(children) == 1 and not list(encoder.parameters(recurse=False))
+    if alone or (isinstance(encoder, nn.Sequential) and is_library_network(children[-1])):
+        return look_through(children[-1])
+    return encoder
+
+
+def is_library_network(module: nn.Module) -> bool:
+    """Say whether a module is a whole network of torchvision or timm."""
+    ours = type(module).__module__.startswith("torchvision.models.")
+    return is_timm(module) or (ours and bool(named_classifiers(module)))
 
 
 def is_timm(encoder: nn.Module) -> bool:
@@ -25,7 +52,7 @@ def drop_classifier(encoder: nn.Module) -> nn.Module:
     SqueezeNet: convolution) goes, with the dropout before it and the activation behind it, and what
     precedes them stays: VGG keeps its two hidden layers (D=4096), ConvNeXt its normalisation. A
     sequence without such a layer is not a classifier and stays. Auxiliary classifiers are switched
-    off. Doing it twice changes nothing more.
+    off. Wrappers are looked through. Doing it twice changes nothing more.
 
     Args:
         encoder: changed in place, not copied.
@@ -34,26 +61,32 @@ def drop_classifier(encoder: nn.Module) -> nn.Module:
         The same module.
 
     Raises:
-        ValueError: if several attributes could be the classifier.
+        ValueError: if several attributes could be the classifier, or it cannot be dropped.
     """
-    if is_timm(encoder):
+    network = look_through(encoder)
+    if is_timm(network):
         # timm's own method, which torch's Module does not know
-        encoder.reset_classifier(0)  # type: ignore[operator]
+        network.reset_classifier(0)  # type: ignore[operator]
         return encoder
-    if getattr(encoder, "aux_logits", False):  # GoogLeNet and Inception: tuples in training
+    if getattr(network, "aux_logits", False):  # GoogLeNet and Inception: tuples in training
         # torchvision's flag, which torch's Module does not know
-        encoder.aux_logits = False  # type: ignore[assignment]
+        network.aux_logits = False  # type: ignore[assignment]
         for name in ("aux1", "aux2", "AuxLogits"):
-            if hasattr(encoder, name):
-                setattr(encoder, name, None)
-    found = [name for name in CLASSIFIERS if isinstance(getattr(encoder, name, None), nn.Module)]
+            if hasattr(network, name):
+                setattr(network, name, None)
+    found = named_classifiers(network)
     if len(found) > 1:
         raise ValueError(
-            f"{type(encoder).__name__} could have its classifier in {' or '.join(found)}; replace "
+            f"{type(network).__name__} could have its classifier in {' or '.join(found)}; replace "
             "the right one by nn.Identity() and pass drop_classifier=False."
         )
+    if found and isinstance(network, torch.jit.ScriptModule):
+        raise ValueError(
+            f"A scripted or traced module keeps its classifier ({found[0]}): replace it by "
+            "nn.Identity() before torch.jit, or pass drop_classifier=False to use its logits."
+        )
     for name in found:
-        setattr(encoder, name, without_last_layer(getattr(encoder, name)))
+        setattr(network, name, without_last_layer(getattr(network, name)))
     return encoder
 
 

@@ -37,7 +37,8 @@ def wrap(
         mean: per channel, in [0, 1] pixel units; None is 0.
         std: per channel; None is 1.
         drop_classifier: "auto" drops the classifier of torchvision and timm models and of modules
-            with an attribute fc, classifier, head or heads; False keeps everything.
+            with an attribute fc, classifier, head or heads, also inside wrappers such as
+            DataParallel; False keeps everything.
         similarity: "cosine", "l2" or "dot".
         classifier: the last layers, "mlp" or "linear"; None is the paper's choice: linear for
             the standard variant, mlp for the others.
