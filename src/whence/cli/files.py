@@ -22,3 +22,12 @@ def refuse_existing(files: Sequence[Path], *, force: bool) -> None:
             raise FileExistsError(
                 f"{path} is there already; choose another --out, or add --force to overwrite it."
             )
+
+
+def encode_page(text: str) -> bytes:
+    r"""Encode what is to be written; bytes of file names that are not UTF-8 become Python escapes.
+
+    >>> encode_page("caf\udce9.png")
+    b'caf\\udce9.png'
+    """
+    return text.encode("utf-8", "backslashreplace")

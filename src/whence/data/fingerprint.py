@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from whence.data.augment import to_float
+from whence.data.names import compose
 from whence.records.images import ImageSet
 from whence.shapes import check_shape
 
@@ -15,12 +16,13 @@ from whence.shapes import check_shape
 def fingerprint(images: ImageSet) -> str:
     """Hash shape, class names, labels and pixels with SHA-256.
 
-    The same on every machine and device, and for every memory layout; file names do not count.
+    The same on every machine and device, and for every memory layout; file names do not count, nor
+    whether the umlauts of class names are one character or two.
 
     Returns:
         64 hexadecimal digits.
     """
-    head = {"shape": list(images.images.shape), "classes": list(images.class_names)}
+    head = {"shape": list(images.images.shape), "classes": [compose(n) for n in images.class_names]}
     digest = hashlib.sha256(json.dumps(head).encode())
     digest.update(images.labels.cpu().numpy().astype("<i8").tobytes())
     digest.update(_bytes_of(images.images))

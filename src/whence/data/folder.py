@@ -1,5 +1,6 @@
 """Labelled images from a folder with one folder per class."""
 
+import itertools
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,9 +9,11 @@ from pathlib import Path
 import torch
 
 from whence.data.image_file import read_images
+from whence.data.names import compose, find_path, read_name
 from whence.data.open_image import SUFFIXES
 from whence.data.overlap import overlap_notes
 from whence.data.stratify import stratified
+from whence.messages import quote
 from whence.records.images import Dataset, ImageSet
 
 TEST_SHARE = 0.2
@@ -62,7 +65,7 @@ def image_folder(
     counts = [len(part.sources) for part in parts]
     sources = [source for part in parts for source in part.sources]
     read = read_images(
-        [path / source for source in sources],
+        [find_path(path, source) for source in sources],
         size=size,
         channels=channels,
         default_large_size=default_large_size,
@@ -112,7 +115,9 @@ def _parts(root: Path, notes: list[str]) -> list[_Part]:
     """List the files of each part, and note what lies in the folder unused."""
     folders, _ = list_entries(root)
     unused: list[str] = []
-    if any(name in folders and list_entries(root / name)[0] for name in ("train", "test")):
+    if any(
+        name in folders and list_entries(root / name)[0] for name in ("train", "test")
+    ):
         if "train" not in folders:
             raise ValueError(
                 f"{root} must hold a folder train beside its folder test, it holds none; "
@@ -132,7 +137,7 @@ def _parts(root: Path, notes: list[str]) -> list[_Part]:
 
 def _list(root: Path, below: str, unused: list[str]) -> _Part:
     """List the class folders and image files in ``root / below``."""
-    folder = root / below
+    folder = find_path(root, below)
     class_names, loose = list_entries(folder)
     unused += [below + name for name in loose]
     if len(class_names) < 2:
@@ -192,8 +197,8 @@ def _divide(root: Path, part: _Part, seed: int) -> list[_Part]:
 
 
 def _check_same_classes(root: Path, train: _Part, test: _Part) -> None:
-    missing = sorted(set(train.class_names) - set(test.class_names))
-    added = sorted(set(test.class_names) - set(train.class_names))
+    learnt, tested = (set(map(compose, part.class_names)) for part in (train, test))
+    missing, added = sorted(learnt - tested), sorted(tested - learnt)
     if missing or added:
         differences = [f"lacks {', '.join(missing)}"] if missing else []
         differences += [f"adds {', '.join(added)}"] if added else []
@@ -210,7 +215,7 @@ def list_class(root: Path, folder: str) -> tuple[list[str], list[str]]:
         root: of the dataset.
         folder: of one class, below ``root``, with a slash at its end.
     """
-    inner, files = list_entries(root / folder)
+    inner, files = list_entries(find_path(root, folder))
     images = [name for name in files if name.lower().endswith(SUFFIXES)]
     others = [name for name in files if not name.lower().endswith(SUFFIXES)]
     others += [f"{name}/" for name in inner]
@@ -226,16 +231,27 @@ def note_unused(unused: Sequence[str]) -> list[str]:
 
 
 def list_entries(folder: Path) -> tuple[list[str], list[str]]:
-    """List the names of folders and of files, sorted, hidden ones left out."""
+    """List the names of folders and of files, sorted, hidden ones left out.
+
+    Raises:
+        ValueError: if two folders have names that look the same.
+    """
     folders: list[str] = []
     files: list[str] = []
     with os.scandir(folder) as entries:
         for entry in entries:
-            if is_shown(entry.name):
-                (folders if entry.is_dir() else files).append(entry.name)
-    return sorted(folders), sorted(files)
+            if not is_hidden(entry.name):
+                (folders if entry.is_dir() else files).append(read_name(entry.name))
+    folders.sort(key=compose)
+    for name, following in itertools.pairwise(map(compose, folders)):
+        if name == following:
+            raise ValueError(
+                f"{folder} holds two folders {quote(name)}, one with composed characters and one "
+                "without; put what they hold into one folder."
+            )
+    return folders, sorted(files, key=compose)
 
 
-def is_shown(name: str) -> bool:
-    """Say whether a name is one that a person gave, not an operating system."""
-    return not name.startswith(".") and name not in HIDDEN
+def is_hidden(name: str) -> bool:
+    """Say whether a file or folder is one that operating systems leave behind."""
+    return name.startswith(".") or name in HIDDEN

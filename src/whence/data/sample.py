@@ -1,6 +1,5 @@
 """Labelled images that a model is measured on: all of a folder, nothing is divided."""
 
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +9,7 @@ import torch
 
 from whence.data.folder import check_is_folder, list_class, list_entries, note_unused
 from whence.data.image_file import read_images
+from whence.data.names import compose, find_path
 from whence.data.open_image import SUFFIXES
 from whence.records.images import ImageSet, Sample
 
@@ -48,7 +48,7 @@ def load_sample(
     root = Path(path).expanduser()
     check_is_folder(root)
     below, notes = choose_part(root)
-    folders, loose = list_entries(root / below)
+    folders, loose = list_entries(find_path(root, below))
     if not folders:
         raise ValueError(refuse_unlabelled(root / below, loose))
     labels_of = match_classes(str(root / below), folders, class_names, renamed)
@@ -64,7 +64,8 @@ def load_sample(
         raise ValueError(f"{root / below} must hold images in its class folders, it holds none.")
     notes += note_unused(unused)
     channels, height, width = image_shape
-    read = read_images([root / name for name in sources], size=(height, width), channels=channels)
+    paths = [find_path(root, name) for name in sources]
+    read = read_images(paths, size=(height, width), channels=channels)
     images = ImageSet(read.images, torch.tensor(labels), tuple(class_names), tuple(sources))
     return Sample(root.resolve().name, images, (*notes, *read.notes))
 
@@ -157,11 +158,6 @@ def match_classes(
             f"{class_names[0]}, or take it out."
         )
     return {name: labels[new] for name, new in wanted.items()}
-
-
-def compose(name: str) -> str:
-    """Write a name with composed characters: an umlaut is one, not a letter and two dots."""
-    return unicodedata.normalize("NFC", name)
 
 
 def list_names(names: Iterable[str]) -> str:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from whence.cli.files import encode_page
 from whence.evidence.predict import predict
 from whence.gather.explained import describe_origin, explain_images
 from whence.memory import HEADS, VARIANT
@@ -138,7 +139,7 @@ def write_page(
         dataset.test.labels[places].tolist(),
     )
     origin = describe_origin(folder, read_about(folder), model)
-    write_whole(path, render(answers, origin, model.class_names).encode())
+    write_whole(path, encode_page(render(answers, origin, model.class_names)))
 
 
 def choose(answers: tuple[Prediction, ...], labels: list[int]) -> list[int]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from jsonargparse import Namespace
 
+from whence.cli.files import encode_page
 from whence.cli.options import read_where
 from whence.cli.plain_text import escape, print_note
 from whence.cli.work.images import read_files, read_test
@@ -105,7 +106,7 @@ def write(
 ) -> list[bytes]:
     """Make the content of all files before the first is written."""
     if kind == "html":
-        return [render(answers, origin, names).encode()]
+        return [encode_page(render(answers, origin, names))]
     if kind == "json":
         content = to_json(answers, origin, names, with_heatmaps=with_heatmaps)
         return [(json.dumps(content, indent=1, allow_nan=False) + "\n").encode()]

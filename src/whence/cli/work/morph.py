@@ -10,13 +10,16 @@ from jsonargparse import Namespace
 
 from whence.autoencoders.saved_vae import load_vae, read_about_vae
 from whence.autoencoders.vae import VAE
+from whence.cli.files import encode_page
 from whence.cli.options import read_where
 from whence.cli.plain_text import escape, print_note
 from whence.cli.work.images import Asked, read_files, read_test
+from whence.data.names import compose
 from whence.data.sample import list_names
 from whence.gather.explained import describe_origin
 from whence.gather.morph_training import Training, check_same_data, choose_training
 from whence.gather.morphed import Question, check_question, morph_images
+from whence.messages import quote
 from whence.models.about import read_about
 from whence.models.classifier import Classifier
 from whence.models.load import load_to_answer
@@ -107,7 +110,7 @@ def morph_all(
     if not files:
         print(page, end="")
         return
-    write_whole(files[0], page.encode())
+    write_whole(files[0], encode_page(page))
     for one in morphs:
         for way in one.ways:
             print(escape(describe(one, way, model.class_names)))
@@ -183,9 +186,10 @@ def find_class(name: str, class_names: tuple[str, ...]) -> int:
     Raises:
         ValueError: if there is none of that name.
     """
-    if name not in class_names:
-        raise ValueError(f"Unknown class {name!r}. Choose from: {list_names(class_names)}.")
-    return class_names.index(name)
+    composed = [compose(one) for one in class_names]
+    if compose(name) not in composed:
+        raise ValueError(f"Unknown class {quote(name)}. Choose from: {list_names(class_names)}.")
+    return composed.index(compose(name))
 
 
 def choose_plan(about: dict[str, Any], norm_weight: float | None) -> MorphPlan:

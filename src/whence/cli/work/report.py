@@ -8,6 +8,7 @@ from pathlib import Path
 
 from jsonargparse import Namespace
 
+from whence.cli.files import encode_page
 from whence.cli.options import read_where
 from whence.cli.plain_text import escape, print_note
 from whence.data.fingerprint import fingerprint
@@ -77,7 +78,7 @@ def report_run(
     if file is None:
         print(content, end="")
         return
-    write_whole(file, content.encode())
+    write_whole(file, encode_page(content))
     print(describe(overview))
     print(f"Written: {escape(str(file))}")
 
