@@ -10,7 +10,8 @@ from PIL import EpsImagePlugin, Image
 
 from tests.helpers.image_files import native, read_one
 from whence.data.image_file import read_images, read_readable
-from whence.data.open_image import FORMATS, SUFFIXES
+from whence.data.names import SUFFIXES
+from whence.data.open_image import FORMATS
 from whence.data.reader_warnings import describe_heard, listen_to_libtiff
 
 

@@ -48,7 +48,7 @@ def test_two_folders_that_look_the_same_are_refused(tmp_path):
         fill(tmp_path / name)
     if len(list(tmp_path.iterdir())) == 2:
         pytest.skip("this disk knows them for one")
-    with pytest.raises(ValueError, match="holds two folders 'K.*se', one with composed char"):
+    with pytest.raises(ValueError, match=r"holds two folders 'K.*se', one with composed char"):
         image_folder(tmp_path)
 
 

@@ -54,7 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one sub-command.
 
     Returns:
-        0, or 2 after one sentence about what was wrong with the input, or 130 after Ctrl-C.
+        0, or 1 if some images could not be read, or 2 after one sentence about what was wrong with
+        the input, or 130 after Ctrl-C.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given or given[0] in ("-h", "--help"):
@@ -71,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def call(command: str, arguments: list[str]) -> int:
     """Run a command; what is wrong with its input becomes one sentence, the rest is raised."""
     try:
-        COMMANDS.find(command)(arguments)
+        code: int | None = COMMANDS.find(command)(arguments)
         sys.stdout.flush()  # here, not at exit, so that a closed pipe is noticed
     except BrokenPipeError:  # the reader, head for example, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -91,7 +92,7 @@ def call(command: str, arguments: list[str]) -> int:
     except KeyboardInterrupt as stop:
         print(str(stop) or WAYS_ON.get(command, "Stopped."), file=sys.stderr)
         return 130
-    return 0
+    return code or 0
 
 
 def overview() -> str:

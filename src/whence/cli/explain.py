@@ -79,8 +79,12 @@ def build() -> ArgumentParser:
     return parser
 
 
-def explain(arguments: list[str]) -> None:
-    """Explain images and write a page, figures or JSON."""
+def explain(arguments: list[str]) -> int:
+    """Explain images and write a page, figures or JSON.
+
+    Returns:
+        1 if a file could not be read, else 0.
+    """
     options = parse(build(), arguments)
     kind = choose_format(options)
     check_options(options, kind)
@@ -88,11 +92,11 @@ def explain(arguments: list[str]) -> None:
     folder, to_screen = Path(options.run), kind == "json" and not options.out
     files = choose_files(options.out, folder, kind, to_screen=to_screen)
     refuse_existing(files, force=options.force)
-    paths = find_images([Path(name) for name in options.images])  # before the model is read
+    paths = find_images(options.images)  # before the model is read
     device = choose_device(options.device)
     from whence.cli.work.explain import explain_all  # late: it loads torch
 
-    explain_all(options, kind, paths, files, device)
+    return explain_all(options, kind, paths, files, device)
 
 
 def choose_format(options: Namespace) -> str:

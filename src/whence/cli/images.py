@@ -1,8 +1,11 @@
 """Which images a command is asked about; loads no torch."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from jsonargparse import Namespace
+
+from whence.data.names import is_left_behind, list_images
 
 
 def check_asked(options: Namespace) -> None:
@@ -15,23 +18,28 @@ def check_asked(options: Namespace) -> None:
         raise ValueError("IMAGE must name files or folders, or --test images of the test set.")
 
 
-def find_images(names: list[Path]) -> list[Path]:
+def find_images(names: Sequence[str]) -> list[Path]:
     """List image files, those of folders in order of their names.
+
+    What operating systems leave beside images is passed over, as in a folder that is trained on,
+    and so is every hidden file of a folder.
 
     Raises:
         FileNotFoundError: if a name is neither a file nor a folder, or a folder holds no image.
     """
+    given = [Path(name).expanduser() for name in names]
+    wanted = [path for path in given if not is_left_behind(path.name)]
+    if given and not wanted:
+        raise FileNotFoundError(f"No image {given[0]}; an operating system left it there.")
     found: list[Path] = []
-    for name in names:
-        if name.is_dir():
-            from whence.data.open_image import SUFFIXES  # late: it loads Pillow
-
-            inside = sorted(p for p in name.rglob("*") if p.suffix.lower() in SUFFIXES)
+    for path in wanted:
+        if path.is_dir():
+            inside = list_images(path)
             if not inside:
-                raise FileNotFoundError(f"{name} holds no image.")
+                raise FileNotFoundError(f"{path} holds no image.")
             found += inside
-        elif name.exists():
-            found.append(name)
+        elif path.exists():
+            found.append(path)
         else:
-            raise FileNotFoundError(f"No image {name}.")
+            raise FileNotFoundError(f"No image {path}.")
     return found

@@ -83,19 +83,23 @@ def build() -> ArgumentParser:
     return parser
 
 
-def morph(arguments: list[str]) -> None:
-    """Morph images and write a page or JSON."""
+def morph(arguments: list[str]) -> int:
+    """Morph images and write a page or JSON.
+
+    Returns:
+        1 if a file could not be read, else 0.
+    """
     options = parse(build(), arguments)
     options.other = options.other or list(OTHERS[:1])
     check_options(options)
     check_device(options.device)
     files = choose_files(options)
     refuse_existing(files, force=options.force)
-    paths = find_images([Path(name) for name in options.images])  # before the model is read
+    paths = find_images(options.images)  # before the model is read
     device = choose_device(options.device)
     from whence.cli.work.morph import morph_all  # late: it loads torch
 
-    morph_all(options, paths, files, device)
+    return morph_all(options, paths, files, device)
 
 
 def check_options(options: Namespace) -> None:

@@ -1,14 +1,16 @@
 """``whence predict``: answers for image files, with the images each answer came from."""
 
-from pathlib import Path
-
 from whence.cli.checks import check_least
 from whence.cli.images import find_images
 from whence.cli.options import add_device, build_parser, check_device, choose_device, parse
 
 
-def predict(arguments: list[str]) -> None:
-    """Classify image files or folders of images."""
+def predict(arguments: list[str]) -> int:
+    """Classify image files or folders of images.
+
+    Returns:
+        1 if a file could not be read, else 0.
+    """
     parser = build_parser(
         "predict",
         "Classify images with a trained run and name the training images each answer was computed "
@@ -22,8 +24,8 @@ def predict(arguments: list[str]) -> None:
     options = parse(parser, arguments)
     check_least(options, batch_size=1)
     check_device(options.device)
-    files = find_images([Path(name) for name in options.images])
+    files = find_images(options.images)
     device = choose_device(options.device)
     from whence.cli.work.predict import predict_all  # late: it loads torch
 
-    predict_all(options, files, device)
+    return predict_all(options, files, device)

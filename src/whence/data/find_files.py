@@ -1,6 +1,5 @@
 """Find images again by their pixels, where they were or anywhere in a folder."""
 
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -9,9 +8,8 @@ import torch
 from torch import Tensor
 
 from whence.data.fingerprint import content_hashes, find_places
-from whence.data.folder import is_shown
 from whence.data.image_file import read_readable
-from whence.data.open_image import SUFFIXES
+from whence.data.names import find_path, list_images, read_name
 
 CHUNK = 1024
 """Files whose pixels are held at once while they are looked through."""
@@ -43,7 +41,7 @@ def find_files(
     images = torch.zeros(len(hashes), *image_shape, dtype=torch.uint8)
     names, left = list(sources), set(range(len(hashes)))
     places = find_places(sources)
-    there = [name for name in places if (root / name).is_file()]
+    there = [name for name in places if find_path(root, name).is_file()]
     for name, found, image in read_hashed(root, there, image_shape):
         for place in places[name]:
             if hashes[place] == found:
@@ -51,7 +49,8 @@ def find_files(
                 left.discard(place)
     if left:
         wanted = find_places(hashes)
-        for name, found, image in read_hashed(root, list_images(root), image_shape):
+        names_there = [read_name(p.relative_to(root).as_posix()) for p in list_images(root)]
+        for name, found, image in read_hashed(root, names_there, image_shape):
             for place in left.intersection(wanted.get(found, ())):
                 images[place], names[place] = image, name
                 left.discard(place)
@@ -71,21 +70,7 @@ def read_hashed(
     channels, height, width = image_shape
     for first in range(0, len(names), CHUNK):
         chunk = names[first : first + CHUNK]
-        paths = [root / name for name in chunk]
+        paths = [find_path(root, name) for name in chunk]
         found, problems = read_readable(paths, size=(height, width), channels=channels)
         kept = [name for place, name in enumerate(chunk) if place not in problems]
         yield from zip(kept, content_hashes(found.images), found.images, strict=True)
-
-
-def list_images(root: Path) -> list[str]:
-    """List the image files in a folder and in the folders in it, sorted, hidden ones left out."""
-    found: list[str] = []
-    for folder, inner, files in os.walk(root):
-        inner[:] = sorted(name for name in inner if is_shown(name))  # os.walk goes on from this
-        below = Path(folder).relative_to(root)
-        found += [
-            (below / name).as_posix()
-            for name in sorted(files)
-            if is_shown(name) and name.lower().endswith(SUFFIXES) and Path(folder, name).is_file()
-        ]
-    return found

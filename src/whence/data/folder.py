@@ -5,12 +5,12 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
 from whence.data.image_file import read_images
-from whence.data.names import compose, find_path, read_name
-from whence.data.open_image import SUFFIXES
+from whence.data.names import SUFFIXES, compose, find_path, is_hidden, read_name
 from whence.data.overlap import overlap_notes
 from whence.data.stratify import stratified
 from whence.messages import quote
@@ -23,8 +23,6 @@ LISTS = (".csv", ".tsv", ".xlsx")
 """Endings of files that people keep labels in."""
 
 MOST_CLASSES = 1000
-HIDDEN = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
-"""What operating systems leave in folders, passed over like names that begin with a dot."""
 
 
 def image_folder(
@@ -113,11 +111,9 @@ class _Part:
 
 def _parts(root: Path, notes: list[str]) -> list[_Part]:
     """List the files of each part, and note what lies in the folder unused."""
-    folders, _ = list_entries(root)
+    folders = list_entries(root).folders
     unused: list[str] = []
-    if any(
-        name in folders and list_entries(root / name)[0] for name in ("train", "test")
-    ):
+    if any(name in folders and list_entries(root / name).folders for name in ("train", "test")):
         if "train" not in folders:
             raise ValueError(
                 f"{root} must hold a folder train beside its folder test, it holds none; "
@@ -138,8 +134,8 @@ def _parts(root: Path, notes: list[str]) -> list[_Part]:
 def _list(root: Path, below: str, unused: list[str]) -> _Part:
     """List the class folders and image files in ``root / below``."""
     folder = find_path(root, below)
-    class_names, loose = list_entries(folder)
-    unused += [below + name for name in loose]
+    class_names, loose, others = list_entries(folder)
+    unused += [below + name for name in loose + others]
     if len(class_names) < 2:
         found = f"only {class_names[0]!r}" if class_names else "no folder"
         raise ValueError(
@@ -215,9 +211,9 @@ def list_class(root: Path, folder: str) -> tuple[list[str], list[str]]:
         root: of the dataset.
         folder: of one class, below ``root``, with a slash at its end.
     """
-    inner, files = list_entries(find_path(root, folder))
+    inner, files, others = list_entries(find_path(root, folder))
     images = [name for name in files if name.lower().endswith(SUFFIXES)]
-    others = [name for name in files if not name.lower().endswith(SUFFIXES)]
+    others += [name for name in files if not name.lower().endswith(SUFFIXES)]
     others += [f"{name}/" for name in inner]
     return [folder + name for name in images], [folder + name for name in others]
 
@@ -230,28 +226,36 @@ def note_unused(unused: Sequence[str]) -> list[str]:
     return [f"{unused[0]} {verb} not used: not an image in a class folder."]
 
 
-def list_entries(folder: Path) -> tuple[list[str], list[str]]:
-    """List the names of folders and of files, sorted, hidden ones left out.
+class Entries(NamedTuple):
+    """Names of what lies in a folder, sorted, without what operating systems leave there."""
+
+    folders: list[str]
+    files: list[str]  # and links that lead nowhere
+    others: list[str]  # pipes, sockets and devices
+
+
+def list_entries(folder: Path) -> Entries:
+    """List what lies in a folder.
 
     Raises:
         ValueError: if two folders have names that look the same.
     """
-    folders: list[str] = []
-    files: list[str] = []
+    found = Entries([], [], [])
     with os.scandir(folder) as entries:
         for entry in entries:
             if not is_hidden(entry.name):
-                (folders if entry.is_dir() else files).append(read_name(entry.name))
-    folders.sort(key=compose)
-    for name, following in itertools.pairwise(map(compose, folders)):
+                kind = found.others
+                if entry.is_dir():
+                    kind = found.folders
+                elif entry.is_file() or entry.is_symlink():
+                    kind = found.files
+                kind.append(read_name(entry.name))
+    for names in found:
+        names.sort(key=compose)
+    for name, following in itertools.pairwise(map(compose, found.folders)):
         if name == following:
             raise ValueError(
                 f"{folder} holds two folders {quote(name)}, one with composed characters and one "
                 "without; put what they hold into one folder."
             )
-    return folders, sorted(files, key=compose)
-
-
-def is_hidden(name: str) -> bool:
-    """Say whether a file or folder is one that operating systems leave behind."""
-    return name.startswith(".") or name in HIDDEN
+    return found

@@ -1,8 +1,36 @@
-"""Names of files and classes: the same on every machine, in every locale and spelling."""
+"""Names of files and classes: which are images, and the same in every locale and spelling."""
 
 import os
 import unicodedata
 from pathlib import Path
+from typing import NoReturn
+
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".jp2", ".j2k", ".png", ".gif", ".webp", ".avif"),
+    *(".tif", ".tiff", ".bmp", ".dib", ".tga", ".ppm", ".pgm", ".pbm", ".pnm"),
+)
+"""File name endings, in lower case, that make a file an image."""
+
+LEFT_BEHIND = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
+"""What operating systems leave in folders."""
+
+
+def is_hidden(name: str) -> bool:
+    """Say whether folders are read as if a file or folder of that name were not there.
+
+    >>> is_hidden("._a.png"), is_hidden("__MACOSX"), is_hidden("a.png")
+    (True, True, False)
+    """
+    return name.startswith(".") or name in LEFT_BEHIND
+
+
+def is_left_behind(name: str) -> bool:
+    """Say whether a file or folder is nobody's own: what an operating system left there.
+
+    >>> is_left_behind("._a.png"), is_left_behind(".my.png")
+    (True, False)
+    """
+    return name.startswith("._") or name == ".DS_Store" or name in LEFT_BEHIND
 
 
 def read_name(entry: str) -> str:
@@ -34,3 +62,24 @@ def compose(name: str) -> str:
     True
     """
     return unicodedata.normalize("NFC", name)
+
+
+def list_images(folder: Path) -> list[Path]:
+    """List the image files in a folder and in those below it, sorted, without hidden ones.
+
+    Links to folders are not followed; a link that leads nowhere is listed, a pipe is not.
+
+    Raises:
+        PermissionError: if a folder may not be read.
+    """
+    found: list[Path] = []
+    for place, folders, files in os.walk(folder, onerror=fail):
+        folders[:] = [name for name in folders if not is_hidden(name)]  # os.walk goes on from this
+        images = [name for name in files if name.lower().endswith(SUFFIXES)]
+        found += [Path(place, name) for name in images if not is_hidden(name)]
+    return sorted(path for path in found if path.is_file() or path.is_symlink())
+
+
+def fail(error: OSError) -> NoReturn:
+    """Let a folder that cannot be read end the search."""
+    raise error

@@ -1,4 +1,4 @@
-"""Open image files: which names are images, which formats are decoded, and what is refused."""
+"""Open image files: which formats are decoded, and what is refused."""
 
 import stat
 import struct
@@ -12,12 +12,6 @@ from PIL.ImageFile import ImageFile
 
 from whence.data.reader_warnings import describe_heard
 from whence.messages import describe_failure
-
-SUFFIXES = (
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".jp2", ".j2k", ".png", ".gif", ".webp", ".avif"),
-    *(".tif", ".tiff", ".bmp", ".dib", ".tga", ".ppm", ".pgm", ".pbm", ".pnm"),
-)
-"""File name endings, in lower case, that make a file an image."""
 
 FORMATS = (
     *("JPEG", "PNG", "GIF", "WEBP", "AVIF", "TIFF", "BMP", "DIB", "PPM", "JPEG2000"),

@@ -9,8 +9,7 @@ import torch
 
 from whence.data.folder import check_is_folder, list_class, list_entries, note_unused
 from whence.data.image_file import read_images
-from whence.data.names import compose, find_path
-from whence.data.open_image import SUFFIXES
+from whence.data.names import SUFFIXES, compose, find_path
 from whence.records.images import ImageSet, Sample
 
 SAME_NAMES: Mapping[str, str] = MappingProxyType({})
@@ -48,11 +47,11 @@ def load_sample(
     root = Path(path).expanduser()
     check_is_folder(root)
     below, notes = choose_part(root)
-    folders, loose = list_entries(find_path(root, below))
+    folders, loose, others = list_entries(find_path(root, below))
     if not folders:
         raise ValueError(refuse_unlabelled(root / below, loose))
     labels_of = match_classes(str(root / below), folders, class_names, renamed)
-    unused = [below + name for name in loose]
+    unused = [below + name for name in loose + others]
     sources: list[str] = []
     labels: list[int] = []
     for folder in folders:
@@ -76,8 +75,8 @@ def choose_part(root: Path) -> tuple[str, list[str]]:
     Returns:
         The part, with a slash, or nothing; and a sentence on what was left out, if anything was.
     """
-    folders, _ = list_entries(root)
-    found = [name for name in PARTS if name in folders and list_entries(root / name)[0]]
+    folders = list_entries(root).folders
+    found = [name for name in PARTS if name in folders and list_entries(root / name).folders]
     if not found:
         return "", []
     part = found[0]

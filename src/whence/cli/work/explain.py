@@ -10,7 +10,7 @@ from jsonargparse import Namespace
 from whence.cli.files import encode_page
 from whence.cli.options import read_where
 from whence.cli.plain_text import escape, print_note
-from whence.cli.work.images import read_files, read_test
+from whence.cli.work.images import read_files, read_test, report_unread
 from whence.gather.explained import describe_origin, explain_images, lacks_pixels
 from whence.models.about import read_about
 from whence.models.classifier import Classifier
@@ -25,7 +25,7 @@ from whence.storage.whole_files import write_whole
 
 def explain_all(
     options: Namespace, kind: str, paths: Sequence[Path], files: Sequence[Path], device: str
-) -> None:
+) -> int:
     """Explain images and write a page, figures or JSON.
 
     Args:
@@ -34,6 +34,9 @@ def explain_all(
         paths: of the images; without any, ``options.test`` names images of the test set.
         files: that are written; without any, the answer is printed.
         device: where to compute.
+
+    Returns:
+        1 if a file could not be read, else 0.
     """
     folder = Path(options.run)
     about = read_about(folder)
@@ -75,12 +78,13 @@ def explain_all(
     content = write(answers, origin, model.class_names, kind, options.with_heatmaps)
     if not files:
         print(content[0].decode(), end="")
-        return
+        return report_unread(asked.unread, len(paths))
     for path, part in zip(files, content, strict=True):
         write_whole(path, part)
     for answer in answers:
         print(escape(describe(answer, model.class_names)))
     print(f"Written: {', '.join(escape(str(path)) for path in files)}")
+    return report_unread(asked.unread, len(paths))
 
 
 def describe_settings(options: Namespace, model: Classifier) -> list[tuple[str, str]]:

@@ -1,12 +1,13 @@
 """The images that a command is asked about: files or test images, read as the model needs them."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from torch import Tensor
 
-from whence.data.image_file import FileImage, read_images
+from whence.data.image_file import FileImage, read_readable
 from whence.models.classifier import Classifier
 from whence.runs.finished import read_run
 from whence.runs.load_parts import load_part
@@ -21,15 +22,23 @@ class Asked(NamedTuple):
     truths: list[int | None]
     notes: tuple[str, ...]  # on all of them
     own_notes: list[tuple[str, ...]]
+    unread: int = 0  # files that could not be read
 
 
 def read_files(paths: Sequence[Path], model: Classifier) -> Asked:
-    """Read image files as the model needs them."""
+    """Read image files as the model needs them; of those that cannot be read a note is left.
+
+    Raises:
+        ValueError: if none can be read.
+    """
     channels, height, width = model.image_shape
-    found = read_images(paths, size=(height, width), channels=channels)
+    found, problems = read_readable(paths, size=(height, width), channels=channels)
+    if not found.files:
+        raise problems[0]
     own = [note_file(file, height, width) for file in found.files]
-    names = [str(path) for path in paths]
-    return Asked(found.images, names, [None] * len(names), found.channel_notes, own)
+    names = [str(file.path) for file in found.files]
+    notes = (*found.channel_notes, *map(str, problems.values()))
+    return Asked(found.images, names, [None] * len(names), notes, own, len(problems))
 
 
 def note_file(file: FileImage, height: int, width: int) -> tuple[str, ...]:
@@ -41,6 +50,17 @@ def note_file(file: FileImage, height: int, width: int) -> tuple[str, ...]:
     what = "it" if file.width * height == file.height * width else "its middle"
     size = f"{name} has {file.width} x {file.height} pixels; the model saw {what} at "
     return (*notes, f"{size}{width} x {height}.")
+
+
+def report_unread(unread: int, total: int) -> int:
+    """Say at the end of a command how many images could not be read.
+
+    Returns:
+        The exit code: 1 if there are any, else 0.
+    """
+    if unread:
+        print(f"whence: {unread} of {total} images could not be read.", file=sys.stderr)
+    return int(unread > 0)
 
 
 def read_test(folder: Path, indices: Sequence[int], where: Where) -> Asked:

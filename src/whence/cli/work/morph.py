@@ -13,7 +13,7 @@ from whence.autoencoders.vae import VAE
 from whence.cli.files import encode_page
 from whence.cli.options import read_where
 from whence.cli.plain_text import escape, print_note
-from whence.cli.work.images import Asked, read_files, read_test
+from whence.cli.work.images import Asked, read_files, read_test, report_unread
 from whence.data.names import compose
 from whence.data.sample import list_names
 from whence.gather.explained import describe_origin
@@ -69,9 +69,7 @@ class Ready:
         )
 
 
-def morph_all(
-    options: Namespace, paths: Sequence[Path], files: Sequence[Path], device: str
-) -> None:
+def morph_all(options: Namespace, paths: Sequence[Path], files: Sequence[Path], device: str) -> int:
     """Morph images and write a page or JSON.
 
     Args:
@@ -79,6 +77,9 @@ def morph_all(
         paths: of the images; without any, ``options.test`` names images of the test set.
         files: the one that is written; without any, JSON is printed.
         device: where to compute.
+
+    Returns:
+        1 if a file could not be read, else 0.
     """
     folder, place = Path(options.run), Path(options.vae)
     about = read_about(folder)
@@ -109,12 +110,13 @@ def morph_all(
         page = render_morphs(morphs, origin, model.class_names)
     if not files:
         print(page, end="")
-        return
+        return report_unread(asked.unread, len(paths))
     write_whole(files[0], encode_page(page))
     for one in morphs:
         for way in one.ways:
             print(escape(describe(one, way, model.class_names)))
     print(f"Written: {escape(str(files[0]))}")
+    return report_unread(asked.unread, len(paths))
 
 
 def prepare_morph(

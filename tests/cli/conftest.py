@@ -1,0 +1,59 @@
+"""A small run on photographs, and commands that must fail in one line and leave no trace."""
+
+import shutil
+
+import pytest
+
+from tests.helpers.bad_input import QUICK, write_images
+from whence.cli import main
+
+
+@pytest.fixture
+def photos(tmp_path):
+    write_images(tmp_path / "photos", "ab")
+    return tmp_path / "photos"
+
+
+@pytest.fixture
+def fails(tmp_path, monkeypatch, capsys):
+    """Run a command that must fail with one line that holds ``message`` and leave no trace."""
+    place = tmp_path / "working folder"
+    place.mkdir()
+    monkeypatch.chdir(place)
+
+    def check(*arguments, message, leaves=()):
+        before = list_files(tmp_path)
+        assert main([str(argument) for argument in arguments]) == 2
+        output = capsys.readouterr()
+        lines = [line for line in output.err.splitlines() if not line.startswith("note: ")]
+        assert len(lines) == 1, output.err
+        assert lines[0].startswith("whence: ")
+        assert message in lines[0]
+        assert output.out == ""
+        new = {path.name for path in list_files(tmp_path).keys() - before.keys()}
+        assert new == set(leaves)
+        assert {
+            path: time for path, time in list_files(tmp_path).items() if path in before
+        } == before
+
+    return check
+
+
+def list_files(folder):
+    return {path: path.lstat().st_mtime_ns for path in folder.rglob("*") if not path.is_dir()}
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """A run on a small image folder: (run, photos)."""
+    folder = tmp_path_factory.mktemp("finished")
+    write_images(folder / "photos", "ab")
+    assert main(["train", str(folder / "photos"), *QUICK, "--out", str(folder / "run")]) == 0
+    return folder / "run", folder / "photos"
+
+
+@pytest.fixture
+def run(finished, tmp_path, capsys):
+    """A copy of it that may be damaged."""
+    capsys.readouterr()
+    return shutil.copytree(finished[0], tmp_path / "run")
