@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 import whence
@@ -61,7 +62,8 @@ def test_other_settings(fails, run, finished):
 
 def test_other_images(fails, run, finished, photos):
     """The images of a folder changed since the run was finished."""
-    write_images(photos, "c")
+    for path in photos.rglob("*.png"):
+        Image.new("RGB", (8, 8), (7, 8, 9)).save(path)
     settings = (run / "settings.toml").read_text().replace(str(finished[1]), str(photos))
     (run / "settings.toml").write_text(settings)
     message = "must hold the images that "
@@ -155,13 +157,13 @@ def test_a_model_given_the_wrong_channels(tmp_path):
     encoder = nn.Sequential(nn.Conv2d(1, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     with pytest.raises(ValueError, match=r"image_shape \(3, 8, 8\), it raised .* channels"):
         whence.wrap(encoder, 3, image_shape=(3, 8, 8))
-    model = whence.wrap(encoder, 3, image_shape=(1, 8, 8))
+    model = whence.wrap(encoder, 3, image_shape=(1, 8, 8)).eval()
     grey, colour = torch.rand(2, 1, 8, 8), torch.rand(2, 3, 8, 8)
     for call in (
         lambda: model(colour, grey),
         lambda: model(grey, colour),
         lambda: model.remember(colour),
-        lambda: model.remember(grey).eval()(colour),
+        lambda: model.remember(grey)(colour),
     ):
-        with pytest.raises(ValueError, match=r"\(\w, C, H, W\) with C=1, got shape \(2, 3, 8, 8\)"):
+        with pytest.raises(ValueError, match=r"got shape \(2, 3, 8, 8\)"):
             call()
