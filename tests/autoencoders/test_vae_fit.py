@@ -11,6 +11,7 @@ from torch.testing import assert_close
 from whence.autoencoders import VAES
 from whence.autoencoders.fit_vae import (
     VAEPlan,
+    check_end_of_vae,
     check_vae_plan,
     cosine,
     fit_vae,
@@ -20,6 +21,7 @@ from whence.autoencoders.measure_vae import measure_reconstruction
 from whence.autoencoders.vae import VAE
 from whence.encoders.weights import copy_into
 from whence.storage.checkpoint import Checkpoint, read_newest_checkpoint, write_checkpoint
+from whence.training.progress import DivergedError
 
 SHAPE = (1, 13, 13)
 PLAN = VAEPlan(epochs=3, batch_size=7, learning_rate=3e-3, seed=5)
@@ -248,6 +250,54 @@ def test_a_bound_that_is_not_finite_stops_the_training(images):
             on_step=lambda make: kept.append(make()),
         )
     assert len(kept) == 1
+
+
+@pytest.mark.parametrize("validated", [True, False])
+def test_a_bound_that_ends_far_below_the_worst_images_is_refused(images, validated):
+    reports, shown = [], images[22:] if validated else images[:0]
+    with pytest.raises(
+        DivergedError, match=r"The bound ended at -.*e\+\d+ nats, far below the -240 "
+    ):
+        fit_vae(
+            make(), images[:22], shown, plan=replace(PLAN, learning_rate=5), on_epoch=reports.append
+        )
+    assert all(math.isfinite(report.train_elbo) for report in reports)
+
+
+def test_the_bound_of_the_worst_images_by_hand():
+    """Each of 169 pixels is off by 1, which is one deviation, or two of a fixed variance 1/4."""
+    vae = make()
+    worst = 169 * torch.distributions.Normal(0.0, 1.0).log_prob(torch.tensor(1.0))
+    check_end_of_vae(vae, 9.99 * float(worst))
+    with pytest.raises(DivergedError, match=r"-2.4e\+03 nats, far below the -240 of images"):
+        check_end_of_vae(vae, 10.01 * float(worst))
+    vae.calibrated = False
+    vae.variance.fill_(0.25)
+    worst = 169 * torch.distributions.Normal(0.0, 0.5).log_prob(torch.tensor(1.0))
+    check_end_of_vae(vae, 9.99 * float(worst))
+    with pytest.raises(DivergedError, match="try a lower learning rate"):
+        check_end_of_vae(vae, 10.01 * float(worst))
+
+
+@pytest.mark.parametrize("bound", [math.nan, math.inf, -math.inf])
+def test_a_bound_of_the_validation_images_that_is_not_finite_stops_the_training(bound, rng):
+    images = torch.randint(0, 256, (8, 1, 2, 2), dtype=torch.uint8, generator=rng)
+    plan, reports = VAEPlan(epochs=3, batch_size=4, learning_rate=0.1), []
+    with pytest.raises(
+        DivergedError, match=r"validation images became -?(nan|inf) in epoch 2; try"
+    ):
+        fit_vae(Worse([1.0, bound]), images, images[:3], plan=plan, on_epoch=reports.append)
+    assert [report.epoch for report in reports] == [1]
+
+
+def test_reconstructions_that_are_not_finite_are_refused(images):
+    vae = make().eval()
+    with torch.no_grad():
+        vae.variance.fill_(0.0)
+    with pytest.raises(
+        ValueError, match=r"finite numbers, elbo of these images is -?(nan|inf); train"
+    ):
+        measure_reconstruction(vae, images)
 
 
 CHANGES = {

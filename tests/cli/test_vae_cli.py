@@ -18,6 +18,7 @@ from whence.cli.train_vae import build
 from whence.runs import vae_run as work
 from whence.runs.vae_settings import VAE_FIELDS, VAESettings, check_vae_settings
 from whence.storage.checkpoint import find_checkpoints
+from whence.storage.plain_files import refuse_constant
 
 TRAIN = [
     *("train-vae", "digits", "--train-examples", "40", "--validation-examples", "20"),
@@ -162,7 +163,8 @@ BAD = [
     (["--patience", "-1"], "patience must be at least 0, got -1."),
     (["--learning-rate", "0"], "learning_rate must be above 0, got 0.0."),
     (["--learning-rate", "inf"], "learning-rate must be a number, got 'inf'."),
-    (["--variance", "0"], "variance must be above 0, got 0.0."),
+    (["--variance", "0"], "variance must be in 1e-06 to 1e+06, got 0.0."),
+    (["--variance", "1e7"], "variance must be in 1e-06 to 1e+06, got 10000000.0."),
     (["--seed", "-1"], "seed must be at least 0, got -1."),
     (["--vae", "thesis_mnist"], "thesis_mnist cannot decode images of 8 x 8 pixels; bring them"),
     (["--train-examples", "1"], "images must be at least 2, got 1."),
@@ -215,13 +217,23 @@ def test_other_images_are_refused(finished):
         work.train_vae(settings, finished, data, resume=True)
 
 
-def test_a_bound_that_is_not_finite(tmp_path, capsys):
+@pytest.mark.parametrize(
+    ("rate", "message"),
+    [("1e30", "The bound became "), ("5", "The bound ended at -"), ("1e10", "The bound ")],
+)
+@pytest.mark.parametrize("validation", ["20", "0"])
+def test_a_training_that_diverges_is_one_sentence(rate, message, validation, tmp_path, capsys):
     folder = tmp_path / "vae"
-    assert main([*TRAIN, "--out", str(folder), "--learning-rate", "1e30"]) == 2
-    errors = capsys.readouterr().err
-    assert "The bound became" in errors
-    assert "try a lower learning rate (--learning-rate)." in errors
+    diverging = ["--learning-rate", rate, "--validation-examples", validation]
+    for options in (diverging, [*diverging, "--resume"]):
+        assert main([*TRAIN, *options, "--out", str(folder), "--checkpoint-seconds", "0"]) == 2
+        errors = capsys.readouterr().err
+        assert errors.startswith(f"whence: {message}")
+        assert errors.endswith("try a lower learning rate (--learning-rate).\n")
+        assert errors.count("\n") == 1
     assert not (folder / "vae.json").exists()
+    for line in (folder / "log.jsonl").read_text().splitlines():
+        json.loads(line, parse_constant=refuse_constant)
 
 
 def test_settings_are_checked_without_images():

@@ -12,9 +12,9 @@ import whence
 from whence.data.memory_draw import draw_memory
 from whence.evidence.answers import SECOND_MEMORY, Memory, answer, draw_passes
 from whence.records.images import ImageSet
-from whence.training.loop import fit
+from whence.training.loop import check_end, fit
 from whence.training.plan import Plan
-from whence.training.progress import NonFiniteLossError
+from whence.training.progress import DivergedError
 from whence.training.recipes import RECIPES, Recipe, build_optimizer, rate_at
 
 SHAPE = (1, 8, 8)
@@ -201,8 +201,21 @@ def test_rejected_plans(train):
 
 
 def test_a_loss_that_is_not_finite_names_its_step(train):
-    with pytest.raises(NonFiniteLossError, match=r"became (nan|inf) at step \d+; try a lower"):
+    with pytest.raises(DivergedError, match=r"became (nan|inf) at step \d+; try a lower"):
         fit(make(), train, recipe=Recipe(learning_rate=1e30, batch_size=8), plan=Plan(5, 6))
+
+
+def test_a_loss_that_ends_far_above_a_guess_is_refused(train):
+    """Adam makes steps as long as its rate, however small the gradient: the loss stays finite."""
+    recipe, reports = Recipe(optimizer="adam", learning_rate=1e3, batch_size=8), []
+    with pytest.raises(
+        DivergedError, match=r"The loss ended at \d.*, far above the 1.1 of a guess"
+    ):
+        fit(make(), train, recipe=recipe, plan=Plan(3, 6), on_epoch=reports.append)
+    assert all(math.isfinite(report.loss) for report in reports)
+    check_end(100 * math.log(3), 3)
+    with pytest.raises(DivergedError, match=r"at 110, far above .* try a lower learning rate"):
+        check_end(100.2 * math.log(3), 3)
 
 
 class TestEvaluate:

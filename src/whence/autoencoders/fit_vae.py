@@ -13,8 +13,11 @@ from whence.autoencoders.vae import VAE
 from whence.models.evaluating import evaluating
 from whence.storage.checkpoint import Checkpoint
 from whence.training.loop import Loop, OnStep, seeded
-from whence.training.progress import Progress
+from whence.training.progress import LOWER, DivergedError, Progress
 from whence.training.state import ModuleState
+
+FAR_BELOW = 10
+"""Times the bound of the worst images at which the training is said to have diverged."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +76,9 @@ def fit_vae(
         on_epoch: called after every epoch.
 
     Raises:
-        ValueError: if the numbers do not fit, the checkpoint is of another training, or the bound
-            becomes NaN or infinite.
+        ValueError: if the numbers do not fit, or the checkpoint is of another training.
+        DivergedError: if the bound becomes NaN or infinite, or ends far below that of the worst
+            images.
     """
     check_vae_plan(plan, len(images))
     device = vae.variance.device
@@ -95,6 +99,7 @@ def fit_vae(
             vae.eval()
             elbo = measure_bound(vae, validation, seed=plan.seed)
             vae.train()
+            check_validation(elbo, progress.epoch)
             best.compare(elbo)
         if on_epoch is not None:
             on_epoch(VAEReport(progress.epoch, train_elbo, elbo, rate))
@@ -121,6 +126,7 @@ def fit_vae(
         loop.run(resume, on_step)
     best.restore()
     vae.eval()
+    check_end_of_vae(vae, best.elbo if best.tensors else -progress.last_loss())
 
 
 class NoisyBatch(NamedTuple):
@@ -147,7 +153,35 @@ class BoundStep:
 
 def describe_bound(loss: float, step: int) -> str:
     """Say that a bound is not finite, and what to try."""
-    return f"The bound became {-loss} at step {step}; try a lower learning rate (--learning-rate)."
+    return f"The bound became {-loss} at step {step}; {LOWER}."
+
+
+def check_validation(elbo: float, epoch: int) -> None:
+    """Stop at a bound of the validation images that is not finite.
+
+    Raises:
+        DivergedError: naming the epoch.
+    """
+    if not math.isfinite(elbo):
+        raise DivergedError(
+            f"The bound of the validation images became {elbo} in epoch {epoch}; {LOWER}."
+        )
+
+
+def check_end_of_vae(vae: VAE, elbo: float) -> None:
+    """Refuse the bound of a training that went astray without becoming NaN.
+
+    Raises:
+        DivergedError: if it is far below that of images whose every pixel is as wrong as can be,
+            from codes that say nothing.
+    """
+    variance = 1.0 if vae.calibrated else float(vae.variance)
+    worst = -math.prod(vae.image_shape) / 2 * (math.log(2 * math.pi * variance) + 1 / variance)
+    if elbo < FAR_BELOW * worst:
+        raise DivergedError(
+            f"The bound ended at {elbo:.3g} nats, far below the {worst:.3g} of images with every "
+            f"pixel wrong; {LOWER}."
+        )
 
 
 def check_vae_plan(plan: VAEPlan, total: int) -> None:

@@ -1,6 +1,7 @@
 """How well an autoencoder reconstructs images."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import asdict, dataclass
 
 from torch import Tensor
 
@@ -43,7 +44,7 @@ def measure_reconstruction(
         batch_size: how many at once.
 
     Raises:
-        ValueError: if there are no images, or they are of another size.
+        ValueError: if there are no images, they are of another size, or a mean is not finite.
     """
     check_batch_size(batch_size)
     check_size(vae, images)
@@ -58,10 +59,17 @@ def measure_reconstruction(
             squared += float(differences.square().sum())
             absolute += float(differences.abs().sum())
             divergence += float(codes.divergence().double().sum())
-    return Reconstruction(
+    found = Reconstruction(
         images=len(images),
         mse=squared / images.numel(),
         l1=absolute / images.numel(),
         elbo=measure_bound(vae, images, seed=seed, batch_size=batch_size),
         divergence=divergence / len(images),
     )
+    for name, value in asdict(found).items():
+        if not math.isfinite(value):
+            raise ValueError(
+                f"vae must reconstruct with finite numbers, {name} of these images is {value}; "
+                "train it with a lower learning rate (--learning-rate)."
+            )
+    return found

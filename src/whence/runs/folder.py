@@ -1,6 +1,5 @@
 """The folder of one training, of whatever kind: whose it is, who writes to it, where it goes on."""
 
-import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -75,7 +74,7 @@ def begin_or_go_on(folder: Path, settings: "DataclassInstance") -> Checkpoint | 
     checkpoint = read_newest_checkpoint(folder)
     if checkpoint is not None:
         run, seconds = checkpoint.numbers.get("run"), checkpoint.numbers.get("seconds")
-        if not isinstance(run, dict) or type(seconds) is not float or not math.isfinite(seconds):
+        if not isinstance(run, dict) or type(seconds) is not float:
             raise ValueError(
                 f"{folder} has a checkpoint that does not say its run and seconds; it is damaged."
             )

@@ -22,9 +22,7 @@ from whence.storage.plain_files import read_json
 from whence.training.distributed import Team
 from whence.training.loop import EpochReport, fit
 from whence.training.plan import Plan, check_plan
-from whence.training.progress import NonFiniteLossError
-
-LOWER = "; try a lower learning rate (--learning-rate)"
+from whence.training.progress import LOWER, DivergedError
 
 
 def run(
@@ -172,7 +170,7 @@ def train(
             shown = {"loss": f"{report.loss:.3f}", "accuracy": f"{report.accuracy:.3f}"}
             journal.on_epoch(report.epoch, report, **shown)
 
-        with team.leader_says(NonFiniteLossError):
+        with team.leader_says(DivergedError):
             fit(
                 model,
                 parts.train,
@@ -184,5 +182,7 @@ def train(
                 team=team,
             )
         seconds = journal.seconds
-    team.agree(lambda: check_sound("After the last step the model", model.state_dict(), hint=LOWER))
+    team.agree(
+        lambda: check_sound("After the last step the model", model.state_dict(), hint=f"; {LOWER}")
+    )
     return seconds

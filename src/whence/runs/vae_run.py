@@ -15,6 +15,7 @@ from whence.autoencoders.vae import VAE
 from whence.data.fingerprint import fingerprint
 from whence.data.load import load_dataset
 from whence.data.split import split
+from whence.models.sound import check_sound
 from whence.records.images import Dataset
 from whence.runs.folder import METRICS, begin_or_go_on, check_folder, check_identity, hold_checked
 from whence.runs.journal import keep_journal
@@ -23,6 +24,7 @@ from whence.runs.vae_settings import VAESettings, check_vae_settings
 from whence.storage.checkpoint import Checkpoint, remove_checkpoints
 from whence.storage.plain_files import read_json
 from whence.storage.whole_files import write_json
+from whence.training.progress import LOWER
 
 LEAST_EPOCHS, LEAST_STEPS = 20, 4000
 
@@ -186,7 +188,9 @@ def go_through(
             on_step=journal.on_step,
             on_epoch=on_epoch,
         )
-        return journal.seconds
+        seconds = journal.seconds
+    check_sound("After the last step the vae", parts.vae.state_dict(), hint=f"; {LOWER}")
+    return seconds
 
 
 def finish_vae(parts: VAEParts, folder: Path, seconds: float, device: str) -> dict[str, Any]:

@@ -10,6 +10,9 @@ from whence.runs.settings import option
 
 DEFAULT = next(iter(VAES))
 
+VARIANCES = 1e-6, 1e6
+"""Least and largest variance of a pixel; beyond, squares of float32 numbers lose or overflow."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class VAESettings:
@@ -55,7 +58,8 @@ def check_vae_settings(settings: VAESettings) -> None:
             raise ValueError(f"{name} must be at least {low}, got {value}.")
     if settings.codes > MOST_CODES:
         raise ValueError(f"codes must be at most {MOST_CODES}, got {settings.codes}.")
-    for name in ("learning_rate", "variance"):
-        value = getattr(settings, name)
-        if value is not None and not 0 < value < float("inf"):
-            raise ValueError(f"{name} must be above 0, got {value}.")
+    if not 0 < settings.learning_rate < float("inf"):
+        raise ValueError(f"learning_rate must be above 0, got {settings.learning_rate}.")
+    least, most = VARIANCES
+    if settings.variance is not None and not least <= settings.variance <= most:
+        raise ValueError(f"variance must be in {least:g} to {most:g}, got {settings.variance}.")

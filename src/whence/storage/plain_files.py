@@ -5,6 +5,7 @@ No torch here, so that the command line can read settings without loading it.
 
 import hashlib
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,12 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     content = read_small(path)
     try:
-        found = json.loads(content, object_pairs_hook=refuse_twice, parse_constant=refuse_constant)
+        found = json.loads(
+            content,
+            object_pairs_hook=refuse_twice,
+            parse_constant=refuse_constant,
+            parse_float=parse_finite,
+        )
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} must be JSON, it is damaged ({error}).") from error
     if not isinstance(found, dict):
@@ -57,6 +63,14 @@ def refuse_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def refuse_constant(name: str) -> float:
     """Refuse NaN and infinity, which JSON does not have."""
     raise ValueError(f"{name} is not JSON")
+
+
+def parse_finite(text: str) -> float:
+    """Read a number, refusing one that is too large to be finite, such as 1e999."""
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"{text[:20]} is too large")
+    return number
 
 
 def check_plain(path: Path) -> None:

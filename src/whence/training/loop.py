@@ -1,5 +1,6 @@
 """The training loop: plain, seeded, and able to go on from any step to the same bits."""
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from whence.records.images import ImageSet
 from whence.storage.checkpoint import Checkpoint
 from whence.training.distributed import Team
 from whence.training.plan import Plan, check_plan
-from whence.training.progress import Progress
+from whence.training.progress import LOWER, DivergedError, Progress
 from whence.training.recipes import Recipe, build_optimizer, rate_at
 from whence.training.shared_step import SharedStep, encode_together
 from whence.training.state import ModuleState, OptimizerState, RandomState, State, pack, unpack
@@ -22,6 +23,9 @@ from whence.training.step import BatchDraws, Criterion, LoneStep
 
 B = TypeVar("B")
 Given = TypeVar("Given", contravariant=True)
+
+FAR = 100
+"""Times the loss of a guess at which the training is said to have diverged."""
 
 OnStep = Callable[[Callable[[], Checkpoint]], None]
 """Called after every step with a function that makes a checkpoint of that moment."""
@@ -66,7 +70,7 @@ class Loop(Generic[B]):
 
         Raises:
             ValueError: if the checkpoint is of another training.
-            NonFiniteLossError: if the loss becomes NaN or infinite.
+            DivergedError: if the loss becomes NaN or infinite.
         """
         progress, optimizer = self.progress, self.optimizer
         states = (*self.others, OptimizerState(optimizer), self.randomness, progress)
@@ -146,7 +150,7 @@ def fit(
     Raises:
         ValueError: if the images are fewer than the memory, or none, or too few to be divided, or
             the checkpoint is of another training.
-        NonFiniteLossError: if the loss becomes NaN or infinite.
+        DivergedError: if the loss becomes NaN or infinite, or ends far above that of a guess.
     """
     team, device = team or Team(), model.mean.device
     check_plan(len(train), recipe, plan, model.has_memory, team)
@@ -201,6 +205,7 @@ def fit(
         loop.run(resume, on_step)
         model.bank = None
     model.eval()
+    check_end(progress.last_loss(), len(train.class_names))
 
 
 def look_up_augmented(
@@ -224,6 +229,19 @@ def look_up_in(features: Tensor) -> Callable[[Tensor], Tensor]:
 def describe_loss(loss: float, step: int) -> str:
     """Say that a loss is not finite, and what to try."""
     return (
-        f"The loss became {loss} at step {step}; try a lower learning rate (--learning-rate), "
-        "or the other precision (--precision float32)."
+        f"The loss became {loss} at step {step}; {LOWER}, or the other precision "
+        "(--precision float32)."
     )
+
+
+def check_end(loss: float, classes: int) -> None:
+    """Refuse the last loss of a training that went astray without becoming NaN.
+
+    Raises:
+        DivergedError: if it is far above that of answers with the same probability for all classes.
+    """
+    guess = math.log(classes)
+    if loss > FAR * guess:
+        raise DivergedError(
+            f"The loss ended at {loss:.3g}, far above the {guess:.3g} of a guess; {LOWER}."
+        )

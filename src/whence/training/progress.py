@@ -8,9 +8,11 @@ from torch import Tensor
 
 from whence.storage.checkpoint import Checkpoint
 
+LOWER = "try a lower learning rate (--learning-rate)"
 
-class NonFiniteLossError(ValueError):
-    """The loss became NaN or infinite; the message names the step and what to try."""
+
+class DivergedError(ValueError):
+    """The loss is not finite, or ended far above that of a guess; the message says what to try."""
 
 
 class Progress:
@@ -86,23 +88,27 @@ class Progress:
         """Return what the steps of this epoch, or of the one just ended, have said under a name."""
         return torch.stack(self._said[name])
 
+    def last_loss(self) -> float:
+        """Return the loss of the last step."""
+        return float(self.numbers_of("losses")[-1])
+
     def mean_loss(self) -> float:
         """Return the mean loss of this epoch so far, or of the one just ended.
 
         Raises:
-            NonFiniteLossError: naming the first step whose loss is not finite.
+            DivergedError: naming the first step whose loss is not finite.
         """
         losses: list[float] = self.numbers_of("losses").tolist()
         for place, loss in enumerate(losses):
             if not math.isfinite(loss):
-                raise NonFiniteLossError(self._word(loss, self.step - len(losses) + place + 1))
+                raise DivergedError(self._word(loss, self.step - len(losses) + place + 1))
         return sum(losses) / len(losses)
 
     def pack(self) -> Checkpoint:
         """Return step, place, order and all numbers of this epoch.
 
         Raises:
-            NonFiniteLossError: if a loss is not finite.
+            DivergedError: if a loss is not finite.
         """
         self.mean_loss()
         said = {name: self.numbers_of(name) for name in self._said}

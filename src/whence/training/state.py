@@ -30,7 +30,7 @@ def pack(states: Sequence[State]) -> Checkpoint:
     """Copy all parts of a training.
 
     Raises:
-        NonFiniteLossError: rather than keeping a training that went wrong.
+        DivergedError: rather than keeping a training that went wrong.
     """
     packed = [state.pack() for state in states]
     tensors = {name: tensor for part in packed for name, tensor in part.tensors.items()}
