@@ -33,6 +33,7 @@ def explanation(items=None, **changes):
         "predicted": 1,
         "probabilities": torch.tensor([0.15, 0.75, 0.1]),
         "evidence": tuple(items),
+        "threshold": 0.25,
         "without": torch.zeros(len(items), 3),
         "example": next((item for item in items if item.role == "example"), None),
         "example_reason": None,

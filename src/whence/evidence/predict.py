@@ -1,5 +1,8 @@
 """Answers with the stored images they were computed from."""
 
+import statistics
+from collections.abc import Sequence
+
 from torch import Tensor
 
 from whence.memory.attend import Pairs, attend
@@ -38,7 +41,7 @@ def predict(model: Classifier, images: Tensor, *, batch_size: int = 128) -> tupl
                 answers += answer_batch(model, batch)
             else:
                 probabilities = model(batch).float().softmax(1).cpu()
-                answers += [Prediction(int(row.argmax()), row, ()) for row in probabilities]
+                answers += [Prediction(int(row.argmax()), row, (), None) for row in probabilities]
     return tuple(answers)
 
 
@@ -98,6 +101,15 @@ def explain_pairs(logits: Tensor, pairs: Pairs, bank: Bank) -> list[Prediction]:
     for evidence in found:
         evidence.sort(key=lambda item: (-item.weight, item.index))
     return [
-        Prediction(answer, row, tuple(evidence))
+        Prediction(answer, row, tuple(evidence), find_similarity_threshold(evidence))
         for answer, row, evidence in zip(predicted, probabilities, found, strict=True)
     ]
+
+
+def find_similarity_threshold(evidence: Sequence[Evidence]) -> float:
+    """Find the similarity from which on stored images got a weight in an answer.
+
+    Sparsemax takes one number off all similarities and keeps what is above 0 (Martins and Astudillo
+    2016, arXiv:1602.02068, equation 2), so the weights of the evidence say what that number was.
+    """
+    return statistics.fmean(item.similarity - item.weight for item in evidence)

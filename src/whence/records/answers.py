@@ -38,11 +38,14 @@ class Prediction:
         probabilities: `(K,)` float32, the softmax of the logits.
         evidence: the stored images with weight above 0, highest weight first, weights sum to 1;
             empty for a standard model.
+        threshold: the similarity from which on a stored image counts: the weight of each is its
+            similarity minus this; None for a standard model.
     """
 
     predicted: int
     probabilities: Tensor
     evidence: tuple[Evidence, ...]
+    threshold: float | None
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,8 @@ class Explanation:
         probabilities: `(K,)` float32, the softmax of the logits.
         evidence: the stored images with weight above 0, highest weight first, weights sum to 1;
             empty for a standard model.
+        threshold: the similarity from which on a stored image counts: the weight of each is its
+            similarity minus this; None for a standard model.
         without: `(A, K)` float32, how much every logit changes when one evidence image is left out
             of the memory, in the order of ``evidence``; NaN where it is the whole memory.
         example: the evidence of highest weight that the model puts in the predicted class.
@@ -97,6 +102,7 @@ class Explanation:
     predicted: int
     probabilities: Tensor
     evidence: tuple[Evidence, ...]
+    threshold: float | None
     without: Tensor
     example: Evidence | None
     example_reason: str | None

@@ -11,6 +11,7 @@ from whence.report.as_morph_json import lay_out_morph
 from whence.report.doubt import find_doubt
 from whence.report.json_values import to_class, to_list
 from whence.report.numbers import leave_out
+from whence.report.reading import say_reading
 
 
 def to_json(
@@ -56,6 +57,8 @@ def lay_out(answer: Answer, classes: Sequence[str], with_heatmaps: bool) -> dict
         "probabilities": to_list(explanation.probabilities),
         "doubt": asdict(doubt),
         "evidence": evidence,
+        "threshold": explanation.threshold,
+        "reading": say_reading(explanation.threshold),
         "example": evidence_or_none(explanation.example, classes),
         "example_reason": explanation.example_reason,
         "counterfactual": evidence_or_none(explanation.counterfactual, classes),

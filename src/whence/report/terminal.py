@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from whence.records.answers import Evidence, Prediction
+from whence.report.reading import say_reading
 from whence.shapes import check_shape
 
 SHADES = " .:-=+*#%@"
@@ -19,7 +20,8 @@ def describe_prediction(name: str, answer: Prediction, classes: Sequence[str]) -
     for item in answer.evidence:
         bar = "#" * max(1, round(item.weight * BAR))
         lines.append(f"  {item.weight:6.1%} {bar:{BAR}} {describe_evidence(item, classes)}")
-    return "\n".join(lines)
+    reading = say_reading(answer.threshold)
+    return "\n".join(lines if reading is None else [*lines, f"  {reading}"])
 
 
 def describe_evidence(item: Evidence, classes: Sequence[str]) -> str:

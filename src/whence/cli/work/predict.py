@@ -14,6 +14,7 @@ from whence.data.image_file import read_readable
 from whence.evidence.predict import predict
 from whence.models.load import load_to_answer
 from whence.records.answers import Prediction
+from whence.report.reading import say_reading
 from whence.report.terminal import describe_prediction
 
 
@@ -85,4 +86,6 @@ def to_json(path: Path, answer: Prediction, names: tuple[str, ...]) -> dict[str,
             }
             for item in answer.evidence
         ],
+        "threshold": answer.threshold,
+        "reading": say_reading(answer.threshold),
     }
