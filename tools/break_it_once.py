@@ -86,6 +86,19 @@ BREAKS = [  # file below src/whence, text that is right, text that is wrong, tes
         "",
         "test_drop_classifier",
     ),
+    (
+        "encoders/weights_file.py",
+        "(*AVERAGED, *CONTAINERS)",
+        "(*CONTAINERS, *AVERAGED)",
+        "test_weights_file",
+    ),
+    ("encoders/weights_file.py", "[argparse.Namespace]", "[]", "test_weights_file"),
+    (
+        "encoders/weights.py",
+        "len(take(prefix)), averaged,",
+        "len(take(prefix)),",
+        "test_weights_file",
+    ),
     ("encoders/load_weights.py", "recorded_in(tensors, path.name) or ", "", "test_normalisation"),
     (
         "runs/normalisation.py",

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from whence.compat.train_yaml import MODALITIES
 from whence.encoders.vit import vit
-from whence.encoders.weights import fill, only_tensors, read_pytorch_file
+from whence.encoders.weights import fill
+from whence.encoders.weights_file import only_tensors, read_pytorch_file
 from whence.memory import SIMILARITIES
 from whence.memory.attention import recall, score, weigh
 from whence.models.classifier import Classifier

@@ -11,7 +11,8 @@ from whence.encoders.adopt import EncoderKind, build_encoder
 from whence.encoders.explained import first_line
 from whence.encoders.libraries import LIBRARIES
 from whence.encoders.preparation import Preparation, recorded_in
-from whence.encoders.weights import check_names, fill, hash_tensors, read_state_dict
+from whence.encoders.weights import check_names, fill, hash_tensors
+from whence.encoders.weights_file import read_state_dict
 
 
 @dataclass(frozen=True)
@@ -23,12 +24,14 @@ class Weights:
         source: where they come from, for a run's record.
         place: where they come from, for a message.
         prepared: how their images were prepared; None where nobody says.
+        notes: sentences for the user, on what was chosen among the tensors of the source.
     """
 
     tensors: Mapping[str, Tensor]
     source: str
     place: str
     prepared: Preparation | None
+    notes: tuple[str, ...] = ()
 
 
 def read_weights(
@@ -62,12 +65,16 @@ def read_weights(
         source, tensors = read_published(kind, image_shape, download=download)
         return Weights(tensors, source, source, prepared)
     path = Path(weights)
-    tensors = read_state_dict(path)
-    prepared = recorded_in(tensors, path.name) or prepared
-    return Weights(tensors, path.name, str(path), prepared)  # the folder is nobody's business
+    found, name = read_state_dict(path), path.name  # the folder is nobody's business
+    prepared = recorded_in(found.tensors, name) or prepared
+    if not found.averaged:
+        return Weights(found.tensors, name, str(path), prepared)
+    note = f"The averaged weights in {name} are taken ({found.entry}), not those of the last step."
+    source = f"{name}, averaged ({found.entry})"
+    return Weights(found.tensors, source, str(path), prepared, (note,))
 
 
-def check_fit(encoder: str, weights: Weights, image_shape: tuple[int, int, int]) -> None:
+def check_fit(encoder: str, weights: Weights, image_shape: tuple[int, int, int]) -> str:
     """Refuse weights that lack a parameter of an encoder, before there are images for it.
 
     Shapes may depend on the images' size, so that names are all that is compared. The few networks
@@ -78,6 +85,9 @@ def check_fit(encoder: str, weights: Weights, image_shape: tuple[int, int, int])
         weights: those that are to fill it.
         image_shape: (C, H, W) of images that it could have.
 
+    Returns:
+        What stands before the encoder's names in the file, and is left out.
+
     Raises:
         ValueError: naming the first three parameters that are missing.
     """
@@ -85,8 +95,8 @@ def check_fit(encoder: str, weights: Weights, image_shape: tuple[int, int, int])
         with torch.random.fork_rng(devices=[]), torch.device("meta"):
             outline, _ = build_encoder(encoder, image_shape)
     except ValueError:
-        return
-    check_names(outline, weights.tensors, weights.place)
+        return ""
+    return check_names(outline, weights.tensors, weights.place)
 
 
 def load_weights(encoder: nn.Module, weights: Weights) -> str:

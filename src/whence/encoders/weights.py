@@ -1,117 +1,68 @@
-"""Files of parameters: nothing in them is run, and they are copied in whole or not at all."""
+"""Parameters go from a file into a network, in whole or not at all."""
 
 import hashlib
-import pickle
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
-CONTAINERS = ("state_dict", "model_state_dict", "model")
-PREFIXES = ("", "encoder.", "module.", "module.encoder.")
-UNREADABLE = (  # what the restricted unpickler and the archive reader raise on a bad file
-    pickle.UnpicklingError,
-    RuntimeError,
-    EOFError,
-    LookupError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    AssertionError,
-    ArithmeticError,
-)
+from whence.encoders.weights_file import AVERAGED, CONTAINERS
+
+SEGMENTS = frozenset({*AVERAGED, *CONTAINERS, "_orig_mod", "backbone"})
+"""Names of modules around a network, which stand before its parameters' names in files."""
 
 
-def read_pytorch_file(path: Path) -> Any:
-    """Read a file that ``torch.save`` wrote, refusing everything but tensors and plain values.
+class Matched(NamedTuple):
+    """Tensors of a file under the names that a network has for them."""
 
-    Raises:
-        FileNotFoundError: if it is not there.
-        ValueError: if it holds anything that would have to be run, or is damaged.
+    tensors: dict[str, Tensor]
+    prefix: str
+
+
+def match_names(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> Matched:
+    """Leave out the prefix under which most of the wanted names are found.
+
+    Of several such prefixes one that names averaged weights is taken, then the shortest.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} must be a file, there is none.")
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except UNREADABLE as error:
-        raise ValueError(
-            f"{path} must be a whole PyTorch file of tensors and plain values; reading anything "
-            "else could run code hidden in it. Save it again with "
-            "torch.save(model.state_dict(), FILE) or as .safetensors."
-        ) from error
-
-
-def read_state_dict(path: Path) -> dict[str, Tensor]:
-    """Read named tensors from a .safetensors, .pt or .pth file.
-
-    A PyTorch file may hold them directly, or in an entry "state_dict", "model_state_dict" or
-    "model".
-
-    Raises:
-        FileNotFoundError: if it is not there.
-        ValueError: if the ending is another one, or the file holds no named tensors or is unsafe.
-    """
-    if path.suffix in (".pt", ".pth"):
-        content = read_pytorch_file(path)
-    elif path.suffix != ".safetensors":
-        raise ValueError(f"weights must be a .safetensors, .pt or .pth file, got {path}.")
-    elif not path.is_file():
-        raise FileNotFoundError(f"{path} must be a file, there is none.")
-    else:
-        try:
-            content = load_file(path)
-        except SafetensorError as error:
-            raise ValueError(f"{path} must be a whole safetensors file ({error}).") from error
-    if isinstance(content, dict):
-        inner = next((content[name] for name in CONTAINERS if name in content), content)
-        content = inner if isinstance(inner, dict) else content
-    return only_tensors(content, path)
-
-
-def only_tensors(content: object, path: Path) -> dict[str, Tensor]:
-    """Keep the named tensors of a mapping, checked to be ordinary ones.
-
-    Raises:
-        ValueError: if there are none, or one is sparse, quantised, without values or not finite.
-    """
-    entries = content.items() if isinstance(content, Mapping) else ()
-    tensors = {
-        name: value.detach()
-        for name, value in entries
-        if isinstance(name, str) and isinstance(value, Tensor)
-    }
-    if not tensors:
-        raise ValueError(f"{path} must hold named tensors (a state dict), it holds none.")
-    for name, tensor in tensors.items():
-        if tensor.layout is not torch.strided or tensor.is_quantized or tensor.is_meta:
-            raise ValueError(f"{path} must hold ordinary tensors, {name} is of another kind.")
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise ValueError(f"{path} must hold finite numbers, {name} has NaN or infinity.")
-    return tensors
-
-
-def strip_prefix(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Take the prefix of ``PREFIXES`` off under which most of the wanted names are found."""
 
     def take(prefix: str) -> dict[str, Tensor]:
         return {name: found[prefix + name] for name in wanted if prefix + name in found}
 
-    return max((take(prefix) for prefix in PREFIXES), key=len)
+    def rank(prefix: str) -> tuple[int, bool, int]:
+        averaged = any(segment in AVERAGED for segment in prefix.split("."))
+        return len(take(prefix)), averaged, -len(prefix)
+
+    prefix = max(sorted(list_prefixes(found)), key=rank)
+    return Matched(take(prefix), prefix)
+
+
+def list_prefixes(names: Mapping[str, Tensor]) -> set[str]:
+    """Collect what may stand before the names: none, one or several of ``SEGMENTS``.
+
+    >>> sorted(list_prefixes(dict.fromkeys(["module._orig_mod.fc.bias", "model.module.x"])))
+    ['', 'model.', 'model.module.', 'module.', 'module._orig_mod.']
+    """
+    prefixes = {""}
+    for name in names:
+        prefix = ""
+        for segment in name.split(".")[:-1]:
+            if segment not in SEGMENTS:
+                break
+            prefix += f"{segment}."
+            prefixes.add(prefix)
+    return prefixes
 
 
 def fill(module: nn.Module, found: Mapping[str, Tensor], source: str) -> int:
     """Copy named tensors into a module's parameters and buffers, all of them or none.
 
-    A prefix ``encoder.`` or ``module.`` is taken off. Names that the module does not have, those of
-    a dropped classifier for example, are not used; batch counters of old files may be missing.
+    Names of modules around the network are left out. Names that the module does not have, those
+    of a dropped classifier for example, are not used; batch counters of old files may be missing.
 
     Args:
         module: changed only if everything fits.
-        found: from :func:`read_state_dict`.
+        found: the tensors of a file, by name.
         source: where they come from, for the message.
 
     Returns:
@@ -121,23 +72,27 @@ def fill(module: nn.Module, found: Mapping[str, Tensor], source: str) -> int:
         ValueError: naming the first three that are missing or have another shape or type.
     """
     wanted: dict[str, Tensor] = module.state_dict()
-    usable = strip_prefix(found, wanted)
+    usable = match_names(found, wanted).tensors
     problems = [find_problem(name, tensor, usable.get(name)) for name, tensor in wanted.items()]
     refuse(problems, source)
     copy_into(module, usable)
     return len(found) - len(usable)
 
 
-def check_names(module: nn.Module, found: Mapping[str, Tensor], source: str) -> None:
+def check_names(module: nn.Module, found: Mapping[str, Tensor], source: str) -> str:
     """Refuse named tensors that lack a parameter of a module, whatever their shapes.
+
+    Returns:
+        What stands before the module's names in the file.
 
     Raises:
         ValueError: naming the first three that are missing.
     """
     wanted: dict[str, Tensor] = module.state_dict()
-    usable = strip_prefix(found, wanted)
+    usable, prefix = match_names(found, wanted)
     lacking = {name: find_missing(name, tensor) for name, tensor in wanted.items()}
     refuse([None if name in usable else problem for name, problem in lacking.items()], source)
+    return prefix
 
 
 def refuse(problems: Sequence[str | None], source: str) -> None:

@@ -159,18 +159,23 @@ def check_weights(settings: Settings, weights: str) -> Weights:
     kind = kind_of(settings.encoder or SMALL_CNN)
     side = settings.size or large_size(settings)
     found = read_weights(kind, weights, (3, side, side))
-    if settings.encoder is not None:  # else the images decide which it is
-        check_fit(settings.encoder, found, (3, side, side))
-    return found
+    if settings.encoder is None:  # the images will decide which it is
+        return found
+    prefix = check_fit(settings.encoder, found, (3, side, side))
+    if not prefix:
+        return found
+    name = Path(found.place).name
+    note = f"{prefix} before the names of the parameters in {name} is left out."
+    return replace(found, notes=(*found.notes, note))
 
 
 def describe_expected(settings: Settings, weights: Weights, train: ImageSet) -> list[str]:
-    """Say to what the images are normalised, and whether they are as large as the weights expect.
+    """Say which weights are taken, to what the images are normalised, and if their size fits.
 
     Returns:
         Sentences; none on what the settings decide themselves.
     """
-    notes, prepared = [], weights.prepared
+    notes, prepared = list(weights.notes), weights.prepared
     if settings.mean is None and settings.normalisation is None:
         found = named(settings, prepared)
         if found is None:
