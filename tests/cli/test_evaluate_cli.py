@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import statistics
 from dataclasses import replace
 
 import pytest
@@ -13,7 +14,8 @@ from tests.helpers.measured_runs import SETTINGS, measure
 from whence.cli import main
 from whence.cli.work.evaluate_text import describe, describe_summary
 from whence.records.images import ImageSet
-from whence.records.measures import KnownImages
+from whence.records.measures import KnownImages, Reliance
+from whence.report.dependence import decides, say_dependence
 from whence.report.known import say_known
 from whence.runs.measured import average_runs, describe_evaluation
 from whence.runs.run import run
@@ -48,6 +50,8 @@ def test_text_of_one_run(measured_run, capsys):
         in text
     )
     assert f"calibrated on 70 validation images, {flag['calibration_errors']} of them wrong" in text
+    for sentence in say_dependence(Reliance(**found["reliance"])):
+        assert f"  {sentence}\n" in text
     assert main(["evaluate", str(measured_run), "--no-controls"]) == 0
     assert "untrained" not in capsys.readouterr().out
 
@@ -86,6 +90,11 @@ def test_a_folder_of_runs(measured_run, standard_run, tmp_path, measured_digits,
     auroc = [one["flag"]["auroc"] for one in summary["runs"]]
     assert summary["flag"]["auroc"]["mean"] == pytest.approx(sum(auroc) / 3)
     text = describe_summary(summary)
+    share = summary["reliance"]["changed_share"]
+    assert share["mean"] == pytest.approx(
+        statistics.fmean(one["reliance"]["changed_share"] for one in summary["runs"])
+    )
+    assert f"{share['mean']:.2%} ± {share['std']:.2%}" in text
     spread = summary["flag"]["auroc"]
     assert f"{spread['mean']:.3f} ± {spread['std']:.3f}" in text
     assert f"{summary['purity']['mean']:.2%} ± {summary['purity']['std']:.2%}" in text
@@ -158,7 +167,12 @@ def test_images_that_the_run_knows_are_told_with_the_accuracy_without_them(photo
         main(["report", str(run_folder), "--data", str(other), "--out", page, "--hard", "0"]) == 0
     )
     assert f"note: {sentence}\n" in capsys.readouterr().err
-    assert sentence in (other.parent / "page.html").read_text()
+    text = (other.parent / "page.html").read_text()
+    assert sentence in text
+    reliance = Reliance(**found["reliance"])
+    for one in say_dependence(reliance):
+        assert one in text
+    assert decides(reliance) == (text.count(say_dependence(reliance)[-1]) == 1), "else it opens too"
     assert main(["report", str(run_folder), "--data", str(other), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["known"] == known
 
@@ -182,3 +196,20 @@ def test_a_run_whose_images_moved_is_measured_with_data_root(photos, capsys):
     assert main(["explain", str(run_folder), *page, "--data-root", str(other)]) == 0
     source = whence.load_parts(run_folder, root=other).test.sources[1]
     assert f'"test image 1, {source}"' in capsys.readouterr().out
+
+
+def test_a_training_says_how_far_its_answers_hang_on_the_memory(photos, capsys):
+    run_folder, _ = photos
+    metrics = json.loads((run_folder / "metrics.json").read_text())["test"]
+    command = ["train", str(run_folder.parent / "photos"), "--epochs", "1", "--device", "cpu"]
+    capsys.readouterr()
+    assert main([*command, "--out", str(run_folder), "--resume"]) == 0
+    text = capsys.readouterr().out
+    for sentence in say_dependence(Reliance(**metrics["reliance"])):
+        assert f"  {sentence}\n" in text
+    del metrics["reliance"], metrics["known"]  # as an older whence left it
+    (run_folder / "metrics.json").write_text(
+        json.dumps({"test": metrics, "train_seconds": 1.0, "device": "cpu"})
+    )
+    assert main([*command, "--out", str(run_folder), "--resume"]) == 0
+    assert capsys.readouterr().out.count("\n") == 1

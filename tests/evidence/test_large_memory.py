@@ -52,11 +52,11 @@ def test_answers_of_a_large_memory_are_those_of_dense_weights(model, memory, ask
 
 @torch.no_grad()
 def test_only_a_large_memory_is_read_by_its_weights(model, memory, asked):
-    read, places = read_memory(model.memory_head, asked[0], memory)
+    read, places, _ = read_memory(model.memory_head, asked[0], memory)
     assert read.weights.shape == read.scores.shape == places.shape
     assert places.shape[1] == int((read.weights > 0).sum(1).max()) < TOTAL
     few = Memory(*(column[:512] for column in memory[:3]))
-    read, places = read_memory(model.memory_head, asked[0], few)
+    read, places, _ = read_memory(model.memory_head, asked[0], few)
     assert places.equal(torch.arange(512).expand(11, 512))
     assert read.weights.shape == (11, 512)
 

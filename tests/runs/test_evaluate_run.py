@@ -92,6 +92,8 @@ def test_evaluate_run(measured_run, standard_run, model, measured_digits):
         {name: metrics[name] for name in metrics if name != "controls"},
     )
     about = json.loads((measured_run / "whence.json").read_text())
+    assert about["run"]["reliance"] == metrics["reliance"]
+    assert 0 < metrics["reliance"]["median"] < 1
     stored = find_memory(model, measured_run, about)
     before = evaluate_untrained(
         model, measured_digits.test, stored, SETTINGS, about["run"], batch_size=50, download=False

@@ -34,6 +34,8 @@ def test_json_by_hand(found):
         one, two = (getattr(e, name) for e in found.draws_evidence)
         expected = {"mean": (one + two) / 2, "std": abs(one - two) / 2}
         assert content[f"{name}_draws"] == pytest.approx(expected)
+    assert content["reliance"] == asdict(found.reliance)
+    assert content["reliance"].keys() >= {"median", "right", "changed", "changed_share"}
     assert content["controls"]["random"] == asdict(found.controls["random"])
     assert content["controls"]["nearest"] == asdict(found.controls["nearest"])
     assert content["controls"]["untrained"] is None
@@ -79,7 +81,8 @@ def test_averages_over_runs_by_hand():
         measures = dict.fromkeys(MEASURES, 0.5)
         signals = {"softmax": {"auroc": auroc, "risk_coverage": {"0.5": 0.25}}}
         flag = {"auroc": auroc, "best": "softmax", "signals": signals}
-        return {**measures, "purity": purity, "controls": {"untrained": untrained}, "flag": flag}
+        own = {"purity": purity, "controls": {"untrained": untrained}, "flag": flag}
+        return {**measures, **own, "reliance": {"median": purity, "changed_share": auroc}}
 
     found = average_runs(
         [make(0.25, 0.5, None), make(0.75, None, {"purity": 0.125}), make(0.5, 1.0, None)]
@@ -87,6 +90,8 @@ def test_averages_over_runs_by_hand():
     assert found["purity"] == {"mean": 0.5, "std": pytest.approx((1 / 24) ** 0.5)}
     assert found["example_accuracy"] == {"mean": 0.5, "std": 0.0}
     assert found["controls"] == {"untrained": {"purity": {"mean": 0.125, "std": 0.0}}}
+    assert found["reliance"]["median"] == found["purity"]
+    assert found["reliance"]["changed_share"] == {"mean": 0.75, "std": 0.25}
     assert found["flag"]["auroc"] == {"mean": 0.75, "std": 0.25}
     assert found["flag"]["signals"]["softmax"]["auroc"] == {"mean": 0.75, "std": 0.25}
     assert found["flag"]["signals"]["softmax"]["risk_coverage"]["0.5"] == {"mean": 0.25, "std": 0}

@@ -7,7 +7,9 @@ import torch
 from torch import Tensor
 
 from whence.data.memory_draw import draw_memory
+from whence.evidence.reliance import split_answers
 from whence.memory.attend import SMALL, attend, lay_out
+from whence.memory.attention import recall
 from whence.memory.heads import MemoryHead, Read
 from whence.metrics import SIGNALS, WITHOUT_MEMORY
 from whence.metrics.doubt import measure_doubts, read_alone, top_memory
@@ -46,6 +48,15 @@ class Traces(NamedTuple):
     agrees: Tensor  # (N,) bool, the model's class for the memory of highest weight is the answer
     purity: Tensor  # (N,) weight on memory images whose label is the true class
     support: Tensor  # (N,) memory images with weight above 0
+    reliance: Tensor  # (N,) how much of the answer comes from the memory; empty if not asked for
+
+
+class Reading(NamedTuple):
+    """What was read out of a memory for `B` queries."""
+
+    read: Read  # weights and scores (B, S)
+    places: Tensor  # (B, S) in the memory
+    vectors: Tensor  # (B, D)
 
 
 class Answers(NamedTuple):
@@ -68,6 +79,7 @@ def answer(
     memory: Memory | None,
     *,
     signals: Sequence[str] = (),
+    with_reliance: bool = False,
     batch_size: int,
 ) -> Answers:
     """Classify features with one memory.
@@ -78,6 +90,8 @@ def answer(
         labels: `(N,)` true classes.
         memory: what the answers are computed from; None for a standard model.
         signals: names from ``SIGNALS``, computed for every image.
+        with_reliance: compute for every image how much of its answer comes from the memory, which
+            asks the last layers twice more.
         batch_size: queries classified at once, fewer with a large memory.
     """
     parts = []
@@ -89,15 +103,20 @@ def answer(
             doubts = measure_doubts(alone, labels.new_zeros(0), signals)
             parts.append(Answers(alone.logits, doubts, None))
         else:
-            read, places = read_memory(model.memory_head, part, memory)
+            read, places, vectors = read_memory(model.memory_head, part, memory)
             check_outputs("logits", read.logits, model.head)
             own, right = memory.own[places], memory.labels[places] == truth[:, None]
             doubts = measure_doubts(read, own, signals)
-            parts.append(Answers(read.logits, doubts, trace(read, own, right)))
+            reliance = labels.new_zeros(0)
+            if with_reliance:
+                stored = memory.features
+                reliance = split_answers(model.memory_head, part, vectors, stored, read.logits)
+            traces = trace(read, own, right, reliance)
+            parts.append(Answers(read.logits, doubts, traces))
     return join(parts)
 
 
-def read_memory(head: MemoryHead, queries: Tensor, memory: Memory) -> tuple[Read, Tensor]:
+def read_memory(head: MemoryHead, queries: Tensor, memory: Memory) -> Reading:
     """Classify features, and say what was read; of a large memory only what may have a weight.
 
     Args:
@@ -106,18 +125,19 @@ def read_memory(head: MemoryHead, queries: Tensor, memory: Memory) -> tuple[Read
         memory: `M` images.
 
     Returns:
-        The answers, with weights and scores `(B, S)`, and the places `(B, S)` in the memory that
-        they belong to: all `M` of a small memory, in order. Of a large one they hold at least those
-        with a weight; what fills up a row has weight 0, score minus infinity and any place.
+        The answers, with weights and scores `(B, S)`, the places `(B, S)` in the memory that they
+        belong to, and the memory vectors. The places are all `M` of a small memory, in order; of a
+        large one they hold at least those with a weight, and what fills up a row has weight 0,
+        score minus infinity and any place.
     """
     if len(memory.features) <= SMALL:
         read: Read = head(queries, memory.features, scale=memory.scale)
-        return read, torch.arange(len(memory.features), device=queries.device).expand_as(
-            read.weights
-        )
+        places = torch.arange(len(memory.features), device=queries.device).expand_as(read.weights)
+        return Reading(read, places, recall(read.weights, memory.features))
     found = attend(queries, memory.features, similarity=head.similarity, scale=memory.scale)
     places, weights, scores = lay_out(found.pairs, len(queries))
-    return Read(head.respond(queries, found.vectors), weights, scores), places
+    read = Read(head.respond(queries, found.vectors), weights, scores)
+    return Reading(read, places, found.vectors)
 
 
 def rows_at_once(batch_size: int, memory_images: int) -> int:
@@ -129,18 +149,20 @@ def rows_at_once(batch_size: int, memory_images: int) -> int:
     return max(1, min(batch_size, PAIRS // memory_images))
 
 
-def trace(read: Read, own: Tensor, right: Tensor) -> Traces:
+def trace(read: Read, own: Tensor, right: Tensor, reliance: Tensor) -> Traces:
     """Note what the memory did for the answers to `B` images.
 
     Args:
         read: the answers, weights `(B, S)`.
         own: `(B, S)` the model's own class for each memory image.
         right: `(B, S)` bool, its label is the true class.
+        reliance: `(B,)`, or empty.
     """
     return Traces(
         agrees=top_memory(read, own) == 0,
         purity=(read.weights * right).sum(1),
         support=(read.weights > 0).sum(1),
+        reliance=reliance,
     )
 
 

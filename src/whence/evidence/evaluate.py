@@ -8,6 +8,7 @@ from torch import Tensor
 from whence.data.fingerprint import content_hashes
 from whence.evidence.answers import Answers, Memory, answer, draw_passes, signals_of
 from whence.evidence.controls import has_labels, measure_nearest, measure_random
+from whence.evidence.dependence import measure_dependence
 from whence.evidence.known import count_known
 from whence.metrics import PROBABILITIES
 from whence.metrics.evidence import measure_evidence
@@ -64,7 +65,15 @@ def evaluate(
         if features is None:
             features = encode_all(model, images.images, batch_size=batch_size)
         labels, names = images.labels.to(features.device), signals_of(model)
-        whole = answer(model, features, labels, memory, signals=names, batch_size=batch_size)
+        whole = answer(
+            model,
+            features,
+            labels,
+            memory,
+            signals=names,
+            with_reliance=True,
+            batch_size=batch_size,
+        )
         hits, calibration = find_hits(whole, labels), model.calibration
         found = Evaluation(
             len(images),
@@ -87,6 +96,9 @@ def evaluate(
             draw_batch=draw_batch,
         )
         nearest = measure_nearest(features, whole.logits, labels, memory, batch_size=batch_size)
+        reliance = measure_dependence(
+            model.memory_head, features, labels, memory, whole, batch_size=batch_size
+        )
     seen = {"memory": frozenset(model.bank.hashes)}
     return replace(
         found,
@@ -95,6 +107,7 @@ def evaluate(
         evidence=describe_evidence(whole, labels, memory),
         draws_evidence=tuple(describe_evidence(one, labels, memory) for one in passes),
         controls={"random": measure_random(whole.logits, labels, memory), "nearest": nearest},
+        reliance=reliance,
     )
 
 

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from whence.evidence.reread import Cached
 from whence.memory.attention import recall
-from whence.memory.heads import Read
+from whence.memory.heads import MemoryHead, Read
 
 
 def measure_reliance(cached: Cached, read: Read) -> Tensor:
@@ -35,8 +35,53 @@ def measure_reliance(cached: Cached, read: Read) -> Tensor:
     def measure(features: Tensor, memory: Tensor) -> Tensor:
         return log_odds(cached.head.respond(features, memory), predicted)
 
-    whole, neither = measure(queries, vectors), measure(nothing, nothing)
-    image, memory = measure(queries, nothing), measure(nothing, vectors)
+    return divide(
+        measure(queries, vectors),
+        measure(queries, nothing),
+        measure(nothing, vectors),
+        measure(nothing, nothing),
+    )
+
+
+def split_answers(
+    head: MemoryHead, queries: Tensor, vectors: Tensor, stored: Tensor, logits: Tensor
+) -> Tensor:
+    """Split answers as ``measure_reliance`` does, from memory vectors that are at hand.
+
+    Args:
+        head: of a model in eval mode.
+        queries: `(B, D)` features.
+        vectors: `(B, D)` memory vectors that were read for them.
+        stored: `(M, D)` features of all stored images.
+        logits: `(B, K)` the answers.
+
+    Returns:
+        `(B,)` float32 in [0, 1].
+    """
+    if head.memory_alone:
+        return torch.ones(len(queries), device=queries.device)
+    nothing, predicted = stored.mean(0, keepdim=True).to(vectors.dtype), logits.argmax(1)
+    every = nothing.expand_as(vectors)
+    return divide(
+        log_odds(logits, predicted),
+        log_odds(head.respond(queries, every), predicted),
+        log_odds(head.respond(every, vectors), predicted),
+        log_odds(head.respond(nothing, nothing).expand_as(logits), predicted),
+    )
+
+
+def divide(whole: Tensor, image: Tensor, memory: Tensor, neither: Tensor) -> Tensor:
+    """Compute the memory's share of log-odds, after Shapley.
+
+    Args:
+        whole: `(B,)` of the answers.
+        image: `(B,)` with the memory vector replaced by nothing.
+        memory: `(B,)` with the image's features replaced by nothing.
+        neither: `(B,)` with both replaced.
+
+    Returns:
+        `(B,)` float32 in [0, 1]; 0 where neither part changes the log-odds.
+    """
     from_memory = ((whole - image) + (memory - neither)).abs()
     from_image = ((whole - memory) + (image - neither)).abs()
     total = from_memory + from_image

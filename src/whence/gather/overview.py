@@ -159,7 +159,7 @@ def read_all(model: Classifier, features: Tensor, labels: Tensor, *, batch_size:
         if memory is None or use is None:
             read, own = read_alone(model.head(part)), labels[:0]
         else:
-            read, places = read_memory(model.memory_head, part, memory)
+            read, places, _ = read_memory(model.memory_head, part, memory)
             own = memory.own[places]
             use = add_use(use, places, read.weights, read.logits.argmax(1) != truth)
         predicted.append(read.logits.argmax(1).cpu())

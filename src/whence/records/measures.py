@@ -78,6 +78,31 @@ class Calibration:
 
 
 @dataclass(frozen=True)
+class Reliance:
+    """How far the answers to a set of images hang on the stored images; fractions in [0, 1].
+
+    Attributes:
+        mean: of how much of each answer comes from the memory, see ``measure_reliance``.
+        lower_quartile: a quarter of the answers have less than this.
+        median: half of them have less than this.
+        upper_quartile: three quarters of them have less than this.
+        right: right answers for whose class there are stored images, beside others; None where the
+            labels of stored images are not known.
+        changed: how many of these change when every stored image of their class is left out.
+        changed_share: the same as a fraction; None where there are none. Near 0 the evidence is
+            decoration: the answers do not need it.
+    """
+
+    mean: float
+    lower_quartile: float
+    median: float
+    upper_quartile: float
+    right: int | None = None
+    changed: int | None = None
+    changed_share: float | None = None
+
+
+@dataclass(frozen=True)
 class KnownImages:
     """Measured images that a model knows already: images with the same pixels.
 
@@ -118,6 +143,7 @@ class Evaluation:
         predicted: the class that each image is answered with.
         known: how many of the images are in the memory, or were seen by the model in another way;
             None where that was not looked for.
+        reliance: how far the answers hang on the stored images; None for a standard model.
     """
 
     images: int
@@ -131,6 +157,7 @@ class Evaluation:
     calibration: Calibration | None = None
     predicted: tuple[int, ...] = ()
     known: KnownImages | None = None
+    reliance: Reliance | None = None
 
     @property
     def draws_mean(self) -> float | None:

@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 
 from whence.memory.heads import find_head
 from whence.records.explained import Answer, Origin
-from whence.records.measures import Suspicion
+from whence.records.measures import Evaluation, Suspicion
 from whence.records.overview import LISTED, Made, MemoryUse, Overview, Used
 from whence.report.cards import Card, Picture, Strip, draw, make_strip, stored_card
 from whence.report.confusion import FEW_PAIRS, LARGEST, PAIRS, Row, say_pairs, shade
 from whence.report.curve import Plot, plot
+from whence.report.dependence import decides, say_dependence
 from whence.report.known import say_known
 from whence.report.numbers import count, percent
 from whence.report.page import Bar, Section, build_environment, make_section
@@ -117,7 +118,7 @@ def make_parts(
         matrix=shade(overview.confusion, names) if small else (),
         pairs=say_pairs(overview.confusion, names, pairs=FEW_PAIRS if small else PAIRS),
         evidence=lay_out_evidence(found),
-        evidence_sentences=() if found.evidence is None else say_evidence(found.evidence),
+        evidence_sentences=say_all_evidence(found),
         controls_sentence=CONTROLS,
         signals=lay_out_signals(found),
         doubt_sentences=say_doubt(found),
@@ -148,6 +149,8 @@ def say_head(overview: Overview) -> tuple[str, ...]:
     known = None if found.known is None else say_known(found.known)
     if known is not None:
         sentences.append(known)
+    if found.reliance is not None and not decides(found.reliance):
+        sentences += say_dependence(found.reliance)[-2:]
     if found.draws_mean is not None and found.draws_std is not None and found.draws is not None:
         images = count(made.drawn, "random stored image")
         sentences.append(
@@ -162,6 +165,12 @@ def say_head(overview: Overview) -> tuple[str, ...]:
             "measure."
         )
     return tuple(sentences)
+
+
+def say_all_evidence(found: Evaluation) -> tuple[str, ...]:
+    """Say what the measures of the evidence mean, and how far answers hang on it."""
+    sentences = () if found.evidence is None else say_evidence(found.evidence)
+    return sentences if found.reliance is None else (*sentences, *say_dependence(found.reliance))
 
 
 def say_made(made: Made) -> str:

@@ -61,7 +61,8 @@ def finish(
     measured = measure_parts(parts, images, hashes, settings, batch_size=batch_size)
     metrics = {**measured, "train_seconds": round(seconds, 3), "device": device}
     write_json(folder / METRICS, metrics)
-    about = {**identity, "device": device}
+    best = measured.get("test", measured.get("validation", {}))
+    about = {**identity, "device": device, "reliance": best.get("reliance")}
     about[RECORD_HASH] = write_image_record(folder, images, hashes, parts.indices)
     if processes > 1:
         about["processes"] = processes

@@ -9,7 +9,7 @@ from whence.metrics.evidence import MEASURES
 from whence.records.measures import Evaluation, EvidenceMeasures, FlagQuality
 from whence.report.trust import find_best
 
-NESTED = ("controls", "flag")
+NESTED = ("reliance", "controls", "flag")
 """The objects of a measurement that are averaged over runs, beside the measures themselves."""
 
 
@@ -29,6 +29,7 @@ def describe_evaluation(found: Evaluation, untrained: Evaluation | None = None) 
         "accuracy_draws": draws,
         "per_class": list(found.per_class),
         **describe_evidence(found.evidence, found.draws_evidence or ()),
+        "reliance": None if found.reliance is None else asdict(found.reliance),
         "controls": describe_controls(found, untrained),
         "flag": describe_flag(found),
         "known": None if found.known is None else asdict(found.known),

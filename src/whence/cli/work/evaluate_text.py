@@ -1,15 +1,21 @@
 """What ``whence evaluate`` prints: measures beside their controls, and signs of doubt."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from whence.cli.align import align
 from whence.metrics.evidence import MEASURES
-from whence.records.measures import KnownImages
+from whence.records.measures import KnownImages, Reliance
+from whence.report.dependence import say_dependence
 from whence.report.known import say_known
 from whence.report.trust import COUNTS, SIGNAL_NAMES
 
 ABSENT = "-"
 COVERED = ("0.8", "0.9")
+RELIANCES = {
+    "median": "of an answer, from stored images (median)",
+    "changed_share": "right answers that change without their class",
+}
 
 
 def describe(result: dict[str, Any]) -> str:
@@ -24,6 +30,7 @@ def describe(result: dict[str, Any]) -> str:
         blocks.append(f"  {known}")
     if draws:
         blocks += ["", *indent(describe_evidence(result))]
+        blocks += indent(say_dependence(Reliance(**result["reliance"])))
     return "\n".join([*blocks, "", *indent(describe_signals(result["flag"])), ""])
 
 
@@ -83,6 +90,9 @@ def describe_summary(summary: dict[str, Any]) -> str:
         parts = [summary[name]]
         parts += [(summary["controls"][one] or {}).get(name) for one in summary["controls"]]
         rows.append([text, *(write_spread(name, part) for part in parts)])
+    reliance = summary["reliance"] or {}
+    for name, text in RELIANCES.items():
+        rows.append([text, write_spread(name, reliance.get(name)), *[ABSENT] * 3])
     if draws:
         lines += ["", *indent(align(rows))]
     rows = [["sign of doubt", "AUROC", "ECE", "AURC"]]
@@ -92,7 +102,7 @@ def describe_summary(summary: dict[str, Any]) -> str:
     return "\n".join([*lines, "", *indent(align(rows))])
 
 
-def indent(lines: list[str]) -> list[str]:
+def indent(lines: Iterable[str]) -> list[str]:
     """Move lines to the right by two spaces."""
     return [f"  {line}" for line in lines]
 

@@ -2,6 +2,7 @@
 
 import json
 import statistics
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ from whence.cli.workers import raise_failed
 from whence.cluster.run_tasks import train_all
 from whence.cluster.worker import Task
 from whence.models.about import DONE
+from whence.records.measures import KnownImages, Reliance
+from whence.report.dependence import say_dependence
+from whence.report.known import say_known
 from whence.runs.folder import check_folder
 from whence.runs.images import load_data, load_to_train
 from whence.runs.run import run
@@ -118,8 +122,20 @@ def describe(results: dict[str, dict[str, Any]]) -> str:
                 f" with the whole memory, {test['accuracy_draws']['mean']:.2%} with random draws"
             )
         lines.append(f"{line} ({metrics['train_seconds']:.0f} s of training)")
+        lines += [f"  {sentence}" for sentence in say_measured(test)]
     if len(results) > 1:
         values = [metrics["test"]["accuracy"] for metrics in results.values()]
         spread = statistics.pstdev(values)
         lines.append(f"mean of {len(values)} runs: {statistics.fmean(values):.2%} ± {spread:.2%}")
     return "\n".join(lines)
+
+
+def say_measured(test: Mapping[str, Any]) -> list[str]:
+    """Say which test images a run knew before, and how far its answers hang on its memory.
+
+    Finished runs of before, which ``--resume`` passes over, do not say.
+    """
+    known, reliance = test.get("known"), test.get("reliance")
+    sentence = None if known is None else say_known(KnownImages(**known))
+    found = [] if sentence is None else [sentence]
+    return found if reliance is None else [*found, *say_dependence(Reliance(**reliance))]
