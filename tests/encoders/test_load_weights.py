@@ -1,9 +1,12 @@
 """Encoders are filled from files, or from what their library publishes: in whole or not at all."""
 
+import errno
 import json
 import os
 import subprocess
 import sys
+from email.message import Message
+from urllib.error import HTTPError, URLError
 
 import pytest
 import torch
@@ -11,7 +14,7 @@ from torch.testing import assert_close
 
 from tests.helpers.networks import SHAPE, plain, snapshot, write
 from whence.encoders.adopt import EncoderKind, adopt_encoder
-from whence.encoders.load_weights import load_weights, read_weights
+from whence.encoders.load_weights import is_of_disk, load_weights, read_weights
 
 
 def load(encoder, kind, weights):
@@ -151,6 +154,47 @@ def test_weights_that_timm_cannot_get(tmp_path):
     record, _ = load_from_timm(tmp_path / "empty", tmp_path)
     assert record.startswith("ConnectionError: The pretrained weights of timm:resnet10t could not")
     assert record.endswith("--weights FILE")
+
+
+def test_a_cache_that_cannot_be_written_to_is_named_as_what_it_is(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "file" / "torch"))
+    monkeypatch.setenv("https_proxy", NOWHERE)
+    encoder, kind = adopt_encoder("torchvision:squeezenet1_1", (3, 32, 32))
+    message = r"kept in the cache: .*file.*: Not a directory; name a folder .* variable TORCH_HOME"
+    with pytest.raises(PermissionError, match=message):
+        load(encoder, kind, "default")
+    record, _ = load_from_timm(tmp_path / "file" / "hub", tmp_path)
+    assert record.startswith(
+        "PermissionError: The pretrained weights of timm:resnet10t could not be"
+    )
+    assert "Not a directory" in record
+    assert "variable HF_HOME" in record
+
+
+@pytest.mark.parametrize(
+    "error, of_disk",
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), True),
+        (PermissionError(errno.EACCES, "Permission denied", "/cache"), True),
+        (ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused"), False),
+        (HTTPError("https://x.org/w.pth", 404, "Not Found", Message(), None), False),
+        (URLError("no network here"), False),
+        (TimeoutError("timed out"), False),
+    ],
+)
+def test_errors_of_the_disk_are_told_from_those_of_the_network(error, of_disk):
+    assert is_of_disk(error) == of_disk
+
+
+def test_a_damaged_file_in_the_cache_is_named(cache, tmp_path):
+    import torchvision
+
+    url = torchvision.models.get_model_weights("squeezenet1_1").DEFAULT.url
+    (cache / url.split("/")[-1]).write_bytes(b"PK cut short")
+    encoder, kind = adopt_encoder("torchvision:squeezenet1_1", (3, 32, 32))
+    with pytest.raises(ValueError, match=r"squeezenet1_1 are damaged .* the cache \(TORCH_HOME\)"):
+        load(encoder, kind, "default")
 
 
 def test_default_weights_exist_for_other_peoples_networks_only():

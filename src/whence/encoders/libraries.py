@@ -31,12 +31,14 @@ class Library:
         prepared: says how the images were prepared that its published weights were trained on.
         read_published: gives where those weights come from, and the weights; takes them from the
             library's cache, or with ``download`` fetches them.
+        cache: the environment variable that names the folder of that cache.
     """
 
     check: Callable[[str], None]
     build: Callable[[str, tuple[int, int, int]], nn.Module]
     prepared: Callable[[str], Preparation]
     read_published: ReadPublished
+    cache: str
 
 
 LIBRARIES: Mapping[str, Library] = MappingProxyType(
@@ -46,12 +48,14 @@ LIBRARIES: Mapping[str, Library] = MappingProxyType(
             torchvision_networks.build_torchvision,
             torchvision_networks.prepared_for_torchvision,
             torchvision_networks.read_torchvision_weights,
+            "TORCH_HOME",
         ),
         "timm": Library(
             timm_networks.check_timm,
             timm_networks.build_timm,
             timm_networks.prepared_for_timm,
             timm_networks.read_timm_weights,
+            "HF_HOME",
         ),
     }
 )

@@ -1,10 +1,14 @@
 """Fill an encoder with the weights of a file, or with those that its library publishes."""
 
+import errno
+import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.error import URLError
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from whence.encoders.adopt import EncoderKind, build_encoder
@@ -13,6 +17,12 @@ from whence.encoders.libraries import LIBRARIES
 from whence.encoders.preparation import Preparation, recorded_in
 from whence.encoders.weights import check_names, fill, hash_tensors
 from whence.encoders.weights_file import read_state_dict
+
+OF_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO)
+"""Errors of writing that name no file."""
+
+DAMAGED = (pickle.UnpicklingError, RuntimeError, EOFError, SafetensorError)
+"""What readers raise on a file in a cache that was cut short."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +68,7 @@ def read_weights(
         ValueError: if it is unsafe or damaged, or there are no default weights, or they are not in
             a cache and may not be fetched.
         ConnectionError: if pretrained weights cannot be downloaded.
+        PermissionError: if they cannot be kept in the library's cache.
     """
     library = LIBRARIES.get(kind.family)
     prepared = None if library is None else library.prepared(kind.name)
@@ -123,10 +134,30 @@ def read_published(
         raise ValueError(
             f'weights "default" needs a torchvision or timm network, got {name}; pass a file.'
         )
+    library = LIBRARIES[kind.family]
     try:
-        return LIBRARIES[kind.family].read_published(kind.name, image_shape, download=download)
+        return library.read_published(kind.name, image_shape, download=download)
     except OSError as error:
+        if is_of_disk(error):
+            raise PermissionError(
+                f"The pretrained weights of {name} could not be kept in the cache: "
+                f"{error.filename or library.cache}: {error.strerror}; name a folder that can be "
+                f"written to in the environment variable {library.cache}, or pass the file: "
+                "--weights FILE"
+            ) from error
         raise ConnectionError(
             f"The pretrained weights of {name} could not be downloaded ({first_line(error)}); "
             "fetch them on a machine with a network and pass the file: --weights FILE"
         ) from error
+    except DAMAGED as error:
+        raise ValueError(
+            f"The pretrained weights of {name} are damaged ({first_line(error)}); remove them from "
+            f"the cache ({library.cache}), or pass the file: --weights FILE"
+        ) from error
+
+
+def is_of_disk(error: OSError) -> bool:
+    """Say whether an error is of the disk, not of the network: it names a file, or lacks space."""
+    if isinstance(error, URLError):  # of which some name an address in place of a file
+        return False
+    return error.filename is not None or error.errno in OF_DISK

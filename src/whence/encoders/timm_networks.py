@@ -64,8 +64,12 @@ def build_timm(
         options["img_size"] = (height, width)
     if file is not None:
         options["pretrained_cfg_overlay"] = {"file": str(file)}
+    encoder: nn.Module
+    if pretrained:  # what goes wrong then is of the weights, not of the images
+        encoder = timm.create_model(name, pretrained=True, **options)
+        return encoder
     with explained(f"timm:{name}", image_shape):
-        encoder: nn.Module = timm.create_model(name, pretrained=pretrained, **options)
+        encoder = timm.create_model(name, **options)
     return encoder
 
 

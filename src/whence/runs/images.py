@@ -117,6 +117,7 @@ def load_to_train(settings: Settings, where: Where = AS_SETTINGS_SAY) -> Dataset
             weights that do not fit it.
         FileNotFoundError: if weights or images are not there.
         ConnectionError: if pretrained weights cannot be downloaded.
+        PermissionError: if they cannot be kept in the library's cache.
     """
     check_numbers(settings)
     choose_recipe(settings)
