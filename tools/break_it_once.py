@@ -25,13 +25,13 @@ BREAKS = [  # file below src/whence, text that is right, text that is wrong, tes
     ),
     ("memory/sparsemax.py", "scores.movedim(in_dims[0], 0)", "scores", "test_sparsemax"),
     (
-        "memory/attention.py",
-        "queries - centre, memory - centre",
-        "queries, memory",
-        "test_heads",
+        "memory/l2.py",
+        ".clamp_max(0)",
+        "",
+        "test_l2",
     ),
     ("memory/attention.py", "scores.masked_fill(~mask, -torch.inf)", "scores", "test_heads"),
-    ("memory/attention.py", "+ EPSILON", "", "test_compat"),
+    ("memory/cosine.py", "+ EPSILON", "", "test_compat"),
     (
         "memory/heads.py",
         "torch.cat([queries.to(vectors.dtype), vectors]",
@@ -156,8 +156,8 @@ BREAKS = [  # file below src/whence, text that is right, text that is wrong, tes
     ("evidence/reread.py", "((weights == 0) & ~gone)", "(weights == 0)", "test_reread"),
     (
         "evidence/controls.py",
-        "2 * queries[rows] @ part.mT - lengths",
-        "queries[rows] @ part.mT - lengths",
+        "nearness.argmax(1, keepdim=True)",
+        "nearness.argmin(1, keepdim=True)",
         "test_large_memory",
     ),
     ("memory/attend.py", "columns < counts", "columns + 1 < counts", "test_large_memory"),
@@ -224,7 +224,7 @@ BREAKS = [  # file below src/whence, text that is right, text that is wrong, tes
         "test_attend",
     ),
     (
-        "memory/read_pairs.py",
+        "memory/cosine.py",
         "return scale * torch.addcmul(gradient, unit, along, value=-1)",
         "return scale * gradient",
         "test_attend",

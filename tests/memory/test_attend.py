@@ -10,6 +10,7 @@ from whence.memory.attention import recall, score, weigh
 from whence.memory.bank import Bank
 from whence.memory.cosine import unit_scale
 from whence.memory.heads import MemoryWrap, OnlyMemory
+from whence.memory.similarities import COSINE
 from whence.memory.support import GROUP, find_bound, find_support
 
 B, M, D = 7, 700, 5
@@ -202,14 +203,14 @@ def test_the_bound_is_below_the_threshold():
 def test_a_bound_from_fewer_groups_changes_nothing(monkeypatch, bounding, block):
     queries, memory = make(features=12)
     queries[2], memory[-1] = torch.nan, memory[5]
-    expected = find_support(queries, memory, block=block)
+    expected = find_support(queries, memory, similarity=COSINE, block=block)
     looked_at = []
     real = support.find_bound
     monkeypatch.setattr(
         support, "find_bound", lambda seen: looked_at.append(seen.shape[1]) or real(seen)
     )
     monkeypatch.setattr(support, "BOUNDING", bounding)
-    assert_close(find_support(queries, memory, block=block), expected)
+    assert_close(find_support(queries, memory, similarity=COSINE, block=block), expected)
     assert 1 <= looked_at[0] <= bounding
 
 
@@ -219,7 +220,7 @@ def test_little_is_looked_at(monkeypatch):
     real = support.merge
     monkeypatch.setattr(support, "merge", lambda *given: seen.append(given[0]) or real(*given))
     queries, memory = make(stored=20_000, features=32, dtype=torch.float32)
-    found = find_support(queries, memory, block=B * 2000)
+    found = find_support(queries, memory, similarity=COSINE, block=B * 2000)
     candidates = sum(len(part.rows) for part in seen[0])
     assert len(seen[0]) == 10
     assert len(found.rows) <= candidates < B * 20_000 / 20

@@ -4,12 +4,14 @@ import torch
 from torch import Tensor
 
 from whence.evidence.answers import Memory
+from whence.memory.attend import attend, lay_out
 from whence.memory.attention import at_least_float32
 from whence.metrics.evidence import measure_evidence
 from whence.records.measures import EvidenceMeasures
 
-BLOCK = 2**23
-"""Numbers of the stored features that are copied at once."""
+SPREAD = 10
+"""Features are brought to 2**10 before distances are compared, so that hardly any stored image but
+the nearest one is near enough for a weight."""
 
 
 def measure_random(logits: Tensor, labels: Tensor, memory: Memory) -> EvidenceMeasures:
@@ -68,20 +70,15 @@ def find_nearest(queries: Tensor, stored: Tensor, *, batch_size: int) -> Tensor:
         `(N,)` places in 0 .. M-1, the first of equally near ones.
     """
     queries, stored = at_least_float32(queries), at_least_float32(stored)
-    centre = stored.mean(0)  # taken off both sides, so that the squares keep their digits
-    queries = queries - centre
-    best = queries.new_full((len(queries),), -torch.inf)
-    found = torch.zeros(len(queries), dtype=torch.int64, device=queries.device)
-    width = max(1, BLOCK // stored.shape[1])
-    for start in range(0, len(stored), width):
-        part = stored[start : start + width] - centre
-        lengths = part.square().sum(1)
-        for first in range(0, len(queries), batch_size):
-            rows = slice(first, first + batch_size)
-            nearness, places = (2 * queries[rows] @ part.mT - lengths).max(1)
-            found[rows] = torch.where(nearness > best[rows], start + places, found[rows])
-            best[rows] = nearness.maximum(best[rows])
-    return found
+    largest = torch.maximum(queries.abs().max(), stored.abs().max())
+    spread = 2.0 ** (SPREAD - torch.frexp(largest).exponent)  # exact, and no order changes
+    queries, stored = queries * spread, stored * spread
+    found = []
+    for part in queries.split(batch_size):
+        pairs = attend(part, stored, similarity="l2").pairs
+        places, _, nearness = lay_out(pairs, len(part))
+        found.append(places.gather(1, nearness.argmax(1, keepdim=True)).squeeze(1))
+    return torch.cat(found)
 
 
 def has_labels(memory: Memory) -> bool:

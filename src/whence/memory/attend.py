@@ -14,7 +14,7 @@ from whence.memory.attention import (
     weigh,
 )
 from whence.memory.read_pairs import ReadPairs, read_without_rule
-from whence.memory.similarity import find_similarity
+from whence.memory.similarity import find_similarity, suit
 from whence.memory.support import BLOCK, find_support
 from whence.shapes import check_shape
 
@@ -88,9 +88,8 @@ def attend(
             scale = None
         elif scale is None:
             scale = known.scale(memory.detach())  # (M,)
-        found = find_support(
-            queries, memory, similarity=similarity, scale=scale, mask=mask, block=block
-        )
+        known = suit(known, queries, scale)
+        found = find_support(queries, memory, similarity=known, scale=scale, mask=mask, block=block)
         if known.rule is None:
             weights, vectors = read_without_rule(queries, memory, *found, known)
         else:

@@ -7,6 +7,7 @@ whatever autocast says: half precision changes which memory images get a weight.
 import torch
 from torch import Tensor
 
+from whence.memory.equal_rows import find_equal_rows
 from whence.memory.similarity import find_similarity
 from whence.memory.sparsemax import sparsemax
 from whence.shapes import check_shape
@@ -24,7 +25,8 @@ def score(
         scale: `(M,)` of the memory, from ``Similarity.scale``, if it was computed before.
 
     Returns:
-        `(B, M)` similarities, float32 or float64.
+        `(B, M)` similarities, float32 or float64. Where no gradient is followed, stored images with
+        equal features have equal ones, to the last digit.
 
     Raises:
         ValueError: on shapes that do not fit, an empty memory or an unknown similarity.
@@ -33,9 +35,24 @@ def score(
     known = find_similarity(similarity)
     with torch.autocast(queries.device.type, enabled=False):
         queries, memory = at_least_float32(queries), at_least_float32(memory)
-        if scale is None or known.scale is None or memory.requires_grad:
-            return known(queries, memory)  # a scale from before would be a constant to the gradient
-        return known.score(queries, memory, scale=scale)
+        followed = torch.is_grad_enabled() and (queries.requires_grad or memory.requires_grad)
+        if followed or scale is None or known.scale is None:
+            scores = known(queries, memory)  # a scale from before would be a constant
+        else:
+            scores = known.score(queries, memory, scale=scale)
+        if followed or torch._C._are_functorch_transforms_active():
+            return scores
+        return level(scores, memory, scale)
+
+
+def level(scores: Tensor, memory: Tensor, scale: Tensor | None) -> Tensor:
+    """Give stored images with equal features the scores `(B, M)` of the first of them.
+
+    Where they stand in the memory may change the last digit of a product.
+    """
+    keys = torch.linalg.vector_norm(memory, dim=1) if scale is None else scale
+    first = find_equal_rows(memory, torch.arange(len(memory), device=memory.device), keys)
+    return scores if first is None else scores[:, first]
 
 
 def check_pair(queries: Tensor, memory: Tensor) -> None:

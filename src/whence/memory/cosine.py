@@ -1,22 +1,31 @@
 """Cosine similarity: lengths once a side, and products that are scaled instead of features."""
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
+from whence.memory.similarity import Comparison
+
 EPSILON = 1e-6
 """Added to a squared length before the root, as the published layer does."""
+
+
+LONG = 20
+"""Rows with a number of 2**20 or more are shortened; 1e-6 is nothing beside their squares."""
 
 
 def cosine(queries: Tensor, memory: Tensor, *, scale: Tensor | None = None) -> Tensor:
     """Compute `(..., B, M)` cosines, with lengths ``sqrt(sum v² + 1e-6)``; in [-1, 1].
 
     The products are scaled, not the features, which are many more numbers. The memory's scale is
-    ``unit_scale`` of it, unless that was computed before.
+    ``unit_scale`` of it, unless that was computed before. Features whose squared length overflows
+    are shortened first.
     """
-    scale = unit_scale(memory) if scale is None else scale
-    return queries @ memory.mT * (unit_scale(queries).unsqueeze(-1) * scale.unsqueeze(-2))
+    own, scale = unit_scale(queries), unit_scale(memory) if scale is None else scale
+    blind = torch._C._are_functorch_transforms_active()  # these cannot look at numbers
+    if blind or not (bool(own.all()) and bool(scale.all())):
+        queries, memory = shorten(queries), shorten(memory)
+        own, scale = unit_scale(queries), unit_scale(memory)
+    return queries @ memory.mT * (own.unsqueeze(-1) * scale.unsqueeze(-2))
 
 
 def to_unit_length(features: Tensor) -> Tensor:
@@ -25,9 +34,18 @@ def to_unit_length(features: Tensor) -> Tensor:
 
 
 def unit_scale(features: Tensor) -> Tensor:
-    """Compute what brings each row of `(..., D)` to unit length, `(...)`, in one pass."""
+    """Compute what brings each row of `(..., D)` to unit length, `(...)`, in one pass.
+
+    0 where the squared length overflows, from 1.8e19 on in float32; see ``shorten``.
+    """
     lengths: Tensor = torch.linalg.vector_norm(features, dim=-1)
     return (lengths.square() + EPSILON).rsqrt()
+
+
+def shorten(features: Tensor) -> Tensor:
+    """Divide long rows of `(..., D)` by a power of two, which is exact and changes no cosine."""
+    exponents = torch.frexp(features.detach().abs().amax(-1, keepdim=True)).exponent
+    return features * 2.0 ** (LONG - exponents).clamp_max(0).to(features.dtype)
 
 
 def pull_back_to_length(queries: Tensor, gradient: Tensor) -> Tensor:
@@ -38,9 +56,7 @@ def pull_back_to_length(queries: Tensor, gradient: Tensor) -> Tensor:
     return scale * torch.addcmul(gradient, unit, along, value=-1)
 
 
-def compare_cosine(
-    queries: Tensor, memory: Tensor, scale: Tensor | None
-) -> Callable[[int, Tensor], object]:
+def compare_by_cosine(queries: Tensor, memory: Tensor, scale: Tensor | None) -> Comparison:
     """Prepare to write cosines of `(B, D)` queries and `(M, D)` memory stretch by stretch.
 
     Args:
@@ -55,4 +71,5 @@ def compare_cosine(
         torch.mm(queries, memory[stretch].mT, out=scores)
         scores *= scale[stretch]
 
-    return write
+    rounding = queries.shape[1] * torch.finfo(queries.dtype).eps
+    return Comparison(write, queries.new_full((len(queries), 1), rounding))

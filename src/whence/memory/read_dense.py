@@ -28,7 +28,12 @@ def read_dense(queries: Tensor, memory: Tensor, mask: Tensor | None = None) -> T
     """
     check_pair(queries, memory)
     with torch.autocast(queries.device.type, enabled=False):
-        vectors: Tensor = ReadDense.apply(at_least_float32(queries), at_least_float32(memory), mask)
+        queries, memory = at_least_float32(queries), at_least_float32(memory)
+        with torch.no_grad():
+            lengths = unit_scale(queries), unit_scale(memory)  # (B,), (M,)
+        if not (bool(lengths[0].all()) and bool(lengths[1].all())):  # too long to be squared
+            return recall(weigh(cosine(queries, memory), mask=mask), memory)
+        vectors: Tensor = ReadDense.apply(queries, memory, *lengths, mask)
     return vectors
 
 
@@ -36,16 +41,22 @@ class ReadDense(torch.autograd.Function):
     """What ``read_dense`` computes; lengths are differentiated on the scores, not on features."""
 
     @staticmethod
-    def forward(ctx: Any, queries: Tensor, memory: Tensor, mask: Tensor | None) -> Tensor:
+    def forward(
+        ctx: Any,
+        queries: Tensor,
+        memory: Tensor,
+        query_scale: Tensor,
+        memory_scale: Tensor,
+        mask: Tensor | None,
+    ) -> Tensor:
         """Return the memory vectors `(B, D)` of queries `(B, D)` and memory `(M, D)`."""
-        lengths = unit_scale(queries), unit_scale(memory)  # (B,), (M,)
-        scores = torch.mm(queries, memory.mT).mul_(lengths[0][:, None] * lengths[1])
+        scores = torch.mm(queries, memory.mT).mul_(query_scale[:, None] * memory_scale)
         weights = weigh(scores, mask=mask)
-        ctx.save_for_backward(queries, memory, *lengths, scores, weights, mask)
+        ctx.save_for_backward(queries, memory, query_scale, memory_scale, scores, weights, mask)
         return weights @ memory
 
     @staticmethod
-    def backward(ctx: Any, to_vectors: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+    def backward(ctx: Any, to_vectors: Tensor) -> tuple[Tensor | None, ...]:
         """Follow a gradient `(B, D)` to queries and memory.
 
         With ``s = a b (q . m)`` and ``a`` what brings q to unit length,
@@ -54,7 +65,7 @@ class ReadDense(torch.autograd.Function):
         with torch.autocast(to_vectors.device.type, enabled=False):
             differentiate = differentiate_slowly if torch.is_grad_enabled() else differentiate_once
             found = differentiate(to_vectors, ctx.needs_input_grad, *ctx.saved_tensors)
-        return *found, None
+        return *found, None, None, None
 
 
 def differentiate_once(

@@ -4,26 +4,15 @@ import torch
 from torch import Tensor
 
 from whence.memory.cosine import (
-    compare_cosine,
+    compare_by_cosine,
     cosine,
     pull_back_to_length,
     to_unit_length,
     unit_scale,
 )
+from whence.memory.l2 import compare_by_l2, l2, l2_of_pairs
 from whence.memory.read_dense import read_dense
-from whence.memory.similarity import Rule, Similarity
-
-
-def l2(queries: Tensor, memory: Tensor) -> Tensor:
-    """Compute `(..., B, M)` negated squared Euclidean distances; at most 0.
-
-    Both sides are moved by the memory's mean first, which changes no distance and keeps the
-    difference of squares from losing digits.
-    """
-    centre = memory.detach().mean(-2, keepdim=True)
-    queries, memory = queries - centre, memory - centre
-    lengths = queries.square().sum(-1)[..., None] + memory.square().sum(-1)[..., None, :]
-    return 2 * queries @ memory.mT - lengths  # (..., B, M)
+from whence.memory.similarity import Comparison, Rule, Similarity
 
 
 def dot(queries: Tensor, memory: Tensor) -> Tensor:
@@ -31,11 +20,24 @@ def dot(queries: Tensor, memory: Tensor) -> Tensor:
     return queries @ memory.mT
 
 
+def compare_by_dot(queries: Tensor, memory: Tensor, scale: Tensor | None) -> Comparison:
+    """Prepare to write dot products of `(B, D)` and `(M, D)` stretch by stretch."""
+    rounding = queries.shape[1] * torch.finfo(queries.dtype).eps
+    lengths = torch.linalg.vector_norm(queries, dim=1, keepdim=True)  # (B, 1)
+    error = rounding * lengths * torch.linalg.vector_norm(memory, dim=1).max()
+    return Comparison(
+        lambda start, scores: torch.mm(
+            queries, memory[start : start + scores.shape[1]].mT, out=scores
+        ),
+        error,
+    )
+
+
 COSINE = Similarity(
     cosine,
     scale=unit_scale,
     rule=Rule(to_unit_length, pull_back_to_length, lambda scores, scale: scores * scale.square()),
-    compare=compare_cosine,
+    compare=compare_by_cosine,
     read=read_dense,
 )
 L2 = Similarity(
@@ -45,6 +47,8 @@ L2 = Similarity(
         lambda _, gradient: 2 * gradient,
         lambda scores, _: torch.full_like(scores, 2),
     ),
+    compare=compare_by_l2,
+    pairs=l2_of_pairs,
 )
 DOT = Similarity(
     dot,
@@ -53,4 +57,5 @@ DOT = Similarity(
         lambda _, gradient: gradient,
         lambda scores, _: torch.zeros_like(scores),
     ),
+    compare=compare_by_dot,
 )
