@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from tests.helpers.measured_runs import SETTINGS
+from tests.helpers.morph_runs import split_by_code, train_morph_runs
 from whence.data.load import load_dataset
 from whence.runs.run import run
 
@@ -32,3 +33,24 @@ def standard_run(measured_digits, tmp_path_factory):
     folder = tmp_path_factory.mktemp("measured") / "standard"
     run(replace(SETTINGS, variant="standard"), folder, measured_digits)
     return folder
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """All of the digits."""
+    return load_dataset("digits")
+
+
+@pytest.fixture(scope="session")
+def morph_runs(tmp_path_factory):
+    """A run with a memory, one without, and an autoencoder of the same images."""
+    return train_morph_runs(tmp_path_factory.mktemp("morph"))
+
+
+@pytest.fixture(scope="session")
+def coded(morph_runs, digits):
+    """Test images that the autoencoder is good enough for, and such that it is not."""
+    found, missed = split_by_code(morph_runs, digits.test.images[:40])
+    assert len(found) >= 8
+    assert len(missed) >= 2
+    return found, missed

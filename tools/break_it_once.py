@@ -172,7 +172,7 @@ BREAKS = [  # file below src/whence, text that is right, text that is wrong, tes
     ("memory/read_dense.py", "if torch.is_grad_enabled()", "if False", "test_read_dense"),
     ("evidence/suspicious.py", "pairs.weights * same", "pairs.weights", "test_suspicious"),
     ("memory/bank.py", "self.images[positions.cpu()]", "self.images", "test_classifier"),
-    ("gather/overview.py", "exact * wrong[:, None]", "exact", "test_report"),
+    ("gather/overview.py", "exact * wrong[:, None]", "exact", "test_use_of_memory"),
     (
         "cluster/worker.py",
         "start(task.settings, dataset",
@@ -204,7 +204,7 @@ BREAKS = [  # file below src/whence, text that is right, text that is wrong, tes
     ("evidence/edit.py", "pool.take(torch.cat(coming))", "pool.take(coming[0])", "test_edit"),
     ("evidence/predict.py", "mask=mask_copies(bank, images)", "mask=None", "test_explain"),
     ("evidence/removal.py", "unsolved & few &", "unsolved &", "test_removal"),
-    ("report/numbers.py", "if role in (None, item.role)", "", "test_page"),
+    ("report/numbers.py", "if role in (None, item.role)", "", "test_numbers"),
     ("cli/files.py", "not path.is_file()", "False", "test_explain_cli"),
     ("evidence/edit.py", "edited.pool = pool", "pass", "test_edit"),
     ("evidence/edit.py", "chosen |= found", "chosen = found", "test_edit"),

@@ -3,8 +3,10 @@
 import shutil
 
 import pytest
+from PIL import Image
 
 from tests.helpers.bad_input import QUICK, write_images
+from tests.helpers.morph_runs import Caller, stop_early
 from whence.cli import main
 
 
@@ -57,3 +59,22 @@ def run(finished, tmp_path, capsys):
     """A copy of it that may be damaged."""
     capsys.readouterr()
     return shutil.copytree(finished[0], tmp_path / "run")
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch, digits, coded):
+    """A working folder with an image file, and one of another size in a folder."""
+    monkeypatch.chdir(tmp_path)
+    first, second = digits.test.images[coded[0][:2]]
+    Image.fromarray(first[0].numpy()).save('say "five" & <6>.png')
+    (tmp_path / "more").mkdir()
+    large = Image.fromarray(second[0].numpy()).resize((24, 16))
+    large.convert("RGB").save("more/large.png")
+    return tmp_path
+
+
+@pytest.fixture
+def call(morph_runs, here, capsys, monkeypatch):
+    """Run ``whence morph``, with codes and morphs that stop early."""
+    stop_early(monkeypatch)
+    return Caller(morph_runs, capsys)

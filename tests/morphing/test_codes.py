@@ -144,8 +144,8 @@ def test_a_reason_says_what_was_tried_and_what_came_nearest():
     with torch.no_grad():
         vae.decoder.layer.weight.mul_(1e-3)  # every code gives the same picture
     for descent, tried in (
-        (THESIS, "none of 3 sampled codes"),
-        (Descent(steps=4), "none of 3 sampled codes and none of 4 steps of improving one"),
+        (THESIS, "none of 3 samples"),
+        (Descent(steps=4), "none of 3 samples and 4 steps of improving one"),
     ):
         found = find_codes(model, vae, images, generator=seeded(), samples=3, descent=descent)
         assert 0 < found.found.sum() < 12
@@ -153,8 +153,10 @@ def test_a_reason_says_what_was_tried_and_what_came_nearest():
             one, two = (CLASSES[place] for place in found.classes[row])
             near, next_to_it = (CLASSES[place] for place in found.decoded_classes[row])
             assert found.reasons[row] == (
-                f"No code: {tried} decodes to {one} before {two}; "
-                f"the nearest miss decodes to {near} before {next_to_it}."
+                f"The autoencoder is not good enough for this image: in {tried} does the model "
+                f"clearly see {one} before {two}, as in the image. The nearest is off by "
+                f"{found.distances[row]:.1%} of the range of a pixel on average, and the model "
+                f"sees {near} before {next_to_it} in it. Train the autoencoder longer."
             )
 
 

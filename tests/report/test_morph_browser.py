@@ -1,21 +1,19 @@
-"""Pages of ways in a real browser: what the reader of the HTML cannot see by reading it.
+"""The page of ways in a real browser; run with ``pytest -m browser``."""
 
-Run with ``pytest -m browser``; Chromium is looked for by name, or at ``WHENCE_CHROMIUM``.
-"""
-
-import re
 from dataclasses import replace
 
 import pytest
 import torch
 
+from tests.helpers.browser import check_layout, count_printed, requests
 from tests.helpers.morph_pages import CLASSES, mask, morph, way
 from tests.helpers.pages import ORIGIN, answer
-from tests.report.test_page_browser import LONG, browse, measure, requests
+from whence.report.explain_page import render_answers
 from whence.report.morph_page import render_morphs
-from whence.report.page import render
 
 pytestmark = pytest.mark.browser
+
+LONG = ("a" * 120, "supercalifragilistic " * 8, "<script>", *(f"c{i}" for i in range(300)))
 
 
 def rich_page(shape=(3, 8, 10), classes=CLASSES):
@@ -39,9 +37,10 @@ def rich_page(shape=(3, 8, 10), classes=CLASSES):
         notes=("The image was made smaller.",),
     )
     second = morph(broken, shape=shape, classes=count)
-    second = replace(second, code=replace(second.code, how="none", reason=f"No code: {'z' * 99}."))
+    code = replace(second.code, how="none", reason=f"No code: {'z' * 99}.")
+    third = replace(second, code=code, ways=())
     origin = replace(ORIGIN, notes=("All are grey.",))
-    return render_morphs([first, second], origin, classes)
+    return render_morphs([first, second, third], origin, classes)
 
 
 @pytest.mark.parametrize("width", [1280, 400])
@@ -51,20 +50,17 @@ def rich_page(shape=(3, 8, 10), classes=CLASSES):
     ids=["8x10", "28x28-long-names", "64x64", "224x224-long-names"],
 )
 def test_nothing_sticks_out_and_every_image_loads(tmp_path, width, shape, classes):
-    found = measure(tmp_path, rich_page(shape, classes), width)
-    assert found["inner"] == width
-    assert found["scroll"] <= width
-    assert found["out"] == []
-    assert len(found["images"]) == 2 + (7 + 3 * 16) + (3 + 16)
-    assert all(natural > 0 for natural, _ in found["images"])
-    assert min(shown for shown in found["shown"]) > 40
+    found = check_layout(tmp_path, rich_page(shape, classes), width)
+    links, headlines, whole, without_mask = 3, 3, (7 + 3 * 16), (3 + 10)
+    assert len(found["images"]) == links + headlines + whole + without_mask + 2
+    assert min(found["shown"]) > 40
 
 
 def test_the_block_fits_on_the_page_of_answers(tmp_path):
-    page = render([answer(morph=morph(way(), way("nearest"), way("memory")))], ORIGIN, CLASSES)
-    found = measure(tmp_path, page, 400)
-    assert found["out"] == []
-    assert found["scroll"] <= 400
+    page = render_answers(
+        [answer(morph=morph(way(), way("nearest"), way("memory")))], ORIGIN, CLASSES
+    )
+    check_layout(tmp_path, page, 400)
 
 
 def test_a_page_asks_for_nothing(tmp_path):
@@ -72,8 +68,4 @@ def test_a_page_asks_for_nothing(tmp_path):
 
 
 def test_a_page_can_be_printed(tmp_path):
-    file, paper = tmp_path / "page.html", tmp_path / "page.pdf"
-    file.write_text(rich_page())
-    browse(tmp_path, f"--print-to-pdf={paper}", file.as_uri())
-    pages = len(re.findall(rb"/Type\s*/Page\b", paper.read_bytes()))
-    assert 2 <= pages <= 20
+    assert 2 <= count_printed(tmp_path, rich_page()) <= 20

@@ -10,9 +10,12 @@ from whence.gather.explained import find_places, take_stored
 from whence.memory.bank import Bank
 from whence.models.classifier import Classifier
 from whence.records.morphed import Start
+from whence.report.numbers import count, percent
 from whence.report.picture import to_uint8
 from whence.runs.finished import read_run
+from whence.runs.folder import METRICS
 from whence.runs.load_parts import load_training
+from whence.runs.vae_run import read_metrics
 from whence.runs.where import AS_SETTINGS_SAY, Where
 
 
@@ -75,6 +78,32 @@ def check_same_data(folder: Path, run: dict[str, Any], vae_folder: Path, made: o
 def describe_data(about: dict[str, Any]) -> str:
     """Name data and the first digits of its hash."""
     return f"{about.get('dataset')} ({str(about['train_fingerprint'])[:8]})"
+
+
+def describe_quality(vae_folder: Path, made: object) -> str:
+    """Say how long an autoencoder was trained, how far it is off, and how to train another.
+
+    Args:
+        vae_folder: of the autoencoder.
+        made: what its ``vae.json`` says of its training.
+
+    Returns:
+        A sentence, shorter where the folder does not tell it.
+
+    Raises:
+        ValueError: if the folder's measurement is damaged.
+    """
+    known = []
+    plan = made.get("plan") if isinstance(made, dict) else None
+    epochs = plan.get("epochs") if isinstance(plan, dict) else None
+    if isinstance(epochs, int):
+        known.append(f"it was trained for {count(epochs, 'epoch')}")
+    if (vae_folder / METRICS).exists():
+        test = read_metrics(vae_folder)["test"]
+        images = count(test["images"], "test image")
+        known.append(f"its reconstructions of {images} are off by {percent(test['l1'])}")
+    command = "whence train-vae DATA --epochs N"
+    return f"The command is: {command}" + (f" ({', '.join(known)})." if known else ".")
 
 
 def choose_training(folder: Path, model: Classifier, *, where: Where = AS_SETTINGS_SAY) -> Training:

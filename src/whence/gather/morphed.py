@@ -1,7 +1,7 @@
 """Everything that a report shows of the way from another class to images, gathered from models."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -67,6 +67,7 @@ def morph_images(
     training: Training,
     *,
     question: Question | None = None,
+    advice: str = "",
     batch_size: int = 128,
 ) -> tuple[Morph, ...]:
     """Go from another class to images, and collect all that a report shows of it.
@@ -79,10 +80,12 @@ def morph_images(
         truths: true classes, None where they are not known.
         training: where other images are looked for.
         question: what is asked; None is a morph to the second best class.
+        advice: what is known of the autoencoder, said where it is not good enough for an image.
         batch_size: images the networks see at once; changes memory use, not the result.
 
     Returns:
-        One record per image. A way that failed is in it, with its reason and the nearest miss.
+        One record per image. Where the autoencoder is not good enough for an image, it has no way;
+        a way that failed is in it, with its reason and the nearest miss.
 
     Raises:
         ValueError: if lengths or sizes do not fit, a name is unknown, an image is of the class
@@ -120,7 +123,12 @@ def morph_images(
             rows = slice(first, first + TOGETHER)
             some = Gathering(model, vae, images[rows], stored, training, question, batch_size, bar)
             found += some.gather(names[rows], truths[rows], logits[rows], classes[rows], generator)
-    return tuple(found)
+    return tuple(
+        one
+        if one.code.reason is None
+        else replace(one, code=replace(one.code, reason=f"{one.code.reason} {advice}".strip()))
+        for one in found
+    )
 
 
 def check_question(model: Classifier, question: Question) -> None:
@@ -201,7 +209,8 @@ class Gathering:
             self.model, self.vae, codes.codes.to(self.vae.variance), batch_size=self.batch_size
         )
         answers = decoded_logits.cpu().softmax(1)
-        ways = [self.go(kind, codes, classes) for kind in self.question.others]
+        coded = codes.found.nonzero().squeeze(1).tolist()
+        ways = self.find_ways(codes, classes, coded)
         norms = codes.codes.norm(dim=1).tolist()
         return [
             Morph(
@@ -217,19 +226,26 @@ class Gathering:
                     distance=float(codes.distances[row]),
                     norm=norms[row],
                 ),
-                ways=tuple(of_kind[row] for of_kind in ways),
+                ways=ways.get(row, ()),
             )
             for row in range(len(self.images))
         ]
 
-    def go(self, kind: str, codes: Codes, classes: Tensor) -> list[Way]:
-        """Find the others of one kind, and the paths and masks from them."""
+    def find_ways(
+        self, codes: Codes, classes: Tensor, coded: list[int]
+    ) -> dict[int, tuple[Way, ...]]:
+        """Find the ways to the images at ``coded``, which have a code; by their place."""
+        if not coded:
+            return {}
+        some = codes.take(coded)
         asked = Asked(
-            self.images,
-            codes.codes,
-            classes,
-            named=self.question.to is not None,
+            self.images[coded], some.codes, classes[coded], named=self.question.to is not None
         )
+        columns = [self.go(kind, some, asked) for kind in self.question.others]
+        return dict(zip(coded, zip(*columns, strict=True), strict=True))
+
+    def go(self, kind: str, codes: Codes, asked: Asked) -> list[Way]:
+        """Find the others of one kind, and the paths and masks from them."""
         made = follow(
             self.model,
             self.vae,

@@ -1,5 +1,7 @@
 """The code of an image: one whose decoding the classifier sees as it sees the image."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -40,6 +42,19 @@ class Codes:
 
     def __len__(self) -> int:
         return len(self.codes)
+
+    def take(self, rows: Sequence[int]) -> "Codes":
+        """Keep the codes of some images, in that order."""
+        chosen = torch.tensor(rows, dtype=torch.int64)
+        return Codes(
+            codes=self.codes[chosen],
+            decoded=self.decoded[chosen],
+            distances=self.distances[chosen],
+            classes=self.classes[chosen],
+            decoded_classes=self.decoded_classes[chosen],
+            how=tuple(self.how[row] for row in rows),
+            reasons=tuple(self.reasons[row] for row in rows),
+        )
 
     @property
     def found(self) -> Tensor:
@@ -118,16 +133,16 @@ def find_codes(
         for row, found in zip(missing.tolist(), improved.found.tolist(), strict=True):
             how[row] = "optimised" if found else "none"
     decoded, again = classify_codes(model, vae, codes, batch_size=batch_size)
-    seen = top_two(again)
+    seen, distances = top_two(again), absolute_distance(decoded, pixels)
     return Codes(
         codes=codes.cpu(),
         decoded=decoded.cpu(),
-        distances=absolute_distance(decoded, pixels).cpu(),
+        distances=distances.cpu(),
         classes=wanted.cpu(),
         decoded_classes=seen.cpu(),
         how=tuple(how),
         reasons=explain_misses(
-            model.class_names, how, wanted, seen, again.isnan().any(1), samples, descent.steps
+            model.class_names, how, wanted, seen, distances, samples, descent.steps
         ),
     )
 
@@ -201,21 +216,27 @@ def explain_misses(
     how: list[str],
     wanted: Tensor,
     seen: Tensor,
-    broken: Tensor,
+    distances: Tensor,
     samples: int,
     steps: int,
 ) -> tuple[str | None, ...]:
-    """Say of each image without a code what was tried and what came nearest."""
-    tried = f"none of {samples} sampled codes"
+    """Say of each image without a code how the autoencoder fails on it, and what to do."""
+    tried = f"none of {samples} samples"
     if steps > 0:
-        tried += f" and none of {steps} steps of improving one"
+        tried += f" and {steps} steps of improving one"
     reasons: list[str | None] = []
-    columns = wanted.tolist(), seen.tolist(), broken.tolist()
-    for one, two, there, nothing in zip(how, *columns, strict=True):
+    columns = zip(how, wanted.tolist(), seen.tolist(), distances.tolist(), strict=True)
+    for one, two, there, distance in columns:
         first, second, *nearest = (names[place] for place in (*two, *there))
-        miss = "to NaN or infinity" if nothing else f"to {nearest[0]} before {nearest[1]}"
+        miss = "The nearest decodes to NaN or infinity."
+        if math.isfinite(distance):
+            miss = (
+                f"The nearest is off by {distance:.1%} of the range of a pixel on average, and the "
+                f"model sees {nearest[0]} before {nearest[1]} in it."
+            )
         reasons.append(
-            f"No code: {tried} decodes to {first} before {second}; the nearest miss decodes {miss}."
+            f"The autoencoder is not good enough for this image: in {tried} does the model clearly "
+            f"see {first} before {second}, as in the image. {miss} Train the autoencoder longer."
             if one == "none"
             else None
         )

@@ -1,21 +1,10 @@
-"""What a report shows of the way from another class to an answer: records, without a model."""
+"""The ways from another class to an answer, as a report shows them."""
 
-import math
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from whence.shapes import check_shape
-
-SHOWN_STEPS = 10
-"""Images of a path that a page shows."""
-
-MOST = 0.8
-"""The steps that a page names as the place of the gain hold this share of it."""
-
-
-LEAST_GAIN = 0.05
-"""Probability that a path must gain before shares of it are worth a number."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +32,7 @@ class Code:
         image: `(C, H, W)` uint8, the reconstruction.
         probabilities: `(K,)` of the classifier for the reconstruction.
         how: "sampled", "optimised", or "none" if there is no code; then it is the nearest miss.
-        reason: why there is none, in a sentence; None when there is one.
+        reason: why there is none, and what to do; None when there is one.
         distance: mean absolute difference of the pixels from the image, in [0, 1].
         norm: Euclidean length of the code.
     """
@@ -168,7 +157,7 @@ class Morph:
         truth: its true class, None when not known.
         probabilities: `(K,)` of the classifier for it.
         code: what stands for it among codes.
-        ways: at least one.
+        ways: at least one, unless the image has no code: none then.
         notes: sentences about this image, for example that it was made smaller.
     """
 
@@ -182,53 +171,10 @@ class Morph:
 
     def __post_init__(self) -> None:
         check_shape("image", self.image, "C H W")
-        if not self.ways:
+        if not self.ways and self.code.reason is None:
             raise ValueError("ways must hold at least one way, got none.")
 
     @property
     def predicted(self) -> int:
         """Return the class of the answer, which is that of self."""
-        return self.ways[0].classes[0]
-
-
-def choose_steps(steps: int, shown: int = SHOWN_STEPS) -> tuple[int, ...]:
-    """Choose steps of a path at even distances, the first and the last among them.
-
-    >>> choose_steps(100, 4), choose_steps(3)
-    ((0, 33, 66, 99), (0, 1, 2))
-    """
-    if steps <= shown:
-        return tuple(range(steps))
-    return tuple(round(place * (steps - 1) / (shown - 1)) for place in range(shown))
-
-
-def place_gain(gains: Tensor, share: float = MOST) -> tuple[int, int] | None:
-    """Find where on a path most of the gain lies.
-
-    Args:
-        gains: `(S - 1,)` of each step; losses do not count.
-        share: of the sum of the gains.
-
-    Returns:
-        The first and the last step of the shortest stretch that holds so much of it, the first such
-        stretch of equal ones; None where nothing is gained.
-    """
-    found = gains.double().nan_to_num(nan=0.0).clamp_min(0).tolist()
-    wanted = share * sum(found) * (1 - 1e-9)  # rounding must not ask for one more step
-    if wanted <= 0:
-        return None
-    best, first, held = (0, len(found) - 1), 0, 0.0
-    for last, gain in enumerate(found):
-        held += gain
-        while held - found[first] >= wanted:
-            held -= found[first]
-            first += 1
-        if held >= wanted and last - first < best[1] - best[0]:
-            best = first, last
-    return best
-
-
-def share_kept(mask: Mask) -> float | None:
-    """Return which part of the path's whole gain the mask keeps; None where that hardly gains."""
-    whole, kept = (float(gains.double().sum()) for gains in (mask.full_gains, mask.gains))
-    return kept / whole if whole >= LEAST_GAIN and math.isfinite(kept) else None
+        return int(self.probabilities.argmax())

@@ -6,8 +6,9 @@ from typing import Any
 import torch
 
 from whence.records.explained import Origin
-from whence.records.morphed import Along, Mask, Morph, Way, place_gain, share_kept
+from whence.records.morphed import Along, Mask, Morph, Way
 from whence.report.json_values import to_class, to_list
+from whence.report.path_numbers import place_gain, share_kept
 
 
 def morphs_to_json(

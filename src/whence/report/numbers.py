@@ -1,5 +1,6 @@
 """Shares as text, and the answer that remains when a stored image is left out."""
 
+import math
 from collections.abc import Iterable
 
 from torch import Tensor
@@ -80,3 +81,23 @@ def leave_out(probabilities: Tensor, changes: Tensor) -> Tensor:
     sizes = check_shape("changes", changes, "A K")
     check_shape("probabilities", probabilities, "K", K=sizes["K"])
     return (probabilities.double().log() + changes.double()).softmax(1)
+
+
+def number_or_none(value: float, form: str) -> str:
+    """Write a number, or that there is none.
+
+    >>> number_or_none(1.25, "{:.1f}"), number_or_none(float("nan"), "{:.1f}")
+    ('1.2', 'no number')
+    """
+    return form.format(value).replace("-", MINUS) if math.isfinite(value) else "no number"
+
+
+def any_share(share: float) -> str:
+    """Write a share as a percentage, also one below 0 or above 1.
+
+    >>> any_share(0.5), any_share(1.25), any_share(float("nan"))
+    ('50.0%', '125.0%', 'no number')
+    """
+    if 0 <= share <= 1:
+        return percent(share)
+    return number_or_none(100 * share, "{:.1f}%")

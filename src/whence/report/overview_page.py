@@ -2,76 +2,25 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from whence.memory.heads import find_head
 from whence.records.explained import Answer, Origin
-from whence.records.measures import Evaluation, Suspicion
-from whence.records.overview import LISTED, Made, MemoryUse, Overview, Used
-from whence.report.cards import Card, Picture, Strip, draw, make_strip, stored_card
-from whence.report.confusion import FEW_PAIRS, LARGEST, PAIRS, Row, say_pairs, shade
-from whence.report.curve import Plot, plot
+from whence.records.overview import Made, Overview
+from whence.report.answer_blocks import explain_section
+from whence.report.blocks import Page, PageBlock, PageSection
+from whence.report.class_blocks import show_confusion, show_recall
 from whence.report.dependence import decides, say_dependence
 from whence.report.known import say_known
 from whence.report.numbers import count, percent
-from whence.report.page import Bar, Section, build_environment, make_section
-from whence.report.trust import (
-    SIGNAL_NAMES,
-    Grid,
-    lay_out_evidence,
-    lay_out_signals,
-    say_doubt,
-    say_evidence,
+from whence.report.overview_blocks import show_hard, show_misleading, show_suspicious, show_used
+from whence.report.page import EVIDENCE_WORDS, list_facts, list_words, note_all, render_page
+from whence.report.trust import show_doubt_quality, show_evidence_quality
+
+TOTAL_WEIGHT = (
+    "total weight",
+    "the weights of a stored image added up over all test images",
 )
-
-KINDS = {"sure": "Wrong with high confidence", "doubtful": "Most doubtful"}
-
-CONTROLS = (
-    "The last two columns are controls: the same measures with another stored image in place of "
-    "the one with the highest weight, any one of them by chance, or the one whose features are "
-    "nearest. Evidence that tells something of the answers does better than chance. whence "
-    "evaluate adds a third control, the network before training."
-)
-
-LEFT, RIGHT = "\N{LEFT DOUBLE QUOTATION MARK}", "\N{RIGHT DOUBLE QUOTATION MARK}"
-
-
-@dataclass(frozen=True)
-class Case:
-    """A hard case in the table of contents; its full explanation stands at ``#image-number``."""
-
-    number: int
-    picture: Picture
-    name: str
-    predicted: str
-    truth: str
-    lines: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Parts:
-    """Everything that the page says above the explanations."""
-
-    title: str
-    head: tuple[str, ...]
-    accuracy: str
-    classes: tuple[Bar, ...]
-    classes_sentences: tuple[str, ...]
-    matrix: tuple[Row, ...]
-    pairs: tuple[str, ...]
-    evidence: Grid | None
-    evidence_sentences: tuple[str, ...]
-    controls_sentence: str
-    signals: Grid
-    doubt_sentences: tuple[str, ...]
-    plot: Plot
-    used: Strip | None
-    used_sentences: tuple[str, ...]
-    misleading: Strip | None
-    misleading_sentences: tuple[str, ...]
-    suspicious: Strip | None
-    suspicious_sentences: tuple[str, ...]
-    cases: tuple[tuple[str, tuple[Case, ...]], ...]
 
 
 def render_overview(overview: Overview, answers: Sequence[Answer], origin: Origin) -> str:
@@ -92,44 +41,55 @@ def render_overview(overview: Overview, answers: Sequence[Answer], origin: Origi
         raise ValueError(
             f"answers must be one per hard case ({len(overview.hard)}), got {len(answers)}."
         )
-    sections = tuple(make_section(answer, overview.class_names) for answer in answers)
-    parts = make_parts(overview, answers, sections, origin.run)
-    return (
-        build_environment()
-        .get_template("overview.html")
-        .render(found=parts, sections=sections, origin=origin, title=parts.title)
+    words = (list_words(TOTAL_WEIGHT, *EVIDENCE_WORDS),) if origin.has_memory else ()
+    return render_page(
+        Page(
+            title=f"The run {origin.run} as a whole",
+            head=(PageBlock(sentences=say_head(overview)), *note_all(origin)),
+            sections=(*make_sections(overview, answers), *explain_cases(overview, answers)),
+            foot=(*words, list_facts(origin)),
+        )
     )
 
 
-def make_parts(
-    overview: Overview, answers: Sequence[Answer], sections: Sequence[Section], run: str
-) -> Parts:
-    """Turn the numbers into texts, tables and pictures."""
-    found, names = overview.evaluation, overview.class_names
-    small = len(names) <= LARGEST
+def make_sections(overview: Overview, answers: Sequence[Answer]) -> tuple[PageSection, ...]:
+    """Make the sections on the run itself, those that there is something to say in."""
     memory, suspicious = overview.memory, overview.suspicious
-    curve_names = [SIGNAL_NAMES[curve.signal] for curve in overview.curves]
-    return Parts(
-        title=f"The run {run} as a whole",
-        head=say_head(overview),
-        accuracy=percent(found.whole_memory),
-        classes=make_class_bars(overview),
-        classes_sentences=say_classes(overview),
-        matrix=shade(overview.confusion, names) if small else (),
-        pairs=say_pairs(overview.confusion, names, pairs=FEW_PAIRS if small else PAIRS),
-        evidence=lay_out_evidence(found),
-        evidence_sentences=say_all_evidence(found),
-        controls_sentence=CONTROLS,
-        signals=lay_out_signals(found),
-        doubt_sentences=say_doubt(found),
-        plot=plot(overview.curves, curve_names),
-        used=None if memory is None else use_strip(overview, memory.most, wrong=False),
-        used_sentences=() if memory is None else say_use(memory),
-        misleading=None if memory is None else use_strip(overview, memory.misleading, wrong=True),
-        misleading_sentences=() if memory is None else say_misleading(overview, memory),
-        suspicious=None if suspicious is None else suspicious_strip(overview, suspicious),
-        suspicious_sentences=say_suspicious(suspicious),
-        cases=make_cases(overview, answers, sections),
+    trust = (*show_evidence_quality(overview), *show_doubt_quality(overview))
+    found = [
+        PageSection(
+            "classes",
+            "Accuracy per class",
+            (show_recall(overview), show_confusion(overview)),
+            jump="Accuracy per class",
+        ),
+        PageSection("trust", "How far to trust it", trust, jump="How far to trust it"),
+    ]
+    if memory is not None:
+        used, misleading = show_used(overview, memory), show_misleading(overview, memory)
+        title = "The stored images most used"
+        found += [
+            PageSection("used", f"{title} as evidence", (used,), jump="Most used images"),
+            PageSection(
+                "misleading", f"{title} in errors", (misleading,), jump="Images used in errors"
+            ),
+        ]
+    if suspicious is not None:
+        labels = "Suspicious labels"
+        block = show_suspicious(overview, suspicious)
+        found.append(PageSection("suspicious", labels, (block,), jump=labels))
+    if overview.hard:
+        cases = show_hard(overview, answers)
+        found.append(PageSection("hard", "Hard cases", cases, jump="Hard cases"))
+    return tuple(found)
+
+
+def explain_cases(overview: Overview, answers: Sequence[Answer]) -> tuple[PageSection, ...]:
+    """Explain the hard cases in full."""
+    back = ("hard", "Back to the hard cases")
+    return tuple(
+        replace(explain_section(answer, overview.class_names, number), back=back)
+        for number, answer in enumerate(answers, 1)
     )
 
 
@@ -167,12 +127,6 @@ def say_head(overview: Overview) -> tuple[str, ...]:
     return tuple(sentences)
 
 
-def say_all_evidence(found: Evaluation) -> tuple[str, ...]:
-    """Say what the measures of the evidence mean, and how far answers hang on it."""
-    sentences = () if found.evidence is None else say_evidence(found.evidence)
-    return sentences if found.reliance is None else (*sentences, *say_dependence(found.reliance))
-
-
 def say_made(made: Made) -> str:
     """Say how the run was made."""
     other = "" if made.measured_on == made.trained_on else f"; measured on {made.measured_on}"
@@ -201,152 +155,3 @@ def interval(hits: int, images: int) -> tuple[float, float]:
     half = z * math.sqrt(share * (1 - share) / images + z**2 / (4 * images**2)) / scale
     low = 0.0 if hits == 0 else middle - half
     return low, 1.0 if hits == images else middle + half
-
-
-def make_class_bars(overview: Overview) -> tuple[Bar, ...]:
-    """Give every class a bar, or the worst ones where there are many."""
-    totals = overview.confusion.sum(1).tolist()
-    bars = []
-    for place in choose_classes(overview):
-        accuracy = overview.evaluation.per_class[place]
-        name, images = overview.class_names[place], f"{totals[place]:,}"
-        if accuracy is None:
-            bars.append(Bar(name, 0.0, "no image", answer=False))
-        else:
-            bars.append(Bar(name, accuracy, f"{percent(accuracy)} of {images}", answer=True))
-    return tuple(bars)
-
-
-def choose_classes(overview: Overview) -> list[int]:
-    """Take all classes in their order; of many only the ones with the lowest accuracy."""
-    per_class = overview.evaluation.per_class
-    if len(per_class) <= LARGEST:
-        return list(range(len(per_class)))
-    known = [place for place, accuracy in enumerate(per_class) if accuracy is not None]
-    return sorted(known, key=lambda place: per_class[place] or 0.0)[:LARGEST]
-
-
-def say_classes(overview: Overview) -> tuple[str, ...]:
-    """Say which classes are shown where not all are."""
-    total = len(overview.class_names)
-    if total <= LARGEST:
-        return ()
-    shown = len(choose_classes(overview))
-    return (f"The {shown} of {total:,} classes with the lowest accuracy.",)
-
-
-def use_strip(overview: Overview, items: Sequence[Used], *, wrong: bool) -> Strip:
-    """Show stored images with how much they were used, in all answers or in wrong ones."""
-    images = overview.evaluation.images
-    largest = max((item.wrong if wrong else item.weight for item in items), default=1.0)
-    cards = []
-    for item in items:
-        card = show_stored(item.index, overview)
-        amount = item.wrong if wrong else item.weight
-        lines = [f"total weight {write_weight(amount)}{' in wrong answers' if wrong else ''}"]
-        if wrong:
-            lines.append(f"{percent(min(1.0, item.wrong_share))} of its use")
-        else:
-            lines.append(f"in {count(item.answers, 'answer')} ({percent(item.answers / images)})")
-        cards.append(replace(card, lines=tuple(lines), share=amount / largest))
-    return make_strip(cards, "")
-
-
-def show_stored(index: int, overview: Overview) -> Card:
-    """Show a stored image with label, own class and place."""
-    return stored_card(index, overview.stored[index], overview.class_names)
-
-
-def write_weight(weight: float) -> str:
-    """Write a sum of weights.
-
-    >>> write_weight(1234.56), write_weight(3.14159), write_weight(0.0123)
-    ('1,235', '3.1', '0.012')
-    """
-    if weight >= 100:
-        return f"{weight:,.0f}"
-    return f"{weight:.1f}" if weight >= 1 else f"{weight:.2g}"
-
-
-def say_use(memory: MemoryUse) -> tuple[str, ...]:
-    """Say how evenly the stored images are used."""
-    images = count(memory.size, "stored image")
-    unused = "Every one" if memory.unused == 0 else f"All but {memory.unused:,}"
-    half = "1 carries" if memory.half == 1 else f"{memory.half:,} carry"
-    return (
-        "The weights of every answer sum to 1; here they are added up over all test images. "
-        f"{unused} of {images} took part in some answer; {half} half of all weight.",
-    )
-
-
-def say_misleading(overview: Overview, memory: MemoryUse) -> tuple[str, ...]:
-    """Say what an image that takes part in errors means, and what is usual."""
-    errors = 1 - overview.evaluation.whole_memory
-    if not memory.misleading:
-        return ("No answer is wrong, so no stored image was used in an error.",)
-    return (
-        f"On average {percent(errors)} of the use of a stored image goes into wrong answers, "
-        "because so many answers are wrong. An image far above that share may lie between classes "
-        "or have a wrong label.",
-    )
-
-
-def suspicious_strip(overview: Overview, suspicious: Sequence[Suspicion]) -> Strip | None:
-    """Show the most suspicious stored images with what speaks against their labels."""
-    if not suspicious:
-        return None
-    names = overview.class_names
-    cards = []
-    for item in suspicious[:LISTED]:
-        card = show_stored(item.index, overview)
-        lines = (
-            f"resembles {names[item.resembles]}",
-            f"the model says {names[item.predicted]}",
-            f"label probability {percent(min(1.0, item.probability))}",
-            f"score {item.score:.2f}",
-        )
-        cards.append(replace(card, own="", lines=lines))
-    more = len(suspicious) - len(cards)
-    rest = f"Not shown: {count(more, 'stored image')} with lower scores." if more else ""
-    return make_strip(cards, rest)
-
-
-def say_suspicious(suspicious: Sequence[Suspicion] | None) -> tuple[str, ...]:
-    """Say what the list is, and what it is not."""
-    if suspicious is None:
-        return ()
-    if not suspicious:
-        return ("No stored image has a label that the other stored images speak against.",)
-    images = count(len(suspicious), "stored image")
-    return (
-        f"{images} in all, most suspicious first: {LEFT}resembles{RIGHT} names the class whose "
-        "stored images look most like it, the score says how much of the usual support for its "
-        "label is missing, and the model's own class was computed with the image itself left out.",
-        "This is a list to look at, not a list of errors: many of these labels will be right, on "
-        "images that are unusual or hard. Wrong labels can be missing from it.",
-    )
-
-
-def make_cases(
-    overview: Overview, answers: Sequence[Answer], sections: Sequence[Section]
-) -> tuple[tuple[str, tuple[Case, ...]], ...]:
-    """Group the hard cases by kind, each with a picture and where its explanation stands."""
-    groups: dict[str, list[Case]] = {}
-    names = overview.class_names
-    columns = zip(overview.hard, answers, sections, strict=True)
-    for number, (hard, answer, section) in enumerate(columns, 1):
-        lines = [f"the model gives it {percent(hard.probability)}"]
-        if hard.error_probability is not None:
-            lines.append(f"probability of an error {percent(hard.error_probability)}")
-        truth = "right" if hard.truth == hard.predicted else f"it is {names[hard.truth]}"
-        groups.setdefault(KINDS[hard.kind], []).append(
-            Case(
-                number=number,
-                picture=draw(answer.image, "", smallest=72, largest=96),
-                name=section.name,
-                predicted=names[hard.predicted],
-                truth=truth,
-                lines=tuple(lines),
-            )
-        )
-    return tuple((kind, tuple(cases)) for kind, cases in groups.items())

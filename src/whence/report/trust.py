@@ -1,12 +1,15 @@
-"""How far to trust a run, in tables and sentences: its evidence, and its signs of doubt."""
+"""The blocks on how far to trust a run: its evidence, and its signs of doubt."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from statistics import fmean
 
 from whence.metrics.evidence import MEASURES
 from whence.records.measures import Evaluation, EvidenceMeasures, FlagQuality
+from whence.records.overview import Overview
+from whence.report.blocks import Glossary, NumberTable, PageBlock, TableCell, TableRow
+from whence.report.dependence import say_dependence
 from whence.report.numbers import count, percent
+from whence.report.plots import plot_risks
 
 COUNTS = ("support_size", "support_size_median")
 """Measures that are numbers of images; all others are shares."""
@@ -27,57 +30,83 @@ SIGNAL_NAMES = {
 COVERED = 0.8
 """Share of the images that the sentence on leaving out doubtful answers speaks of."""
 
+CONTROLS = (
+    "The last two columns are controls: the same measures with another stored image in place of "
+    "the one with the highest weight, any one of them by chance, or the one whose features are "
+    "nearest. Evidence that tells something of the answers does better than chance. whence "
+    "evaluate adds a third control, the network before training."
+)
 
-@dataclass(frozen=True)
-class Entry:
-    """A row of a table: what it is, a word of explanation, and its numbers as text."""
+SIGNAL_WORDS = (
+    (
+        "AUROC",
+        "how often a wrong answer is more doubtful than a right one; 0.5 is a coin, 1 is best",
+    ),
+    (
+        "ECE",
+        "how far the stated probability of an error is from how often errors came; 0 is best",
+    ),
+    (
+        "AURC",
+        "mean share of wrong answers over all numbers of answers kept, least doubtful first; "
+        "lower is better",
+    ),
+    ("wrong at 80%", "share of wrong answers among the 80% of images with least doubt"),
+)
 
-    name: str
-    meaning: str
-    numbers: tuple[str, ...]
-    best: bool = False
+
+def show_evidence_quality(overview: Overview) -> tuple[PageBlock, ...]:
+    """Say whether the evidence fits the answers, each measure beside its controls."""
+    found = overview.evaluation
+    table = lay_out_evidence(found)
+    if found.evidence is None or table is None:
+        return ()
+    depends = () if found.reliance is None else say_dependence(found.reliance)
+    return (
+        PageBlock(
+            "Does the evidence fit the answers?",
+            (" ".join(say_evidence(found.evidence)), *depends),
+            shown=(table,),
+        ),
+        PageBlock(sentences=(CONTROLS,), tone="note"),
+    )
 
 
-@dataclass(frozen=True)
-class Grid:
-    """A table of numbers."""
-
-    header: tuple[str, ...]
-    lines: tuple[Entry, ...]
-
-
-def lay_out_evidence(found: Evaluation) -> Grid | None:
+def lay_out_evidence(found: Evaluation) -> NumberTable | None:
     """Set each measure of the evidence beside its controls; None for a standard model."""
     if found.evidence is None:
         return None
     draws, controls = found.draws_evidence or (), found.controls
-    lines = []
+    rows = []
     for name, meaning in MEASURES.items():
-        numbers = [read(found.evidence, name), mean([read(one, name) for one in draws])]
-        numbers += [read(controls[one], name) for one in ("random", "nearest")]
-        texts = tuple(write(name, number) for number in numbers)
-        lines.append(Entry(name.replace("_", " "), meaning, texts))
+        numbers = [read_measure(found.evidence, name)]
+        numbers.append(average([read_measure(one, name) for one in draws]))
+        numbers += [read_measure(controls[one], name) for one in ("random", "nearest")]
+        cells = tuple(TableCell(write_measure(name, number)) for number in numbers)
+        rows.append(TableRow(name.replace("_", " "), meaning, cells))
     header = ("whole memory", "random memories", "a random image", "the nearest image")
-    return Grid(header, tuple(lines))
+    return NumberTable("Measures of the evidence", header, tuple(rows))
 
 
-def read(measures: EvidenceMeasures, name: str) -> float | None:
+def read_measure(measures: EvidenceMeasures, name: str) -> float | None:
     """Read one measure."""
     value: float | None = getattr(measures, name)
     return value
 
 
-def mean(values: Sequence[float | None]) -> float | None:
+def average(values: Sequence[float | None]) -> float | None:
     """Average the numbers that there are; None without any."""
     known = [value for value in values if value is not None]
     return fmean(known) if known else None
 
 
-def write(name: str, value: float | None) -> str:
+def write_measure(name: str, value: float | None) -> str:
     """Write a measure: a number of images as it is, a share in percent.
 
-    >>> write("purity", 0.5), write("support_size", 3.14), write("purity", None) == ABSENT
-    ('50.0%', '3.1', True)
+    >>> write_measure("purity", 0.5), write_measure("support_size", 3.14)
+    ('50.0%', '3.1')
+    >>> write_measure("purity", None) == ABSENT
+    True
     """
     if value is None:
         return ABSENT
@@ -101,14 +130,32 @@ def say_evidence(found: EvidenceMeasures) -> tuple[str, ...]:
     return tuple(sentences)
 
 
-def lay_out_signals(found: Evaluation) -> Grid:
+def show_doubt_quality(overview: Overview) -> tuple[PageBlock, ...]:
+    """Say whether signs of doubt find the errors, and draw what leaving out answers gives."""
+    found = overview.evaluation
+    names = [SIGNAL_NAMES[curve.signal] for curve in overview.curves]
+    return (
+        PageBlock(
+            "Do signs of doubt find the errors?",
+            (" ".join(say_doubt(found)),),
+            shown=(
+                plot_risks(overview.curves, names),
+                lay_out_signals(found),
+                Glossary(SIGNAL_WORDS, strong=True),
+            ),
+        ),
+    )
+
+
+def lay_out_signals(found: Evaluation) -> NumberTable:
     """Set the signs of doubt side by side, the one that finds errors best marked."""
     best = find_best(found.signals)
-    lines = [
-        Entry(SIGNAL_NAMES[name], "", write_quality(quality), best=name == best)
+    rows = [
+        TableRow(SIGNAL_NAMES[name], "", write_quality(quality), best=name == best)
         for name, quality in found.signals.items()
     ]
-    return Grid(("AUROC", "ECE", "AURC", f"wrong at {COVERED:.0%}"), tuple(lines))
+    header = ("AUROC", "ECE", "AURC", f"wrong at {COVERED:.0%}")
+    return NumberTable("Signs of doubt", header, tuple(rows))
 
 
 def find_best(signals: Mapping[str, FlagQuality]) -> str | None:
@@ -117,11 +164,11 @@ def find_best(signals: Mapping[str, FlagQuality]) -> str | None:
     return max(known, key=lambda name: known[name]) if known else None
 
 
-def write_quality(quality: FlagQuality) -> tuple[str, ...]:
+def write_quality(quality: FlagQuality) -> tuple[TableCell, ...]:
     """Write the numbers of one signal."""
     numbers = (quality.auroc, quality.ece, quality.aurc)
     texts = [ABSENT if number is None else f"{number:.3f}" for number in numbers]
-    return (*texts, percent(quality.risk_coverage[COVERED]))
+    return tuple(TableCell(text) for text in (*texts, percent(quality.risk_coverage[COVERED])))
 
 
 def say_doubt(found: Evaluation) -> tuple[str, ...]:
@@ -134,7 +181,7 @@ def say_doubt(found: Evaluation) -> tuple[str, ...]:
     sentences = [
         f"Answering only for the {COVERED:.0%} of images with least doubt, "
         f"{percent(risks[COVERED])} are wrong instead of {percent(before)}; for the "
-        f"{0.5:.0%} with least doubt, {percent(risks[0.5])}. Doubt is told here by "
+        f"{0.5:.0%} with least doubt, {percent(risks[0.5])}. The sign of doubt used here is "
         f"{describe_signal(name)}."
     ]
     if found.calibration is None:

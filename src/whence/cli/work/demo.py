@@ -21,7 +21,7 @@ from whence.models.classifier import Classifier
 from whence.models.load import load
 from whence.records.answers import Prediction
 from whence.records.images import Dataset
-from whence.report.page import render
+from whence.report.explain_page import render_answers
 from whence.report.terminal import draw_pictures
 from whence.runs.images import load_to_train
 from whence.runs.run import run
@@ -139,7 +139,7 @@ def write_page(
         dataset.test.labels[places].tolist(),
     )
     origin = describe_origin(folder, read_about(folder), model)
-    write_whole(path, encode_page(render(answers, origin, model.class_names)))
+    write_whole(path, encode_page(render_answers(answers, origin, model.class_names)))
 
 
 def choose(answers: tuple[Prediction, ...], labels: list[int]) -> list[int]:

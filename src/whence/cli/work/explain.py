@@ -18,8 +18,8 @@ from whence.models.load import load_to_answer
 from whence.records.explained import Answer, Origin
 from whence.report.as_json import to_json
 from whence.report.doubt import find_doubt
+from whence.report.explain_page import render_answers
 from whence.report.numbers import percent
-from whence.report.page import render
 from whence.storage.whole_files import write_whole
 
 
@@ -110,7 +110,7 @@ def write(
 ) -> list[bytes]:
     """Make the content of all files before the first is written."""
     if kind == "html":
-        return [encode_page(render(answers, origin, names))]
+        return [encode_page(render_answers(answers, origin, names))]
     if kind == "json":
         content = to_json(answers, origin, names, with_heatmaps=with_heatmaps)
         return [(json.dumps(content, indent=1, allow_nan=False) + "\n").encode()]

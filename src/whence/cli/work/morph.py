@@ -17,7 +17,12 @@ from whence.cli.work.images import Asked, read_files, read_test, report_unread
 from whence.data.names import compose
 from whence.data.sample import list_names
 from whence.gather.explained import describe_origin
-from whence.gather.morph_training import Training, check_same_data, choose_training
+from whence.gather.morph_training import (
+    Training,
+    check_same_data,
+    choose_training,
+    describe_quality,
+)
 from whence.gather.morphed import Question, check_question, morph_images
 from whence.messages import quote
 from whence.models.about import read_about
@@ -27,10 +32,12 @@ from whence.morphing.answers import check_fit
 from whence.morphing.code import SAMPLES
 from whence.morphing.path_mask import MaskPlan
 from whence.morphing.walk import NORM_WEIGHTS, MorphPlan
-from whence.records.morphed import LEAST_GAIN, Morph, Way, share_kept
+from whence.records.morphed import Morph, Way
 from whence.report.as_morph_json import morphs_to_json
+from whence.report.morph_blocks import KINDS
 from whence.report.morph_page import render_morphs
-from whence.report.morph_section import KINDS, share_text
+from whence.report.numbers import any_share, count
+from whence.report.path_numbers import LEAST_GAIN, share_kept
 from whence.runs.where import Where
 from whence.storage.whole_files import write_whole
 
@@ -48,6 +55,7 @@ class Ready:
     vae: VAE
     training: Training
     question: Question
+    advice: str
     batch_size: int
     facts: tuple[tuple[str, str], ...]
     notes: tuple[str, ...]
@@ -62,6 +70,7 @@ class Ready:
             asked.truths,
             self.training,
             question=self.question,
+            advice=self.advice,
             batch_size=self.batch_size,
         )
         return tuple(
@@ -101,6 +110,7 @@ def morph_all(options: Namespace, paths: Sequence[Path], files: Sequence[Path], 
     for note in (*ready.notes, *asked.notes, *(one for notes in asked.own_notes for one in notes)):
         print_note(note)
     morphs = ready.ask(asked)
+    refuse_all_failed(morphs)
     origin = describe_origin(folder, about, model, ready.facts)
     origin = replace(origin, notes=(*asked.notes, *ready.notes))
     if options.format == "json":
@@ -113,10 +123,25 @@ def morph_all(options: Namespace, paths: Sequence[Path], files: Sequence[Path], 
         return report_unread(asked.unread, len(paths))
     write_whole(files[0], encode_page(page))
     for one in morphs:
+        if one.code.reason is not None:
+            print(escape(f"{one.name}: {one.code.reason}"))
         for way in one.ways:
             print(escape(describe(one, way, model.class_names)))
     print(f"Written: {escape(str(files[0]))}")
     return report_unread(asked.unread, len(paths))
+
+
+def refuse_all_failed(morphs: Sequence[Morph]) -> None:
+    """Stop where the autoencoder is not good enough for any of the images.
+
+    Raises:
+        ValueError: saying so of the first, with what to do.
+    """
+    if any(one.ways for one in morphs):
+        return
+    first = morphs[0]
+    others = "" if len(morphs) == 1 else f", and {count(len(morphs) - 1, 'other image')} neither"
+    raise ValueError(f"{first.name} cannot be morphed{others}. {first.code.reason}")
 
 
 def prepare_morph(
@@ -179,7 +204,8 @@ def get_ready(
     )
     training = choose_training(folder, model, where=where)
     notes = () if same else (UNKNOWN_DATA,)
-    return Ready(model, vae, training, question, batch_size, facts, notes)
+    advice = describe_quality(place, made["run"])
+    return Ready(model, vae, training, question, advice, batch_size, facts, notes)
 
 
 def find_class(name: str, class_names: tuple[str, ...]) -> int:
@@ -226,7 +252,7 @@ def describe(morph: Morph, way: Way, names: Sequence[str]) -> str:
     """Say in a line how one way went."""
     own, other = (names[label] for label in way.classes)
     start = f"{morph.name}: {own} from {other} ({KINDS[way.kind].short})"
-    reason = morph.code.reason or way.reason or way.mask.reason
+    reason = way.reason or way.mask.reason
     if reason is not None:
         return f"{start}: {reason}"
     if not way.valid:
@@ -235,4 +261,4 @@ def describe(morph: Morph, way: Way, names: Sequence[str]) -> str:
     kept = share_kept(way.mask)
     if kept is None:
         return f"{start}: the path gains less than {LEAST_GAIN:g} of probability"
-    return f"{start}: the mask keeps {share_text(kept)} of the path's gain"
+    return f"{start}: the mask keeps {any_share(kept)} of the path's gain"

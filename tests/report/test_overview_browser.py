@@ -1,14 +1,13 @@
 """The page of a whole run in a real browser; run with ``pytest -m browser``."""
 
-import re
 from dataclasses import replace
 
 import pytest
 import torch
 
+from tests.helpers.browser import check_layout, count_printed, requests
+from tests.helpers.overviews import evaluation, hard_answers, overview
 from tests.helpers.pages import CLASSES, ORIGIN
-from tests.report.test_page_browser import browse, measure, requests
-from tests.report.test_report import answers, evaluation, overview
 from whence.records.explained import Stored
 from whence.report.overview_page import render_overview
 
@@ -34,7 +33,7 @@ def rich_page(classes=CLASSES, largest=1000, shape=(3, 8, 10)):
     }
     found = replace(found, stored={index: Stored(**vars(one)) for index, one in stored.items()})
     given = []
-    for one in answers(shape):
+    for one in hard_answers(shape):
         chances = torch.full((total,), 0.5 / (total - 1))
         chances[1] = 0.5
         told = replace(one.explanation, probabilities=chances, without=torch.zeros(3, total))
@@ -55,12 +54,8 @@ def rich_page(classes=CLASSES, largest=1000, shape=(3, 8, 10)):
     ids=["3", "10", "10-long-names", "20-long-names", "23"],
 )
 def test_nothing_sticks_out_and_every_image_loads(tmp_path, width, classes, largest, shape):
-    found = measure(tmp_path, rich_page(classes, largest, shape), width)
-    assert found["inner"] == width
-    assert found["scroll"] <= width
-    assert found["out"] == []
+    found = check_layout(tmp_path, rich_page(classes, largest, shape), width)
     assert len(found["images"]) >= 13
-    assert all(natural > 0 for natural, _ in found["images"])
 
 
 def test_a_page_asks_for_nothing(tmp_path):
@@ -68,8 +63,4 @@ def test_a_page_asks_for_nothing(tmp_path):
 
 
 def test_a_page_can_be_printed(tmp_path):
-    file, paper = tmp_path / "page.html", tmp_path / "page.pdf"
-    file.write_text(rich_page())
-    browse(tmp_path, f"--print-to-pdf={paper}", file.as_uri())
-    pages = len(re.findall(rb"/Type\s*/Page\b", paper.read_bytes()))
-    assert 3 <= pages <= 12
+    assert 3 <= count_printed(tmp_path, rich_page()) <= 12

@@ -1,0 +1,317 @@
+"""The blocks of one explained image: answer, doubt, evidence, and what would change it."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from whence.records.answers import Draws, Explanation, Removal
+from whence.records.explained import Answer
+from whence.report.blocks import (
+    Bar,
+    BarChart,
+    Card,
+    Headline,
+    PageBlock,
+    PageSection,
+    Picture,
+    Strip,
+)
+from whence.report.cards import (
+    SHOWN,
+    draw_picture,
+    make_evidence_card,
+    make_stored_card,
+    make_strip,
+)
+from whence.report.doubt import find_doubt
+from whence.report.heat_blocks import show_pair
+from whence.report.morph_blocks import show_ways
+from whence.report.numbers import add_weights, count, leave_out, percent
+from whence.report.reading import say_reading
+
+TOP_CLASSES = 5
+"""Classes whose probability has a bar of its own; the others share one."""
+
+
+def explain_section(answer: Answer, classes: Sequence[str], number: int) -> PageSection:
+    """Describe one explained image.
+
+    Args:
+        answer: the record.
+        classes: names.
+        number: of the image on its page, from 1.
+    """
+    blocks = [block for make in ANSWER_BLOCKS for block in make(answer, classes)]
+    return PageSection(f"image-{number}", answer.name, tuple(blocks))
+
+
+def show_answer(answer: Answer, classes: Sequence[str]) -> tuple[PageBlock, ...]:
+    """Show the image, the answer, and the probabilities of the classes."""
+    explanation = answer.explanation
+    headline = Headline(
+        pictures=show_image(answer),
+        answer=classes[explanation.predicted],
+        share=percent(float(explanation.probabilities[explanation.predicted])),
+        verdict=say_verdict(answer.truth, explanation.predicted, classes),
+        right=answer.truth == explanation.predicted,
+        bars=BarChart(
+            "Probability of every class",
+            make_bars(explanation.probabilities, explanation.predicted, classes),
+        ),
+    )
+    return (PageBlock(shown=(headline,)),)
+
+
+def show_image(answer: Answer) -> tuple[tuple[Picture, str], ...]:
+    """Show the image as the model saw it."""
+    alt = f"{answer.name}, the image asked about"
+    return ((draw_picture(answer.image, alt, smallest=160, largest=224), ""),)
+
+
+def say_verdict(truth: int | None, predicted: int, classes: Sequence[str]) -> str:
+    """Compare an answer with the true class where that is known."""
+    if truth is None:
+        return ""
+    return "right" if truth == predicted else f"wrong, it is {classes[truth]}"
+
+
+def make_bars(probabilities: Tensor, predicted: int, classes: Sequence[str]) -> tuple[Bar, ...]:
+    """Take the most probable classes, the answer first, and the sum of the others."""
+    order = probabilities.argsort(descending=True, stable=True).tolist()
+    order.sort(key=lambda place: place != predicted)  # also where another is as probable
+    shown = order if len(order) <= TOP_CLASSES + 1 else order[:TOP_CLASSES]
+    shares = [float(probabilities[place]) for place in shown]
+    bars = [
+        Bar(classes[place], share, percent(share), place == predicted)
+        for place, share in zip(shown, shares, strict=True)
+    ]
+    others = len(order) - len(shown)
+    if others:
+        rest = float(probabilities[order[len(shown) :]].sum())
+        bars.append(Bar(f"all {others:,} other classes", rest, percent(rest)))
+    return tuple(bars)
+
+
+def show_doubt(answer: Answer, classes: Sequence[str]) -> tuple[PageBlock, ...]:
+    """Say how far to trust the answer, and what happened to the image before."""
+    doubt = find_doubt(answer, classes)
+    sentences = doubt.sentences
+    wrong = answer.truth is not None and answer.truth != answer.explanation.predicted
+    if wrong and doubt.level == "calm":
+        sentences += ("The true class is known here, and the answer is wrong all the same.",)
+    blocks = [PageBlock(doubt.title, sentences, tone=doubt.level)]
+    if answer.notes:
+        blocks.append(PageBlock(sentences=answer.notes, tone="note"))
+    return tuple(blocks)
+
+
+def show_evidence(answer: Answer, classes: Sequence[str]) -> tuple[PageBlock, ...]:
+    """Show the stored images that the answer was computed with, in order of weight."""
+    strip = make_evidence_strip(answer, classes)
+    sentences = say_evidence(answer.explanation, answer.removal, classes)
+    return (
+        PageBlock("The evidence the model used", sentences, shown=(strip,) if strip.cards else ()),
+    )
+
+
+def make_evidence_strip(answer: Answer, classes: Sequence[str]) -> Strip:
+    """Give every evidence image a card; say on it what leaving it out would change."""
+    explanation = answer.explanation
+    left = leave_out(explanation.probabilities, explanation.without)
+    cards: list[Card] = []
+    for item, after in zip(explanation.evidence[:SHOWN], left, strict=False):
+        card = make_evidence_card(item, answer, classes)
+        effect = say_without(explanation.predicted, after, classes)
+        lines = (*card.lines, effect) if effect else card.lines
+        cards.append(replace(card, lines=lines, share=min(1.0, item.weight)))
+    more = explanation.evidence[SHOWN:]
+    rest = ""
+    if more:
+        share = percent(add_weights(more))
+        rest = f"Not shown: {count(len(more), 'stored image')} with {share} of the weight together."
+    return make_strip(cards, rest)
+
+
+def say_without(predicted: int, after: Tensor, classes: Sequence[str]) -> str:
+    """Say what the answer would be without one stored image, "" where it stays.
+
+    Args:
+        predicted: class of the answer.
+        after: `(K,)` probabilities without the image; NaN when it is the whole memory.
+        classes: names.
+    """
+    if bool(torch.isnan(after).any()):
+        return "without it nothing would be left to read"
+    changed = int(after.argmax())
+    if changed == predicted:
+        return ""
+    return f"without it the answer is {classes[changed]}, {percent(float(after[changed]))}"
+
+
+def say_evidence(
+    explanation: Explanation, removal: Removal | None, classes: Sequence[str]
+) -> tuple[str, ...]:
+    """Count the evidence, say how much of its weight is on the answer, and which of it decides."""
+    evidence, predicted = explanation.evidence, classes[explanation.predicted]
+    if not evidence:
+        return ("This model has no memory. It answers from the image alone and shows no evidence.",)
+    decides = say_deciding(explanation, removal, classes)
+    if len(evidence) == 1:
+        return ("The answer was computed with 1 stored image, which has all the weight.", *decides)
+    inside, reading = percent(add_weights(evidence, "example")), say_reading(explanation.threshold)
+    return (
+        f"The answer was computed with {count(len(evidence), 'stored image')}, highest weight "
+        f"first; a full bar would be all of the weight. Of the weight, {inside} is on images that "
+        f"the model itself puts in {predicted}, too.",
+        "The frame follows what the model itself sees in a stored image, not its label: an example "
+        f"is an image that it puts in {predicted}, too, a counterfactual one that it puts in "
+        "another class.",
+        *(() if reading is None else (reading,)),
+        *decides,
+    )
+
+
+def say_deciding(
+    explanation: Explanation, removal: Removal | None, classes: Sequence[str]
+) -> tuple[str, ...]:
+    """Say whether a single stored image decides, and how many do together."""
+    predicted = explanation.predicted
+    left = leave_out(explanation.probabilities, explanation.without)  # (A, K)
+    if bool(left.isnan().any()):
+        return ()
+    changing = int((left.argmax(1) != predicted).sum())
+    now = percent(float(explanation.probabilities[predicted]))
+    low, high = (percent(float(end)) for end in left[:, predicted].aminmax())
+    if changing:
+        verb = "changes" if changing == 1 else "change"
+        return (
+            f"{changing:,} of these stored images {verb} the answer when left out alone; the "
+            "others do not.",
+        )
+    span = f"between {low} and {high}" if low != high else f"at {low}"
+    together = 0 if removal is None else len(removal.smallest or removal.removed)
+    end = "."
+    if together > 1:
+        end = f"; it takes {together:,} stored images together, as shown further down."
+    return (
+        f"No single stored image decides: whichever one is left out, {classes[predicted]} stays "
+        f"the answer, {span} (now {now}){end}",
+    )
+
+
+def show_others(answer: Answer, classes: Sequence[str]) -> tuple[PageBlock, ...]:
+    """Show the best counterfactual of every other class where there are several."""
+    found = answer.explanation.counterfactuals
+    if len(found) < 2:
+        return ()
+    cards = [make_evidence_card(item, answer, classes) for item in found[:SHOWN]]
+    more = len(found) - len(cards)
+    rest = f"Not shown: those of {more:,} more." if more else ""
+    title = "The best counterfactual of every other class"
+    return (PageBlock(title, shown=(make_strip(cards, rest),)),)
+
+
+def show_removal(answer: Answer, classes: Sequence[str]) -> tuple[PageBlock, ...]:
+    """Show the stored images without which the answer would be another one."""
+    removal, title = answer.removal, "What would change the answer"
+    if removal is None:
+        return ()
+    places = removal.smallest or removal.removed
+    if not places:
+        return (PageBlock(title, (removal.reason,)),) if removal.reason else ()
+    cards = [
+        make_stored_card(index, answer.stored[index], classes)
+        for index in places[:SHOWN]
+        if index in answer.stored
+    ]
+    more = len(places) - len(cards)
+    rest = f"Not shown: {count(more, 'stored image')}." if more else ""
+    return (PageBlock(title, say_removal(removal, classes), shown=(make_strip(cards, rest),)),)
+
+
+def say_removal(removal: Removal, classes: Sequence[str]) -> tuple[str, ...]:
+    """Say what the answer becomes, and what is known of smaller sets."""
+    if removal.smallest and removal.smallest_becomes is not None:
+        images = count(len(removal.smallest), "stored image")
+        what = classes[removal.smallest_becomes]
+        first = f"Without {images} the answer would be {what}."
+        if len(removal.smallest) > 1:
+            return (first, "No smaller set of stored images changes it.")
+        return (first,)
+    images = count(len(removal.removed), "stored image")
+    what = "" if removal.becomes is None else classes[removal.becomes]
+    sentences = [
+        f"Without {images} the answer would be {what}; putting any one of them back restores it."
+    ]
+    if removal.searched:
+        sentences.append(
+            f"Every set of up to {count(removal.searched, 'stored image')} was tried: none of them "
+            "changes the answer."
+        )
+    return tuple(sentences)
+
+
+def show_reliance(answer: Answer, classes: Sequence[str]) -> tuple[PageBlock, ...]:
+    """Show how much of the answer comes from the memory, and what random memories give."""
+    explanation = answer.explanation
+    if not explanation.evidence:
+        return ()
+    share = explanation.reliance
+    chart = BarChart(
+        "Where the answer comes from",
+        (
+            Bar("the stored images", share, percent(share), strong=True),
+            Bar("the image itself", 1 - share, percent(1 - share)),
+        ),
+    )
+    return (
+        PageBlock(
+            "How much the memory counts",
+            ("What speaks for or against this answer comes from:",),
+            shown=(chart,),
+            after=say_draws(
+                explanation.draws, explanation.predicted, classes[explanation.predicted]
+            ),
+        ),
+    )
+
+
+def say_draws(draws: Draws | None, predicted: int, name: str) -> tuple[str, ...]:
+    """Say what becomes of the answer when random parts of the memory are read."""
+    if draws is None:
+        return ()
+    same = draws.draws - round(draws.changed * draws.draws)
+    sentences = [
+        f"Read with {count(draws.memory_size, 'random stored image')} in place of all of them, "
+        f"the answer stayed the same in {same} of {count(draws.draws, 'draw')}; {name} had "
+        f"{percent(float(draws.probabilities[predicted]))} on average."
+    ]
+    if draws.example_kept is not None:
+        kept = round(draws.example_kept * draws.example_drawn)
+        sentences.append(
+            f"The example was drawn {count(draws.example_drawn, 'time')} and was the example "
+            f"again in {kept} of them."
+        )
+    else:
+        sentences.append("The example was never drawn.")
+    return tuple(sentences)
+
+
+def show_morph(answer: Answer, classes: Sequence[str]) -> tuple[PageBlock, ...]:
+    """Show the ways to the image from another class, where they were asked for."""
+    return () if answer.morph is None else show_ways(answer.morph, classes)
+
+
+ANSWER_BLOCKS = (
+    show_answer,
+    show_doubt,
+    show_evidence,
+    show_pair,
+    show_others,
+    show_removal,
+    show_reliance,
+    show_morph,
+)
+"""Every block of an explained image, in order; each gives none where it has nothing to show."""

@@ -1,0 +1,77 @@
+"""Answers as JSON."""
+
+import json
+import math
+
+import pytest
+import torch
+
+from tests.helpers.pages import (
+    CLASSES,
+    ORIGIN,
+    answer,
+    draws,
+    evidence,
+    explanation,
+    heatmaps,
+    removal,
+)
+from whence.records.relevance import Heatmaps
+from whence.report.as_json import to_json
+
+
+def test_json_holds_every_field_with_classes_by_name_and_index():
+    changes = torch.zeros(3, 3)
+    changes[0], changes[1, 0] = math.nan, math.log(10)
+    items = (evidence(40, 0.5, 1), evidence(7, 0.3, 1, label=0), evidence(9, 0.2, 0))
+    found = explanation(items, without=changes, draws=draws(), error_probability=0.25)
+    shown = answer(found, maps=heatmaps(found), removal=removal(), truth=2)
+    content = json.loads(json.dumps(to_json([shown], ORIGIN, CLASSES), allow_nan=False))
+    assert content["classes"] == list(CLASSES)
+    assert (content["run"], content["facts"]["seed"]) == ("runs-7", "5")
+    first = content["answers"][0]
+    assert first["image"] == "photo.png"
+    assert first["truth"] == {"index": 2, "name": "fox"}
+    assert first["predicted"] == {"index": 1, "name": "dog"}
+    assert first["probabilities"] == pytest.approx([0.15, 0.75, 0.1])
+    second = first["evidence"][1]
+    assert second.pop("without") == {
+        "logit_changes": pytest.approx([math.log(10), 0, 0]),
+        "probabilities": pytest.approx([1.5 / 2.35, 0.75 / 2.35, 0.1 / 2.35]),
+    }
+    assert second == {
+        "index": 7,
+        "label": {"index": 0, "name": "cat"},
+        "predicted": {"index": 1, "name": "dog"},
+        "weight": 0.3,
+        "similarity": 0.65,
+        "role": "example",
+        "source": None,
+    }
+    assert first["evidence"][0]["without"]["logit_changes"] == [None] * 3
+    assert first["example"]["index"] == 40
+    assert [item["index"] for item in first["counterfactuals"]] == [9]
+    assert first["counterfactual"]["label"] == {"index": 0, "name": "cat"}
+    assert first["near_miss"] is None
+    assert first["draws"]["probabilities"] == pytest.approx([0.2, 0.7, 0.1])
+    assert (first["draws"]["seed"], first["draws"]["example_kept"]) == (3, 0.75)
+    assert first["removal"]["smallest"] == [7, 40]
+    assert first["removal"]["becomes"] == {"index": 0, "name": "cat"}
+    assert first["doubt"]["level"] == "careful"
+    assert (first["flag"], first["reliance"], first["error_probability"]) == (False, 0.4, 0.25)
+    assert first["heatmaps"]["evidence_sums"] == pytest.approx([-0.24, -0.48, -0.72])
+    assert first["heatmaps"]["image_sum"] == pytest.approx(24)
+    assert "image" not in first["heatmaps"]
+    fields = {name for name in type(found).__dataclass_fields__ if name != "without"}
+    assert fields <= set(first)
+
+
+def test_json_with_heatmaps_holds_every_pixel():
+    found = explanation()
+    maps = heatmaps(found, rest=torch.tensor([1.5]))
+    content = to_json([answer(found, maps=maps)], ORIGIN, CLASSES, with_heatmaps=True)
+    laid = content["answers"][0]["heatmaps"]
+    assert torch.equal(torch.tensor(laid["image"]), maps.images[0])
+    assert torch.equal(torch.tensor(laid["evidence"]), maps.evidence[0])
+    assert laid["rest"] == 1.5
+    assert set(Heatmaps.__dataclass_fields__) - {"images", "evidence"} <= set(laid)
