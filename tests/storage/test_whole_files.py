@@ -2,12 +2,15 @@
 
 import errno
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from whence.storage.plain_files import read_json
-from whence.storage.whole_files import write_json, write_whole
+from whence.storage.whole_files import MARK, is_leftover, write_json, write_whole
 
 
 def test_pieces_are_written_one_after_another(tmp_path):
@@ -60,7 +63,7 @@ def test_a_disk_that_cannot_flush_folders(tmp_path, monkeypatch):
 def test_planted_temporary_links_are_not_written_through(tmp_path, monkeypatch):
     outside = tmp_path / "outside"
     outside.write_text("mine")
-    (tmp_path / f".a.json.{os.getpid()}.tmp").symlink_to(outside)
+    (tmp_path / f".a.json.{MARK}.{os.getpid()}.tmp").symlink_to(outside)
     with monkeypatch.context() as patch:
         patch.setattr(Path, "unlink", lambda *_, **__: None)  # as if it came in between
         with pytest.raises(FileExistsError):
@@ -69,3 +72,39 @@ def test_planted_temporary_links_are_not_written_through(tmp_path, monkeypatch):
     assert outside.read_text() == "mine"
     assert read_json(tmp_path / "a.json") == {"a": 1}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json", "outside"]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from whence.storage.whole_files import write_whole
+
+os.fsync = lambda handle: os.kill(os.getpid(), signal.SIGKILL)
+write_whole(Path(sys.argv[1]), b"half")
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
+def test_what_a_killed_writer_left_goes_with_the_next_file_in_its_folder(tmp_path):
+    command = [sys.executable, "-c", KILLED, str(tmp_path / "page.html")]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    (left,) = tmp_path.iterdir()
+    assert left.name.startswith(".page.html.")
+    assert is_leftover(left)  # so that a run folder with nothing else counts as empty
+    write_whole(tmp_path / "another.json", b"{}")
+    assert [path.name for path in tmp_path.iterdir()] == ["another.json"]
+
+
+def test_files_of_running_writers_of_other_machines_and_of_others_stay(tmp_path):
+    names = {
+        f".a.json.{MARK}.{os.getppid()}.tmp",
+        f".a.json.whence-00000000.{2**22 + 1}.tmp",  # no process here has such a number
+        f".a.json.{2**22 + 1}.tmp",
+        f"a.json.{MARK}.{2**22 + 1}.tmp",
+        f".{MARK}.x.tmp",
+    }
+    for name in names:
+        (tmp_path / name).write_text("mine")
+    (tmp_path / f".b.json.{MARK}.{2**22 + 1}.tmp").write_text("left")
+    write_whole(tmp_path / "c", b"")
+    assert {path.name for path in tmp_path.iterdir()} == {*names, "c"}

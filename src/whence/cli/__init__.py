@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from whence.cli.plain_text import escape
+from whence.cli.traces import without_compiler_folder
 from whence.table import Table
 
 COMMANDS = Table(
@@ -72,7 +73,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def call(command: str, arguments: list[str]) -> int:
     """Run a command; what is wrong with its input becomes one sentence, the rest is raised."""
     try:
-        code: int | None = COMMANDS.find(command)(arguments)
+        with without_compiler_folder():
+            code: int | None = COMMANDS.find(command)(arguments)
         sys.stdout.flush()  # here, not at exit, so that a closed pipe is noticed
     except BrokenPipeError:  # the reader, head for example, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

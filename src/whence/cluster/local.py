@@ -96,6 +96,7 @@ def start_workers(dask: Any, shares: Sequence[Mapping[str, str]], scratch: Path)
     settings = {
         "distributed.nanny.pre-spawn-environ": {},  # it would set threads to 1
         "distributed.worker.profile.enabled": False,
+        "temporary-directory": str(scratch),  # of the scheduler
         "distributed.deploy.lost-worker-timeout": FOREVER,
     }
     before = dict(os.environ)

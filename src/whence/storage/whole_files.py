@@ -4,12 +4,17 @@ No torch here, so that the command line can write without loading it.
 """
 
 import errno
+import hashlib
 import json
 import os
+import platform
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+MARK = "whence-" + hashlib.blake2b(platform.node().encode(), digest_size=4).hexdigest()
+"""In the temporary names of this machine: others, on a shared disk, have processes of their own."""
 
 
 def make_folder(folder: Path) -> None:
@@ -25,10 +30,11 @@ def write_whole(path: Path, *content: bytes | memoryview) -> None:
 
     The content goes to a temporary name beside ``path``, is flushed to disk, and takes the name
     last. A failure (a full disk, say) leaves what was there before. A writer that is killed leaves
-    its temporary file, which ``remove_leftovers`` finds.
+    its temporary file, which the next one in the same folder and on the same machine removes.
     """
     make_folder(path.parent)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    remove_abandoned(path.parent)
+    temporary = path.with_name(f".{path.name}.{MARK}.{os.getpid()}.tmp")
     try:
         temporary.unlink(missing_ok=True)
         with temporary.open("xb") as file:  # a new file, never one that a link points to
@@ -43,6 +49,27 @@ def write_whole(path: Path, *content: bytes | memoryview) -> None:
     finally:
         temporary.unlink(missing_ok=True)
     flush_folder(path.parent)
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Remove the temporary files of this machine's writers that have ended; others may write."""
+    for path in folder.iterdir():
+        match = re.fullmatch(rf"\..+\.{MARK}\.(\d{{1,9}})\.tmp", path.name)
+        if match and not is_running(int(match[1])):
+            path.unlink(missing_ok=True)
+
+
+def is_running(process: int) -> bool:
+    """Say whether a process of this machine is there, as far as can be told."""
+    if os.name != "posix":
+        return True  # elsewhere signal 0 would end it
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -10,6 +10,7 @@ from jsonargparse import Namespace
 from whence.cli.files import encode_page
 from whence.cli.options import read_where
 from whence.cli.plain_text import escape, print_note
+from whence.cli.traces import without_font_folder
 from whence.cli.work.images import read_files, read_test, report_unread
 from whence.gather.explained import describe_origin, explain_images, lacks_pixels
 from whence.models.about import read_about
@@ -114,9 +115,10 @@ def write(
     if kind == "json":
         content = to_json(answers, origin, names, with_heatmaps=with_heatmaps)
         return [(json.dumps(content, indent=1, allow_nan=False) + "\n").encode()]
-    from whence.report.figures import draw_evidence, draw_heatmaps
+    with without_font_folder():
+        from whence.report.figures import draw_evidence, draw_heatmaps
 
-    return [draw_evidence(answers, names), draw_heatmaps(answers, names)]
+        return [draw_evidence(answers, names), draw_heatmaps(answers, names)]
 
 
 def describe(answer: Answer, names: Sequence[str]) -> str:
