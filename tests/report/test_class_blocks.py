@@ -3,12 +3,13 @@
 import pytest
 import torch
 
-from tests.helpers.overviews import evaluation, overview
+from tests.helpers.overviews import overview
 from tests.helpers.pages import CLASSES
 from whence.report.class_blocks import (
     LARGEST,
     list_pairs,
     mix_with_white,
+    say_balance,
     shade_confusion,
     show_confusion,
     show_recall,
@@ -69,10 +70,7 @@ def test_many_classes_become_lists(classes):
     names = (*CLASSES, *(f"class{number}" for number in range(classes - 3)))
     confusion = torch.full((classes, classes), 1).fill_diagonal_(50)
     confusion[7, 2] = 30
-    per_class = tuple(0.5 + 0.01 * number for number in range(classes))
-    found = overview(
-        class_names=names, confusion=confusion, evaluation=evaluation(per_class=per_class)
-    )
+    found = overview(class_names=names, confusion=confusion)
     small = classes <= LARGEST
     block = show_confusion(found)
     assert [table.layout for table in block.shown] == (["matrix"] if small else []) + ["grid"]
@@ -80,5 +78,29 @@ def test_many_classes_become_lists(classes):
     assert len(pairs) == (5 if small else 20)
     assert pairs[0].name == f"{names[7]} taken for fox"
     block = show_recall(found)
-    assert bool(block.sentences) is not small
-    assert [bar.name for bar in block.shown[0].bars] == list(names[:20])  # the best one is left out
+    assert (len(block.sentences) == 2) is not small
+    worst = block.shown[0].bars[0 if not small else 7]
+    assert worst.name == names[7]
+    assert len(block.shown[0].bars) == 20
+
+
+def test_every_class_has_recall_and_precision_with_their_counts():
+    block = show_recall(overview())
+    bars, table = block.shown
+    assert [(bar.name, bar.share, bar.text) for bar in bars.bars] == [
+        ("cat", 0.9, "90.0% (45 of 50)"),
+        ("dog", 0.78, "78.0% (39 of 50)"),
+        ("fox", 0.0, "none (0 of 0)"),
+    ]
+    assert table.header == ("recall", "precision")
+    assert [cell.text for cell in table.rows[1].cells] == ["78.0% (39 of 50)", "88.6% (39 of 44)"]
+
+
+def test_the_opening_has_balanced_accuracy_and_the_worst_class():
+    confusion = torch.tensor([[90, 0, 0], [9, 1, 0], [0, 0, 0]])
+    assert say_balance(overview(confusion=confusion)) == (
+        "With every class counting alike, however rare, 55.0% are right (balanced accuracy over 2 "
+        "classes). The class found least often is dog: recall 10.0% (1 of 10), precision 100% "
+        "(1 of 1).",
+    )
+    assert say_balance(overview(confusion=torch.diag(torch.tensor([9, 0, 0])))) == ()

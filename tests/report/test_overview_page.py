@@ -18,6 +18,7 @@ from tests.helpers.overviews import (
 from tests.helpers.pages import ORIGIN, answer, explanation
 from whence.records.measures import Suspicion
 from whence.records.overview import Curve
+from whence.report.class_blocks import say_balance
 from whence.report.numbers import percent
 from whence.report.overview_blocks import make_use_strip
 from whence.report.overview_page import interval, render_overview, say_head
@@ -30,6 +31,7 @@ def test_the_head_says_what_the_run_is_and_how_good():
         "It answers 84.0% of 100 test images right with its whole memory of 200 stored images; "
         "16 answers are wrong. With so many test images, the accuracy on new images of the same "
         f"kind is between {percent(low)} and {percent(high)} (95% interval).",
+        *say_balance(overview()),
         "By the paper's way, with 6 random stored images for every 9 test images in place of the "
         "whole memory, it is 81.0% (mean of 2 passes, standard deviation 1.00 percentage points).",
     )
@@ -38,7 +40,7 @@ def test_the_head_says_what_the_run_is_and_how_good():
     assert "1 answer is wrong" in say_head(overview(evaluation=evaluation(whole_memory=0.99)))[1]
     alone = say_head(standard())
     assert "84.0% of 100 test images right; 16 answers" in alone[1]
-    assert alone[2].startswith("This model has no memory")
+    assert alone[-1].startswith("This model has no memory")
 
 
 def test_the_interval_is_wilsons():
@@ -77,9 +79,11 @@ def test_the_page_says_all_of_it_in_order():
     words = page().words
     parts = [
         "The run runs-7 as a whole",
-        "Accuracy per class",
-        "90.0% of 50",
-        "no image",
+        "balanced accuracy over 2 classes",
+        "The class found least often is dog: recall 78.0% (39 of 50), precision 88.6% (39 of 44).",
+        "How good it is for each class",
+        "90.0% (45 of 50)",
+        "none (0 of 0)",
         "dog taken for cat 11 of 50 images (22.0%)",
         "Does the evidence fit the answers?",
         "explanation accuracy",

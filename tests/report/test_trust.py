@@ -24,6 +24,8 @@ def test_every_measure_stands_beside_its_controls():
     assert [line.name.replace(" ", "_") for line in grid.rows] == list(MEASURES)
     assert [line.meaning for line in grid.rows] == list(MEASURES.values())
     assert grid.rows[0].cells == cells("75.0%", "75.0%", "25.0%", "25.0%")
+    assert grid.rows[1].cells[0].text == "90.0% of 75"
+    assert grid.rows[2].cells[0].text == "40.0% of 25"
     assert grid.rows[3].cells == cells("50.0%", "35.0%", ABSENT, "60.0%")
     assert grid.rows[4].cells == cells("12.5", "12.5", ABSENT, ABSENT)
     assert len(grid.header) == 4
@@ -31,14 +33,19 @@ def test_every_measure_stands_beside_its_controls():
 
 
 def test_measures_of_the_evidence_in_words():
-    found = say_evidence(evaluation().evidence)
-    assert found[0].startswith("For 75.0% of the images,")
+    found = say_evidence(evaluation().evidence, 100)
+    assert found[0].startswith("For 75.0% of the images (75 of 100),")
     assert found[1:] == (
-        "Of these answers 90.0% are right, of the others 40.0%.",
+        "Of these answers 90.0% are right, of the other 25 40.0%.",
         "So a stored image of another class on top is a sign of doubt.",
     )
-    assert len(say_evidence(EvidenceMeasures(0.75, 0.4, 0.4))) == 2
-    assert len(say_evidence(EvidenceMeasures(1.0, 0.4, None))) == 1
+    assert len(say_evidence(EvidenceMeasures(0.75, 0.4, 0.4), 100)) == 2
+    assert len(say_evidence(EvidenceMeasures(1.0, 0.4, None), 100)) == 1
+    few = say_evidence(EvidenceMeasures(0.99, 0.4, 1.0), 100)
+    assert few[1:] == (
+        "Of these answers 40.0% are right, of the other 1 100%.",
+        "So few others say little.",
+    )
 
 
 def test_signs_of_doubt_are_compared_the_best_one_marked():

@@ -25,28 +25,77 @@ STRONGEST = 0.5
 
 
 def show_recall(overview: Overview) -> PageBlock:
-    """Give every class a bar for its recall, or the worst ones where there are many."""
-    totals = overview.confusion.sum(1).tolist()
-    bars = []
-    for place in choose_classes(overview):
-        recall = overview.evaluation.per_class[place]
-        name, images = overview.class_names[place], f"{totals[place]:,}"
-        if recall is None:
-            bars.append(Bar(name, 0.0, "no image"))
-        else:
-            bars.append(Bar(name, recall, f"{percent(recall)} of {images}", strong=True))
+    """Show recall and precision of every class, or of the worst ones where there are many."""
+    shown = choose_classes(overview)
+    counts = count_classes(overview.confusion)
+    bars, rows = [], []
+    for place in shown:
+        name, (images, right, answers) = overview.class_names[place], counts[place]
+        text = write_share(right, images)
+        bars.append(Bar(name, right / images if images else 0.0, text, strong=bool(images)))
+        cells = TableCell(text), TableCell(write_share(right, answers))
+        rows.append(TableRow(name, "", cells))
+    table = NumberTable("Recall and precision of every class", ("recall", "precision"), tuple(rows))
     return PageBlock(
-        sentences=say_classes(overview), shown=(BarChart("Accuracy per class", tuple(bars)),)
+        sentences=(*say_classes(overview), RECALL_WORDS),
+        shown=(BarChart("Recall of every class", tuple(bars)), table),
+    )
+
+
+RECALL_WORDS = (
+    "Recall is the share of the images of a class that are answered with it, as the bars show; "
+    "precision is the share of the answers with a class that are right."
+)
+
+
+def count_classes(confusion: Tensor) -> list[tuple[int, int, int]]:
+    """Count the images of every class, those answered rightly, and the answers with it.
+
+    Args:
+        confusion: `(K, K)` int64, rows are true classes.
+
+    >>> import torch
+    >>> count_classes(torch.tensor([[3, 1], [0, 2]]))
+    [(4, 3, 3), (2, 2, 3)]
+    """
+    columns = confusion.sum(1).tolist(), confusion.diagonal().tolist(), confusion.sum(0).tolist()
+    return list(zip(*columns, strict=True))
+
+
+def write_share(part: int, whole: int) -> str:
+    """Write a share with the counts that it rests on.
+
+    >>> write_share(3, 4), write_share(0, 0)
+    ('75.0% (3 of 4)', 'none (0 of 0)')
+    """
+    share = percent(part / whole) if whole else "none"
+    return f"{share} ({part:,} of {whole:,})"
+
+
+def say_balance(overview: Overview) -> tuple[str, ...]:
+    """Say the balanced accuracy, and what becomes of the class of lowest recall."""
+    counts = count_classes(overview.confusion)
+    known = [place for place, (images, _, _) in enumerate(counts) if images]
+    if len(known) < 2:
+        return ()
+    recalls = {place: counts[place][1] / counts[place][0] for place in known}
+    balanced, worst = sum(recalls.values()) / len(known), min(known, key=recalls.__getitem__)
+    images, right, answers = counts[worst]
+    name = overview.class_names[worst]
+    return (
+        f"With every class counting alike, however rare, {percent(balanced)} are right (balanced "
+        f"accuracy over {len(known):,} classes). The class found least often is {name}: recall "
+        f"{write_share(right, images)}, precision {write_share(right, answers)}.",
     )
 
 
 def choose_classes(overview: Overview) -> list[int]:
-    """Take all classes in their order; of many only the ones with the lowest accuracy."""
-    per_class = overview.evaluation.per_class
-    if len(per_class) <= LARGEST:
-        return list(range(len(per_class)))
-    known = [place for place, accuracy in enumerate(per_class) if accuracy is not None]
-    return sorted(known, key=lambda place: per_class[place] or 0.0)[:LARGEST]
+    """Take all classes in their order; of many only the ones with the lowest recall."""
+    counts = count_classes(overview.confusion)
+    if len(counts) <= LARGEST:
+        return list(range(len(counts)))
+    known = [place for place, (images, _, _) in enumerate(counts) if images]
+    return sorted(known, key=lambda place: counts[place][1] / counts[place][0])[:LARGEST]
 
 
 def say_classes(overview: Overview) -> tuple[str, ...]:
@@ -55,7 +104,7 @@ def say_classes(overview: Overview) -> tuple[str, ...]:
     if total <= LARGEST:
         return ()
     shown = len(choose_classes(overview))
-    return (f"The {shown} of {total:,} classes with the lowest accuracy.",)
+    return (f"The {shown} of {total:,} classes with the lowest recall.",)
 
 
 def show_confusion(overview: Overview) -> PageBlock:

@@ -9,7 +9,7 @@ from whence.records.explained import Answer, Origin
 from whence.records.overview import Made, Overview
 from whence.report.answer_blocks import explain_section
 from whence.report.blocks import Page, PageBlock, PageSection
-from whence.report.class_blocks import show_confusion, show_recall
+from whence.report.class_blocks import say_balance, show_confusion, show_recall
 from whence.report.dependence import decides, say_dependence
 from whence.report.known import say_known
 from whence.report.numbers import count, percent
@@ -59,9 +59,9 @@ def make_sections(overview: Overview, answers: Sequence[Answer]) -> tuple[PageSe
     found = [
         PageSection(
             "classes",
-            "Accuracy per class",
+            "How good it is for each class",
             (show_recall(overview), show_confusion(overview)),
-            jump="Accuracy per class",
+            jump="Each class",
         ),
         PageSection("trust", "How far to trust it", trust, jump="How far to trust it"),
     ]
@@ -105,6 +105,7 @@ def say_head(overview: Overview) -> tuple[str, ...]:
         f"{whole}; {wrong:,} {'answer is' if wrong == 1 else 'answers are'} wrong. With so many "
         f"test images, the accuracy on new images of the same kind is between {percent(low)} and "
         f"{percent(high)} (95% interval).",
+        *say_balance(overview),
     ]
     known = None if found.known is None else say_known(found.known)
     if known is not None:

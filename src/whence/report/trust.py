@@ -65,7 +65,7 @@ def show_evidence_quality(overview: Overview) -> tuple[PageBlock, ...]:
     return (
         PageBlock(
             "Does the evidence fit the answers?",
-            (" ".join(say_evidence(found.evidence)), *depends),
+            (" ".join(say_evidence(found.evidence, found.images)), *depends),
             shown=(table,),
         ),
         PageBlock(sentences=(CONTROLS,), tone="note"),
@@ -82,10 +82,19 @@ def lay_out_evidence(found: Evaluation) -> NumberTable | None:
         numbers = [read_measure(found.evidence, name)]
         numbers.append(average([read_measure(one, name) for one in draws]))
         numbers += [read_measure(controls[one], name) for one in ("random", "nearest")]
+        rests = rest_on(name, found.evidence, found.images)
         cells = tuple(TableCell(write_measure(name, number)) for number in numbers)
+        cells = (TableCell(cells[0].text + rests), *cells[1:])
         rows.append(TableRow(name.replace("_", " "), meaning, cells))
     header = ("whole memory", "random memories", "a random image", "the nearest image")
     return NumberTable("Measures of the evidence", header, tuple(rows))
+
+
+def rest_on(name: str, measures: EvidenceMeasures, images: int) -> str:
+    """Say how many answers a measure of the whole memory rests on, where not on all."""
+    agreeing = round(measures.explanation_accuracy * images)
+    counts = {"example_accuracy": agreeing, "counterfactual_accuracy": images - agreeing}
+    return f" of {counts[name]:,}" if name in counts else ""
 
 
 def read_measure(measures: EvidenceMeasures, name: str) -> float | None:
@@ -113,19 +122,28 @@ def write_measure(name: str, value: float | None) -> str:
     return f"{value:,.1f}" if name in COUNTS else percent(value)
 
 
-def say_evidence(found: EvidenceMeasures) -> tuple[str, ...]:
+FEW = 10
+"""Answers below which a share of them says little."""
+
+
+def say_evidence(found: EvidenceMeasures, images: int) -> tuple[str, ...]:
     """Say what the measures of the evidence mean for a reader of single answers."""
     share = percent(found.explanation_accuracy)
+    agreeing = round(found.explanation_accuracy * images)
     sentences = [
-        f"For {share} of the images, the stored image with the highest weight is one that the "
-        "model itself puts in the class of its answer."
+        f"For {share} of the images ({agreeing:,} of {images:,}), the stored image with the "
+        "highest weight is one that the model itself puts in the class of its answer."
     ]
     same, other = found.example_accuracy, found.counterfactual_accuracy
     if same is not None and other is not None:
         sentences.append(
-            f"Of these answers {percent(same)} are right, of the others {percent(other)}."
+            f"Of these answers {percent(same)} are right, of the other "
+            f"{images - agreeing:,} "
+            f"{percent(other)}."
         )
-        if other < same:
+        if images - agreeing < FEW:
+            sentences.append("So few others say little.")
+        elif other < same:
             sentences.append("So a stored image of another class on top is a sign of doubt.")
     return tuple(sentences)
 
