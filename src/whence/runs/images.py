@@ -12,6 +12,7 @@ from whence.encoders.adopt import kind_of
 from whence.encoders.libraries import LIBRARIES
 from whence.encoders.load_weights import Weights, check_fit, read_weights
 from whence.records.images import Dataset, ImageSet
+from whence.runs.class_counts import describe_missing
 from whence.runs.normalisation import named
 from whence.runs.recipe_and_plan import choose_recipe
 from whence.runs.settings import Settings
@@ -132,10 +133,10 @@ def load_to_train(settings: Settings, where: Where = AS_SETTINGS_SAY) -> Dataset
     else:
         weights = check_weights(settings, settings.weights)
     dataset = load_data(settings, where)
-    if weights is None:
-        return dataset
-    notes = (*dataset.notes, *describe_expected(settings, weights, dataset.train))
-    return replace(dataset, notes=notes)
+    notes = describe_missing(settings, dataset)
+    if weights is not None:
+        notes += describe_expected(settings, weights, dataset.train)
+    return replace(dataset, notes=(*dataset.notes, *notes))
 
 
 def check_numbers(settings: Settings) -> None:

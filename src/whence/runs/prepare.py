@@ -12,6 +12,7 @@ from whence.encoders.load_weights import Weights, load_weights, read_weights
 from whence.models.classifier import Classifier
 from whence.models.wrap import wrap
 from whence.records.images import Dataset, ImageSet
+from whence.runs.class_counts import check_every_class
 from whence.runs.images import check_frozen, check_numbers, choose_encoder
 from whence.runs.normalisation import Normalisation, choose_normalisation
 from whence.runs.precision import choose_bfloat16
@@ -63,8 +64,7 @@ def prepare(settings: Settings, dataset: Dataset, *, device: str = "cpu") -> Par
         validation_examples=settings.validation_examples,
     )
     train, validation = dataset.train.take(parts.train), dataset.train.take(parts.validation)
-    if len(train) < 2:
-        raise ValueError("train_examples must be at least 2, got 1.")
+    check_every_class(train)
     weights = weights_for(settings, train)
     prepared = None if weights is None else weights.prepared
     normalisation = choose_normalisation(settings, train, prepared)
