@@ -74,12 +74,16 @@ def test_shape_counts(images):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_floats_count_as_their_pixels(dtype):
+def test_floats_count_as_pixels_only_where_they_are(dtype):
     pixels = torch.arange(256, dtype=torch.uint8).reshape(1, 1, 16, 16)
     assert content_hashes((pixels.to(dtype) / 255).requires_grad_()) == content_hashes(pixels)
-    assert content_hashes((pixels[..., 1:4].to(dtype) - 0.4) / 255) == content_hashes(
-        pixels[..., 1:4]
-    )
+    nearly = (pixels[..., 1:4].to(dtype) - 0.4) / 255
+    hashes = content_hashes(nearly)
+    assert hashes != content_hashes(pixels[..., 1:4])
+    assert hashes == content_hashes(nearly.clone())
+    assert hashes != content_hashes(nearly + 1e-4)
+    both = torch.cat([nearly, pixels[..., 1:4].to(dtype) / 255])
+    assert content_hashes(both) == hashes + content_hashes(pixels[..., 1:4]), "each by itself"
     with pytest.raises(ValueError, match=r"floats in \[0, 1\]"):
         content_hashes(pixels.to(dtype))
 

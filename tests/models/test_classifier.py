@@ -143,7 +143,7 @@ def test_own_class_left_out_by_hand():
         model.head.classifier.bias.zero_()
     features = torch.tensor([[1.0, 0.9, 0.0], [0.9, 1.0, 0.0], [0.2, 0.0, 1.0], [0.9, 0.0, 1.0]])
     assert model.head(features, features).logits.argmax(1).tolist() == [0, 1, 2, 2]
-    assert predict_left_out(model.head, features).tolist() == [0, 0, 0, 2]
+    assert predict_left_out(model.head, features, torch.arange(4)).tolist() == [0, 0, 0, 2]
 
 
 def test_own_class_is_predicted_with_the_image_left_out(memory_images):
@@ -153,7 +153,9 @@ def test_own_class_is_predicted_with_the_image_left_out(memory_images):
         rest = torch.cat([features[:place], features[place + 1 :]])
         expected = model.head(features[place : place + 1], rest).logits.argmax(1)
         assert model.bank.predicted[place] == expected[0]
-    assert_close(predict_left_out(model.head, features, batch_size=2), model.bank.predicted)
+    assert_close(
+        predict_left_out(model.head, features, torch.arange(5), batch_size=2), model.bank.predicted
+    )
     alone = make().remember(memory_images[:1])
     assert alone.bank.predicted.shape == (1,)
 

@@ -12,6 +12,9 @@ from whence.data.names import compose
 from whence.records.images import ImageSet
 from whence.shapes import check_shape
 
+NOISE = 1e-6
+"""By how much a float may miss a uint8 divided by 255 and still be that pixel."""
+
 
 def fingerprint(images: ImageSet) -> str:
     """Hash shape, class names, labels and pixels with SHA-256.
@@ -33,7 +36,9 @@ def content_hashes(images: Tensor) -> tuple[str, ...]:
     """Hash the pixels of each image with BLAKE2b, so that equal images have equal hashes.
 
     Args:
-        images: `(B, C, H, W)` uint8, or floats in [0, 1], which count as their nearest uint8.
+        images: `(B, C, H, W)` uint8, or floats in [0, 1]. An image whose floats are all within 1e-6
+            of a uint8 divided by 255 counts as those uint8; of another the floats are hashed, as
+            float32, so that only the very same numbers are equal.
 
     Returns:
         B strings of 32 hexadecimal digits, each of its own `(C, H, W)` and pixels only.
@@ -41,13 +46,42 @@ def content_hashes(images: Tensor) -> tuple[str, ...]:
     sizes = check_shape("images", images, "B C H W")
     shape = sizes["C"], sizes["H"], sizes["W"]
     start = hashlib.blake2b(json.dumps(shape).encode(), digest_size=16)
-    pixels, length = _bytes_of(images), sizes["C"] * sizes["H"] * sizes["W"]
+    length = sizes["C"] * sizes["H"] * sizes["W"]
+    pixels, whole = round_pixels(images)
+    rounded, exact = _bytes_of(pixels), memoryview(b"")
+    if not all(whole):
+        exact = images.detach().float().cpu().reshape(-1).numpy().data.cast("B")
     hashes = []
     for image in range(sizes["B"]):
         digest = start.copy()
-        digest.update(pixels[image * length : (image + 1) * length])
+        source, size = (rounded, length) if whole[image] else (exact, 4 * length)
+        digest.update(source[image * size : (image + 1) * size])
         hashes.append(digest.hexdigest())
     return tuple(hashes)
+
+
+def round_pixels(images: Tensor) -> tuple[Tensor, list[bool]]:
+    """Bring images `(B, C, H, W)`, uint8 or float in [0, 1], to uint8.
+
+    Returns:
+        The uint8 images, and for each whether that lost nothing but float noise: at most 1e-6.
+    """
+    if images.dtype == torch.uint8:
+        return images, [True] * len(images)
+    values = to_float(images.detach())
+    rounded = (values * 255).round().to(torch.uint8)
+    near = (rounded.to(values.dtype) / 255 - values).abs() <= NOISE
+    return rounded, near.flatten(1).all(1).tolist()
+
+
+def number_equal(hashes: Sequence[str]) -> list[int]:
+    """Number hashes from 0 on so that equal ones share a number.
+
+    >>> number_equal(["a", "b", "a"])
+    [0, 1, 0]
+    """
+    first: dict[str, int] = {}
+    return [first.setdefault(name, len(first)) for name in hashes]
 
 
 def _bytes_of(images: Tensor) -> memoryview:

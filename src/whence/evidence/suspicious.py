@@ -73,7 +73,7 @@ def find_suspicious(
                 "The stored images have no labels that could be checked; "
                 "give them with model.remember(memory_images, labels)."
             )
-        groups = group_copies(bank)
+        groups = bank.groups
         rows = find_comparable(bank, groups)
         if len(rows) == 0:
             return ()
@@ -82,19 +82,12 @@ def find_suspicious(
     return describe(bank, rows, votes, least)
 
 
-def group_copies(bank: Bank) -> Tensor:
-    """Number the stored images `(M,)` so that equal images (same content hash) share a number."""
-    first: dict[str, int] = {}
-    numbers = [first.setdefault(name, len(first)) for name in bank.hashes]
-    return torch.tensor(numbers, device=bank.features.device)
-
-
 def find_comparable(bank: Bank, groups: Tensor) -> Tensor:
     """List the places `(R,)` of labelled images that another image has the label of.
 
     Args:
         bank: of `M` stored images.
-        groups: `(M,)` as `group_copies` numbers them; a copy is not another image.
+        groups: `(M,)` numbers that copies share; a copy is not another image.
     """
     pairs = torch.stack([bank.labels, groups], dim=1).unique(dim=0)  # (P, 2), each once
     different = (pairs[:, 0] + 1).bincount()  # (K + 1,) images of each label, without one first

@@ -7,7 +7,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from whence.data.fingerprint import find_places
+from whence.data.fingerprint import find_places, number_equal, round_pixels
 from whence.memory.attention import at_least_float32
 from whence.memory.similarity import find_similarity
 from whence.shapes import check_shape
@@ -63,6 +63,11 @@ class Bank:
         """List where each content hash stands in the bank."""
         return find_places(self.hashes)
 
+    @cached_property
+    def groups(self) -> Tensor:
+        """Number the images `(M,)` so that copies (same content hash) share a number."""
+        return torch.tensor(number_equal(self.hashes), device=self.features.device)
+
     def __len__(self) -> int:
         return len(self.features)
 
@@ -101,6 +106,5 @@ def to_pixels(images: Tensor) -> Tensor:
     """
     if images.dtype == torch.uint8:
         return images
-    rounded = (images * 255).round().to(torch.uint8)
-    lossless = bool(((rounded.to(images.dtype) / 255 - images).abs() <= 1e-6).all())
-    return rounded if lossless else images
+    rounded, whole = round_pixels(images)
+    return rounded if all(whole) else images

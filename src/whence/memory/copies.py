@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from whence.data.fingerprint import content_hashes
-from whence.memory.bank import Bank, to_pixels
+from whence.memory.bank import Bank
 
 
 def mask_copies(bank: Bank, images: Tensor) -> Tensor | None:
@@ -21,7 +21,7 @@ def mask_copies(bank: Bank, images: Tensor) -> Tensor | None:
         `(B, M)` bool on the bank's device, True where a stored image may be used; None when every
         image may use all of them.
     """
-    names = content_hashes(to_pixels(images.detach()))
+    names = content_hashes(images)
     found = [bank.places.get(name, ()) for name in names]
     found = [copies if len(copies) < len(bank) else () for copies in found]
     if not any(found):

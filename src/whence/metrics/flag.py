@@ -110,7 +110,7 @@ def risk_curve(doubts: Tensor, errors: Tensor) -> Tensor:
     ends, before = sizes.cumsum(0), wrong.cumsum(0) - wrong
     kept = torch.arange(1, len(doubts) + 1)
     group = torch.searchsorted(ends, kept)  # (N,) in which group the last image kept is
-    share = (kept - (ends - sizes)[group]) / sizes[group]
+    share = (kept - (ends - sizes)[group]).double() / sizes[group]
     risks: Tensor = (before[group] + share * wrong[group]) / kept
     return risks
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from whence.data.augment import to_float
-from whence.data.fingerprint import content_hashes
+from whence.data.fingerprint import content_hashes, find_places, number_equal
 from whence.encoders.adopt import EncoderKind
 from whence.memory import VARIANT
 from whence.memory.bank import Bank, to_pixels
@@ -255,16 +255,24 @@ class Classifier(nn.Module):
             raise ValueError("indices must name every image once, some are there twice.")
         if sources is not None and len(sources) != total:
             raise ValueError(f"sources must name {total} files, got {len(sources)}.")
-        with torch.no_grad():
-            features = encode_in_batches(self.encode, memory_images, batch_size=batch_size)
         pixels = to_pixels(memory_images.detach())
+        hashes = content_hashes(pixels)
+        groups = torch.tensor(number_equal(hashes))
+        first = torch.tensor([places[0] for places in find_places(hashes).values()])
+        with torch.no_grad():  # copies are encoded once, so that their features are equal
+            distinct = memory_images if len(first) == total else memory_images[first]
+            features = encode_in_batches(self.encode, distinct, batch_size=batch_size)
+        groups = groups.to(features.device)
+        features = features[groups] if len(first) < total else features
         self.attach(
             Bank(
                 features=features,
                 indices=indices.to(device, torch.int64),
                 labels=labels.to(device, torch.int64),
-                predicted=predict_left_out(self.memory_head, features, batch_size=batch_size),
-                hashes=content_hashes(pixels),
+                predicted=predict_left_out(
+                    self.memory_head, features, groups, batch_size=batch_size
+                ),
+                hashes=hashes,
                 images=pixels.cpu(),
                 sources=None if sources is None else tuple(sources),
             )

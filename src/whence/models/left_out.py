@@ -10,12 +10,17 @@ from whence.models.sound import check_outputs
 
 
 @torch.no_grad()
-def predict_left_out(head: MemoryHead, features: Tensor, *, batch_size: int = 128) -> Tensor:
-    """Classify every memory image with itself left out of the memory (a single one: on itself).
+def predict_left_out(
+    head: MemoryHead, features: Tensor, groups: Tensor, *, batch_size: int = 128
+) -> Tensor:
+    """Classify every memory image with itself and its copies left out of the memory.
+
+    Where the whole memory consists of copies of it nothing is left out, as for every other image.
 
     Args:
         head: of the classifier.
         features: `(M, D)` the encoded memory.
+        groups: `(M,)` a number for each image that its copies share.
         batch_size: how many are classified at once.
 
     Returns:
@@ -24,13 +29,13 @@ def predict_left_out(head: MemoryHead, features: Tensor, *, batch_size: int = 12
     Raises:
         ValueError: if logits are not finite.
     """
-    total = len(features)
-    places = torch.arange(total, device=features.device)
+    places = torch.arange(len(features), device=features.device)
+    alone = bool((groups == groups[0]).all())
     measure = find_similarity(head.similarity).scale
     scale = None if measure is None else measure(at_least_float32(features))
     predicted = []
     for rows in places.split(batch_size):
-        mask = None if total == 1 else rows[:, None] != places
+        mask = None if alone else groups[rows, None] != groups  # (b, M)
         logits = head.logits(features[rows], features, mask, scale=scale)
         check_outputs("logits", logits, head)
         predicted.append(logits.argmax(1))

@@ -8,6 +8,7 @@ from typing import TypeGuard
 import torch
 from torch import Tensor
 
+from whence.data.fingerprint import content_hashes
 from whence.memory.bank import Bank
 from whence.models.classifier import Classifier
 from whence.models.sound import check_sound
@@ -70,10 +71,20 @@ def bank_from_tensors(path: Path, model: Classifier) -> Bank:
         indices=tensors["indices"],
         labels=tensors["labels"],
         predicted=tensors["predicted"],
-        hashes=tuple(row.tobytes().hex() for row in tensors["hashes"].numpy()),
+        hashes=read_hashes(tensors["hashes"], images),
         images=images,
         sources=read_sources(path, tensors.get("sources"), size),
     )
+
+
+def read_hashes(encoded: Tensor, images: Tensor | None) -> tuple[str, ...]:
+    """Decode content hashes `(M, 16)`; those of float images are computed again.
+
+    Floats once counted as their nearest uint8.
+    """
+    if images is not None and images.is_floating_point():
+        return content_hashes(images)
+    return tuple(row.tobytes().hex() for row in encoded.numpy())
 
 
 def declare_bank(path: Path, found: dict[str, Layout], model: Classifier) -> dict[str, Layout]:
