@@ -57,6 +57,17 @@ def test_truth_is_compared_where_it_is_known(truth, verdict, right):
     assert (headline.verdict, headline.right) == (verdict, right)
 
 
+def test_the_original_stands_beside_what_the_model_saw():
+    shown = show_answer(answer(original=picture(5, (3, 448, 300))), CLASSES)[0].shown[0].pictures
+    assert [words for _, words in shown] == [
+        "the original",
+        "as the model saw it: 10 x 8 pixels",
+    ]
+    assert shown[0][0].uri == to_data_uri(picture(5, (3, 448, 300)))
+    assert (shown[0][0].width, shown[0][0].enlarged) == (150, False)
+    assert [words for _, words in show_answer(answer(), CLASSES)[0].shown[0].pictures] == [""]
+
+
 def test_a_calm_answer_that_is_wrong_says_so():
     words = "The true class is known here, and the answer is wrong all the same."
     (calm,) = show_doubt(answer(truth=2), CLASSES)

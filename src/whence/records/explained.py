@@ -42,6 +42,7 @@ class Answer:
         removal: None when not asked for, and for a standard model.
         notes: sentences about this image, for example that it was made smaller.
         morph: ways to it from another class, None when not asked for.
+        original: `(C, h, w)` uint8, the file itself where the model saw it at another size.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Answer:
     removal: Removal | None = None
     notes: tuple[str, ...] = ()
     morph: Morph | None = None
+    original: Tensor | None = None
 
     def __post_init__(self) -> None:
         sizes = check_shape("image", self.image, "C H W")

@@ -65,9 +65,15 @@ def show_answer(answer: Answer, classes: Sequence[str]) -> tuple[PageBlock, ...]
 
 
 def show_image(answer: Answer) -> tuple[tuple[Picture, str], ...]:
-    """Show the image as the model saw it."""
+    """Show the image as the model saw it, and the original where that has another size."""
     alt = f"{answer.name}, the image asked about"
-    return ((draw_picture(answer.image, alt, smallest=160, largest=224), ""),)
+    seen = draw_picture(answer.image, alt, smallest=160, largest=224)
+    if answer.original is None:
+        return ((seen, ""),)
+    alt = f"{answer.name}, the original"
+    original = draw_picture(answer.original, alt, smallest=160, largest=224)
+    height, width = answer.image.shape[1:]
+    return ((original, "the original"), (seen, f"as the model saw it: {width} x {height} pixels"))
 
 
 def say_verdict(truth: int | None, predicted: int, classes: Sequence[str]) -> str:

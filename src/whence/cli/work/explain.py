@@ -67,6 +67,11 @@ def explain_all(
     answers = tuple(
         replace(answer, notes=notes) for answer, notes in zip(answers, asked.own_notes, strict=True)
     )
+    if asked.originals:
+        answers = tuple(
+            replace(answer, original=original)
+            for answer, original in zip(answers, asked.originals, strict=True)
+        )
     settings, notes = describe_settings(options, model), asked.notes
     if ready is not None:
         morphs = ready.ask(asked)

@@ -7,11 +7,14 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from whence.data.image_file import FileImage, read_readable
+from whence.data.image_file import FileImage, read_images, read_readable
 from whence.models.classifier import Classifier
 from whence.runs.finished import read_run
 from whence.runs.load_parts import load_part
 from whence.runs.where import Where
+
+SHARP = 448
+"""Pixels of the longer side of an original: twice as many as are shown, for dense screens."""
 
 
 class Asked(NamedTuple):
@@ -23,6 +26,7 @@ class Asked(NamedTuple):
     notes: tuple[str, ...]  # on all of them
     own_notes: list[tuple[str, ...]]
     unread: int = 0  # files that could not be read
+    originals: tuple[Tensor | None, ...] = ()  # of files that the model sees at another size
 
 
 def read_files(paths: Sequence[Path], model: Classifier) -> Asked:
@@ -38,7 +42,21 @@ def read_files(paths: Sequence[Path], model: Classifier) -> Asked:
     own = [note_file(file, height, width) for file in found.files]
     names = [str(file.path) for file in found.files]
     notes = (*found.channel_notes, *map(str, problems.values()))
-    return Asked(found.images, names, [None] * len(names), notes, own, len(problems))
+    originals = tuple(read_original(file, model) for file in found.files)
+    return Asked(found.images, names, [None] * len(names), notes, own, len(problems), originals)
+
+
+def read_original(file: FileImage, model: Classifier) -> Tensor | None:
+    """Read a file again, `(C, h, w)` uint8, as sharp as a page shows it.
+
+    None where the model sees it at its own size.
+    """
+    channels, height, width = model.image_shape
+    if (file.height, file.width) == (height, width):
+        return None
+    scale = min(1.0, SHARP / max(file.height, file.width))
+    size = max(1, round(file.height * scale)), max(1, round(file.width * scale))
+    return read_images([file.path], size=size, channels=channels).images[0]
 
 
 def note_file(file: FileImage, height: int, width: int) -> tuple[str, ...]:
