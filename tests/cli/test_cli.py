@@ -73,7 +73,7 @@ def test_train_evaluate_predict(run, tmp_path, capsys):
     metrics = json.loads((run / "metrics.json").read_text())
     assert found["accuracy"] == metrics["test"]["accuracy"] > 0.3
     assert found["accuracy_draws"] == metrics["test"]["accuracy_draws"]
-    assert len(found["per_class"]) == 10
+    assert [one["class"] for one in found["by_class"]] == [str(i) for i in range(10)]
     assert found["seed"] == 0
 
     bank = whence.load(run).bank

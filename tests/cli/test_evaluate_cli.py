@@ -34,7 +34,23 @@ def test_text_of_one_run(measured_run, capsys):
     purity = lines["weight on stored images of the true class"].split()
     values = [found["purity"], found["purity_draws"]["mean"]]
     values += [found["controls"][name]["purity"] for name in ("random", "nearest", "untrained")]
-    assert purity[-5:] == [f"{value:.2%}" for value in values]
+    counted = ["of", str(found["images"])]
+    assert purity[-7:] == [f"{values[0]:.2%}", *counted, *(f"{value:.2%}" for value in values[1:])]
+    other = lines["right where it is not"].split()
+    shown = [f"{found['counterfactual_accuracy']:.2%}", "of", str(found["counterfactual_images"])]
+    assert other[5:8] == shown
+    assert found["example_images"] + found["counterfactual_images"] == found["images"]
+    for one in found["by_class"]:
+        recall, precision = (
+            "-" if one[name] is None else f"{one[name]:.2%}" for name in ("recall", "precision")
+        )
+        numbers = [str(one["images"]), recall, str(one["answers"]), precision]
+        assert [one["class"], *numbers] in [line.split() for line in text.splitlines()]
+    worst = min(found["by_class"], key=lambda one: one["recall"])
+    assert found["worst_class"] == worst
+    assert f"worst class {worst['class']}: {worst['right']} of {worst['images']} found" in text
+    wrong = sum(one["images"] - one["right"] for one in found["by_class"])
+    assert f"(measured on {found['images']} answers, {wrong} of them wrong)" in text
     support = lines["stored images with weight, mean"].split()
     assert support[-5:-2] == [
         f"{found['support_size']:.1f}",
@@ -135,8 +151,16 @@ def test_one_image_of_one_class_is_measured_under_another_name(photos, capsys, c
     assert main(arguments) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["images"] == 1
-    assert found["per_class"][0] is None
-    assert found["per_class"][1] == found["accuracy"]
+    assert found["by_class"][0] | {"answers": None, "precision": None} == {
+        "class": "ant",
+        "images": 0,
+        "right": 0,
+        "recall": None,
+        "answers": None,
+        "precision": None,
+    }
+    assert found["by_class"][1]["recall"] == found["balanced_accuracy"] == found["accuracy"]
+    assert found["worst_class"] is None
     assert (
         main(
             arguments[:-1]
@@ -207,7 +231,9 @@ def test_a_training_says_how_far_its_answers_hang_on_the_memory(photos, capsys):
     text = capsys.readouterr().out
     for sentence in say_dependence(Reliance(**metrics["reliance"])):
         assert f"  {sentence}\n" in text
-    del metrics["reliance"], metrics["known"]  # as an older whence left it
+    assert f"worst class {metrics['worst_class']['class']}: " in text
+    for name in ("reliance", "known", "worst_class"):  # as an older whence left it
+        del metrics[name]
     (run_folder / "metrics.json").write_text(
         json.dumps({"test": metrics, "train_seconds": 1.0, "device": "cpu"})
     )

@@ -8,6 +8,7 @@ from tests.helpers.pages import CLASSES, answer, picture
 from whence.records.explained import Stored
 from whence.records.measures import (
     Calibration,
+    ClassMeasures,
     Evaluation,
     EvidenceMeasures,
     FlagQuality,
@@ -32,7 +33,11 @@ def evaluation(**changes):
     fields = {
         "images": 100,
         "whole_memory": 0.84,
-        "per_class": (0.9, 0.78, None),
+        "classes": (
+            ClassMeasures("cat", 50, 45, 56),
+            ClassMeasures("dog", 50, 39, 44),
+            ClassMeasures("fox", 0, 0, 0),
+        ),
         "draws": (0.8, 0.82),
         "evidence": measures,
         "draws_evidence": (replace(measures, purity=0.3), replace(measures, purity=0.4)),

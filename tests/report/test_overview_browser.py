@@ -9,6 +9,7 @@ from tests.helpers.browser import check_layout, count_printed, requests
 from tests.helpers.overviews import evaluation, hard_answers, overview
 from tests.helpers.pages import CLASSES, ORIGIN
 from whence.records.explained import Stored
+from whence.records.measures import ClassMeasures
 from whence.report.overview_page import render_overview
 
 pytestmark = pytest.mark.browser
@@ -25,7 +26,7 @@ def rich_page(classes=CLASSES, largest=1000, shape=(3, 8, 10)):
         shape,
         class_names=classes,
         confusion=confusion,
-        evaluation=evaluation(per_class=(0.75,) * total),
+        evaluation=evaluation(classes=(ClassMeasures("one", 4, 3, 5),) * total),
     )
     stored = {
         index: replace(one, source=f"{'folder' * 20}/{index}.png")

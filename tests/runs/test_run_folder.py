@@ -96,7 +96,7 @@ def test_without_pixels_and_without_a_model(digits, tmp_path, finished):
 def test_the_batch_size_of_the_evaluation_changes_nothing(digits, tmp_path, finished):
     run(SETTINGS, tmp_path / "a", digits, batch_size=7)
     found, wanted = (read_json(p / "metrics.json") for p in (tmp_path / "a", finished))
-    for name in ("accuracy", "accuracy_draws", "per_class", "explanation_accuracy"):
+    for name in ("accuracy", "accuracy_draws", "by_class", "explanation_accuracy"):
         assert found["test"][name] == wanted["test"][name]
     compared = 0
     for one, other in zip(numbers_in(found["test"]), numbers_in(wanted["test"]), strict=True):

@@ -11,6 +11,7 @@ from whence.evidence.controls import has_labels, measure_nearest, measure_random
 from whence.evidence.dependence import measure_dependence
 from whence.evidence.known import count_known
 from whence.metrics import PROBABILITIES
+from whence.metrics.classes import measure_classes
 from whence.metrics.evidence import measure_evidence
 from whence.metrics.flag import measure_flag
 from whence.models.calibration import error_probability
@@ -78,7 +79,7 @@ def evaluate(
         found = Evaluation(
             len(images),
             mean(hits),
-            split_by_class(hits, labels, model),
+            measure_classes(whole.logits.argmax(1), labels, model.class_names),
             signals=measure_signals(whole.doubts, ~hits, names, calibration),
             calibration=calibration,
             predicted=tuple(whole.logits.argmax(1).tolist()),
@@ -148,12 +149,6 @@ def describe_evidence(answers: Answers, labels: Tensor, memory: Memory) -> Evide
 def find_hits(answers: Answers, labels: Tensor) -> Tensor:
     """Say which answers are right, `(N,)` bool."""
     return answers.logits.argmax(1) == labels
-
-
-def split_by_class(hits: Tensor, labels: Tensor, model: Classifier) -> tuple[float | None, ...]:
-    """Average `(N,)` hits over the images of each class."""
-    chosen = (hits[labels == label] for label in range(len(model.class_names)))
-    return tuple(mean(part) if len(part) else None for part in chosen)
 
 
 def mean(hits: Tensor) -> float:

@@ -32,6 +32,10 @@ class EvidenceMeasures:
     support_size: float | None = None
     support_size_median: float | None = None
 
+    def count_examples(self, images: int) -> int:
+        """Count, of so many images, those whose top memory is an example."""
+        return round(self.explanation_accuracy * images)
+
 
 @dataclass(frozen=True)
 class FlagQuality:
@@ -124,13 +128,40 @@ class KnownImages:
 
 
 @dataclass(frozen=True)
+class ClassMeasures:
+    """How good the answers are for one class.
+
+    Attributes:
+        name: of the class.
+        images: of the class that were classified.
+        right: how many of them were answered with the class.
+        answers: how many images, of any class, were answered with it.
+    """
+
+    name: str
+    images: int
+    right: int
+    answers: int
+
+    @property
+    def recall(self) -> float | None:
+        """Share of the images of the class that were found; None without images."""
+        return self.right / self.images if self.images else None
+
+    @property
+    def precision(self) -> float | None:
+        """Share of the answers with the class that are right; None without such answers."""
+        return self.right / self.answers if self.answers else None
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """What was measured on one set of images; fractions in [0, 1].
 
     Attributes:
         images: how many were classified.
         whole_memory: accuracy with the bank; for a standard model its plain accuracy.
-        per_class: the same for the images of each class, None for a class without images.
+        classes: recall and precision of each class.
         draws: one accuracy per pass of the paper's protocol; None for a standard model.
         evidence: what the memory images that were read say, with the bank; None for a standard
             model.
@@ -148,7 +179,7 @@ class Evaluation:
 
     images: int
     whole_memory: float
-    per_class: tuple[float | None, ...]
+    classes: tuple[ClassMeasures, ...]
     draws: tuple[float, ...] | None = None
     evidence: EvidenceMeasures | None = None
     draws_evidence: tuple[EvidenceMeasures, ...] | None = None
@@ -158,6 +189,17 @@ class Evaluation:
     predicted: tuple[int, ...] = ()
     known: KnownImages | None = None
     reliance: Reliance | None = None
+
+    @property
+    def balanced_accuracy(self) -> float:
+        """Mean recall over the classes that have images: each counts alike, however rare."""
+        return statistics.fmean(one.recall for one in self.classes if one.recall is not None)
+
+    @property
+    def worst_class(self) -> ClassMeasures | None:
+        """Return the class of lowest recall, the first of equals; None if only one has images."""
+        known = [one for one in self.classes if one.images]
+        return min(known, key=lambda one: one.right / one.images) if len(known) > 1 else None
 
     @property
     def draws_mean(self) -> float | None:

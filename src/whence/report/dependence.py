@@ -10,9 +10,14 @@ With frozen pretrained features, Memory Wrap had 0 to 6 %, Only Memory 25 to 77 
 """
 
 
+LEAST_RIGHT = 30
+"""Right answers below which nothing is concluded: of fewer, none may change by chance."""
+
+
 def decides(reliance: Reliance) -> bool:
     """Say whether the evidence decides answers, as far as that was measured."""
-    return reliance.changed_share is None or reliance.changed_share >= HARDLY
+    share, right = reliance.changed_share, reliance.right
+    return share is None or right is None or right < LEAST_RIGHT or share >= HARDLY
 
 
 def say_dependence(reliance: Reliance) -> tuple[str, ...]:

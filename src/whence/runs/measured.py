@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from whence.metrics.evidence import MEASURES
-from whence.records.measures import Evaluation, EvidenceMeasures, FlagQuality
+from whence.records.measures import ClassMeasures, Evaluation, EvidenceMeasures, FlagQuality
 from whence.report.trust import find_best
 
 NESTED = ("reliance", "controls", "flag")
@@ -27,13 +27,35 @@ def describe_evaluation(found: Evaluation, untrained: Evaluation | None = None) 
         "images": found.images,
         "accuracy": found.whole_memory,
         "accuracy_draws": draws,
-        "per_class": list(found.per_class),
+        "balanced_accuracy": found.balanced_accuracy,
+        "worst_class": None if found.worst_class is None else describe_class(found.worst_class),
+        "by_class": [describe_class(one) for one in found.classes],
         **describe_evidence(found.evidence, found.draws_evidence or ()),
+        **count_evidence(found),
         "reliance": None if found.reliance is None else asdict(found.reliance),
         "controls": describe_controls(found, untrained),
         "flag": describe_flag(found),
         "known": None if found.known is None else asdict(found.known),
     }
+
+
+def describe_class(found: ClassMeasures) -> dict[str, Any]:
+    """Lay out recall and precision of a class, with the counts that they are of."""
+    return {
+        "class": found.name,
+        "images": found.images,
+        "right": found.right,
+        "recall": found.recall,
+        "answers": found.answers,
+        "precision": found.precision,
+    }
+
+
+def count_evidence(found: Evaluation) -> dict[str, int | None]:
+    """Count the images that the two accuracies of the evidence are of, with the whole memory."""
+    examples = None if found.evidence is None else found.evidence.count_examples(found.images)
+    others = None if examples is None else found.images - examples
+    return {"example_images": examples, "counterfactual_images": others}
 
 
 def describe_evidence(

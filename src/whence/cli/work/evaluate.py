@@ -66,6 +66,7 @@ def summarise(results: list[dict[str, Any]]) -> dict[str, Any]:
     draws = [result["accuracy_draws"]["mean"] for result in results if result["accuracy_draws"]]
     return {
         "accuracy": spread(whole),
+        "balanced_accuracy": spread([result["balanced_accuracy"] for result in results]),
         "accuracy_draws": spread(draws),
         **average_runs(results),
         "runs": results,

@@ -1,17 +1,26 @@
 """What ``whence evaluate`` prints: measures beside their controls, and signs of doubt."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from whence.cli.align import align
+from whence.cli.work.class_text import describe_balance, describe_choice, list_classes
 from whence.metrics.evidence import MEASURES
-from whence.records.measures import KnownImages, Reliance
+from whence.records.measures import ClassMeasures, KnownImages, Reliance
 from whence.report.dependence import say_dependence
 from whence.report.known import say_known
 from whence.report.trust import COUNTS, SIGNAL_NAMES
 
 ABSENT = "-"
 COVERED = ("0.8", "0.9")
+COUNTED = {
+    "explanation_accuracy": "images",
+    "example_accuracy": "example_images",
+    "counterfactual_accuracy": "counterfactual_images",
+    "purity": "images",
+}
+"""Measures of which a count of images is written, and its name."""
+
 RELIANCES = {
     "median": "of an answer, from stored images (median)",
     "changed_share": "right answers that change without their class",
@@ -24,14 +33,33 @@ def describe(result: dict[str, Any]) -> str:
     draws = result["accuracy_draws"]
     if draws:
         line += f" with the whole memory, {draws['mean']:.2%} ± {draws['std']:.2%} with draws"
-    blocks = [line]
+    classes = [to_measures(one) for one in result["by_class"]]
+    worst = None if result["worst_class"] is None else to_measures(result["worst_class"])
+    balance = describe_balance(result["balanced_accuracy"], worst)
+    blocks = [line] if balance is None else [line, f"  {balance}"]
     known = None if result["known"] is None else say_known(KnownImages(**result["known"]))
     if known is not None:
         blocks.append(f"  {known}")
+    blocks += ["", *indent(describe_classes(classes))]
     if draws:
         blocks += ["", *indent(describe_evidence(result))]
         blocks += indent(say_dependence(Reliance(**result["reliance"])))
-    return "\n".join([*blocks, "", *indent(describe_signals(result["flag"])), ""])
+    return "\n".join([*blocks, "", *indent(describe_signals(result)), ""])
+
+
+def to_measures(found: Mapping[str, Any]) -> ClassMeasures:
+    """Read recall and precision of a class from JSON."""
+    return ClassMeasures(found["class"], found["images"], found["right"], found["answers"])
+
+
+def describe_classes(classes: Sequence[ClassMeasures]) -> list[str]:
+    """Lay recall and precision of the classes out, with the counts that they are of."""
+    rows = [["class", "images", "recall", "answers", "precision"]]
+    for one in list_classes(classes):
+        shares = [write("recall", one.recall), write("precision", one.precision)]
+        rows.append([one.name, f"{one.images:,}", shares[0], f"{one.answers:,}", shares[1]])
+    choice = describe_choice(classes)
+    return align(rows) if choice is None else [*align(rows), choice]
 
 
 def describe_evidence(result: dict[str, Any]) -> list[str]:
@@ -46,7 +74,10 @@ def describe_evidence(result: dict[str, Any]) -> list[str]:
         numbers.append(controls["nearest"][name])
         if before:
             numbers.append(controls["untrained"][name])
-        rows.append([text, *(write(name, number) for number in numbers)])
+        texts = [write(name, number) for number in numbers]
+        if name in COUNTED and numbers[0] is not None:
+            texts[0] += f" of {result[COUNTED[name]]:,}"
+        rows.append([text, *texts])
     lines = align(rows)
     if before:
         accuracy = controls["untrained"]["accuracy"]
@@ -54,15 +85,17 @@ def describe_evidence(result: dict[str, Any]) -> list[str]:
     return lines
 
 
-def describe_signals(flag: dict[str, Any]) -> list[str]:
+def describe_signals(result: dict[str, Any]) -> list[str]:
     """Lay the signs of doubt out, the calibrated probability first, and name the best one."""
+    flag = result["flag"]
     header = ["sign of doubt", "AUROC", "ECE", "AURC"]
     rows = [header + [f"wrong of the surest {float(part):.0%}" for part in COVERED]]
     for name, found in flag["signals"].items():
         risks = [f"{found['risk_coverage'][part]:.2%}" for part in COVERED]
         numbers = [number(found[key]) for key in ("auroc", "ece", "aurc")]
         rows.append([SIGNAL_NAMES[name], *numbers, *risks])
-    lines = align(rows)
+    wrong = sum(one["images"] - one["right"] for one in result["by_class"])
+    lines = [*align(rows), f"(measured on {result['images']:,} answers, {wrong:,} of them wrong)"]
     if flag["best"] is not None:
         best = flag["signals"][flag["best"]]["auroc"]
         lines.append(
@@ -84,7 +117,8 @@ def describe_summary(summary: dict[str, Any]) -> str:
     """Say how good several runs are together: mean and deviation of what was measured."""
     whole, draws = summary["accuracy"], summary["accuracy_draws"]
     line = f"mean of {len(summary['runs'])} runs: {spread_percent(whole)}"
-    lines = [line + (f", draws {spread_percent(draws)}" if draws else "")]
+    line += f", draws {spread_percent(draws)}" if draws else ""
+    lines = [f"{line}; balanced accuracy {spread_percent(summary['balanced_accuracy'])}"]
     rows = [["evidence", "whole memory", "random image", "nearest image", "untrained"]]
     for name, text in MEASURES.items():
         parts = [summary[name]]

@@ -10,6 +10,8 @@ from typing import Any
 from jsonargparse import Namespace
 
 from whence.cli.plain_text import escape, print_note
+from whence.cli.work.class_text import describe_balance
+from whence.cli.work.evaluate_text import to_measures
 from whence.cli.workers import raise_failed
 from whence.cluster.run_tasks import train_all
 from whence.cluster.worker import Task
@@ -131,11 +133,15 @@ def describe(results: dict[str, dict[str, Any]]) -> str:
 
 
 def say_measured(test: Mapping[str, Any]) -> list[str]:
-    """Say which test images a run knew before, and how far its answers hang on its memory.
+    """Say how good a run is for its classes, what it knew before, how far it needs its memory.
 
     Finished runs of before, which ``--resume`` passes over, do not say.
     """
-    known, reliance = test.get("known"), test.get("reliance")
-    sentence = None if known is None else say_known(KnownImages(**known))
-    found = [] if sentence is None else [sentence]
-    return found if reliance is None else [*found, *say_dependence(Reliance(**reliance))]
+    known, reliance, worst = (test.get(name) for name in ("known", "reliance", "worst_class"))
+    found = []
+    if worst is not None:
+        found.append(describe_balance(test["balanced_accuracy"], to_measures(worst)))
+    if known is not None:
+        found.append(say_known(KnownImages(**known)))
+    said = [sentence for sentence in found if sentence is not None]
+    return said if reliance is None else [*said, *say_dependence(Reliance(**reliance))]
