@@ -10,6 +10,7 @@ from scipy.sparse.csgraph import connected_components
 STAGES = [
     "table",
     "messages",
+    "bounds",
     "shapes",
     "records",
     "storage",

@@ -6,15 +6,17 @@ M images in the memory   D features      K classes
 
 from torch import Tensor
 
+from whence.bounds import check_number
+
 
 def check_batch_size(batch_size: int) -> None:
-    """Refuse a batch size below 1.
+    """Refuse a batch size that is no number of images.
 
     Raises:
-        ValueError: with what came.
+        TypeError: if it is not a whole number.
+        ValueError: if it is too small or too large.
     """
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {batch_size}.")
+    check_number("batch_size", batch_size)
 
 
 def check_shape(name: str, tensor: Tensor, axes: str, **sizes: int) -> dict[str, int]:

@@ -223,10 +223,10 @@ def test_reconstruction_by_hand(images):
         ({"epochs": 0}, "epochs must be at least 1, got 0"),
         ({"batch_size": 1}, "batch_size must be at least 2, got 1"),
         ({"patience": -1}, "patience must be at least 0, got -1"),
-        ({"seed": -1}, "seed must be at least 0, got -1"),
-        ({"seed": 2**63}, "seed must be below 2"),
+        ({"seed": -1}, r"seed must be in 0 to 2\*\*63 - 1, got -1"),
+        ({"seed": 2**63}, "seed must be in 0 to 2"),
         ({"learning_rate": 0.0}, "learning_rate must be above 0, got 0.0"),
-        ({"learning_rate": math.nan}, "learning_rate must be above 0, got nan"),
+        ({"learning_rate": math.nan}, "learning_rate must be a number, got nan"),
     ],
 )
 def test_plans_that_are_refused(change, message):

@@ -156,7 +156,7 @@ def test_parts(finished):
 BAD = [
     (["--vae", "gan"], "Unknown vae 'gan'. Choose from: residual, thesis_mnist,"),
     (["--codes", "0"], "codes must be at least 1, got 0."),
-    (["--codes", "70000"], "codes must be at most 65536, got 70000."),
+    (["--codes", "70000"], "codes must be at most 65,536, got 70000."),
     (["--epochs", "0"], "epochs must be at least 1, got 0."),
     (["--epochs", "many"], "epochs must be a whole number, got 'many'."),
     (["--batch-size", "1"], "batch_size must be at least 2, got 1."),
@@ -165,7 +165,7 @@ BAD = [
     (["--learning-rate", "inf"], "learning-rate must be a number, got 'inf'."),
     (["--variance", "0"], "variance must be in 1e-06 to 1e+06, got 0.0."),
     (["--variance", "1e7"], "variance must be in 1e-06 to 1e+06, got 10000000.0."),
-    (["--seed", "-1"], "seed must be at least 0, got -1."),
+    (["--seed", "-1"], "seed must be in 0 to 2**63 - 1, got -1."),
     (["--vae", "thesis_mnist"], "thesis_mnist cannot decode images of 8 x 8 pixels; bring them"),
     (["--train-examples", "1"], "images must be at least 2, got 1."),
     (["--device", "tpu"], "device must be cpu or cuda, got 'tpu'."),

@@ -352,7 +352,7 @@ def test_many_unreadable_images_are_counted(fill, tmp_path):
 def test_options_are_checked(fill, tmp_path):
     fill("cat", 3)
     fill("dog", 3)
-    with pytest.raises(ValueError, match="size must be at least 1 pixel, got 0"):
+    with pytest.raises(ValueError, match="size must be at least 1, got 0"):
         image_folder(tmp_path, size=0)
     with pytest.raises(ValueError, match=r"channels must be 1 \(grey\) or 3 \(RGB\), got 2"):
         image_folder(tmp_path, channels=2)

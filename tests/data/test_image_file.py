@@ -113,7 +113,7 @@ def test_order_is_kept_over_many_threads(tmp_path):
 
 
 def test_options_are_checked(tmp_path):
-    with pytest.raises(ValueError, match="size must be at least 1 pixel, got -1"):
+    with pytest.raises(ValueError, match="size must be at least 1, got -1"):
         read_one(tmp_path / "a.png", size=(4, -1), channels=3)
     with pytest.raises(ValueError, match="channels must be 1"):
         read_one(tmp_path / "a.png", size=4, channels=0)

@@ -470,5 +470,5 @@ def test_load_dataset_unknown_name(name, tmp_path, monkeypatch):
 def test_load_dataset_rejects_options(tmp_path):
     with pytest.raises(ValueError, match="channels must be 1 \\(grey\\) or 3 \\(RGB\\), got 4"):
         load_dataset("digits", root=tmp_path, channels=4)
-    with pytest.raises(ValueError, match="size must be at least 1 pixel, got 0"):
+    with pytest.raises(ValueError, match="size must be at least 1, got 0"):
         load_dataset("digits", root=tmp_path, size=0)

@@ -36,7 +36,7 @@ def test_an_image_is_not_its_own_other(morph_runs, digits, coded):
         (Question(others=("morph", "morph")), "each once, got ('morph', 'morph')"),
         (Question(others=("far",)), "Unknown other 'far'"),
         (Question(path="wild"), "Unknown path 'wild'"),
-        (Question(steps=1), "steps must be at least 2, the two ends, got 1"),
+        (Question(steps=1), "steps must be at least 2, got 1"),
         (Question(to=10), "to must be in 0 to 9, got 10"),
         (Question(to=-1), "to must be in 0 to 9, got -1"),
         (Question(others=("memory",)), "This model has no memory"),

@@ -352,7 +352,7 @@ def test_a_module_of_the_users_own():
         ({"classes": ["a", "a"]}, "classes must be at least 2 different names"),
         ({"classes": 3, "variant": "mw"}, "Unknown variant 'mw'. Choose from: memory-wrap"),
         ({"classes": 3, "mean": [0.1, 0.2]}, r"one number per channel \(1\), got 2 and 1"),
-        ({"classes": 3, "std": [0.0]}, "std must be positive, got 0.0"),
+        ({"classes": 3, "std": [0.0]}, "std must be above 0 and at most 1, as pixels are, got 0.0"),
         ({"classes": 3, "similarity": "l3"}, "Unknown similarity 'l3'"),
     ],
 )

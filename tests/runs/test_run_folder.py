@@ -210,7 +210,7 @@ def test_killed_while_the_settings_were_written(digits, tmp_path, finished):
     [
         ({"memory_size": 31}, "memory_size must be at most 30"),
         ({"memory_size": 1}, "memory_size must be at least 2"),
-        ({"memory_size": 0}, "memory_size must be in 1 to 30"),
+        ({"memory_size": 0}, "memory_size must be at least 1, got 0"),
         ({"epochs": 0}, "epochs must be at least 1"),
         ({"train_examples": 5000}, "train_examples"),
         ({"encoder": "resnet19"}, "Unknown encoder 'resnet19'. Choose from: small_cnn"),

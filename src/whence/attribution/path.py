@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from whence.bounds import check_number
 from whence.data.augment import to_float
 from whence.memory.bank import take_images
 from whence.models.classifier import Classifier
@@ -32,8 +33,7 @@ def midpoints(steps: int) -> tuple[Tensor, Tensor]:
     >>> midpoints(2)
     (tensor([0.2500, 0.7500], dtype=torch.float64), tensor([0.5000, 0.5000], dtype=torch.float64))
     """
-    if steps < 1:
-        raise ValueError(f"steps must be at least 1, got {steps}.")
+    check_number("steps", steps)
     times = (torch.arange(steps, dtype=torch.float64) + 0.5) / steps
     return times, torch.full((steps,), 1 / steps, dtype=torch.float64)
 

@@ -4,9 +4,6 @@ from whence.table import Table
 
 HERE = "whence.autoencoders"
 
-MOST_CODES = 1 << 16
-"""Numbers that a code may have."""
-
 VAES = Table(
     "vae",
     {
@@ -18,4 +15,4 @@ VAES = Table(
 )
 """Every variational autoencoder by name, called as ``VAES[name]((C, H, W))``; the first is ours."""
 
-__all__ = ["MOST_CODES", "VAES"]
+__all__ = ["VAES"]

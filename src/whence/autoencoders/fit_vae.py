@@ -10,6 +10,7 @@ from torch import Tensor
 
 from whence.autoencoders.best_epoch import BestEpoch
 from whence.autoencoders.vae import VAE
+from whence.bounds import check_number
 from whence.models.evaluating import evaluating
 from whence.storage.checkpoint import Checkpoint
 from whence.training.loop import Loop, OnStep, seeded
@@ -188,13 +189,10 @@ def check_vae_plan(plan: VAEPlan, total: int) -> None:
     """Refuse a training that cannot start."""
     if total < 2:
         raise ValueError(f"images must be at least 2, got {total}.")
-    for name, low in (("epochs", 1), ("batch_size", 2), ("patience", 0), ("seed", 0)):
-        if getattr(plan, name) < low:
-            raise ValueError(f"{name} must be at least {low}, got {getattr(plan, name)}.")
-    if not 0 < plan.learning_rate < math.inf:
-        raise ValueError(f"learning_rate must be above 0, got {plan.learning_rate}.")
-    if plan.seed >= 2**63:
-        raise ValueError(f"seed must be below 2**63, got {plan.seed}.")
+    for name in ("epochs", "patience", "seed"):
+        check_number(name, getattr(plan, name))
+    check_number("batch_size", plan.batch_size, least=2)
+    check_number("learning_rate", plan.learning_rate, above=0)
 
 
 def cosine(done: float) -> float:

@@ -6,8 +6,9 @@ from typing import Any
 
 import torch
 
-from whence.autoencoders import MOST_CODES, VAES
+from whence.autoencoders import VAES
 from whence.autoencoders.vae import VAE
+from whence.bounds import BOUNDS
 from whence.encoders.weights import copy_into
 from whence.models.sound import check_sound
 from whence.storage.plain_files import hash_file, read_json
@@ -24,7 +25,7 @@ FORMAT = 1
 """The version of the folder's format; a newer one is refused, not guessed at."""
 
 TENSORS, DONE = "vae.safetensors", "vae.json"
-LARGEST = {"C": 1024, "H": 512, "W": 512, "codes": MOST_CODES}
+LARGEST = {"C": 1024, "H": 512, "W": 512, "codes": int(BOUNDS["codes"].high)}
 PACKAGES = ("whence", "torch")
 
 

@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
-from whence.cli.checks import check_least
+from jsonargparse import ArgumentParser
+
 from whence.cli.options import add_device, build_parser, choose_device, parse
 
 
-def demo(arguments: list[str]) -> None:
-    """Train three models with few labelled digits, compare them, and show evidence."""
+def build() -> ArgumentParser:
+    """Build the parser."""
     parser = build_parser(
         "demo",
         "Train Memory Wrap, Only Memory and Standard on 100 labelled digits, compare them on 500 "
@@ -19,8 +20,12 @@ def demo(arguments: list[str]) -> None:
         "--seeds", type=int, default=3, metavar="N", help="runs a model (default 3)"
     )
     add_device(parser)
-    options = parse(parser, arguments)
-    check_least(options, seeds=1)
+    return parser
+
+
+def demo(arguments: list[str]) -> None:
+    """Train three models with few labelled digits, compare them, and show evidence."""
+    options = parse(build(), arguments)
     device = choose_device(options.device)
     from whence.cli.work.demo import show  # late: it loads torch
 

@@ -1,7 +1,9 @@
 """``whence evaluate``: how good a run is, how far it can be trusted; or a folder of runs."""
 
-from whence.cli.checks import check_least, check_seed
+from jsonargparse import ArgumentParser
+
 from whence.cli.options import (
+    add_batch_size,
     add_data,
     add_device,
     add_where,
@@ -12,8 +14,8 @@ from whence.cli.options import (
 )
 
 
-def evaluate(arguments: list[str]) -> None:
-    """Measure accuracy, evidence and signs of doubt."""
+def build() -> ArgumentParser:
+    """Build the parser."""
     parser = build_parser(
         "evaluate",
         "Measure the accuracy of a run with its whole memory, and by the paper's protocol (five "
@@ -24,7 +26,7 @@ def evaluate(arguments: list[str]) -> None:
     add_data(parser)
     add_where(parser)
     parser.add_argument("--seed", type=int, help="of the drawn memories; the run's by default")
-    parser.add_argument("--batch-size", type=int, default=128, help="images encoded at once (128)")
+    add_batch_size(parser)
     parser.add_argument(
         "--no-controls",
         action="store_true",
@@ -32,9 +34,12 @@ def evaluate(arguments: list[str]) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     add_device(parser)
-    options = parse(parser, arguments)
-    check_least(options, batch_size=1)
-    check_seed(options.seed)
+    return parser
+
+
+def evaluate(arguments: list[str]) -> None:
+    """Measure accuracy, evidence and signs of doubt."""
+    options = parse(build(), arguments)
     renamed = read_map(options)
     device = choose_device(options.device)
     from whence.cli.work.evaluate import evaluate_all  # late: it loads torch

@@ -5,10 +5,11 @@ from pathlib import Path
 from jsonargparse import ArgumentParser, Namespace
 
 from whence.attribution.baselines import BASELINES
-from whence.cli.checks import check_choices, check_least, check_seed
+from whence.cli.checks import check_choices
 from whence.cli.files import refuse_existing
 from whence.cli.images import check_asked, find_images
 from whence.cli.options import (
+    add_batch_size,
     add_device,
     add_images,
     add_where,
@@ -68,7 +69,7 @@ def build() -> ArgumentParser:
         "--memory-size", type=int, metavar="M", help="images in each of them (100, or all)"
     )
     parser.add_argument("--seed", type=int, default=0, help="of these random memories (0)")
-    parser.add_argument("--batch-size", type=int, default=128, help="images encoded at once (128)")
+    add_batch_size(parser)
     parser.add_argument(
         "--morph",
         type=str,
@@ -119,8 +120,6 @@ def check_options(options: Namespace, kind: str) -> None:
         ValueError: naming the first of them.
     """
     check_asked(options)
-    check_least(options, steps=1, draws=0, batch_size=1)
-    check_seed(options.seed)
     if options.baseline not in list(BASELINES):  # asking the table itself would load torch
         BASELINES.find(options.baseline)
     check_choices("memory", [options.memory], MOVED)

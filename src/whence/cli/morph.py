@@ -4,10 +4,12 @@ from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
 
-from whence.cli.checks import check_choices, check_least, check_seed
+from whence.bounds import check_number
+from whence.cli.checks import check_choices
 from whence.cli.files import refuse_existing
 from whence.cli.images import check_asked, find_images
 from whence.cli.options import (
+    add_batch_size,
     add_device,
     add_images,
     add_where,
@@ -78,7 +80,7 @@ def build() -> ArgumentParser:
         "its datasets, else 0.1",
     )
     parser.add_argument("--seed", type=int, default=0, help="of the sampled codes (0)")
-    parser.add_argument("--batch-size", type=int, default=128, help="images at once (128)")
+    add_batch_size(parser)
     add_device(parser)
     return parser
 
@@ -118,10 +120,7 @@ def check_options(options: Namespace) -> None:
     check_choices("format", [options.format], FORMATS)
     if len(set(options.other)) < len(options.other):
         raise ValueError(f"other must be given once for each, got {', '.join(options.other)}.")
-    check_least(options, steps=2, batch_size=1)
-    if options.norm_weight is not None and not 0 <= options.norm_weight < float("inf"):
-        raise ValueError(f"norm-weight must be at least 0, got {options.norm_weight}.")
-    check_seed(options.seed)
+    check_number("steps", options.steps, least=2)  # the two ends
 
 
 def choose_files(options: Namespace) -> list[Path]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 
+from whence.bounds import check_numbers
 from whence.runs.parse import one_sentence
 from whence.runs.settings import CHECKPOINT_SECONDS, DATA_ROOT
 from whence.runs.where import Where
@@ -23,13 +24,13 @@ def build_parser(command: str, description: str) -> ArgumentParser:
 
 
 def parse(parser: ArgumentParser, arguments: list[str]) -> Namespace:
-    """Parse arguments; what is wrong with them becomes one sentence.
+    """Parse arguments and check every number that has bounds.
 
     Raises:
-        ValueError: with that sentence.
+        ValueError: if anything is wrong with them, in one sentence.
     """
     try:
-        return parser.parse_args(arguments)
+        options = parser.parse_args(arguments)
     except ArgumentError as error:
         sentence = one_sentence(str(error))
         unknown = sentence.removeprefix("unrecognized arguments: ")
@@ -39,6 +40,8 @@ def parse(parser: ArgumentParser, arguments: list[str]) -> Namespace:
             )
             sentence += f"; {order}{parser.prog} --help lists the options."
         raise ValueError(sentence) from error
+    check_numbers((name.replace("_", "-"), value) for name, value in vars(options).items())
+    return options
 
 
 def add_device(parser: ArgumentParser) -> None:
@@ -46,6 +49,11 @@ def add_device(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--device", type=str, default=None, help="cpu or cuda; by default cuda where there is one"
     )
+
+
+def add_batch_size(parser: ArgumentParser) -> None:
+    """Add ``--batch-size``, for commands that answer."""
+    parser.add_argument("--batch-size", type=int, default=128, help="images encoded at once (128)")
 
 
 def add_images(parser: ArgumentParser) -> None:

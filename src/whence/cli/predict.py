@@ -1,8 +1,31 @@
 """``whence predict``: answers for image files, with the images each answer came from."""
 
-from whence.cli.checks import check_least
+from jsonargparse import ArgumentParser
+
 from whence.cli.images import find_images
-from whence.cli.options import add_device, build_parser, check_device, choose_device, parse
+from whence.cli.options import (
+    add_batch_size,
+    add_device,
+    build_parser,
+    check_device,
+    choose_device,
+    parse,
+)
+
+
+def build() -> ArgumentParser:
+    """Build the parser."""
+    parser = build_parser(
+        "predict",
+        "Classify images with a trained run and name the training images each answer was computed "
+        "from. `whence explain` shows them.",
+    )
+    parser.add_argument("run", type=str, metavar="RUN", help="run folder")
+    parser.add_argument("images", type=str, nargs="+", metavar="IMAGE", help="files or folders")
+    add_batch_size(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON object per image")
+    add_device(parser)
+    return parser
 
 
 def predict(arguments: list[str]) -> int:
@@ -11,18 +34,7 @@ def predict(arguments: list[str]) -> int:
     Returns:
         1 if a file could not be read, else 0.
     """
-    parser = build_parser(
-        "predict",
-        "Classify images with a trained run and name the training images each answer was computed "
-        "from. `whence explain` shows them.",
-    )
-    parser.add_argument("run", type=str, metavar="RUN", help="run folder")
-    parser.add_argument("images", type=str, nargs="+", metavar="IMAGE", help="files or folders")
-    parser.add_argument("--batch-size", type=int, default=128, help="images encoded at once (128)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object per image")
-    add_device(parser)
-    options = parse(parser, arguments)
-    check_least(options, batch_size=1)
+    options = parse(build(), arguments)
     check_device(options.device)
     files = find_images(options.images)
     device = choose_device(options.device)

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
 
-from whence.cli.checks import check_least, check_seed
 from whence.cli.files import refuse_existing
 from whence.cli.options import (
+    add_batch_size,
     add_data,
     add_device,
     add_where,
@@ -43,7 +43,7 @@ def build() -> ArgumentParser:
         "--json", action="store_true", help="the numbers as JSON, printed unless there is an --out"
     )
     parser.add_argument("--seed", type=int, help="of the random memories; the run's by default")
-    parser.add_argument("--batch-size", type=int, default=128, help="images encoded at once (128)")
+    add_batch_size(parser)
     add_device(parser)
     return parser
 
@@ -51,8 +51,6 @@ def build() -> ArgumentParser:
 def report(arguments: list[str]) -> None:
     """Measure a run and write a page, or its numbers as JSON."""
     options = parse(build(), arguments)
-    check_least(options, hard=0, batch_size=1)
-    check_seed(options.seed)
     renamed = read_map(options)
     file = choose_file(options, Path(options.run))
     if file is not None:

@@ -6,7 +6,6 @@ from typing import Literal
 
 from jsonargparse import ArgumentParser, Namespace
 
-from whence.cli.checks import check_least
 from whence.cli.options import add_device, build_parser, check_device, given, parse
 from whence.cli.workers import add_workers
 from whence.runs.settings import Settings
@@ -105,8 +104,6 @@ def plan_cells(number: int, options: Namespace) -> list[tuple[Cell, Settings]]:
     Raises:
         ValueError: if an option does not fit the table.
     """
-    if options.seeds is not None:
-        check_least(options, seeds=1)
     wanted = {name: value for name, value in given(options).items() if name in FILTERS}
     cells = select(read_cells(number), wanted)
     datasets = list(dict.fromkeys(cell.settings.data for cell in cells))

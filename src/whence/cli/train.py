@@ -6,6 +6,7 @@ from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
 
+from whence.bounds import check_number
 from whence.cli.options import add_training, build_parser, choose_device, given, parse
 from whence.cli.workers import add_workers, check_side_by_side, choose_worker_device
 from whence.compat.train_yaml import MODALITIES, read_authors_yaml
@@ -74,8 +75,7 @@ def train(arguments: list[str]) -> None:
         raise ValueError(f"{options.data} must have either seeds or a seed, it has both.")
     elif options.seeds is not None:
         seeds = options.seeds
-    if seeds < 1:
-        raise ValueError(f"seeds must be at least 1, got {seeds}.")
+    check_number("seeds", seeds)
     if settings.encoder is not None:
         check_encoder(settings.encoder)  # here, before the images are read
     where = find_where(options, settings)

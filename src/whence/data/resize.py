@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from whence.bounds import check_number
 from whence.shapes import check_shape
 
 CHUNK = 1024
@@ -41,10 +42,10 @@ def resize(images: Tensor, size: int) -> Tensor:
 
 
 def check_size(size: int) -> None:
-    """Refuse a side that is not a positive number of pixels.
+    """Refuse a side that is no number of pixels.
 
     Raises:
-        ValueError: if ``size`` is below 1.
+        TypeError: if it is not a whole number.
+        ValueError: if it is too small or too large.
     """
-    if size < 1:
-        raise ValueError(f"size must be at least 1 pixel, got {size}.")
+    check_number("size", size)

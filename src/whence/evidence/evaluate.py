@@ -5,6 +5,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from whence.bounds import check_number
 from whence.data.fingerprint import content_hashes
 from whence.evidence.answers import Answers, Memory, answer, draw_passes, signals_of
 from whence.evidence.controls import has_labels, measure_nearest, measure_random
@@ -59,8 +60,9 @@ def evaluate(
     if len(images) == 0:
         raise ValueError("images must hold at least one image to evaluate, got none.")
     check_labels(images.labels, len(model.class_names))
-    if draws < 1:
-        raise ValueError(f"draws must be at least 1, got {draws}.")
+    check_number("draws", draws, least=1)
+    check_number("draw_batch", draw_batch)
+    check_number("seed", seed)
     with evaluating(model):
         memory = Memory.of(model) if model.has_memory else None
         if features is None:

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from whence.bounds import check_number
 from whence.evidence.judge import judge
 from whence.evidence.leave_one_out import leave_one_out
 from whence.evidence.predict import explain_read
@@ -59,8 +60,8 @@ def explain(
     """
     check_images(model, images)
     check_batch_size(batch_size)
-    if draws < 0:
-        raise ValueError(f"draws must be at least 0, got {draws}.")
+    check_number("draws", draws)
+    check_number("seed", seed)
     found: list[Explanation] = []
     if len(images) == 0:
         return ()

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from whence.bounds import check_number
 from whence.data.memory_draw import draw_memory
 from whence.evidence.reread import Cached
 from whence.memory.attention import recall, weigh
@@ -31,8 +32,8 @@ def plan_draws(bank: Bank, *, draws: int, memory_size: int, seed: int) -> Plan:
     Raises:
         ValueError: if a number is under 1, or the bank holds fewer images.
     """
-    if draws < 1:
-        raise ValueError(f"draws must be at least 1, got {draws}.")
+    check_number("draws", draws, least=1)
+    check_number("seed", seed)
     if not 1 <= memory_size <= len(bank):
         raise ValueError(
             f"memory_size must be in 1 to {len(bank)}, the images in the memory, got {memory_size}."

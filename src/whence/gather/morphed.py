@@ -9,6 +9,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from whence.autoencoders.vae import VAE
+from whence.bounds import check_number
 from whence.gather.morph_training import Training, start_of
 from whence.models.classifier import Classifier
 from whence.models.using import check_images
@@ -142,8 +143,7 @@ def check_question(model: Classifier, question: Question) -> None:
         raise ValueError(f"other must be given once or more, each once, got {question.others}.")
     for other in question.others:
         OTHERS.find(other)
-    if question.steps < 2:
-        raise ValueError(f"steps must be at least 2, the two ends, got {question.steps}.")
+    check_number("steps", question.steps, least=2)  # the two ends
     if question.to is not None and not 0 <= question.to < len(model.class_names):
         raise ValueError(f"to must be in 0 to {len(model.class_names) - 1}, got {question.to}.")
     if "memory" in question.others:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from whence.bounds import check_number
 from whence.evidence.answers import Memory, read_memory, rows_at_once, signals_of
 from whence.evidence.evaluate import evaluate
 from whence.evidence.suspicious import find_suspicious
@@ -297,8 +298,7 @@ def choose_hard(
     Raises:
         ValueError: if ``hard`` is negative, or the shapes differ.
     """
-    if hard < 0:
-        raise ValueError(f"hard must be at least 0, got {hard}.")
+    check_number("hard", hard)
     sizes = check_shape("labels", labels, "N")
     check_shape("predicted", predicted, "N", **sizes)
     check_shape("unsure", unsure, "N", **sizes)

@@ -5,6 +5,7 @@ from typing import Literal
 
 from torch import nn
 
+from whence.bounds import check_numbers
 from whence.encoders.adopt import adopt_encoder
 from whence.encoders.count_features import count_features
 from whence.memory import VARIANT
@@ -59,8 +60,7 @@ def wrap(
             f"mean and std must have one number per channel ({channels}), "
             f"got {len(mean)} and {len(std)}."
         )
-    if min(std) <= 0:
-        raise ValueError(f"std must be positive, got {min(std)}.")
+    check_numbers([("mean", mean), ("std", std)])
     network, kind = adopt_encoder(encoder, image_shape, drop_classifier)
     features = count_features(network, image_shape)
     head = build_head(variant, features, len(names), similarity=similarity, classifier=classifier)

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from whence.autoencoders.vae import VAE, decode_codes
+from whence.bounds import check_number
 from whence.shapes import check_shape
 
 STEPS = 100
@@ -44,8 +45,7 @@ def parts(start: Tensor, end: Tensor, steps: int) -> Tensor:
     """Check two ends and return `(steps, 1)` numbers that grow evenly from 0 to 1."""
     sizes = check_shape("start", start, "B Z")
     check_shape("end", end, "B Z", **sizes)
-    if steps < 2:
-        raise ValueError(f"steps must be at least 2, the two ends, got {steps}.")
+    check_number("steps", steps, least=2)  # the two ends
     return torch.linspace(0, 1, steps, dtype=start.dtype, device=start.device)[:, None]
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from whence.autoencoders.vae import VAE
+from whence.bounds import check_number
 from whence.models.classifier import Classifier
 from whence.morphing import PATHS
 from whence.morphing.answers import classify_images
@@ -173,7 +174,6 @@ def check_choices(other: str, path: str, steps: int, morph_plan: MorphPlan | Non
     """
     OTHERS.find(other)
     PATHS.find(path)
-    if steps < 2:
-        raise ValueError(f"steps must be at least 2, the two ends, got {steps}.")
+    check_number("steps", steps, least=2)  # the two ends
     if morph_plan is not None and other != "morph":
         raise ValueError(f"morph_plan must be left out for {other!r}, which makes no morph.")

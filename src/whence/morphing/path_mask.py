@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from whence.bounds import check_number
 from whence.memory.attention import at_least_float32
 from whence.models.classifier import Classifier
 from whence.models.evaluating import evaluating
@@ -41,7 +42,8 @@ class MaskPlan:
     share: float = 0.95
 
     def __post_init__(self) -> None:
-        for name in ("steps", "stride", "looks"):
+        check_number("steps", self.steps)
+        for name in ("stride", "looks"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
         check_strides(self.steps, self.stride)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from whence.autoencoders.vae import VAE
+from whence.bounds import check_number
 from whence.memory.attention import at_least_float32
 from whence.models.classifier import Classifier
 from whence.models.evaluating import evaluating
@@ -49,9 +50,9 @@ class MorphPlan:
     lead_after: int | None = 2000
 
     def __post_init__(self) -> None:
-        for name in ("steps", "stride"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
+        check_number("steps", self.steps)
+        if self.stride < 1:
+            raise ValueError(f"stride must be at least 1, got {self.stride}.")
         check_strides(self.steps, self.stride)
         if not (math.isfinite(self.weight) and self.weight >= 0):
             raise ValueError(f"weight must be a number of at least 0, got {self.weight}.")

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from whence.bounds import check_numbers
 from whence.data.sample import SAME_NAMES
 from whence.evidence.evaluate import evaluate
 from whence.evidence.known import count_known
@@ -53,8 +54,7 @@ def evaluate_run(
         FileNotFoundError: if there is no finished run.
         ValueError: if the run is damaged, or its images or pretrained weights changed.
     """
-    if seed is not None and not 0 <= seed < 2**63:
-        raise ValueError(f"seed must be in 0 to 2**63 - 1, got {seed}.")
+    check_numbers([("seed", seed)])
     about = read_run(folder)
     model: Classifier = load_to_answer(folder, device)
     loaded = choose_sample(folder, about, data, renamed=renamed, where=where, cache=cache)

@@ -1,10 +1,11 @@
 """The images that settings name, and what is said before they are trained on."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
+from whence.bounds import check_numbers
 from whence.data import DATASETS
 from whence.data.load import load_dataset
 from whence.encoders import check_encoder
@@ -120,7 +121,7 @@ def load_to_train(settings: Settings, where: Where = AS_SETTINGS_SAY) -> Dataset
         ConnectionError: if pretrained weights cannot be downloaded.
         PermissionError: if they cannot be kept in the library's cache.
     """
-    check_numbers(settings)
+    check_numbers(asdict(settings).items())
     choose_recipe(settings)
     weights = None
     if settings.encoder is not None:
@@ -137,14 +138,6 @@ def load_to_train(settings: Settings, where: Where = AS_SETTINGS_SAY) -> Dataset
     if weights is not None:
         notes += describe_expected(settings, weights, dataset.train)
     return replace(dataset, notes=(*dataset.notes, *notes))
-
-
-def check_numbers(settings: Settings) -> None:
-    """Refuse numbers that would be found out only after the training, or not at all."""
-    if not 0 <= settings.seed < 2**63:
-        raise ValueError(f"seed must be in 0 to 2**63 - 1, got {settings.seed}.")
-    if settings.draw_batch < 1:
-        raise ValueError(f"draw_batch must be at least 1, got {settings.draw_batch}.")
 
 
 def check_frozen(settings: Settings) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Literal, Union, cast, get_args, get_origin
 
 from jsonargparse import ArgumentError, ArgumentParser
 
+from whence.bounds import check_numbers
 from whence.runs.settings import FIELDS, AnySettings
 
 METAVARS = {int: "N", float: "X", str: "NAME"}
@@ -81,7 +82,12 @@ def from_mapping(values: Mapping[str, Any], kind: type[AnySettings], *, where: s
         raise ValueError(f"{where}: {one_sentence(str(error), known)}") from error
     if "data" not in values:
         raise ValueError(f"{where} must name its data, the key is missing.")
-    return kind(**{name: parsed[name] for name in values})
+    found = {name: parsed[name] for name in values}
+    try:
+        check_numbers(found.items())
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
+    return kind(**found)
 
 
 def one_sentence(message: str, known: Mapping[str, Field[Any]] = FIELDS) -> str:

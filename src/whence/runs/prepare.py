@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import Tensor
 
+from whence.bounds import check_numbers
 from whence.data.fingerprint import fingerprint
 from whence.data.split import split
 from whence.encoders.adopt import kind_of
@@ -13,7 +14,7 @@ from whence.models.classifier import Classifier
 from whence.models.wrap import wrap
 from whence.records.images import Dataset, ImageSet
 from whence.runs.class_counts import check_every_class
-from whence.runs.images import check_frozen, check_numbers, choose_encoder
+from whence.runs.images import check_frozen, choose_encoder
 from whence.runs.normalisation import Normalisation, choose_normalisation
 from whence.runs.precision import choose_bfloat16
 from whence.runs.recipe_and_plan import choose_plan, choose_recipe
@@ -55,7 +56,7 @@ def prepare(settings: Settings, dataset: Dataset, *, device: str = "cpu") -> Par
     Raises:
         ValueError: if the settings and the data do not go together.
     """
-    check_numbers(settings)
+    check_numbers(asdict(settings).items())
     check_frozen(settings)
     parts = split(
         dataset.train.labels,

@@ -1,7 +1,8 @@
 """From settings to the recipe and the plan of a training."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
+from whence.bounds import check_number, check_numbers
 from whence.runs.published import PUBLISHED
 from whence.runs.settings import Settings
 from whence.training.plan import Plan
@@ -35,12 +36,8 @@ def choose_recipe(settings: Settings) -> Recipe:
     )
     given = {name: getattr(settings, name) for name in names}
     recipe = replace(recipe, **{name: v for name, v in given.items() if v is not None})
-    for name, low in (("batch_size", 2), ("learning_rate", 0), ("weight_decay", 0)):
-        if getattr(recipe, name) < low:
-            raise ValueError(f"{name} must be at least {low}, got {getattr(recipe, name)}.")
-    for name in ("momentum", "label_smoothing"):
-        if not 0 <= getattr(recipe, name) < 1:
-            raise ValueError(f"{name} must be in [0, 1), got {getattr(recipe, name)}.")
+    check_numbers(asdict(recipe).items())
+    check_number("batch_size", recipe.batch_size, least=2)
     return recipe
 
 

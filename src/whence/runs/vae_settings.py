@@ -1,11 +1,12 @@
 """Settings of an autoencoder's training; loads no torch."""
 
 from collections.abc import Mapping
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import Field, asdict, dataclass, field, fields
 from types import MappingProxyType
 from typing import Any
 
-from whence.autoencoders import MOST_CODES, VAES
+from whence.autoencoders import VAES
+from whence.bounds import check_number, check_numbers
 from whence.runs.settings import option
 
 DEFAULT = next(iter(VAES))
@@ -52,14 +53,6 @@ def check_vae_settings(settings: VAESettings) -> None:
     """
     if settings.vae not in list(VAES):
         raise ValueError(f"Unknown vae {settings.vae!r}. Choose from: {', '.join(VAES)}.")
-    for name, low in (("codes", 1), ("epochs", 1), ("batch_size", 2), ("patience", 0), ("seed", 0)):
-        value = getattr(settings, name)
-        if value is not None and value < low:
-            raise ValueError(f"{name} must be at least {low}, got {value}.")
-    if settings.codes > MOST_CODES:
-        raise ValueError(f"codes must be at most {MOST_CODES}, got {settings.codes}.")
-    if not 0 < settings.learning_rate < float("inf"):
-        raise ValueError(f"learning_rate must be above 0, got {settings.learning_rate}.")
-    least, most = VARIANCES
-    if settings.variance is not None and not least <= settings.variance <= most:
-        raise ValueError(f"variance must be in {least:g} to {most:g}, got {settings.variance}.")
+    check_numbers(asdict(settings).items())
+    check_number("batch_size", settings.batch_size, least=2)
+    check_number("learning_rate", settings.learning_rate, above=0)

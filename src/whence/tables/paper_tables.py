@@ -6,6 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from whence.bounds import check_numbers
 from whence.data import DATASETS
 from whence.encoders import ENCODERS
 from whence.memory import HEADS
@@ -169,8 +170,7 @@ def adapt(
     Raises:
         ValueError: if ``epochs`` is under 1.
     """
-    if epochs is not None and epochs < 1:
-        raise ValueError(f"epochs must be at least 1, got {epochs}.")
+    check_numbers([("epochs", epochs)])
     given = {
         "data_root": data_root,
         "epochs": epochs,

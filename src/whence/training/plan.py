@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from whence.bounds import check_number
 from whence.training.distributed import Team, check_shares
 from whence.training.recipes import Recipe
 
@@ -36,8 +37,8 @@ def check_plan(total: int, recipe: Recipe, plan: Plan, has_memory: bool, team: T
     """
     if total == 0:
         raise ValueError("train must hold at least one image, got none.")
-    if plan.epochs < 1:
-        raise ValueError(f"epochs must be at least 1, got {plan.epochs}.")
+    check_number("epochs", plan.epochs)
+    check_number("seed", plan.seed)
     if has_memory and not 1 <= plan.memory_size <= total:
         raise ValueError(
             f"memory_size must be in 1 to {total}, the number of training images, "

@@ -1,0 +1,132 @@
+"""The bounds of every number that a user may set: one table for Python, settings and commands."""
+
+import operator
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import SupportsIndex
+
+from whence.messages import quote
+
+MANY = 10**9
+"""More images, steps or seconds than this nobody has."""
+
+LARGE = 1e38
+"""Larger factors are infinite in single precision."""
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What a number may be, both ends included unless they are said to be left out.
+
+    Attributes:
+        low: the smallest.
+        high: the largest.
+        whole: only whole numbers.
+        above: ``low`` itself is refused.
+        words: the same in words, where they are better than the numbers.
+    """
+
+    low: float
+    high: float
+    whole: bool = True
+    above: bool = False
+    words: str = ""
+
+
+BOUNDS: Mapping[str, Bounds] = MappingProxyType(
+    {
+        "batch_size": Bounds(1, 10**6),
+        "checkpoint_seconds": Bounds(0, MANY, whole=False),
+        "codes": Bounds(1, 2**16),
+        "draw_batch": Bounds(1, MANY),
+        "draws": Bounds(0, 10**5),
+        "epochs": Bounds(1, 10**6),
+        "hard": Bounds(0, 10**4),
+        "label_smoothing": Bounds(0, 1 - 2**-53, whole=False, words="in [0, 1)"),
+        "learning_rate": Bounds(0, LARGE, whole=False),
+        "mean": Bounds(0, 1, whole=False, words="in [0, 1], as pixels are"),
+        "memory_size": Bounds(1, MANY),
+        "milestones": Bounds(1, 10**6),
+        "momentum": Bounds(0, 1 - 2**-53, whole=False, words="in [0, 1)"),
+        "norm_weight": Bounds(0, LARGE, whole=False),
+        "patience": Bounds(0, 10**6),
+        "seed": Bounds(0, 2**63 - 1, words="in 0 to 2**63 - 1"),
+        "seeds": Bounds(1, 10**5),
+        "size": Bounds(1, 2**13),
+        "std": Bounds(0, 1, whole=False, above=True, words="above 0 and at most 1, as pixels are"),
+        "steps": Bounds(1, 10**5),
+        "test": Bounds(0, MANY),
+        "top": Bounds(1, 10**5),
+        "train_examples": Bounds(1, MANY),
+        "validation_examples": Bounds(0, MANY),
+        "variance": Bounds(1e-6, 1e6, whole=False, words="in 1e-06 to 1e+06"),
+        "weight_decay": Bounds(0, LARGE, whole=False),
+        "workers": Bounds(1, 10**4),
+    }
+)
+"""By the name of the argument, the setting or the option."""
+
+
+def check_number(
+    name: str, value: float, *, least: float | None = None, above: float | None = None
+) -> None:
+    """Refuse a number that is not within the bounds of its name, or is none.
+
+    Args:
+        name: in ``BOUNDS``, with underscores or hyphens; quoted as it is.
+        value: the number.
+        least: the smallest that it may be here, in place of the low bound.
+        above: what it must be above here, in place of the low bound.
+
+    Raises:
+        TypeError: if it is not a whole number where it must be.
+        ValueError: if it is too small, too large or not a number.
+
+    >>> check_number("epochs", 0)
+    Traceback (most recent call last):
+    ValueError: epochs must be at least 1, got 0.
+    """
+    bounds = BOUNDS[name.replace("-", "_")]
+    if bounds.whole and not is_whole(value):
+        raise TypeError(f"{name} must be a whole number, got {quote(value)}.")
+    low, open_low = bounds.low, bounds.above
+    if least is not None or above is not None:
+        low, open_low = (least, False) if least is not None else (above or 0, True)
+    if value > low or (value == low and not open_low):
+        if value <= bounds.high:
+            return
+        wanted = f"at most {bounds.high:,}" if bounds.whole else f"at most {bounds.high:g}"
+    elif value != value:
+        wanted = "a number"
+    else:
+        wanted = f"{'above' if open_low else 'at least'} {low:,}"
+    raise ValueError(f"{name} must be {bounds.words or wanted}, got {quote(value)}.")
+
+
+def is_whole(value: object) -> bool:
+    """Say whether a value counts: an integer of Python, NumPy or torch."""
+    if not isinstance(value, SupportsIndex):
+        return False
+    try:
+        operator.index(value)
+    except TypeError:  # a tensor or array of something else
+        return False
+    return True
+
+
+def check_numbers(values: Iterable[tuple[str, object]]) -> None:
+    """Check all numbers that have bounds, also those in tuples and lists; what is None passes.
+
+    Args:
+        values: names and values of options or settings.
+
+    Raises:
+        TypeError: if one is not a whole number where it must be.
+        ValueError: naming the first that is out of its bounds.
+    """
+    for name, value in values:
+        if name.replace("-", "_") in BOUNDS:
+            for number in value if isinstance(value, tuple | list) else (value,):
+                if isinstance(number, int | float):
+                    check_number(name, number)
