@@ -1,12 +1,15 @@
 """Names with characters that a terminal would obey are printed as escapes, wherever they come from."""
 
+import io
 import os
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
 
+from whence import cli
 from whence.cli import complain, main
 from whence.cli.plain_text import escape, print_note
 from whence.cli.work.predict import escape_sources
@@ -85,3 +88,24 @@ def test_every_command_escapes_the_names_it_prints(tmp_path, capsys):
         text = found.out + found.err
         assert escape(text, keep="\n") == text, command[0]
         assert r"\x1b[2J" in text, command[0]
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
+def test_what_the_terminal_cannot_show_is_replaced(monkeypatch, encoding):
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding=encoding))
+    monkeypatch.setattr(cli, "overview", lambda: "50 % \u00b1 1, \u65e5")
+    assert main(["--help"]) == 0
+    sys.stdout.flush()
+    shown = written.getvalue().decode(encoding)
+    assert shown == f"50 % {chr(177) if encoding != 'ascii' else chr(92) + 'xb1'} 1, \\u65e5\n"
+
+
+def test_a_refusal_of_the_system_says_what_could_not_be_done(monkeypatch, capsys):
+    def refuse(_arguments):
+        raise PermissionError(13, "Permission denied", "photos/a")
+
+    monkeypatch.setattr(cli, "COMMANDS", SimpleNamespace(find=lambda _name: refuse))
+    assert main(["predict"]) == 2
+    expected = "whence: photos/a cannot be read or written (permission denied).\n"
+    assert capsys.readouterr().err == expected

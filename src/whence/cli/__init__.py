@@ -1,12 +1,14 @@
 """The command line: one file per sub-command, imported only when it is used."""
 
 import errno
+import io
 import os
 import sys
 from collections.abc import Sequence
 
 from whence.cli.plain_text import escape
 from whence.cli.traces import without_compiler_folder
+from whence.messages import describe_failure
 from whence.table import Table
 
 COMMANDS = Table(
@@ -58,6 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0, or 1 if some images could not be read, or 2 after one sentence about what was wrong with
         the input, or 130 after Ctrl-C.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):  # no result is lost to a character
+        sys.stdout.reconfigure(errors="backslashreplace")
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given or given[0] in ("-h", "--help"):
         print(overview())
@@ -80,6 +84,9 @@ def call(command: str, arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OWN_LINE as error:
+        if isinstance(error, OSError) and error.errno is not None:  # the system's, not ours
+            place = error.filename or "a file"
+            return complain(f"{place} cannot be read or written ({describe_failure(error)}).")
         return complain(str(error))
     except ModuleNotFoundError as error:
         if error.name is not None:  # ours, about an optional package, name no module
