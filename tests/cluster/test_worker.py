@@ -106,7 +106,7 @@ def test_relative_names_start_from_the_home_of_the_command(loads, tmp_path, monk
 
 
 def test_work_reports_numbers_seconds_and_what_was_said(loads, tmp_path, monkeypatch, capsys):
-    def pretend(settings, folder, dataset, *, resume, device, checkpoint_seconds):
+    def pretend(settings, folder, dataset, *, resume, device, checkpoint_seconds, line_seconds):
         assert (settings, folder, dataset.name) == (task.settings, task.folder, "digits")
         assert (resume, device, checkpoint_seconds) == (True, "cpu", 7.0)
         assert not sys.stderr.isatty()

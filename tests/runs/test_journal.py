@@ -79,3 +79,22 @@ def test_a_checkpoint_that_takes_long_to_write_is_not_due_again_at_once(
             clock[0] += step
             journal.on_step(lambda: Checkpoint({}, {}))
     assert begun == expected
+
+
+def test_without_a_terminal_a_line_now_and_then_says_how_far_it_is(tmp_path, monkeypatch, capsys):
+    clock = [0.0]
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    done = Checkpoint({}, {"step": 4, "seconds": 7.0})
+    with keep_journal(
+        tmp_path / "digits", done, epochs=10, steps=4, identity={}, checkpoint_seconds=1e9
+    ) as journal:
+        for step in range(5, 13):
+            clock[0] += 25
+            journal.on_step(lambda: done)
+            if step % 4 == 0:
+                journal.on_epoch(step // 4, Report(step // 4, 0.5), loss="0.5", accuracy="0.25")
+    # lines are due at 60 s and later: after 75 s and 150 s, of 25 s a step
+    assert capsys.readouterr().err.splitlines() == [
+        "digits: 7 of 40 steps, 1 of 10 epochs; 0:13:45 left",
+        "digits: 10 of 40 steps, 2 of 10 epochs, loss 0.5, accuracy 0.25; 0:12:30 left",
+    ]

@@ -223,3 +223,11 @@ def test_settings_that_do_not_fit_write_nothing(digits, tmp_path, changed, messa
     with pytest.raises(ValueError, match=message):
         run(replace(SETTINGS, **changed), tmp_path / "a" / "b", digits)
     assert names_in(tmp_path) == []
+
+
+def test_a_training_without_a_terminal_says_how_far_it_is(digits, tmp_path, capsys):
+    run(SETTINGS, tmp_path / "often", digits, line_seconds=0)
+    lines = [line for line in capsys.readouterr().err.splitlines() if "often: " in line]
+    assert [line.split(" steps")[0] for line in lines] == [f"often: {n} of 6" for n in range(1, 7)]
+    run(SETTINGS, tmp_path / "seldom", digits)
+    assert "seldom: " not in capsys.readouterr().err

@@ -7,6 +7,7 @@ import contextlib
 import errno
 import io
 import logging
+import math
 import os
 import platform
 import signal
@@ -226,6 +227,7 @@ def run_when_free(task: Task, dataset: Dataset, device: str) -> dict[str, Any]:
                 resume=True,
                 device=device,
                 checkpoint_seconds=task.checkpoint_seconds,
+                line_seconds=math.inf,  # the command tells how far all runs are
             )
         except FileExistsError as error:
             if not isinstance(error.__cause__, Timeout):  # not the lock: another run is there

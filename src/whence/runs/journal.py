@@ -2,10 +2,12 @@
 
 import json
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 LOG = "log.jsonl"
+
+LINE_SECONDS = 60.0
+"""Between two lines on how far a training is, where stderr is no terminal and no bar is drawn."""
 
 
 @dataclass
@@ -34,6 +39,13 @@ class Journal:
         before: seconds of training before this start.
         started: when this start was, by the monotonic clock.
         written: when the last checkpoint was complete.
+        epochs: of the whole training.
+        steps: of each epoch.
+        first: steps that were done before this start.
+        done: steps that are done.
+        line_seconds: least time between two lines on how far the training is.
+        told: when the last such line was printed.
+        shown: numbers of the last epoch.
     """
 
     folder: Path
@@ -44,6 +56,13 @@ class Journal:
     before: float
     started: float
     written: float
+    epochs: int
+    steps: int
+    first: int
+    done: int
+    line_seconds: float
+    told: float
+    shown: str = ""
 
     @property
     def seconds(self) -> float:
@@ -51,8 +70,12 @@ class Journal:
         return self.before + time.monotonic() - self.started
 
     def on_step(self, make: Callable[[], Checkpoint]) -> None:
-        """Write a checkpoint if the last one is old enough."""
+        """Write a checkpoint, and say how far the training is, if the last one is old enough."""
         now = time.monotonic()
+        self.done += 1
+        if self.bar.disable and now - self.told >= self.line_seconds:
+            self.told = now
+            tqdm.write(self.describe(now), file=sys.stderr)
         if now - self.written >= self.checkpoint_seconds:
             made = make()
             os.fsync(self.log.fileno())  # the checkpoint counts on the lines before it
@@ -64,8 +87,19 @@ class Journal:
         """Log the report of an epoch, and show a few of its numbers beside the bar."""
         self.log.write(json.dumps(asdict(report)) + "\n")
         self.log.flush()
+        self.shown = "".join(f", {name} {number}" for name, number in shown.items())
         self.bar.set_postfix(shown)
         self.bar.update(epoch - self.bar.n)
+
+    def describe(self, now: float) -> str:
+        """Say how far the training is at a time of the monotonic clock, and how long it takes."""
+        total = self.steps * self.epochs
+        each = (now - self.started) / max(1, self.done - self.first)
+        left = timedelta(seconds=round(each * (total - self.done)))
+        return (
+            f"{self.folder.name}: {self.done:,} of {total:,} steps, "
+            f"{self.done // self.steps} of {self.epochs} epochs{self.shown}; {left} left"
+        )
 
 
 class Silence:
@@ -92,6 +126,7 @@ def keep_journal(
     steps: int,
     identity: Mapping[str, Any],
     checkpoint_seconds: float,
+    line_seconds: float = LINE_SECONDS,
 ) -> Iterator[Journal | Silence]:
     """Open the journal of a training that begins, or goes on from a checkpoint.
 
@@ -102,6 +137,7 @@ def keep_journal(
         steps: of each epoch.
         identity: what the training is, for the checkpoints.
         checkpoint_seconds: least time between two of them.
+        line_seconds: least time between two lines on how far it is, where stderr is no terminal.
     """
     done = 0 if checkpoint is None else checkpoint.numbers["step"] // steps
     before = 0.0 if checkpoint is None else float(checkpoint.numbers["seconds"])
@@ -111,7 +147,23 @@ def keep_journal(
         tqdm(total=epochs, initial=done, unit="epoch", disable=None, leave=False) as bar,
     ):
         now = time.monotonic()
-        yield Journal(folder, log, bar, identity, checkpoint_seconds, before, now, now)
+        first = 0 if checkpoint is None else checkpoint.numbers["step"]
+        yield Journal(
+            folder,
+            log,
+            bar,
+            identity,
+            checkpoint_seconds,
+            before,
+            started=now,
+            written=now,
+            epochs=epochs,
+            steps=steps,
+            first=first,
+            done=first,
+            line_seconds=line_seconds,
+            told=now,
+        )
 
 
 def trim_log(path: Path, *, epochs: int) -> None:

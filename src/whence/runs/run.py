@@ -14,7 +14,7 @@ from whence.models.sound import check_sound
 from whence.records.images import Dataset
 from whence.runs.finish import finish
 from whence.runs.folder import METRICS, begin_or_go_on, check_folder, check_identity, hold_checked
-from whence.runs.journal import SILENT, keep_journal
+from whence.runs.journal import LINE_SECONDS, SILENT, keep_journal
 from whence.runs.prepare import Parts, prepare
 from whence.runs.settings import CHECKPOINT_SECONDS, Settings
 from whence.storage.checkpoint import Checkpoint, remove_checkpoints
@@ -34,6 +34,7 @@ def run(
     device: str = "cpu",
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     batch_size: int = 128,
+    line_seconds: float = LINE_SECONDS,
     team: Team | None = None,
 ) -> dict[str, Any]:
     """Train one model and leave a run folder; go on with an unfinished one, skip a finished one.
@@ -49,6 +50,7 @@ def run(
         device: where to train.
         checkpoint_seconds: at least so long between two checkpoints; 0 writes one every step.
         batch_size: images encoded at once when evaluating; does not change the result.
+        line_seconds: least time between two lines on how far it is, where stderr is no terminal.
         team: the processes that train this model together, each calling this with the same
             arguments but its own device. Their leader alone reads and writes the folder.
 
@@ -71,7 +73,9 @@ def run(
         parts = prepared
         checkpoint, plan = team.lead(lambda: begin(folder, settings, parts))
         parts = replace(parts, plan=plan)
-        seconds = train(parts, folder, checkpoint, device, checkpoint_seconds, team)
+        seconds = train(
+            parts, folder, checkpoint, device, checkpoint_seconds, team, line_seconds=line_seconds
+        )
         return team.lead(
             lambda: finish(
                 parts,
@@ -153,6 +157,8 @@ def train(
     device: str,
     checkpoint_seconds: float,
     team: Team,
+    *,
+    line_seconds: float,
 ) -> float:
     """Train the model of a run, from a checkpoint if there is one; returns all seconds spent."""
     model = parts.model.to(device)
@@ -163,6 +169,7 @@ def train(
         steps=len(parts.train) // min(parts.recipe.batch_size, len(parts.train)),
         identity=identify(parts),
         checkpoint_seconds=checkpoint_seconds,
+        line_seconds=line_seconds,
     )
     with team.in_lead(keeping, SILENT) as journal:
 
