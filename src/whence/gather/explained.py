@@ -52,9 +52,9 @@ def explain_images(
         memory_size: images in each of them; None is 100, or the whole bank where it holds fewer.
         seed: of these draws.
         with_heatmaps: heatmaps too; left out where the bank has no pixels.
-        steps: see ``heatmaps``.
-        baseline: see ``heatmaps``.
-        memory: see ``heatmaps``.
+        steps: points on the path of the heatmaps.
+        baseline: where that path starts, a name from ``BASELINES``.
+        memory: stored images that take that path, "evidence" or "all".
         batch_size: images computed at once; changes memory use, not the result.
 
     Returns:

@@ -90,7 +90,7 @@ def morph_images(
 
     Raises:
         ValueError: if lengths or sizes do not fit, a name is unknown, an image is of the class
-            asked for, a class has no stored image, or the autoencoder decodes no numbers.
+            asked for, a class has no stored image, or a reconstruction holds NaN or infinity.
         RuntimeError: if the model has no bank that fits it.
     """
     question = question or Question()
@@ -320,7 +320,7 @@ class Gathering:
 
 
 def check_decoded(codes: Codes, names: Sequence[str]) -> None:
-    """Refuse reconstructions that are no numbers.
+    """Refuse reconstructions with NaN or infinity.
 
     Raises:
         ValueError: naming the first image.

@@ -160,8 +160,8 @@ def sample_codes(
     """Draw codes from the encoder's distributions and pick the best of each image.
 
     Args:
-        model: see ``find_codes``.
-        vae: likewise.
+        model: any classifier, with its bank if it has a memory.
+        vae: of images of the same size.
         images: `(B, C, H, W)` float in [0, 1], on the autoencoder's device.
         wanted: `(B, 2)` the two classes to keep, on the same device.
         samples: S, codes per image.

@@ -128,8 +128,8 @@ def follow(
     """Find the others of images whose codes are known, and the paths and masks from them.
 
     Args:
-        model: see ``morph``, as all that is not named here.
-        vae: likewise.
+        model: any classifier, with its bank if it has a memory; left as it was.
+        vae: of images of the same size.
         codes: of the images.
         asked: the same images, with the classes of self and of other.
         stored: made by ``store_codes``.

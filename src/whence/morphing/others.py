@@ -180,7 +180,7 @@ def morphed(
     plan: MorphPlan | None = None,
     batch_size: int = 500,
 ) -> Others:
-    """Make the other by semantic morphing (section 4.5); see ``morph_codes``."""
+    """Make the other by semantic morphing (section 4.5 of the thesis)."""
     check_asked(model, vae, asked)
     made = morph_codes(
         model, vae, asked.codes, asked.classes, stored.norms, plan=plan, batch_size=batch_size
@@ -324,7 +324,7 @@ def check_asked(model: Classifier, vae: VAE, asked: Asked) -> None:
 
 
 def check_decoded(images: Tensor, what: str) -> None:
-    """Refuse decodings `(B, ...)` that are no numbers.
+    """Refuse decodings `(B, ...)` with NaN or infinity.
 
     Raises:
         ValueError: naming the first of them.

@@ -67,7 +67,7 @@ class PathMasks:
             the end of the path minus that at its start.
         increase: `(B, H, W)` the mask times the growth of intensity from other to self, mean over
             channels, in [0, 1]: red in the thesis's figures.
-        decrease: `(B, H, W)` likewise for the fall of intensity: blue.
+        decrease: `(B, H, W)` the mask times the fall of intensity: blue.
         reasons: per image None, or a sentence that says why its mask is not to be used.
     """
 

@@ -35,7 +35,7 @@ def pixel_proximity(images: Tensor, others: Tensor) -> Tensor:
 
     Args:
         images: `(B, C, H, W)` in [0, 1].
-        others: likewise.
+        others: `(B, C, H, W)` in [0, 1].
     """
     sizes = check_shape("images", images, "B C H W")
     check_shape("others", others, "B C H W", **sizes)

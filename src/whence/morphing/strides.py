@@ -28,9 +28,9 @@ def stride_on(
 
     Args:
         at: `(b, ...)` where the rows are; every number is stepped on its own.
-        gradient: likewise, there.
-        first: likewise, running mean of the gradient.
-        second: likewise, of its square.
+        gradient: `(b, ...)` there.
+        first: `(b, ...)` running mean of the gradient.
+        second: `(b, ...)` running mean of its square.
         update: how many this is, from 1.
         stride: updates of the thesis that it stands for.
 

@@ -70,7 +70,8 @@ class MemoryUse:
         unused: how many of them took part in no answer.
         half: so many of them carry at least half of all weight; the smallest such number.
         most: those with the largest sum of weights, largest first; only such as were used.
-        misleading: those with the largest sum over wrong answers, largest first; likewise.
+        misleading: those with the largest sum over wrong answers, largest first; only such as were
+            used in one.
     """
 
     size: int
