@@ -1,5 +1,5 @@
 import copy
-import importlib
+import dataclasses
 
 import pytest
 import torch
@@ -39,6 +39,10 @@ def model():
         (lambda stored: stored.source == "3.png", [3]),
         (lambda stored: stored.label == 2 and stored.index > 100, [11, 14]),
         ([lambda stored: stored.index < 20, "cow"], [0, 1, 2, 5, 8, 11, 14]),
+        ("3.png", [3]),
+        (["3.png", "11.png", 7], [0, 3, 11]),
+        ("1?.png", [10, 11, 12, 13, 14, 15, 16]),
+        (["bee", "[02].png"], [0, 1, 2, 4, 7, 10, 13, 16]),
     ],
 )
 def test_remove_and_keep_choose_the_same_images(model, chosen, places):
@@ -57,22 +61,30 @@ def test_evidence_can_be_removed(model):
     torch.testing.assert_close(change[0], e.without[0])
 
 
-def test_many_indices_are_compared_with_the_memory_at_once(model, monkeypatch):
-    """At a million images a comparison takes milliseconds, and a list may name thousands."""
-    module = importlib.import_module("whence.evidence.edit")
-    compared = []
-
-    def count(name, function):
-        return lambda *given: compared.append(name) or function(*given)
-
-    monkeypatch.setattr(module, "match", count("match", module.match))
-    monkeypatch.setattr(torch, "isin", count("isin", torch.isin))
-    removed = [7, 167, 47, *whence.explain(model, IMAGES)[0].evidence, 27, "cow"]
-    gone = {item if isinstance(item, int) else item.index for item in removed[:-1]}
+def test_a_long_list_of_every_kind(model):
+    removed = [7, 167, 47, *whence.explain(model, IMAGES)[0].evidence, 27, "cow", "9.png"]
+    gone = {item.index for item in removed[3:-3]} | {7, 167, 47, 27, 97}
     edited = whence.edit(model, remove=removed)
-    assert compared == ["isin", "match"]
     kept = [m for m in range(17) if 10 * m + 7 not in gone and m % 3 != 2]
     assert edited.bank.indices.tolist() == [10 * m + 7 for m in kept]
+
+
+def test_evidence_is_named_by_the_file_that_it_shows(model):
+    first = whence.predict(model, IMAGES)[0].evidence[0]
+    named = whence.edit(model, remove=first.source)
+    assert named.bank.indices.equal(whence.edit(model, remove=first).bank.indices)
+
+
+def test_a_file_name_with_brackets_is_itself_before_it_is_a_pattern(model):
+    names = ("[ab].png", "a.png", "Ka\u0308se.png", *map(str, range(14)))
+    model.attach(dataclasses.replace(model.bank, sources=names))
+    check = lambda chosen: whence.edit(model, keep=chosen).bank.indices.tolist()
+    assert check("[ab].png") == [7]
+    assert check("[a].png") == [17]
+    assert check("K\u00e4se.png") == [27]
+    model.attach(dataclasses.replace(model.bank, sources=None))
+    with pytest.raises(ValueError, match="ant, bee, cow and their files are not known"):
+        whence.edit(model, keep="a.png")
 
 
 def test_predicate_sees_the_models_own_class(model):
@@ -165,9 +177,19 @@ def test_training_mode_is_kept():
             "remove names no stored image with index 9223372036",
         ),
         ({"remove": [7, 8, "dog", 1.5]}, ValueError, "remove names no stored image with index 8"),
-        ({"remove": [7, "dog", 8, 1.5]}, ValueError, "remove names an unknown class 'dog'"),
+        (
+            {"remove": [7, "dog", 8, 1.5]},
+            ValueError,
+            "remove names 'dog', which is no class and no",
+        ),
         ({"remove": 8}, ValueError, "remove names no stored image with index 8; the memory of 17 "),
-        ({"keep": "dog"}, ValueError, "unknown class 'dog'. Choose from: ant, bee, cow"),
+        (
+            {"keep": "dog.png"},
+            ValueError,
+            r"keep names 'dog.png', which is no class and no file .* the classes ant, bee, cow and "
+            r"the files 0.png, 1.png, ",
+        ),
+        ({"keep": "dog/*" * 200}, ValueError, "^.{,700}$"),
         ({"keep": []}, ValueError, "keep must choose at least one stored image, got an empty list"),
         ({"remove": lambda s: False}, ValueError, "the predicate holds for none"),
         ({"remove": CLASSES}, ValueError, "must leave at least one stored image, it takes out all"),

@@ -12,7 +12,7 @@ import whence
 from whence.evidence.calibrate import LEAST, calibrate, fit_calibration
 from whence.evidence.judge import judge
 from whence.metrics import SIGNALS, WITHOUT_MEMORY
-from whence.metrics.doubt import forbid, measure_doubts, read_alone
+from whence.metrics.doubt import measure_doubts, read_alone
 from whence.models.calibration import PREPARED, error_probability, prepare
 from whence.models.using import encode_all
 from whence.records.images import ImageSet
@@ -279,12 +279,11 @@ def test_judge_with_a_mask(validation):
     mask[torch.arange(4), tops] = False
     features = model.bank.features
     read = model.head(model.encode(images), features, mask)
-    found = judge(model, read, mask=mask)
-    doubts = measure_doubts(forbid(read, mask), model.bank.predicted, tuple(SIGNALS))
+    hidden = read._replace(scores=read.scores.masked_fill(~mask, -torch.inf))
+    found = judge(model, hidden)
+    doubts = measure_doubts(hidden, model.bank.predicted, tuple(SIGNALS))
     assert_close(found, error_probability(model.calibration, doubts))
     assert not torch.equal(found, judge(model, read)), "the nearest image is one that is masked"
-    with pytest.raises(ValueError, match=r"mask must be \(B, M\) with B=4, got shape \(3, 11\)"):
-        judge(model, read, mask=mask[:3])
     with pytest.raises(ValueError, match=r"own must be \(M\) with M=10, got shape \(11,\)"):
         judge(model, model.head(model.encode(images), features[:10]))
 

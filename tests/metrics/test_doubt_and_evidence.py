@@ -12,7 +12,7 @@ from torch.testing import assert_close
 from whence.memory.attention import score, weigh
 from whence.memory.heads import Read
 from whence.metrics import PROBABILITIES, SIGNALS, WITHOUT_MEMORY
-from whence.metrics.doubt import forbid, measure_doubts, read_alone
+from whence.metrics.doubt import measure_doubts, read_alone
 from whence.metrics.evidence import MEASURES, measure_evidence
 from whence.metrics.flag import (
     BINS,
@@ -128,13 +128,10 @@ def test_without_a_memory(rng):
 
 
 def test_a_mask_hides_the_nearest_image(rng):
-    mask = torch.ones(3, 4, dtype=torch.bool)
-    mask[0, 0] = False
-    found = measure_doubts(forbid(HAND, mask), OWN, ("nearest",))[:, 0]
+    scores = HAND.scores.clone()
+    scores[0, 0] = -torch.inf
+    found = measure_doubts(HAND._replace(scores=scores), OWN, ("nearest",))[:, 0]
     assert_close(found, torch.tensor([-0.7, -0.4, -0.8], dtype=torch.float64), rtol=0, atol=1e-7)
-    assert forbid(HAND, None) is HAND
-    with pytest.raises(ValueError, match=r"mask must be \(B, M\) with M=4, got shape \(3, 5\)"):
-        forbid(HAND, torch.ones(3, 5, dtype=torch.bool))
 
 
 def test_signals_refuse(rng):

@@ -12,7 +12,7 @@ from whence.data.names import compose
 from whence.records.images import ImageSet
 from whence.shapes import check_shape
 
-NOISE = 1e-6
+FLOAT_NOISE = 1e-6
 """By how much a float may miss a uint8 divided by 255 and still be that pixel."""
 
 
@@ -70,7 +70,7 @@ def round_pixels(images: Tensor) -> tuple[Tensor, list[bool]]:
         return images, [True] * len(images)
     values = to_float(images.detach())
     rounded = (values * 255).round().to(torch.uint8)
-    near = (rounded.to(values.dtype) / 255 - values).abs() <= NOISE
+    near = (rounded.to(values.dtype) / 255 - values).abs() <= FLOAT_NOISE
     return rounded, near.flatten(1).all(1).tolist()
 
 

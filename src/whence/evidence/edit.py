@@ -3,35 +3,20 @@
 import copy
 import operator
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
+from whence.data.names import compose
+from whence.data.sample import list_names
 from whence.memory.bank import Bank
+from whence.messages import quote
 from whence.models.classifier import Classifier
-from whence.records.answers import Evidence
+from whence.records.answers import Evidence, StoredImage
 
-
-@dataclass(frozen=True)
-class Stored:
-    """One image of the memory, as a predicate sees it.
-
-    Attributes:
-        index: its place in the dataset that the memory was taken from.
-        label: its class, None when not known.
-        predicted: the model's own class for it, made with the image itself left out.
-        source: the file it came from, None when not known.
-    """
-
-    index: int
-    label: int | None
-    predicted: int
-    source: str | None
-
-
-One: TypeAlias = int | str | Evidence | Callable[[Stored], bool]
+One: TypeAlias = int | str | Evidence | Callable[[StoredImage], bool]
 Selection: TypeAlias = One | Iterable[One]
 
 
@@ -44,9 +29,10 @@ def edit(
 ) -> Classifier:
     """Make a model with another memory; it predicts exactly as if it had stored only that.
 
-    Images are chosen by dataset index (int), by label (a class name, str), by an ``Evidence``
-    record, by a predicate on ``Stored`` records, or by several of these in a list. ``keep`` is
-    applied first, then ``remove``, then ``swap``.
+    Images are chosen by dataset index (int), by label (a class name, str), by file as evidence
+    shows it ("cat/3.png", str) or a pattern of files ("cat/*", str), by an ``Evidence`` record, by
+    a predicate on ``StoredImage`` records, or by several of these in a list. A text that is a class
+    name is no file. ``keep`` is applied first, then ``remove``, then ``swap``.
 
     Args:
         model: with a bank.
@@ -83,8 +69,6 @@ def edit(
         coming = [choose(pool, new, names, "swap") for new in swap.values()]
         bank = join(bank.take(others(bank, torch.cat(going))), pool.take(torch.cat(coming)))
     edited = copy.copy(model)
-    for part in ("_parameters", "_buffers", "_modules"):
-        edited.__dict__[part] = dict(edited.__dict__[part])
     edited.attach(bank)
     edited.pool = pool
     return edited
@@ -114,7 +98,7 @@ def choose(bank: Bank, wanted: Selection, names: tuple[str, ...], argument: str)
             chosen |= found
             hit = bool(found.any())
         if not hit:
-            raise ValueError(describe_miss(bank, part, argument))
+            raise ValueError(describe_miss(bank, part, names, argument))
     return chosen.nonzero().squeeze(1)
 
 
@@ -141,47 +125,55 @@ def read_index(part: object) -> int | None:
 
 
 def match(bank: Bank, part: object, names: tuple[str, ...], argument: str) -> Tensor:
-    """Compare a class name or a predicate with every stored image; returns `(M,)` bool."""
+    """Compare a class name, a file or a predicate with every stored image; returns `(M,)` bool."""
     if isinstance(part, str):
-        if part not in names:
-            shown = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
-            raise ValueError(f"{argument} names an unknown class {part!r}. Choose from: {shown}.")
-        return bank.labels == names.index(part)
+        return bank.labels == names.index(part) if part in names else match_file(bank, part)
     if callable(part):
-        hits = [bool(part(stored)) for stored in list_stored(bank)]
+        everywhere = torch.arange(len(bank), device=bank.indices.device)
+        hits = [bool(part(stored)) for stored in bank.stored(everywhere)]
         return torch.tensor(hits, device=bank.indices.device)
     raise TypeError(
-        f"{argument} must choose by index (int), class name (str), Evidence or predicate, "
+        f"{argument} must choose by index (int), class name or file (str), Evidence or predicate, "
         f"got {type(part).__name__}."
     )
 
 
-def describe_miss(bank: Bank, part: object, argument: str) -> str:
-    """Say that a choice names no stored image."""
+def match_file(bank: Bank, name: str) -> Tensor:
+    """Compare a file name with those of the stored images, `(M,)` bool; as a pattern if none is it.
+
+    Composed and decomposed characters are the same.
+    """
+    sources, name = [compose(source) for source in bank.sources or ()], compose(name)
+    hits = [source == name for source in sources]
+    if not any(hits):
+        hits = [fnmatchcase(source, name) for source in sources]
+    return torch.tensor(hits or [False] * len(bank), device=bank.indices.device)
+
+
+def describe_miss(bank: Bank, part: object, names: tuple[str, ...], argument: str) -> str:
+    """Say that a choice names no stored image, and what there is."""
     total = len(bank)
-    if isinstance(part, str):
+    if isinstance(part, str) and part in names:
         return (
-            f"{argument} must choose at least one stored image, none of {total} has label {part!r}."
+            f"{argument} must choose at least one stored image, "
+            f"none of {total} has label {quote(part)}."
+        )
+    if isinstance(part, str):
+        files = "their files are not known"
+        if bank.sources is not None:
+            files = f"the files {list_names(bank.sources)}"
+        return (
+            f"{argument} names {quote(part)}, which is no class and no file of a stored image; "
+            f"there are the classes {list_names(names)} and {files}."
         )
     if callable(part):
         return f"{argument} must choose at least one stored image, the predicate holds for none."
     index = part.index if isinstance(part, Evidence) else part
     some = ", ".join(map(str, bank.indices[:3].tolist()))
     return (
-        f"{argument} names no stored image with index {index}; "
+        f"{argument} names no stored image with index {quote(index)}; "
         f"the memory of {total} has {some}, ..."
     )
-
-
-def list_stored(bank: Bank) -> list[Stored]:
-    """Describe every image of a bank."""
-    sources = bank.sources or (None,) * len(bank)
-    columns = zip(
-        bank.indices.tolist(), bank.labels.tolist(), bank.predicted.tolist(), sources, strict=True
-    )
-    return [
-        Stored(index, None if label < 0 else label, own, at) for index, label, own, at in columns
-    ]
 
 
 def drop(bank: Bank, places: Tensor, argument: str) -> Bank:

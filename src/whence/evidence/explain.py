@@ -1,5 +1,7 @@
 """Answers with everything they were computed from."""
 
+from dataclasses import asdict
+
 import torch
 from torch import Tensor
 
@@ -185,27 +187,11 @@ def find_near_misses(cached: Cached, read: Read, bank: Bank) -> list[Evidence | 
     same = bank.predicted == read.logits.argmax(1, keepdim=True)  # (B, M)
     scores = cached.scores.masked_fill(same, -torch.inf)
     best, places = scores.max(1)
-    columns = zip(
-        best.tolist(),
-        bank.indices[places].tolist(),
-        bank.labels[places].tolist(),
-        bank.predicted[places].tolist(),
-        places.tolist(),
-        strict=True,
-    )
     return [
         None
         if similarity == -torch.inf
-        else Evidence(
-            index=index,
-            label=None if label < 0 else label,
-            predicted=own,
-            weight=0.0,
-            similarity=similarity,
-            role="counterfactual",
-            source=None if bank.sources is None else bank.sources[place],
-        )
-        for similarity, index, label, own, place in columns
+        else Evidence(**asdict(stored), weight=0.0, similarity=similarity, role="counterfactual")
+        for similarity, stored in zip(best.tolist(), bank.stored(places), strict=True)
     ]
 
 

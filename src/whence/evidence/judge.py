@@ -3,29 +3,28 @@
 from torch import Tensor
 
 from whence.memory.heads import Read
-from whence.metrics.doubt import forbid, measure_doubts
+from whence.metrics.doubt import measure_doubts
 from whence.models.calibration import error_probability
 from whence.models.classifier import Classifier
 
 
-def judge(model: Classifier, read: Read, *, mask: Tensor | None = None) -> Tensor | None:
+def judge(model: Classifier, read: Read) -> Tensor | None:
     """Say how likely each answer is wrong.
 
     Args:
         model: that gave the answers from its bank.
-        read: of `B` images, `(B, M)` over the whole bank; ``read_alone(logits)`` of a standard
-            model.
-        mask: `(B, M)` bool, the mask that the answers were computed with.
+        read: of `B` images, `(B, M)` over the whole bank, the scores of stored images that may not
+            be used minus infinity; ``read_alone(logits)`` of a standard model.
 
     Returns:
         `(B,)` float64 in [0, 1]; None when the model is not calibrated as it is now.
 
     Raises:
-        ValueError: if read or mask do not fit the bank.
+        ValueError: if the read does not fit the bank.
     """
     calibration = model.calibration
     if calibration is None:
         return None
     own = read.logits.argmax(1)[:0] if model.bank is None else model.bank.predicted
-    signals = measure_doubts(forbid(read, mask), own, calibration.names)
+    signals = measure_doubts(read, own, calibration.names)
     return error_probability(calibration, signals)

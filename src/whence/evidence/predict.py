@@ -2,6 +2,7 @@
 
 import statistics
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from torch import Tensor
 
@@ -80,22 +81,16 @@ def explain_pairs(logits: Tensor, pairs: Pairs, bank: Bank) -> list[Prediction]:
         pairs.rows.tolist(),
         pairs.weights.tolist(),
         pairs.scores.tolist(),
-        bank.indices[pairs.places].tolist(),
-        bank.labels[pairs.places].tolist(),
-        bank.predicted[pairs.places].tolist(),
-        pairs.places.tolist(),
+        bank.stored(pairs.places),
         strict=True,
     )
-    for row, weight, similarity, index, label, own, place in columns:
+    for row, weight, similarity, stored in columns:
         found[row].append(
             Evidence(
-                index=index,
-                label=None if label < 0 else label,
-                predicted=own,
+                **asdict(stored),
                 weight=weight,
                 similarity=similarity,
-                role="example" if own == predicted[row] else "counterfactual",
-                source=None if bank.sources is None else bank.sources[place],
+                role="example" if stored.predicted == predicted[row] else "counterfactual",
             )
         )
     for evidence in found:

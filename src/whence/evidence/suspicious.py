@@ -146,12 +146,13 @@ def describe(bank: Bank, rows: Tensor, votes: Votes, least: float) -> tuple[Susp
     relative = compare_with_usual(votes.shares, labels)
     scores = (1 - relative.gather(1, labels[:, None]).squeeze(1)).clamp_min(0)  # (R,)
     rivals = relative.scatter(1, labels[:, None], -torch.inf).argmax(1)
+    stored = bank.stored(rows)
     columns = zip(
-        bank.indices[rows].tolist(),
+        [one.index for one in stored],
         labels.tolist(),
         votes.predicted.tolist(),
         rivals.tolist(),
-        [None if bank.sources is None else bank.sources[row] for row in rows.tolist()],
+        [one.source for one in stored],
         scores.tolist(),
         votes.probabilities.tolist(),
         votes.masses.tolist(),

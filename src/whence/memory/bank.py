@@ -10,6 +10,7 @@ from torch import Tensor
 from whence.data.fingerprint import find_places, number_equal, round_pixels
 from whence.memory.attention import at_least_float32
 from whence.memory.similarity import find_similarity
+from whence.records.answers import StoredImage
 from whence.shapes import check_shape
 
 
@@ -70,6 +71,25 @@ class Bank:
 
     def __len__(self) -> int:
         return len(self.features)
+
+    def stored(self, places: Tensor) -> list[StoredImage]:
+        """Describe the images at ``places`` `(n,)`."""
+        columns = zip(
+            places.tolist(),
+            self.indices[places].tolist(),
+            self.labels[places].tolist(),
+            self.predicted[places].tolist(),
+            strict=True,
+        )
+        return [
+            StoredImage(
+                index,
+                None if label < 0 else label,
+                predicted,
+                None if self.sources is None else self.sources[place],
+            )
+            for place, index, label, predicted in columns
+        ]
 
     def map_tensors(self, change: Callable[[Tensor], Tensor]) -> "Bank":
         """Apply ``change`` to every tensor but the images, for example a move to a device."""

@@ -39,7 +39,7 @@ With those kept from the blocks before they are rarely more than ``SORTED_WHOLE`
 BLOCK = 1 << 23
 """Scores computed at once."""
 
-NUMBERS = 1 << 21
+NUMBERS_OF_PAIRS = 1 << 21
 """Features of single pairs that are compared at once."""
 
 
@@ -219,7 +219,7 @@ def compare_again(
     """Compute scores pair by pair, where those of a block are only nearly right."""
     if similarity.pairs is None:
         return pairs
-    size = max(1, NUMBERS // queries.shape[1])
+    size = max(1, NUMBERS_OF_PAIRS // queries.shape[1])
     parts = [
         similarity.pairs(queries[rows], memory[places])
         for rows, places in zip(pairs.rows.split(size), pairs.places.split(size), strict=True)

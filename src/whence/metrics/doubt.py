@@ -75,8 +75,7 @@ def measure_doubts(read: Read, own: Tensor, names: Sequence[str]) -> Tensor:
 
     Args:
         read: logits `(B, K)`, weights and scores `(B, M)`; M is 0 for a standard model, see
-            ``read_alone``. Scores of memory images that may not be used are minus infinity, see
-            ``forbid``.
+            ``read_alone``. Scores of memory images that may not be used are minus infinity.
         own: `(M,)` or `(B, M)` the model's own class for each memory image.
         names: from ``SIGNALS``.
 
@@ -112,14 +111,3 @@ def read_alone(logits: Tensor) -> Read:
     """Lay out the logits `(B, K)` of a standard model as a read of no memory at all."""
     nothing = logits.new_zeros(len(logits), 0)
     return Read(logits, nothing, nothing)
-
-
-def forbid(read: Read, mask: Tensor | None) -> Read:
-    """Set the scores of memory images that may not be used (False in the mask) to minus infinity.
-
-    A head that was given a mask keeps it out of its weights, but its scores are of all images.
-    """
-    if mask is None:
-        return read
-    check_shape("mask", mask, "B M", B=read.scores.shape[0], M=read.scores.shape[1])
-    return read._replace(scores=read.scores.masked_fill(~mask, -torch.inf))

@@ -7,13 +7,30 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
+class StoredImage:
+    """One image of the memory, as a predicate of ``edit`` sees it.
+
+    Attributes:
+        index: its place in the dataset that the memory was taken from.
+        label: its class, None when not known.
+        predicted: the model's own class for it, made with the image and its copies left out.
+        source: the file it came from, None when not known.
+    """
+
+    index: int
+    label: int | None
+    predicted: int
+    source: str | None
+
+
+@dataclass(frozen=True)
 class Evidence:
     """One stored image that an answer was computed from.
 
     Attributes:
         index: its place in the dataset that the memory was taken from.
         label: its true class, None when not known.
-        predicted: the model's own class for it, made with the image itself left out.
+        predicted: the model's own class for it, made with the image and its copies left out.
         weight: its share of the memory vector, in (0, 1]; 0 only for a near miss.
         similarity: between its features and the input's, before sparsemax.
         role: "example" when the model puts it in the predicted class, else "counterfactual".
