@@ -12,6 +12,9 @@ from whence.runs.parse import one_sentence
 from whence.runs.settings import CHECKPOINT_SECONDS, DATA_ROOT
 from whence.runs.where import Where
 
+PATHS = ("codes", "data", "data_root", "download_to", "out", "run", "vae", "weights")
+"""Options and arguments that name a file or a folder, in whatever command."""
+
 
 def build_parser(command: str, description: str) -> ArgumentParser:
     """Make the parser of a sub-command."""
@@ -41,7 +44,19 @@ def parse(parser: ArgumentParser, arguments: list[str]) -> Namespace:
             sentence += f"; {order}{parser.prog} --help lists the options."
         raise ValueError(sentence) from error
     check_numbers((name.replace("_", "-"), value) for name, value in vars(options).items())
+    for name, value in vars(options).items():
+        if name in PATHS and value is not None:
+            options[name] = expand(value)
     return options
+
+
+def expand(text: str) -> str:
+    """Write a path out that begins with a home folder, as shells do unless ``=`` stands before it.
+
+    >>> expand("runs/~first")
+    'runs/~first'
+    """
+    return str(Path(text).expanduser()) if text.startswith("~") else text
 
 
 def add_device(parser: ArgumentParser) -> None:

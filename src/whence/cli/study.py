@@ -41,7 +41,7 @@ def study(arguments: list[str]) -> None:
     findings: Findings = FUNCTIONS.find(options.name)()
     content = to_json(options.name, findings)
     if options.out is not None:
-        write_json(Path(options.out).expanduser() / f"{options.name}.json", content)
+        write_json(Path(options.out) / f"{options.name}.json", content)
     print(json.dumps(content, indent=1) if options.json else describe(options.name, findings))
 
 

@@ -10,6 +10,7 @@ from whence.bounds import check_number
 from whence.cli.options import add_training, build_parser, choose_device, given, parse
 from whence.cli.workers import add_workers, check_side_by_side, choose_worker_device
 from whence.compat.train_yaml import MODALITIES, read_authors_yaml
+from whence.data import DATASETS
 from whence.encoders import check_encoder
 from whence.runs.parse import add_setting, from_mapping
 from whence.runs.settings import DATA_ROOT, FIELDS, Settings, read_toml
@@ -142,7 +143,7 @@ def read_settings(data: str, options: dict[str, Any], modality: str | None) -> t
             if type(seeds) is not int:
                 raise ValueError(f"{path} must have seeds as a whole number, got {seeds!r}.")
             values.pop("paper", None)
-            values = unpack_cell(path, values)
+            values = place_beside(path, unpack_cell(path, values))
         where = str(path)
     else:
         where = "the command line"
@@ -154,6 +155,21 @@ def read_settings(data: str, options: dict[str, Any], modality: str | None) -> t
             )
         values["variant"] = MODALITIES[modality]
     return from_mapping(values, Settings, where=where), seeds
+
+
+def place_beside(path: Path, values: dict[str, Any]) -> dict[str, Any]:
+    """Read the relative paths of a settings file as beginning at the file, not where one stands."""
+    found = dict(values)
+    for name in ("data", "data_root", "weights"):
+        value = found.get(name)
+        if isinstance(value, str) and not is_name(name, value):
+            found[name] = str(path.parent / Path(value).expanduser())
+    return found
+
+
+def is_name(setting: str, value: str) -> bool:
+    """Say whether the value of a setting names no path: a dataset, or the published weights."""
+    return value in {"data": DATASETS, "weights": ("default",)}.get(setting, ())
 
 
 def unpack_cell(path: Path, values: dict[str, Any]) -> dict[str, Any]:
