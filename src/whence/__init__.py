@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from whence.autoencoders.fit_vae import fit_vae
     from whence.autoencoders.saved_vae import load_vae, save_vae
     from whence.data.load import load_dataset
+    from whence.data.read_images import read_images
     from whence.data.sample import load_sample
     from whence.evidence.calibrate import calibrate
     from whence.evidence.edit import edit
@@ -61,6 +62,7 @@ PLACES = {
     "load_vae": "whence.autoencoders.saved_vae",
     "morph": "whence.morphing.morph",
     "predict": "whence.evidence.predict",
+    "read_images": "whence.data.read_images",
     "save": "whence.models.save",
     "save_vae": "whence.autoencoders.saved_vae",
     "sparsemax": "whence.memory.sparsemax",
@@ -96,6 +98,7 @@ __all__ = [
     "load_vae",
     "morph",
     "predict",
+    "read_images",
     "save",
     "save_vae",
     "sparsemax",

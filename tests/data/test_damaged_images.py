@@ -9,7 +9,7 @@ import pytest
 from PIL import EpsImagePlugin, Image
 
 from tests.helpers.image_files import native, read_one
-from whence.data.image_file import read_images, read_readable
+from whence.data.image_file import read_files, read_readable
 from whence.data.names import SUFFIXES
 from whence.data.open_image import FORMATS
 from whence.data.reader_warnings import describe_heard, listen_to_libtiff
@@ -204,7 +204,7 @@ def test_warnings_of_readers_become_one_counted_note(tmp_path, smooth, recwarn):
     for name in ("a.jpg", "b.jpg"):
         smooth.resize((20, 10)).save(tmp_path / name, exif=b"Exif\0\0MM\0*\0\0\0\x08\0\x05garbage")
     smooth.resize((20, 10)).save(tmp_path / "c.jpg")
-    notes = read_images([tmp_path / f"{name}.jpg" for name in "abc"]).notes
+    notes = read_files([tmp_path / f"{name}.jpg" for name in "abc"]).notes
     assert notes == (
         "The reader of images warned of metadata or of damage in 2 of 3 images (first: "
         f"{tmp_path}/a.jpg: Corrupt EXIF data. Expecting to read 12 bytes but only got 7).",

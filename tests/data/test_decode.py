@@ -6,7 +6,7 @@ from PIL import Image, ImageOps
 
 from tests.helpers.image_files import native, png_bytes, read_one
 from whence.data.decode import decode
-from whence.data.image_file import read_images
+from whence.data.image_file import read_files
 
 RED, WHITE = (255, 0, 0), (255, 255, 255)
 
@@ -212,7 +212,7 @@ def test_changes_are_counted_once_for_each_kind(tmp_path):
     more = [Image.new("L", (2, 1), 200)]
     Image.new("L", (2, 1)).save(tmp_path / "f.gif", save_all=True, append_images=more)
     paths = sorted(tmp_path.iterdir())
-    assert read_images(paths).notes == (
+    assert read_files(paths).notes == (
         f"Only the first of several frames counts in 1 of 6 images (first: {tmp_path}/f.gif).",
         f"16-bit values were brought to 8 bits in 1 of 6 images (first: {tmp_path}/a.png).",
         f"16-bit values were brought to 8 bits in 2 of 6 images (first: {tmp_path}/b.png), which "

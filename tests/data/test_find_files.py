@@ -10,7 +10,7 @@ from PIL import Image
 from tests.helpers.image_folders import write_images
 from whence.data.find_files import find_files
 from whence.data.fingerprint import content_hashes
-from whence.data.image_file import read_images
+from whence.data.image_file import read_files
 from whence.data.names import list_images
 
 SHAPE = (3, 6, 5)
@@ -22,7 +22,7 @@ def wanted(tmp_path):
     folder = tmp_path / "photos"
     write_images(folder, {"ant": 3, "bee": 2})
     sources = [f"ant/{i}.png" for i in range(3)] + [f"bee/{i}.png" for i in range(2)]
-    images = read_images([folder / name for name in sources], size=SHAPE[1:], channels=3).images
+    images = read_files([folder / name for name in sources], size=SHAPE[1:], channels=3).images
     return folder, sources, images, content_hashes(images)
 
 

@@ -9,7 +9,7 @@ from torch.testing import assert_close
 
 from tests.helpers.image_files import read_one
 from whence.data.folder import image_folder
-from whence.data.image_file import read_images
+from whence.data.image_file import read_files
 
 
 @pytest.fixture
@@ -90,22 +90,22 @@ def test_channels_are_converted_and_said(tmp_path, numbers):
     Image.fromarray(colour).save(tmp_path / "colour.png")
     Image.fromarray(colour[..., 0]).save(tmp_path / "grey.png")
     both = [tmp_path / "colour.png", tmp_path / "grey.png"]
-    grey = read_images(both, size=(5, 4), channels=1)
+    grey = read_files(both, size=(5, 4), channels=1)
     assert grey.notes == ("1 of 2 images are in colour and were converted to grey.",)
     oracle = np.array(Image.fromarray(colour).convert("L"))
     assert_close(grey.images[:, 0], torch.from_numpy(np.stack([oracle, colour[..., 0]])))
-    repeated = read_images(both[1:], size=(5, 4), channels=3)
+    repeated = read_files(both[1:], size=(5, 4), channels=3)
     assert repeated.notes == ("The images are grey: their one channel was repeated to make three.",)
     assert_close(repeated.images[0], torch.from_numpy(colour[..., 0]).expand(3, 5, 4).clone())
-    assert read_images(both, size=(5, 4), channels=3).notes == ()
-    assert read_images(both[1:], channels=1).notes == ()
+    assert read_files(both, size=(5, 4), channels=3).notes == ()
+    assert read_files(both[1:], channels=1).notes == ()
 
 
 def test_order_is_kept_over_many_threads(tmp_path):
     paths = [tmp_path / f"{index}.png" for index in range(100)]
     for index, path in enumerate(paths):
         Image.new("L", (2, 2), index).save(path)
-    found = read_images(paths)
+    found = read_files(paths)
     assert found.images[:, 0, 0, 0].tolist() == list(range(100))
     assert found.images.shape == (100, 1, 2, 2)
     assert [file.path for file in found.files] == paths
@@ -118,4 +118,4 @@ def test_options_are_checked(tmp_path):
     with pytest.raises(ValueError, match="channels must be 1"):
         read_one(tmp_path / "a.png", size=4, channels=0)
     with pytest.raises(ValueError, match="paths must name at least one image file, got none"):
-        read_images([])
+        read_files([])

@@ -6,7 +6,7 @@ from torch.testing import assert_close
 
 import whence
 from tests.helpers.image_folders import write_images
-from whence.data.image_file import read_images
+from whence.data.image_file import read_files
 from whence.data.sample import take_classes
 from whence.records.images import ImageSet
 
@@ -26,7 +26,7 @@ def test_every_image_of_a_flat_folder_is_taken(tmp_path):
     assert found.images.labels.tolist() == [1] * 10 + [0] * 13
     assert found.images.sources[:2] == ("ant/0.png", "ant/1.png")
     files = [tmp_path / "photos" / name for name in found.images.sources]
-    assert_close(found.images.images, read_images(files).images)
+    assert_close(found.images.images, read_files(files).images)
 
 
 def test_one_class_alone_or_one_image_alone_is_fine(tmp_path):
@@ -74,7 +74,7 @@ def test_images_are_brought_to_the_shape_of_the_model_also_where_it_is_not_squar
     found = load(tmp_path, shape=(1, 9, 5))
     assert found.images.images.shape == (2, 1, 9, 5)
     files = [tmp_path / name for name in found.images.sources]
-    assert_close(found.images.images, read_images(files, size=(9, 5), channels=1).images)
+    assert_close(found.images.images, read_files(files, size=(9, 5), channels=1).images)
     assert found.notes == ("2 of 2 images are in colour and were converted to grey.",)
 
 

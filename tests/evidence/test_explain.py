@@ -425,18 +425,15 @@ def test_indices_and_labels_are_checked():
     model = build_with_memory()
     with pytest.raises(ValueError, match="indices must name every image once"):
         model.remember(IMAGES, indices=torch.zeros(9, dtype=torch.int64))
-    wrong = whence.ImageSet(IMAGES, torch.full((9,), 3), CLASSES)
     for call in (whence.calibrate, whence.evaluate):
         with pytest.raises(ValueError, match="labels must be in 0 to 2, got 3 to 3"):
-            call(model, wrong)
+            call(model, (IMAGES, torch.full((9,), 3)))
 
 
 def test_wrong_images_and_a_missing_memory():
     model = build_with_memory()
-    with pytest.raises(
-        ValueError, match=r"images must be \(B, 1, 3, 4\), .* got shape \(1, 3, 4\)"
-    ):
-        whence.explain(model, IMAGES[0])
+    with pytest.raises(ValueError, match=r"images must be \(B, 1, 3, 4\), .* got shape \(3, 5\)"):
+        whence.explain(model, torch.zeros(3, 5))
     with pytest.raises(
         ValueError, match=r"images must be \(B, 1, 3, 4\), .* got shape \(9, 3, 3, 4\)"
     ):

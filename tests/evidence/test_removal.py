@@ -144,6 +144,6 @@ def test_bad_input():
     with pytest.raises(ValueError, match="limit must be at least 1, got 0"):
         whence.find_removals(build_with_memory(), IMAGES, limit=0)
     with pytest.raises(ValueError, match=r"images must be \(B, 1, 3, 4\)"):
-        whence.find_removals(build_with_memory(), IMAGES[0])
+        whence.find_removals(build_with_memory(), torch.zeros(3, 5))
     with pytest.raises(RuntimeError, match="no memory yet"):
         whence.find_removals(build(), torch.zeros(1, 1, 3, 4))

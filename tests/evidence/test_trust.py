@@ -179,7 +179,7 @@ def test_calibrate_is_a_fit_on_what_the_model_reads(variant, validation):
     read = model.read(validation.images)
     doubts = measure_doubts(read, model.bank.predicted, tuple(SIGNALS))
     expected = fit_calibration(doubts, read.logits.argmax(1) != validation.labels, tuple(SIGNALS))
-    found = calibrate(model, validation, 7)
+    found = calibrate(model, validation, batch_size=7)
     assert found.names == tuple(SIGNALS)
     assert found.means == pytest.approx(expected.means, abs=1e-4)
     assert found.coefficients == pytest.approx(expected.coefficients, abs=1e-3)

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from whence.data.decode import cover, decode
-from whence.data.image_file import read_images
+from whence.data.image_file import read_files
 
 
 def native(path):
@@ -17,13 +17,22 @@ def native(path):
 
 def read_one(path, *, size, channels):
     """One file as a model of known size and channels sees it: `(C, H, W)` uint8."""
-    return read_images([path], size=size, channels=channels).images[0]
+    return read_files([path], size=size, channels=channels).images[0]
 
 
 def read_whole(path, height, width):
     """The same by Pillow alone, which decodes all of the file: `(H, W, 3)`."""
     with Image.open(path) as image:
         return np.asarray(cover(image.convert("RGB"), height, width))
+
+
+def write_pictures(folder, sizes, *, seed=0):
+    """Write random colour images of sizes (width, height) to files below a folder."""
+    numbers = np.random.default_rng(seed)
+    for name, (width, height) in sizes.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        array = numbers.integers(0, 256, (height, width, 3), dtype=np.uint8)
+        Image.fromarray(array).save(folder / name)
 
 
 def png_bytes(width, depth, colour_type, rows, transparent=None):

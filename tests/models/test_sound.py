@@ -99,7 +99,7 @@ DOORS = {
     "explain": whence.explain,
     "heatmaps": lambda model, images: whence.heatmaps(model, images, steps=2),
     "evaluate": lambda model, images: whence.evaluate(model, label(images), memory_size=2),
-    "calibrate": lambda model, images: whence.calibrate(model, label(images)),
+    "calibrate": lambda model, images: whence.calibrate(model, label(images.flip(-1))),
 }
 MEMORY_DOORS = {
     "read": lambda model, images: model.read(images),

@@ -11,6 +11,7 @@ from torch import Tensor
 from whence.autoencoders.best_epoch import BestEpoch
 from whence.autoencoders.vae import VAE
 from whence.bounds import check_number
+from whence.data.as_images import Images, as_images
 from whence.models.evaluating import evaluating
 from whence.storage.checkpoint import Checkpoint
 from whence.training.loop import Loop, OnStep, seeded
@@ -53,8 +54,8 @@ class VAEReport:
 
 def fit_vae(
     vae: VAE,
-    images: Tensor,
-    validation: Tensor,
+    images: Images,
+    validation: Images = (),
     *,
     plan: VAEPlan,
     resume: Checkpoint | None = None,
@@ -69,8 +70,9 @@ def fit_vae(
 
     Args:
         vae: trained in place.
-        images: `(N, C, H, W)` uint8, at least two.
-        validation: `(V, C, H, W)` uint8; none of them means no early stop.
+        images: `(N, C, H, W)` uint8, at least two; or arrays, PIL images, files, or a list of
+            these.
+        validation: `(V, C, H, W)`, or others of these; none of them means no early stop.
         plan: epochs, batches, rate and seed.
         resume: where an earlier training with the same arguments stopped.
         on_step: called after every step with a function that makes a checkpoint of that moment.
@@ -81,11 +83,12 @@ def fit_vae(
         DivergedError: if the bound becomes NaN or infinite, or ends far below that of the worst
             images.
     """
-    check_vae_plan(plan, len(images))
     device = vae.variance.device
-    images, validation = images.to(device), validation.to(device)
+    learnt = as_images(images, vae).to(device)
+    held_out = as_images(validation, vae, name="validation").to(device)
+    check_vae_plan(plan, len(learnt))
     progress = Progress(
-        len(images),
+        len(learnt),
         plan.batch_size,
         plan.epochs,
         device=device,
@@ -96,9 +99,9 @@ def fit_vae(
 
     def end_epoch(rate: float) -> None:
         train_elbo, elbo = -progress.mean_loss(), None
-        if len(validation) > 0:
+        if len(held_out) > 0:
             vae.eval()
-            elbo = measure_bound(vae, validation, seed=plan.seed)
+            elbo = measure_bound(vae, held_out, seed=plan.seed)
             vae.train()
             check_validation(elbo, progress.epoch)
             best.compare(elbo)
@@ -111,7 +114,7 @@ def fit_vae(
 
         def draw(picked: Tensor, step: int) -> NoisyBatch:
             noise = torch.randn(len(picked), vae.codes, generator=randomness.generator)
-            return NoisyBatch(images[picked.to(device)], noise)
+            return NoisyBatch(learnt[picked.to(device)], noise)
 
         steps = plan.epochs * progress.steps_per_epoch
         loop = Loop(

@@ -3,10 +3,9 @@
 import math
 from dataclasses import asdict, dataclass
 
-from torch import Tensor
-
 from whence.autoencoders.fit_vae import measure_bound
-from whence.autoencoders.vae import VAE, check_size
+from whence.autoencoders.vae import VAE
+from whence.data.as_images import Images, as_images
 from whence.data.augment import to_float
 from whence.models.evaluating import evaluating
 from whence.shapes import check_batch_size
@@ -33,7 +32,7 @@ class Reconstruction:
 
 
 def measure_reconstruction(
-    vae: VAE, images: Tensor, *, seed: int = 0, batch_size: int = 500
+    vae: VAE, images: Images, *, seed: int = 0, batch_size: int = 500
 ) -> Reconstruction:
     """Reconstruct images and average the differences, in eval mode.
 
@@ -47,12 +46,12 @@ def measure_reconstruction(
         ValueError: if there are no images, they are of another size, or a mean is not finite.
     """
     check_batch_size(batch_size)
-    check_size(vae, images)
-    if len(images) == 0:
+    shown = as_images(images, vae)
+    if len(shown) == 0:
         raise ValueError("images must hold at least one image, got none.")
     squared = absolute = divergence = 0.0
     with evaluating(vae):
-        for batch in images.split(batch_size):
+        for batch in shown.split(batch_size):
             codes = vae.distribution(batch)
             decoded = vae.decode(codes.mean)
             differences = (decoded - to_float(batch.to(decoded.device)).to(decoded)).double()
@@ -60,11 +59,11 @@ def measure_reconstruction(
             absolute += float(differences.abs().sum())
             divergence += float(codes.divergence().double().sum())
     found = Reconstruction(
-        images=len(images),
-        mse=squared / images.numel(),
-        l1=absolute / images.numel(),
-        elbo=measure_bound(vae, images, seed=seed, batch_size=batch_size),
-        divergence=divergence / len(images),
+        images=len(shown),
+        mse=squared / shown.numel(),
+        l1=absolute / shown.numel(),
+        elbo=measure_bound(vae, shown, seed=seed, batch_size=batch_size),
+        divergence=divergence / len(shown),
     )
     for name, value in asdict(found).items():
         if not math.isfinite(value):

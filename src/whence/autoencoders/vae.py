@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from whence.data.as_images import Images, as_images
 from whence.data.augment import to_float
 from whence.models.evaluating import evaluating
 from whence.shapes import check_batch_size, check_shape
@@ -87,15 +88,15 @@ class VAE(nn.Module):
         self.register_buffer("variance", torch.tensor(0.5))
         self.to(memory_format=torch.channels_last)
 
-    def distribution(self, images: Tensor) -> Distribution:
+    def distribution(self, images: Images) -> Distribution:
         """Encode `(B, C, H, W)` images, uint8 or float in [0, 1], in the module's mode.
 
         Raises:
             ValueError: if the shape does not fit, or a float image leaves [0, 1].
             TypeError: if the images are neither uint8 nor float.
         """
-        check_size(self, images)
-        pixels = to_float(images.to(self.variance.device)).to(self.variance.dtype)
+        asked = as_images(images, self)
+        pixels = to_float(asked.to(self.variance.device)).to(self.variance.dtype)
         features = self.trunk(pixels.contiguous(memory_format=torch.channels_last))
         logarithms = self.deviations(features).clamp(-20.0, 20.0)  # exp stays finite
         return Distribution(self.means(features), (logarithms / 2).exp())
@@ -148,22 +149,12 @@ class Grid(nn.Module):
         return rows.view(-1, *self.shape).contiguous(memory_format=torch.channels_last)
 
 
-def check_size(vae: VAE, images: Tensor) -> None:
-    """Refuse images `(B, C, H, W)` of another size than the autoencoder was made for.
-
-    Raises:
-        ValueError: with what came.
-    """
-    channels, height, width = vae.image_shape
-    check_shape("images", images, "B C H W", C=channels, H=height, W=width)
-
-
-def encode_images(vae: VAE, images: Tensor, *, batch_size: int = 500) -> Distribution:
+def encode_images(vae: VAE, images: Images, *, batch_size: int = 500) -> Distribution:
     """Encode many images `(N, C, H, W)` in eval mode; `(N, Z)` on the autoencoder's device."""
     check_batch_size(batch_size)
-    check_size(vae, images)
+    asked = as_images(images, vae)
     with evaluating(vae):
-        parts = [vae.distribution(batch) for batch in images.split(batch_size)]
+        parts = [vae.distribution(batch) for batch in asked.split(batch_size)]
     return Distribution(
         torch.cat([part.mean for part in parts]), torch.cat([part.deviation for part in parts])
     )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from PIL.ImageFile import ImageFile
+from PIL import Image
 
 
 class Change(NamedTuple):
@@ -25,6 +25,7 @@ IN_MANY = {
     ),
     "transparency": "Transparent parts were put on white in {}.",
     "colours": "Colours were converted to RGB in {}.",
+    "floats": "Floats were rounded to 8 bits in {}.",
     "warning": "The reader of images warned of metadata or of damage in {}.",
 }
 """Each kind of change with the sentence about all images that it happened to."""
@@ -33,20 +34,21 @@ DARK = 2**12
 """An image whose 16-bit values are all below this number uses 12 bits or less."""
 
 
-def has_sixteen_bits(image: ImageFile) -> bool:
+def has_sixteen_bits(image: Image.Image) -> bool:
     """Say whether an opened image that is not yet decoded has 16 bits a channel.
 
     Pillow shows some of these with 8 bits; only the name of the layout in the file tells them.
     """
     if image.mode.startswith("I"):
         return True
-    if not image.tile:
+    tiles = getattr(image, "tile", None)
+    if not tiles:
         return False
-    layout = image.tile[0].args
+    layout = tiles[0].args
     return ";16" in str(layout if isinstance(layout, str) or not layout else layout[0])
 
 
-def list_changes(image: ImageFile) -> list[Change]:
+def list_changes(image: Image.Image) -> list[Change]:
     """List what decoding will change in an opened image that is not yet decoded."""
     found = []
     if getattr(image, "is_animated", False):  # to count the frames is to read the whole file

@@ -111,7 +111,7 @@ def load(image: ImageFile, heard: list[str]) -> None:
         image.load()
 
 
-def find_highest(image: ImageFile) -> int:
+def find_highest(image: Image.Image) -> int:
     """Find the largest value, in 0 .. 65535, of an image that has 16 bits a channel in its file.
 
     Of those that Pillow brings to 8 bits a channel itself, the lower bits are taken to be ones.

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import torch
 
-from whence.data.image_file import read_images
+from whence.data.image_file import read_files
 from whence.data.names import SUFFIXES, compose, find_path, is_hidden, read_name
 from whence.data.overlap import overlap_notes
 from whence.data.stratify import stratified
@@ -62,7 +62,7 @@ def image_folder(
         notes.append(f"{drawn:,} of {total:,} images were drawn for the test, with seed {seed}.")
     counts = [len(part.sources) for part in parts]
     sources = [source for part in parts for source in part.sources]
-    read = read_images(
+    read = read_files(
         [find_path(path, source) for source in sources],
         size=size,
         channels=channels,

@@ -47,16 +47,17 @@ class FileImages(NamedTuple):
 
     images: Tensor  # (B, C, H, W) uint8
     files: tuple[FileImage, ...]  # of each image
-    channel_notes: tuple[str, ...]
+    shape_notes: tuple[str, ...]
+    """Sentences on channels and sizes."""
 
     @property
     def notes(self) -> tuple[str, ...]:
         """Count what was changed: one sentence for each kind of change."""
         changes, paths = [file.changes for file in self.files], [file.path for file in self.files]
-        return (*self.channel_notes, *count_changes(changes, paths))
+        return (*self.shape_notes, *count_changes(changes, paths))
 
 
-def read_images(
+def read_files(
     paths: Sequence[Path],
     *,
     size: int | tuple[int, int] | None = None,
@@ -82,21 +83,34 @@ def read_images(
     found, problems = read_readable(
         paths, size=size, channels=channels, default_large_size=default_large_size
     )
-    unread = list(problems.values())
-    missing = [error for error in unread if isinstance(error, FileNotFoundError)]
+    raise_unread(list(problems.values()), len(paths))
+    return found
+
+
+def raise_unread(problems: Sequence[Unread], total: int) -> None:
+    """Raise one error for all files that gave no image: the first are named, all are counted.
+
+    Args:
+        problems: of each of these files.
+        total: files that were read.
+
+    Raises:
+        FileNotFoundError: if a file does not exist.
+        ValueError: if files cannot be read as images.
+    """
+    missing = [error for error in problems if isinstance(error, FileNotFoundError)]
     if missing:
         raise missing[0]
-    damaged = [error for error in unread if isinstance(error, UnreadableImageError)]
+    damaged = [error for error in problems if isinstance(error, UnreadableImageError)]
     if len(damaged) == 1:
         raise damaged[0]
     if damaged:
         named = ", ".join(f"{error.path} ({error.reason})" for error in damaged[:NAMED])
         more = f" and {len(damaged) - NAMED} more" if len(damaged) > NAMED else ""
         raise ValueError(
-            f"{len(damaged)} of {len(paths)} files cannot be read as images: {named}{more}; "
+            f"{len(damaged)} of {total} files cannot be read as images: {named}{more}; "
             "replace or remove them."
         )
-    return found
 
 
 def read_readable(
@@ -110,9 +124,9 @@ def read_readable(
 
     Args:
         paths: image files.
-        size: as in ``read_images``.
-        channels: as in ``read_images``.
-        default_large_size: as in ``read_images``.
+        size: as in ``read_files``.
+        channels: as in ``read_files``.
+        default_large_size: as in ``read_files``.
 
     Returns:
         The images, in the order of their paths, and the problem of every other place in ``paths``.
@@ -141,8 +155,8 @@ def decode_files(
 
     Args:
         paths: image files.
-        size: as in ``read_images``.
-        default_large_size: as in ``read_images``.
+        size: as in ``read_files``.
+        default_large_size: as in ``read_files``.
     """
     wanted = _target(size)
     check_size(default_large_size)
@@ -180,9 +194,9 @@ def assemble(
 
     Args:
         pixels: of images from ``decode_files``, which had the same options.
-        size: as in ``read_images``.
-        channels: as in ``read_images``.
-        default_large_size: as in ``read_images``.
+        size: as in ``read_files``.
+        channels: as in ``read_files``.
+        default_large_size: as in ``read_files``.
 
     Returns:
         `(B, C, H, W)` uint8, and a sentence where channels were converted.
@@ -221,6 +235,26 @@ def _common_size(pixels: list[Pixels]) -> tuple[int, int] | None:
     """Return the (H, W) that all images share, None if they differ."""
     sizes = {item.shape[:2] for item in pixels}
     return sizes.pop() if len(sizes) == 1 else None
+
+
+def count_sizes(files: Sequence[FileImage], height: int, width: int) -> tuple[str, ...]:
+    """Say in one sentence how many images were resized, and to what; nothing if none was.
+
+    Args:
+        files: with the size that each image had.
+        height: rows that it has now.
+        width: columns that it has now.
+    """
+    others = [file for file in files if (file.height, file.width) != (height, width)]
+    if not others:
+        return ()
+    first = others[0]
+    cropped = sum(file.width * height != file.height * width for file in others)
+    middle = f", {cropped} of them cropped to the middle" if cropped else ""
+    return (
+        f"{len(others)} of {len(files)} images were resized to {width} x {height} pixels{middle} "
+        f"(first: {first.path}, {first.width} x {first.height}).",
+    )
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Labelled images that a model is measured on: all of a folder, nothing is divided."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -8,16 +8,14 @@ from types import MappingProxyType
 import torch
 
 from whence.data.folder import check_is_folder, list_class, list_entries, note_unused
-from whence.data.image_file import read_images
+from whence.data.image_file import read_files
 from whence.data.names import SUFFIXES, compose, find_path
 from whence.records.images import ImageSet, Sample
+from whence.records.labels import NAMED, list_names
 
 SAME_NAMES: Mapping[str, str] = MappingProxyType({})
 PARTS = ("test", "train")
 """Folders of a folder that is divided already; the first that is there is measured."""
-
-NAMED = 5
-"""Class names that a message lists."""
 
 
 def load_sample(
@@ -64,7 +62,7 @@ def load_sample(
     notes += note_unused(unused)
     channels, height, width = image_shape
     paths = [find_path(root, name) for name in sources]
-    read = read_images(paths, size=(height, width), channels=channels)
+    read = read_files(paths, size=(height, width), channels=channels)
     images = ImageSet(read.images, torch.tensor(labels), tuple(class_names), tuple(sources))
     return Sample(root.resolve().name, images, (*notes, *read.notes))
 
@@ -157,10 +155,3 @@ def match_classes(
             f"{class_names[0]}, or take it out."
         )
     return {name: labels[new] for name, new in wanted.items()}
-
-
-def list_names(names: Iterable[str]) -> str:
-    """List the first names, none longer than 40 characters."""
-    listed = list(names)
-    shown = [name if len(name) <= 40 else f"{name[:37]}..." for name in listed[:NAMED]]
-    return ", ".join(shown) + (", ..." if len(listed) > NAMED else "")

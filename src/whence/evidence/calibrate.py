@@ -8,11 +8,11 @@ from torch import Tensor
 from whence.data.fingerprint import content_hashes
 from whence.evidence.answers import Memory, answer, signals_of
 from whence.evidence.known import is_known
+from whence.models.as_image_set import LabelledImages, as_image_set
 from whence.models.calibration import prepare
 from whence.models.classifier import Classifier
 from whence.models.evaluating import evaluating
-from whence.models.using import check_labels, encode_all
-from whence.records.images import ImageSet
+from whence.models.using import encode_all
 from whence.records.measures import Calibration
 
 LEAST = 5
@@ -27,9 +27,9 @@ NOISE = 1e-6
 
 def calibrate(
     model: Classifier,
-    images: ImageSet,
-    batch_size: int = 128,
+    images: LabelledImages,
     *,
+    batch_size: int = 128,
     features: Tensor | None = None,
 ) -> Calibration | None:
     """Fit the probability that an answer is wrong, from signals of doubt.
@@ -39,7 +39,8 @@ def calibrate(
 
     Args:
         model: with a bank, unless it is a standard model.
-        images: labelled validation images.
+        images: validation images, labelled: an ``ImageSet``, (X, y), or a data set of
+            (image, label) such as torchvision's ``ImageFolder``.
         batch_size: images encoded at once; changes memory use, not the result.
         features: `(N, D)` the images encoded by this model, if that was done already.
 
@@ -50,16 +51,16 @@ def calibrate(
         ValueError: if there are no images, or the signals are not finite.
         RuntimeError: if the model has no bank that fits it.
     """
-    if len(images) == 0:
+    held_out = as_image_set(images, model)
+    if len(held_out) == 0:
         raise ValueError("images must hold at least one image to calibrate on, got none.")
-    check_labels(images.labels, len(model.class_names))
     with evaluating(model):
         memory = Memory.of(model) if model.has_memory else None
         if features is None:
-            features = encode_all(model, images.images, batch_size=batch_size)
-        labels, names = images.labels.to(features.device), signals_of(model)
+            features = encode_all(model, held_out.images, batch_size=batch_size)
+        labels, names = held_out.labels.to(features.device), signals_of(model)
         if model.bank is not None:
-            known = is_known(content_hashes(images.images), {"memory": model.bank.places})
+            known = is_known(content_hashes(held_out.images), {"memory": model.bank.places})
             new = [place for place, one in enumerate(known) if not one]
             features, labels = features[new], labels[new]
         if len(labels) == 0:

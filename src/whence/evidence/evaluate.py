@@ -15,11 +15,11 @@ from whence.metrics import PROBABILITIES
 from whence.metrics.classes import measure_classes
 from whence.metrics.evidence import measure_evidence
 from whence.metrics.flag import measure_flag
+from whence.models.as_image_set import LabelledImages, as_image_set
 from whence.models.calibration import error_probability
 from whence.models.classifier import Classifier
 from whence.models.evaluating import evaluating
-from whence.models.using import check_labels, encode_all
-from whence.records.images import ImageSet
+from whence.models.using import encode_all
 from whence.records.measures import Calibration, Evaluation, EvidenceMeasures, FlagQuality
 
 DRAWS = 5
@@ -28,7 +28,7 @@ PAPER_BATCH = 500
 
 def evaluate(
     model: Classifier,
-    images: ImageSet,
+    images: LabelledImages,
     *,
     memory_size: int = 100,
     draws: int = DRAWS,
@@ -45,7 +45,8 @@ def evaluate(
 
     Args:
         model: with a bank, unless it is a standard model.
-        images: test or validation images.
+        images: test or validation images, labelled: an ``ImageSet``, (X, y), or a data set of
+            (image, label) such as torchvision's ``ImageFolder``.
         memory_size: images per drawn memory; at most what the bank holds.
         draws: passes of the paper's protocol, at least 1.
         seed: of the draws.
@@ -57,17 +58,17 @@ def evaluate(
         ValueError: if there are no images, or fewer in the bank than ``memory_size``.
         RuntimeError: if the model has no bank that fits it.
     """
-    if len(images) == 0:
+    measured = as_image_set(images, model)
+    if len(measured) == 0:
         raise ValueError("images must hold at least one image to evaluate, got none.")
-    check_labels(images.labels, len(model.class_names))
     check_number("draws", draws, least=1)
     check_number("draw_batch", draw_batch)
     check_number("seed", seed)
     with evaluating(model):
         memory = Memory.of(model) if model.has_memory else None
         if features is None:
-            features = encode_all(model, images.images, batch_size=batch_size)
-        labels, names = images.labels.to(features.device), signals_of(model)
+            features = encode_all(model, measured.images, batch_size=batch_size)
+        labels, names = measured.labels.to(features.device), signals_of(model)
         whole = answer(
             model,
             features,
@@ -79,7 +80,7 @@ def evaluate(
         )
         hits, calibration = find_hits(whole, labels), model.calibration
         found = Evaluation(
-            len(images),
+            len(measured),
             mean(hits),
             measure_classes(whole.logits.argmax(1), labels, model.class_names),
             signals=measure_signals(whole.doubts, ~hits, names, calibration),
@@ -105,7 +106,7 @@ def evaluate(
     seen = {"memory": frozenset(model.bank.hashes)}
     return replace(
         found,
-        known=count_known(content_hashes(images.images), found.predicted, images.labels, seen),
+        known=count_known(content_hashes(measured.images), found.predicted, measured.labels, seen),
         draws=tuple(mean(find_hits(one, labels)) for one in passes),
         evidence=describe_evidence(whole, labels, memory),
         draws_evidence=tuple(describe_evidence(one, labels, memory) for one in passes),

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from whence.bounds import check_number
+from whence.data.as_images import Images, as_images
 from whence.evidence.judge import judge
 from whence.evidence.leave_one_out import leave_one_out
 from whence.evidence.predict import explain_read
@@ -18,7 +19,7 @@ from whence.metrics.doubt import read_alone
 from whence.models.classifier import Classifier
 from whence.models.evaluating import evaluating
 from whence.models.sound import check_outputs
-from whence.models.using import check_images, encode_all
+from whence.models.using import encode_all
 from whence.records.answers import Draws, Evidence, Explanation, Prediction
 from whence.shapes import check_batch_size
 
@@ -31,7 +32,7 @@ NO_MEMORY = "A standard model has no memory."
 
 def explain(
     model: Classifier,
-    images: Tensor,
+    images: Images,
     *,
     draws: int = DRAWS,
     memory_size: int | None = None,
@@ -47,7 +48,8 @@ def explain(
 
     Args:
         model: with a bank, unless it is a standard model.
-        images: `(B, C, H, W)` uint8 or float in [0, 1].
+        images: `(B, C, H, W)` uint8 or float in [0, 1]; or arrays, PIL images, files, or a list of
+            these. Files and PIL images are resized as those of a training folder are.
         draws: random memories to answer again with; 0 for none.
         memory_size: images in each of them; None is 100, or the whole bank where it holds fewer.
         seed: of these draws, which are the same for all images of a call.
@@ -60,12 +62,12 @@ def explain(
         RuntimeError: if the model has no bank that fits it.
         ValueError: if shapes, numbers or pixel values do not fit.
     """
-    check_images(model, images)
+    asked = as_images(images, model)
     check_batch_size(batch_size)
     check_number("draws", draws)
     check_number("seed", seed)
     found: list[Explanation] = []
-    if len(images) == 0:
+    if len(asked) == 0:
         return ()
     with evaluating(model):
         plan = None
@@ -73,7 +75,7 @@ def explain(
             bank = model.checked_bank()
             size = min(DRAWN, len(bank)) if memory_size is None else memory_size
             plan = plan_draws(bank, draws=draws, memory_size=size, seed=seed)
-        for batch in images.split(batch_size):
+        for batch in asked.split(batch_size):
             if model.has_memory:
                 found += explain_batch(model, batch, plan, batch_size=batch_size)
             else:

@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 from torch import Tensor
 
+from whence.data.as_images import Images, as_images
 from whence.memory.attend import Pairs, attend
 from whence.memory.bank import Bank
 from whence.memory.copies import mask_copies
@@ -17,14 +18,15 @@ from whence.records.answers import Evidence, Prediction
 from whence.shapes import check_batch_size
 
 
-def predict(model: Classifier, images: Tensor, *, batch_size: int = 128) -> tuple[Prediction, ...]:
+def predict(model: Classifier, images: Images, *, batch_size: int = 128) -> tuple[Prediction, ...]:
     """Classify images with the model's bank.
 
     A stored image that is the very image asked about (same content hash) is left out for it.
 
     Args:
         model: with a bank, unless it is a standard model.
-        images: `(B, C, H, W)` uint8 or float in [0, 1].
+        images: `(B, C, H, W)` uint8 or float in [0, 1]; or arrays, PIL images, files, or a list of
+            these. Files and PIL images are resized as those of a training folder are.
         batch_size: how many are encoded at once; changes memory use, not the result.
 
     Returns:
@@ -37,7 +39,7 @@ def predict(model: Classifier, images: Tensor, *, batch_size: int = 128) -> tupl
     check_batch_size(batch_size)
     answers: list[Prediction] = []
     with evaluating(model):
-        for batch in images.split(batch_size):
+        for batch in as_images(images, model).split(batch_size):
             if model.has_memory:
                 answers += answer_batch(model, batch)
             else:

@@ -5,11 +5,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from whence.data.as_images import Images, as_images
 from whence.evidence.reread import Cached, answer_without, cache, read_whole, weigh_without
 from whence.memory.bank import Bank
 from whence.models.classifier import Classifier
 from whence.models.evaluating import evaluating
-from whence.models.using import check_images
 from whence.records.answers import Removal
 from whence.shapes import check_batch_size
 
@@ -29,7 +29,7 @@ class Found(NamedTuple):
 
 
 def find_removals(
-    model: Classifier, images: Tensor, *, limit: int = LIMIT, batch_size: int = 128
+    model: Classifier, images: Images, *, limit: int = LIMIT, batch_size: int = 128
 ) -> tuple[Removal, ...]:
     """Search for the stored images without which each answer would be another one.
 
@@ -42,7 +42,8 @@ def find_removals(
 
     Args:
         model: with a bank.
-        images: `(B, C, H, W)` uint8 or float in [0, 1].
+        images: `(B, C, H, W)` uint8 or float in [0, 1]; or arrays, PIL images, files, or a list of
+            these. Files and PIL images are resized as those of a training folder are.
         limit: images that the greedy search takes out at most.
         batch_size: images, and answers, computed at once; changes memory use, not the result.
 
@@ -53,17 +54,17 @@ def find_removals(
         ValueError: if the model has no memory, or shapes or numbers do not fit.
         RuntimeError: if the bank does not fit the model.
     """
-    check_images(model, images)
+    asked = as_images(images, model)
     check_batch_size(batch_size)
     if not model.has_memory:
         raise ValueError("A standard model has no memory; nothing can be removed from it.")
     if limit < 1:
         raise ValueError(f"limit must be at least 1, got {limit}.")
     found: list[Removal] = []
-    if len(images) == 0:
+    if len(asked) == 0:
         return ()
     with evaluating(model):
-        for batch in images.split(batch_size):
+        for batch in asked.split(batch_size):
             cached = cache(model, batch, batch_size=batch_size)
             found += search(cached, model.checked_bank(), limit=limit, batch_size=batch_size)
     return tuple(found)

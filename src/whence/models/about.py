@@ -8,6 +8,7 @@ from whence.memory import HEADS, SIMILARITIES
 from whence.memory.heads import find_head
 from whence.models.saved_bank import is_list_of_names
 from whence.models.saved_calibration import find_problem_of_calibration
+from whence.records.labels import find_problem_of_names
 from whence.storage.plain_files import read_json
 from whence.storage.tensors import DTYPES
 
@@ -17,7 +18,6 @@ FORMAT = 2
 MODEL, BANK, DONE = "model.safetensors", "bank.safetensors", "whence.json"
 LARGEST = {"C": 1024, "H": 4096, "W": 4096}
 LARGEST_FEATURES = 2**20
-MOST_CLASSES = 100_000
 
 FLOATS = {str(d).removeprefix("torch."): d for d in DTYPES.values() if d.is_floating_point}
 
@@ -84,10 +84,11 @@ def find_problem(about: dict[str, Any]) -> str | None:
 def find_problem_of_images(about: dict[str, Any]) -> str | None:
     """Check what the images are and which classes they have."""
     classes, shape = about.get("classes"), about.get("image_shape")
-    if not is_list_of_names(classes) or not 2 <= len(set(classes)) == len(classes) <= MOST_CLASSES:
-        return f"must list 2 to {MOST_CLASSES} different class names"
-    if not all(name.isprintable() for name in classes):
-        return "must list class names of printable text"
+    if not isinstance(classes, list):
+        return "must list its classes"
+    problem = find_problem_of_names(classes)
+    if problem is not None:
+        return f"must list classes that are {problem}"
     if not isinstance(shape, list) or len(shape) != 3:
         return f"must give image_shape as [C, H, W], got {shape!r}"
     for letter, size in zip("CHW", shape, strict=True):

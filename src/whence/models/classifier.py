@@ -5,21 +5,25 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.utils.data import Dataset
 
+from whence.data.as_images import Images, as_images
 from whence.data.augment import to_float
 from whence.data.fingerprint import content_hashes, find_places, number_equal
 from whence.encoders.adopt import EncoderKind
 from whence.memory import VARIANT
 from whence.memory.bank import Bank, to_pixels
 from whence.memory.heads import Head, MemoryHead, Read
+from whence.models.as_image_set import as_image_set
 from whence.models.batches import encode_in_batches
 from whence.models.evaluating import check_mode
 from whence.models.left_out import predict_left_out
 from whence.models.merged import Merged
 from whence.models.sound import check_outputs
 from whence.models.stamp import Stamp
+from whence.records.images import ImageSet
+from whence.records.labels import read_labels, read_whole_numbers
 from whence.records.measures import Calibration
-from whence.shapes import check_shape
 
 NO_MEMORY = (
     "The model has no memory yet; call model.remember(memory_images) first, "
@@ -106,14 +110,13 @@ class Classifier(nn.Module):
         return cast("MemoryHead", self.head)
 
     def forward(
-        self, images: Tensor, memory_images: Tensor | None = None, mask: Tensor | None = None
+        self, images: Images, memory_images: Images | None = None, mask: Tensor | None = None
     ) -> Tensor:
         """Classify images with the memory given, or with the bank.
 
         Args:
-            images: `(B, C, H, W)` uint8 or float in [0, 1].
-            memory_images: `(M, C, H, W)` uint8 or float in [0, 1]; None reads the bank (eval mode
-                only).
+            images: `(B, C, H, W)` uint8 or float in [0, 1], or what else ``predict`` takes.
+            memory_images: `(M, C, H, W)`, or such others; None reads the bank (eval mode only).
             mask: `(B, M)` bool, True where a memory image may be used; None allows all.
 
         Returns:
@@ -129,7 +132,7 @@ class Classifier(nn.Module):
         return logits
 
     def logits(
-        self, images: Tensor, memory_images: Tensor | None = None, mask: Tensor | None = None
+        self, images: Images, memory_images: Images | None = None, mask: Tensor | None = None
     ) -> Tensor:
         """Compute the logits `(B, K)` of ``forward``; what is not finite is the caller's to find.
 
@@ -144,7 +147,7 @@ class Classifier(nn.Module):
         return self.memory_head.logits(queries, memory, mask, scale=scale)
 
     def read(
-        self, images: Tensor, memory_images: Tensor | None = None, mask: Tensor | None = None
+        self, images: Images, memory_images: Images | None = None, mask: Tensor | None = None
     ) -> Read:
         """Do what ``forward`` does and return logits, weights and scores."""
         head = self.memory_head
@@ -154,7 +157,7 @@ class Classifier(nn.Module):
         self._check_outputs("logits", found.logits)
         return found
 
-    def encode(self, images: Tensor) -> Tensor:
+    def encode(self, images: Images) -> Tensor:
         """Normalise `(B, C, H, W)` images and encode them to `(B, D)`, in the model's mode.
 
         Raises:
@@ -164,19 +167,20 @@ class Classifier(nn.Module):
         self._check_outputs("features", features)
         return features
 
-    def _encode(self, images: Tensor) -> Tensor:
+    def _encode(self, images: Images) -> Tensor:
         features: Tensor = self._network()(self.normalise(images))
         return features
 
     def _encode_both(
-        self, images: Tensor, memory_images: Tensor | None
+        self, images: Images, memory_images: Images | None
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """Encode images, and memory images unless the bank has them; the bank's scale comes last.
 
         Images come first: the running statistics of BatchNorm depend on the order.
         """
         if memory_images is not None:
-            return self._encode(images), self._encode(memory_images), None
+            stored = as_images(memory_images, self, name="memory_images")
+            return self._encode(images), self._encode(stored), None
         bank = self.checked_bank()
         scale = bank.scale(self.memory_head.similarity)
         return self._encode(images), bank.features, scale
@@ -196,24 +200,24 @@ class Classifier(nn.Module):
             self._merged = Merged(self.encoder, self.image_shape)
         return self._merged.network
 
-    def normalise(self, images: Tensor) -> Tensor:
+    def normalise(self, images: Images) -> Tensor:
         """Check images, move them to the model and bring them to mean 0 and deviation 1.
 
         Raises:
             ValueError: if the shape does not fit, or a float image leaves [0, 1].
             TypeError: if the images are neither uint8 nor float.
         """
-        check_size("images", images, self.image_shape)
-        images = to_float(images.to(self.mean.device)).to(self.mean.dtype)
+        pixels = as_images(images, self)
+        pixels = to_float(pixels.to(self.mean.device)).to(self.mean.dtype)
         if self.channels_last:
-            images = images.contiguous(memory_format=torch.channels_last)
-        return (images - self.mean) / self.std
+            pixels = pixels.contiguous(memory_format=torch.channels_last)
+        return (pixels - self.mean) / self.std
 
     def remember(
         self,
-        memory_images: Tensor,
-        labels: Tensor | None = None,
-        indices: Tensor | None = None,
+        memory_images: Images | Dataset[Any],
+        labels: Tensor | Sequence[int] | Sequence[str] | None = None,
+        indices: Tensor | Sequence[int] | None = None,
         sources: Sequence[str] | None = None,
         *,
         batch_size: int = 128,
@@ -221,9 +225,11 @@ class Classifier(nn.Module):
         """Encode a memory once and keep it as the bank.
 
         Args:
-            memory_images: `(M, C, H, W)` uint8 or float in [0, 1]. Their pixels are kept, and
-                ``save`` writes them.
-            labels: `(M,)` true classes; None when they are not known.
+            memory_images: `(M, C, H, W)` uint8 or float in [0, 1], or what else ``predict`` takes;
+                an ``ImageSet`` or a data set of (image, label) brings its labels and files. Their
+                pixels are kept, and ``save`` writes them.
+            labels: `(M,)` true classes by index, -1 where not known, or by name; None when none is
+                known.
             indices: `(M,)` their places in the dataset; None numbers them 0 .. M-1.
             sources: one file per image.
             batch_size: how many images are encoded at once; changes memory use, not the result.
@@ -237,43 +243,46 @@ class Classifier(nn.Module):
         """
         self._refuse_memory(self.has_memory)
         check_mode(self)
-        check_size("memory_images", memory_images, self.image_shape)
-        total = len(memory_images)
+        if isinstance(memory_images, ImageSet | Dataset):
+            known = as_image_set(memory_images, self, name="memory_images")
+            memory_images = known.images
+            labels = known.labels if labels is None else labels
+            sources = known.sources if sources is None else sources
+        pixels = as_images(memory_images, self, name="memory_images")
+        total = len(pixels)
         if total == 0:
             raise ValueError("memory_images must hold at least one image, got none.")
-        device = self.mean.device
-        labels = torch.full((total,), -1) if labels is None else labels
-        indices = torch.arange(total) if indices is None else indices
-        check_shape("labels", labels, "M", M=total)
-        check_shape("indices", indices, "M", M=total)
-        if int(labels.max()) >= len(self.class_names) or int(labels.min()) < -1:
-            raise ValueError(
-                f"labels must be below {len(self.class_names)}, the number of classes, "
-                f"got {int(labels.min())} to {int(labels.max())}."
-            )
-        if len(indices.unique()) != total:
+        known_labels = torch.full((total,), -1)
+        if labels is not None:
+            known_labels = read_labels(labels, self.class_names, total, least=-1)
+        places = torch.arange(total)
+        if indices is not None:
+            places = read_whole_numbers("indices", indices, total)
+        if int(places.min()) < 0:
+            raise ValueError(f"indices must be at least 0, got {int(places.min())}.")
+        if len(places.unique()) != total:
             raise ValueError("indices must name every image once, some are there twice.")
         if sources is not None and len(sources) != total:
             raise ValueError(f"sources must name {total} files, got {len(sources)}.")
-        pixels = to_pixels(memory_images.detach())
-        hashes = content_hashes(pixels)
+        kept, device = to_pixels(pixels.detach()), self.mean.device
+        hashes = content_hashes(kept)
         groups = torch.tensor(number_equal(hashes))
-        first = torch.tensor([places[0] for places in find_places(hashes).values()])
+        first = torch.tensor([found[0] for found in find_places(hashes).values()])
         with torch.no_grad():  # copies are encoded once, so that their features are equal
-            distinct = memory_images if len(first) == total else memory_images[first]
+            distinct = pixels if len(first) == total else pixels[first]
             features = encode_in_batches(self.encode, distinct, batch_size=batch_size)
         groups = groups.to(features.device)
         features = features[groups] if len(first) < total else features
         self.attach(
             Bank(
                 features=features,
-                indices=indices.to(device, torch.int64),
-                labels=labels.to(device, torch.int64),
+                indices=places.to(device),
+                labels=known_labels.to(device),
                 predicted=predict_left_out(
                     self.memory_head, features, groups, batch_size=batch_size
                 ),
                 hashes=hashes,
-                images=pixels.cpu(),
+                images=kept.cpu(),
                 sources=None if sources is None else tuple(sources),
             )
         )
@@ -377,19 +386,3 @@ class Classifier(nn.Module):
             still_fits = fresh and self.mean.dtype == dtype  # a cast would give other features
             self._stamp = Stamp(self) if still_fits else None
         return self
-
-
-def check_size(name: str, images: Tensor, image_shape: tuple[int, int, int]) -> None:
-    """Refuse images `(B, C, H, W)` of another shape than a model was made for.
-
-    Raises:
-        ValueError: with what came and the way out.
-    """
-    if images.ndim == 4 and tuple(images.shape[1:]) == image_shape:
-        return
-    wanted = ", ".join(map(str, image_shape))
-    raise ValueError(
-        f"{name} must be (B, {wanted}), as the model was made for, got shape "
-        f"{tuple(images.shape)}; whence.read_images(images, like=model) brings them to it as "
-        "training did."
-    )

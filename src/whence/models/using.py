@@ -2,12 +2,22 @@
 
 from torch import Tensor
 
+from whence.data.as_images import Images, as_images, check_image_shape
 from whence.models.batches import encode_in_batches
-from whence.models.classifier import Classifier, check_size
+from whence.models.classifier import Classifier
 from whence.models.evaluating import evaluating
 
 
-def encode_all(model: Classifier, images: Tensor, *, batch_size: int = 128) -> Tensor:
+def check_images(model: Classifier, images: Tensor) -> None:
+    """Refuse a tensor that is not `(B, C, H, W)` of the shape that the model was made for.
+
+    Raises:
+        ValueError: with what came and the way out.
+    """
+    check_image_shape("images", images, model)
+
+
+def encode_all(model: Classifier, images: Images, *, batch_size: int = 128) -> Tensor:
     """Encode `(N, C, H, W)` images without gradients, `(N, D)` on the model's device.
 
     Where a batch does not fit into the device's memory, half as many are encoded at once; the
@@ -18,24 +28,4 @@ def encode_all(model: Classifier, images: Tensor, *, batch_size: int = 128) -> T
         ValueError: if images are of another shape, or features are not finite.
     """
     with evaluating(model):
-        return encode_in_batches(model.encode, images, batch_size=batch_size)
-
-
-def check_images(model: Classifier, images: Tensor) -> None:
-    """Refuse images `(B, C, H, W)` of another shape than the model was made for.
-
-    Raises:
-        ValueError: with what came and the way out.
-    """
-    check_size("images", images, model.image_shape)
-
-
-def check_labels(labels: Tensor, classes: int) -> None:
-    """Refuse true classes `(N,)` outside 0 .. classes - 1.
-
-    Raises:
-        ValueError: with what came.
-    """
-    low, high = int(labels.min()), int(labels.max())
-    if low < 0 or high >= classes:
-        raise ValueError(f"labels must be in 0 to {classes - 1}, got {low} to {high}.")
+        return encode_in_batches(model.encode, as_images(images, model), batch_size=batch_size)

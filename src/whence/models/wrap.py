@@ -11,6 +11,7 @@ from whence.encoders.count_features import count_features
 from whence.memory import VARIANT
 from whence.memory.heads import build_head
 from whence.models.classifier import Classifier
+from whence.records.labels import read_class_names
 
 
 def wrap(
@@ -47,11 +48,7 @@ def wrap(
     Raises:
         ValueError: if a name is unknown, the shapes do not fit, or there are under two classes.
     """
-    names = tuple(str(i) for i in range(classes)) if isinstance(classes, int) else tuple(classes)
-    if not all(isinstance(name, str) and name.isprintable() for name in names):
-        raise ValueError(f"classes must be named by printable text, got {names[:3]!r}.")
-    if len(names) < 2 or len(set(names)) != len(names):
-        raise ValueError(f"classes must be at least 2 different names, got {len(names)}.")
+    names = read_class_names(classes)
     channels = image_shape[0]
     mean = [0.0] * channels if mean is None else list(mean)
     std = [1.0] * channels if std is None else list(std)

@@ -4,11 +4,11 @@ import torch
 from torch import Tensor
 
 from whence.autoencoders.vae import VAE
+from whence.data.as_images import Images, as_images
 from whence.memory.attention import at_least_float32
 from whence.memory.copies import mask_copies
 from whence.models.classifier import Classifier
 from whence.models.evaluating import evaluating
-from whence.models.using import check_images
 from whence.shapes import check_batch_size
 
 
@@ -27,7 +27,7 @@ def check_fit(model: Classifier, vae: VAE) -> None:
         )
 
 
-def classify_images(model: Classifier, images: Tensor, *, batch_size: int = 500) -> Tensor:
+def classify_images(model: Classifier, images: Images, *, batch_size: int = 500) -> Tensor:
     """Classify real images in eval mode, as ``explain`` does: none of them by a copy of itself.
 
     Args:
@@ -43,12 +43,12 @@ def classify_images(model: Classifier, images: Tensor, *, batch_size: int = 500)
         RuntimeError: if the model has no bank that fits it.
     """
     check_batch_size(batch_size)
-    check_images(model, images)
-    if len(images) == 0:
+    asked = as_images(images, model)
+    if len(asked) == 0:
         raise ValueError("images must hold at least one image, got none.")
     parts = []
     with evaluating(model):
-        for batch in images.split(batch_size):
+        for batch in asked.split(batch_size):
             mask = mask_copies(model.checked_bank(), batch) if model.has_memory else None
             parts.append(at_least_float32(model(batch, mask=mask)))
     return torch.cat(parts)

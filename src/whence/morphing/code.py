@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from whence.autoencoders.vae import VAE, absolute_distance, encode_images
+from whence.data.as_images import Images, as_images
 from whence.data.augment import to_float
 from whence.memory.attention import at_least_float32
 from whence.models.classifier import Classifier
@@ -73,7 +74,7 @@ class Picked:
 def find_codes(
     model: Classifier,
     vae: VAE,
-    images: Tensor,
+    images: Images,
     *,
     generator: torch.Generator,
     samples: int = SAMPLES,
@@ -110,10 +111,11 @@ def find_codes(
     if samples < 1:
         raise ValueError(f"samples must be at least 1, got {samples}.")
     descent = descent or Descent()
-    logits = classify_images(model, images, batch_size=batch_size)
+    asked = as_images(images, model)
+    logits = classify_images(model, asked, batch_size=batch_size)
     device = vae.variance.device
     wanted = top_two(logits).to(device)  # (B, 2)
-    pixels = to_float(images.to(device)).to(vae.variance.dtype)
+    pixels = to_float(asked.to(device)).to(vae.variance.dtype)
     picked = sample_codes(
         model, vae, pixels, wanted, samples=samples, generator=generator, batch_size=batch_size
     )

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from whence.data.as_images import as_images
 from whence.models.classifier import Classifier
-from whence.models.using import check_labels
 from whence.morphing.answers import classify_images
-from whence.shapes import check_shape
+from whence.records.labels import read_labels
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,10 @@ def find_mistakes(
     Raises:
         ValueError: if shapes do not fit, or a label is out of range.
     """
-    sizes = check_shape("images", images, "B C H W")
-    check_shape("labels", labels, "B", B=sizes["B"])
-    logits = classify_images(model, images, batch_size=batch_size).cpu()
-    check_labels(labels, len(model.class_names))
-    classes = torch.stack([logits.argmax(1), labels.cpu()], 1)  # (B, 2)
+    asked = as_images(images, model)
+    right = read_labels(labels, model.class_names, len(asked)).cpu()
+    logits = classify_images(model, asked, batch_size=batch_size).cpu()
+    classes = torch.stack([logits.argmax(1), right], 1)  # (B, 2)
     rows = (classes[:, 0] != classes[:, 1]).nonzero().squeeze(1)
     probabilities = logits.softmax(1).gather(1, classes)
     return Mistakes(rows, classes[rows], probabilities[rows])

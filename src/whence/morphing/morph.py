@@ -9,6 +9,7 @@ from torch import Tensor
 
 from whence.autoencoders.vae import VAE
 from whence.bounds import check_number
+from whence.data.as_images import Images, as_images
 from whence.models.classifier import Classifier
 from whence.morphing import PATHS
 from whence.morphing.answers import classify_images
@@ -55,7 +56,7 @@ class Morphed:
 def morph(
     model: Classifier,
     vae: VAE,
-    images: Tensor,
+    images: Images,
     stored: Stored,
     *,
     generator: torch.Generator,
@@ -72,8 +73,8 @@ def morph(
     Args:
         model: any classifier, with its bank if it has a memory; left as it was.
         vae: of images of the same size.
-        images: `(B, C, H, W)` uint8 or float in [0, 1]. The paths of all are held at once: explain
-            many in parts.
+        images: `(B, C, H, W)` uint8 or float in [0, 1]; or arrays, PIL images, files, or a list of
+            these. The paths of all are held at once: explain many in parts.
         stored: made by ``store_codes`` from the training images.
         generator: of the sampled codes, on the CPU.
         other: a name from ``OTHERS``.
@@ -91,10 +92,11 @@ def morph(
         RuntimeError: if the model has no bank that fits it.
     """
     check_choices(other, path, steps, morph_plan)  # before anything is computed
-    logits = classify_images(model, images, batch_size=batch_size)
+    shown = as_images(images, model)
+    logits = classify_images(model, shown, batch_size=batch_size)
     classes = choose_classes(logits, model.class_names, to=to)
-    codes = find_codes(model, vae, images, generator=generator, batch_size=batch_size)
-    asked = Asked(images, codes.codes, classes, named=to is not None)
+    codes = find_codes(model, vae, shown, generator=generator, batch_size=batch_size)
+    asked = Asked(shown, codes.codes, classes, named=to is not None)
     return follow(
         model,
         vae,

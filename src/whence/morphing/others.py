@@ -1,12 +1,13 @@
 """The other image: where the way to self starts, by three rules."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from whence.autoencoders.vae import VAE, encode_images
+from whence.data.as_images import Images, as_images
 from whence.data.augment import to_float
 from whence.data.fingerprint import content_hashes, find_places
 from whence.evidence.explain import explain
@@ -19,6 +20,7 @@ from whence.morphing.nearest import nearest_of_class
 from whence.morphing.norms import Norms, measure_norms
 from whence.morphing.walk import MorphPlan, check_classes, morph_codes
 from whence.records.answers import Evidence, Explanation
+from whence.records.labels import read_labels
 from whence.shapes import check_shape
 from whence.table import Table
 
@@ -111,8 +113,8 @@ class Others:
 
 def store_codes(
     vae: VAE,
-    images: Tensor,
-    labels: Tensor,
+    images: Images,
+    labels: Tensor | Sequence[int],
     *,
     classes: int,
     generator: torch.Generator,
@@ -133,12 +135,12 @@ def store_codes(
     Raises:
         ValueError: if the shapes do not fit, there are no images, or a code is not finite.
     """
-    sizes = check_shape("images", images, "N C H W")
-    check_shape("labels", labels, "N", N=sizes["N"])
-    if sizes["N"] == 0:
+    pixels = as_images(images, vae)
+    known = read_labels(labels, tuple(map(str, range(classes))), len(pixels))
+    if len(pixels) == 0:
         raise ValueError("images must hold at least one image to store, got none.")
     means, deviations = [], []
-    for batch in images.split(batch_size):
+    for batch in pixels.split(batch_size):
         found = encode_images(vae, batch, batch_size=batch_size)
         means.append(at_least_float32(found.mean))
         deviations.append(at_least_float32(found.deviation))
@@ -148,8 +150,8 @@ def store_codes(
     if not bool(mean.isfinite().all() & deviation.isfinite().all()):
         raise ValueError(f"The autoencoder encodes a training image to NaN or infinity; {RETRAIN}")
     noise = torch.randn(mean.shape, generator=generator).to(mean)
-    norms = measure_norms(mean + deviation * noise, labels, classes=classes)
-    return Stored(mean, labels.to(mean.device), norms, find_places(content_hashes(images)))
+    norms = measure_norms(mean + deviation * noise, known, classes=classes)
+    return Stored(mean, known.to(mean.device), norms, find_places(content_hashes(pixels)))
 
 
 def choose_classes(logits: Tensor, names: tuple[str, ...], *, to: Tensor | None = None) -> Tensor:

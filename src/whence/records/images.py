@@ -6,19 +6,25 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from whence.records.labels import read_class_names, read_labels
 from whence.shapes import check_shape
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ImageSet:
     """Labelled images held as one tensor.
 
     Attributes:
         images: `(N, C, H, W)` uint8.
-        labels: `(N,)` int64, each in 0 .. K-1.
+        labels: `(N,)` int64, each in 0 .. K-1; whole numbers of another type, and names of
+            classes, are brought to that.
         class_names: one name per class, in the order of the labels.
         sources: one file per image, relative to the folder it was read from; None when the images
             do not come from single files.
+
+    Raises:
+        ValueError: if shapes, labels, names or sources do not fit.
+        TypeError: if images are no tensor, or labels neither numbers nor names.
     """
 
     images: Tensor
@@ -27,8 +33,15 @@ class ImageSet:
     sources: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        sizes = check_shape("images", self.images, "N C H W")
-        check_shape("labels", self.labels, "N", **sizes)
+        if not isinstance(self.images, Tensor):
+            kind = type(self.images).__name__
+            raise TypeError(f"images must be a tensor (N, C, H, W), got {kind}.")
+        total = check_shape("images", self.images, "N C H W")["N"]
+        names = read_class_names(self.class_names)
+        object.__setattr__(self, "class_names", names)
+        object.__setattr__(self, "labels", read_labels(self.labels, names, total))
+        if self.sources is not None and len(self.sources) != total:
+            raise ValueError(f"sources must name {total} files, got {len(self.sources)}.")
 
     def __len__(self) -> int:
         return len(self.images)

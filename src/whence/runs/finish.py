@@ -136,4 +136,4 @@ def calibrate_on(
     places = [place for place, new in enumerate(fresh) if new]
     if not places:
         return None
-    return calibrate(model, images.take(places), batch_size, features=features[places])
+    return calibrate(model, images.take(places), batch_size=batch_size, features=features[places])

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from whence.data import AUGMENTATIONS
+from whence.models.as_image_set import LabelledImages, as_image_set
 from whence.models.classifier import Classifier
-from whence.records.images import ImageSet
 from whence.storage.checkpoint import Checkpoint
 from whence.training.distributed import Team
 from whence.training.plan import Plan, check_plan
@@ -116,7 +116,7 @@ class EpochReport:
 
 def fit(
     model: Classifier,
-    train: ImageSet,
+    train: LabelledImages,
     *,
     recipe: Recipe,
     plan: Plan,
@@ -137,7 +137,8 @@ def fit(
 
     Args:
         model: trained in place; left in eval mode, without a bank.
-        train: the training images; N of them, uint8.
+        train: N training images, labelled: an ``ImageSet``, (X, y), or a data set of (image, label)
+            such as torchvision's ``ImageFolder``.
         recipe: optimiser, schedule, augmentation.
         plan: epochs, memory and seed.
         resume: where an earlier training with the same arguments stopped.
@@ -153,10 +154,10 @@ def fit(
         DivergedError: if the loss becomes NaN or infinite, or ends far above that of a guess.
     """
     team, device = team or Team(), model.mean.device
-    check_plan(len(train), recipe, plan, model.has_memory, team)
-    train = train.to(str(device))
+    labelled = as_image_set(train, model, name="train").to(str(device))
+    check_plan(len(labelled), recipe, plan, model.has_memory, team)
     progress = Progress(
-        len(train),
+        len(labelled),
         recipe.batch_size,
         plan.epochs,
         device=device,
@@ -174,15 +175,15 @@ def fit(
     with seeded(plan.seed, device) as randomness:
         learned: nn.Module = model
         encode: Callable[[Tensor], Tensor] = model.encode
-        look_up = look_up_augmented(train.images, recipe.augmentation, randomness.generator)
+        look_up = look_up_augmented(labelled.images, recipe.augmentation, randomness.generator)
         if plan.freeze_encoder:
             learned, encode = model.head, nn.Identity()
             model.eval()
-            look_up = look_up_in(encode_together(model, train.images, team))
+            look_up = look_up_in(encode_together(model, labelled.images, team))
             model.train()
         draws = BatchDraws(
             look_up,
-            train.labels,
+            labelled.labels,
             plan.memory_size if model.has_memory else None,
             plan.self_attention,
             randomness.generator,
@@ -205,7 +206,7 @@ def fit(
         loop.run(resume, on_step)
         model.bank = None
     model.eval()
-    check_end(progress.last_loss(), len(train.class_names))
+    check_end(progress.last_loss(), len(labelled.class_names))
 
 
 def look_up_augmented(

@@ -11,7 +11,7 @@ from whence.cli.files import encode_page
 from whence.cli.options import read_where
 from whence.cli.plain_text import escape, print_note
 from whence.cli.traces import without_font_folder
-from whence.cli.work.images import read_files, read_test, report_unread
+from whence.cli.work.images import read_asked, read_test, report_unread
 from whence.gather.explained import describe_origin, explain_images, lacks_pixels
 from whence.models.about import read_about
 from whence.models.classifier import Classifier
@@ -47,7 +47,7 @@ def explain_all(
         from whence.cli.work.morph import prepare_morph  # late: few explanations need it
 
         ready = prepare_morph(options, folder, about, model)
-    asked = read_test(folder, options.test, where) if options.test else read_files(paths, model)
+    asked = read_test(folder, options.test, where) if options.test else read_asked(paths, model)
     for note in (*asked.notes, *(note for notes in asked.own_notes for note in notes)):
         print_note(note)
     answers = explain_images(

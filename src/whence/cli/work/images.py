@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from whence.data.image_file import FileImage, read_images, read_readable
+from whence.data.image_file import FileImage, read_files, read_readable
 from whence.models.classifier import Classifier
 from whence.runs.finished import read_run
 from whence.runs.load_parts import load_part
@@ -29,7 +29,7 @@ class Asked(NamedTuple):
     originals: tuple[Tensor | None, ...] = ()  # of files that the model sees at another size
 
 
-def read_files(paths: Sequence[Path], model: Classifier) -> Asked:
+def read_asked(paths: Sequence[Path], model: Classifier) -> Asked:
     """Read image files as the model needs them; of those that cannot be read a note is left.
 
     Raises:
@@ -41,7 +41,7 @@ def read_files(paths: Sequence[Path], model: Classifier) -> Asked:
         raise problems[0]
     own = [note_file(file, height, width) for file in found.files]
     names = [str(file.path) for file in found.files]
-    notes = (*found.channel_notes, *map(str, problems.values()))
+    notes = (*found.shape_notes, *map(str, problems.values()))
     originals = tuple(read_original(file, model) for file in found.files)
     return Asked(found.images, names, [None] * len(names), notes, own, len(problems), originals)
 
@@ -56,7 +56,7 @@ def read_original(file: FileImage, model: Classifier) -> Tensor | None:
         return None
     scale = min(1.0, SHARP / max(file.height, file.width))
     size = max(1, round(file.height * scale)), max(1, round(file.width * scale))
-    return read_images([file.path], size=size, channels=channels).images[0]
+    return read_files([file.path], size=size, channels=channels).images[0]
 
 
 def note_file(file: FileImage, height: int, width: int) -> tuple[str, ...]:

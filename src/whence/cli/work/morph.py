@@ -13,9 +13,8 @@ from whence.autoencoders.vae import VAE
 from whence.cli.files import encode_page
 from whence.cli.options import read_where
 from whence.cli.plain_text import escape, print_note
-from whence.cli.work.images import Asked, read_files, read_test, report_unread
+from whence.cli.work.images import Asked, read_asked, read_test, report_unread
 from whence.data.names import compose
-from whence.data.sample import list_names
 from whence.gather.explained import describe_origin
 from whence.gather.morph_training import (
     Training,
@@ -32,6 +31,7 @@ from whence.morphing.answers import check_fit
 from whence.morphing.code import SAMPLES
 from whence.morphing.path_mask import MaskPlan
 from whence.morphing.walk import NORM_WEIGHTS, MorphPlan
+from whence.records.labels import list_names
 from whence.records.morphed import Morph, Way
 from whence.report.as_morph_json import morphs_to_json
 from whence.report.morph_blocks import KINDS
@@ -106,7 +106,7 @@ def morph_all(options: Namespace, paths: Sequence[Path], files: Sequence[Path], 
     ready = get_ready(
         folder, about, model, place, question, where=where, batch_size=options.batch_size
     )
-    asked = read_test(folder, options.test, where) if options.test else read_files(paths, model)
+    asked = read_test(folder, options.test, where) if options.test else read_asked(paths, model)
     for note in (*ready.notes, *asked.notes, *(one for notes in asked.own_notes for one in notes)):
         print_note(note)
     morphs = ready.ask(asked)

@@ -10,7 +10,7 @@ from jsonargparse import Namespace
 
 from whence.cli.plain_text import escape, print_note
 from whence.cli.work.images import report_unread
-from whence.data.image_file import read_readable
+from whence.data.image_file import count_sizes, read_readable
 from whence.evidence.predict import predict
 from whence.models.load import load_to_answer
 from whence.records.answers import Prediction
@@ -35,7 +35,7 @@ def predict_all(options: Namespace, files: Sequence[Path], device: str) -> int:
     for start in range(0, len(files), options.batch_size):
         batch = files[start : start + options.batch_size]
         found, problems = read_readable(batch, size=(height, width), channels=channels)
-        for note in found.notes:
+        for note in (*found.notes, *count_sizes(found.files, height, width)):
             print_note(note)
         images = found.images
         answers = iter(predict(model, images, batch_size=options.batch_size) if len(images) else ())
