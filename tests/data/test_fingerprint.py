@@ -32,7 +32,7 @@ def test_fingerprint_sees_every_change(images):
         replace(images, images=images.images.reshape(5, 3, 6, 4)),
         replace(images, labels=torch.tensor([0, 1, 1, 0, 0])),
         replace(images, class_names=("cat", "cow")),
-        replace(images, class_names=("cat,dog",)),
+        replace(images, class_names=("cat,dog", "cow")),
         images.take(torch.tensor([1, 0, 2, 3, 4])),
     ]
     assert len({fingerprint(item) for item in [images, *changes]}) == 7
