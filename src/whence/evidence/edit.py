@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from whence.data.names import compose
-from whence.data.sample import list_names
 from whence.memory.bank import Bank
 from whence.messages import quote
 from whence.models.classifier import Classifier
 from whence.records.answers import Evidence, StoredImage
+from whence.records.labels import list_names
 
 One: TypeAlias = int | str | Evidence | Callable[[StoredImage], bool]
 Selection: TypeAlias = One | Iterable[One]
