@@ -74,8 +74,10 @@ def test_the_folder(finished):
     assert metrics["validation"]["images"] == 20
 
 
-def test_it_is_killed_and_goes_on_to_the_same_bits(finished, tmp_path):
-    folder = tmp_path / "vae"
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory):
+    """A training that was killed after five or more of its twelve steps."""
+    folder = tmp_path_factory.mktemp("killed") / "vae"
     command = [sys.executable, "-u", "-m", "whence", *TRAIN, "--out", str(folder)]
     command += ["--checkpoint-seconds", "0"]
     process = subprocess.Popen(command, env=ALONE, stderr=subprocess.DEVNULL)
@@ -87,6 +89,11 @@ def test_it_is_killed_and_goes_on_to_the_same_bits(finished, tmp_path):
         time.sleep(0.002)
     assert process.wait(timeout=60) == -signal.SIGKILL
     assert 5 <= max(find_checkpoints(folder)) < 12
+    return folder
+
+
+def test_it_is_killed_and_goes_on_to_the_same_bits(finished, killed, tmp_path):
+    folder = shutil.copytree(killed, tmp_path / "vae")
     assert not (folder / "vae.json").exists()
     with (folder / "log.jsonl").open("a") as log:
         log.write('{"epoch": 3, "train_elbo": 1.0}\n')  # of an epoch that no checkpoint has seen
@@ -254,35 +261,18 @@ def test_damaged_numbers_of_a_finished_training(finished, tmp_path, capsys, cont
 @pytest.mark.parametrize(
     "key, said", [("seconds", "its run and seconds"), ("best_elbo", "the best bound")]
 )
-def test_a_checkpoint_without_a_number(tmp_path, capsys, monkeypatch, key, said):
-    folder, arguments = tmp_path / "vae", [*TRAIN, "--checkpoint-seconds", "0"]
-
-    def stop(*_):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(work, "finish_vae", stop)
-        with pytest.raises(KeyboardInterrupt):
-            work.train_vae(SETTINGS, folder, work.load_vae_data(SETTINGS), checkpoint_seconds=0)
-    for step in find_checkpoints(folder):
-        path = folder / f"checkpoint-{step}.json"
+def test_a_checkpoint_without_a_number(killed, tmp_path, capsys, key, said):
+    folder = shutil.copytree(killed, tmp_path / "vae")
+    for path in folder.glob("checkpoint-*.json"):
         numbers = json.loads(path.read_text())
         del numbers[key]
         path.write_text(json.dumps(numbers))
-    assert main([*arguments, "--out", str(folder), "--resume"]) == 2
+    assert main([*TRAIN, "--out", str(folder), "--resume"]) == 2
     assert said in capsys.readouterr().err
 
 
-def test_the_mark_of_a_finished_folder_is_written_last(tmp_path, monkeypatch):
-    seen = []
-    write = work.write_vae
-
-    def look_and_write(vae, folder, **options):
-        seen.append(sorted(path.name for path in folder.iterdir()))
-        write(vae, folder, **options)
-
-    monkeypatch.setattr(work, "write_vae", look_and_write)
-    work.train_vae(SETTINGS, tmp_path / "vae", work.load_vae_data(SETTINGS))
-    (names,) = seen
-    assert {"metrics.json", "settings.toml", "log.jsonl"} <= set(names)
-    assert "vae.json" not in names
+def test_the_mark_of_a_finished_folder_is_written_last(finished):
+    times = {path.name: path.stat().st_mtime_ns for path in finished.iterdir()}
+    mark = times.pop("vae.json")
+    assert {"metrics.json", "vae.safetensors"} <= set(times)
+    assert all(time < mark for name, time in times.items() if name != ".lock")

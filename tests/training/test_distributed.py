@@ -1,11 +1,7 @@
 """One training over two processes, started by torchrun, against the same training in one."""
 
 import json
-import os
-import signal
 import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -15,38 +11,17 @@ from torch import nn
 from torch.nn import functional as F
 from torch.testing import assert_close
 
-from tests.helpers.together import CASES, RUN, SHAPE, make, make_images, train
+from tests.helpers.together import CASES, RUN, make, make_images, train
+from tests.helpers.torchrun import ALONE, TORCHRUN
 from whence.cli import main
 from whence.data.augment import crop_flip
 from whence.data.memory_draw import draw_memory
-from whence.storage.checkpoint import find_checkpoints
-from whence.training import distributed
 from whence.training.distributed import (
     Team,
-    backend_of,
-    check_shares,
-    choose_place,
-    is_lost,
-    join,
-    launched,
     rows_of,
 )
-from whence.training.loop import fit
-from whence.training.plan import Plan
-from whence.training.recipes import Recipe, build_optimizer, rate_at
-from whence.training.shared_step import (
-    encode_together,
-    find_statistics,
-    mix,
-)
+from whence.training.recipes import build_optimizer, rate_at
 
-TORCHRUN = [
-    *(sys.executable, "-c"),
-    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-    "from torch.distributed.run import main; main()",
-    *("--nproc-per-node", "2"),
-]
-ALONE = {**os.environ, "OMP_NUM_THREADS": "1"}
 NEAR = {"rtol": 1e-5, "atol": 1e-5}
 
 
@@ -57,9 +32,6 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
-
-
-# Two processes
 
 
 @pytest.fixture(scope="module")
@@ -221,226 +193,3 @@ def test_processes_that_differ_are_refused_once(together):
     assert done.returncode == 1
     assert done.stderr.count("said: ") == 1
     assert "process 1 has another first image than process 0; give all machines" in done.stderr
-
-
-# The command
-
-
-TRAIN = [
-    *("train", "digits", "--train-examples", "40", "--validation-examples", "20"),
-    *("--batch-size", "13", "--memory-size", "15", "--augmentation", "flip", "--epochs", "8"),
-    *("--encoder", "timm:test_convnext", "--size", "32", "--learning-rate", "0.02"),
-    *("--device", "cpu", "--precision", "float32"),
-]
-
-
-def start(folder, *more):
-    return subprocess.Popen(
-        [
-            *TORCHRUN,
-            "-m",
-            "whence",
-            *TRAIN,
-            "--out",
-            str(folder),
-            "--checkpoint-seconds",
-            "0",
-            *more,
-        ],
-        env=ALONE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def wait_for(process, folder, step):
-    """Wait for a checkpoint of a step or a later one; the processes must not end before."""
-    end = time.monotonic() + 60
-    while not folder.exists() or max(find_checkpoints(folder), default=0) < step:
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < end, f"no checkpoint {step}"
-        time.sleep(0.005)
-
-
-def find_process(parent, rank):
-    """Find the child of a process with a rank, in Linux's table of processes."""
-    for entry in Path("/proc").iterdir():
-        try:
-            if int((entry / "stat").read_text().rpartition(")")[2].split()[1]) == parent:
-                variables = (entry / "environ").read_bytes().split(b"\0")
-                if f"RANK={rank}".encode() in variables:
-                    return int(entry.name)
-        except (OSError, ValueError):
-            continue
-    raise AssertionError(f"no process of rank {rank}")
-
-
-def wait_until_dead(number):
-    """Wait until a process has ended, also if its parent has not noticed."""
-    end = time.monotonic() + 60
-    while Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
-        assert time.monotonic() < end, f"process {number} hangs"
-        time.sleep(0.01)
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
-def test_killed_interrupted_and_finished_by_one_process(tmp_path, capsys):
-    """SIGKILL for one of two, Ctrl-C for both, then one process to the end: the same as alone."""
-    assert main([*TRAIN, "--out", str(tmp_path / "alone")]) == 0
-    folder = tmp_path / "killed"
-
-    process = start(folder)
-    wait_for(process, folder, 5)
-    os.kill(process.pid, signal.SIGSTOP)  # torchrun is not to end the other one
-    ranks = [find_process(process.pid, rank) for rank in range(2)]
-    os.kill(ranks[1], signal.SIGKILL)
-    wait_until_dead(ranks[0])
-    os.kill(process.pid, signal.SIGCONT)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 1
-    assert errors.count("whence: ") == 1
-    assert "whence: Another process of this training stopped, so all do" in errors
-    assert not (folder / "whence.json").exists()
-    stopped = find_checkpoints(folder)[0]
-    assert 5 <= stopped < 20
-
-    process = start(folder, "--resume")
-    wait_for(process, folder, stopped + 2)
-    os.killpg(process.pid, signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
-    assert errors.count("Stopped; add --resume to go on") == 1
-    assert "KeyboardInterrupt" not in errors
-    assert stopped + 2 <= find_checkpoints(folder)[0] < 24
-    assert not (folder / "whence.json").exists()
-
-    capsys.readouterr()
-    assert main([*TRAIN, "--out", str(folder), "--resume"]) == 0
-    logs = [
-        [json.loads(line) for line in (place / "log.jsonl").read_text().splitlines()]
-        for place in (folder, tmp_path / "alone")
-    ]
-    assert [line["epoch"] for line in logs[0]] == list(range(1, 9))
-    losses, alone = ([line["loss"] for line in log] for log in logs)
-    assert alone[-1] < 0.8 * alone[0]
-    assert_close(losses, alone, rtol=1e-5, atol=0)
-    states = [load_file(place / "model.safetensors") for place in (folder, tmp_path / "alone")]
-    assert_close(states[0], states[1], rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (["--learning-rate", "1e30"], "The loss became "),  # every process meets it
-        ([], "is not empty; choose another --out"),  # the leader alone does
-    ],
-)
-def test_what_goes_wrong_is_said_once_and_ends_all(tmp_path, options, message):
-    if not options:
-        (tmp_path / "notes.txt").write_text("mine")
-    process = start(tmp_path, *options)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 1
-    assert errors.count("whence: ") == 1
-    assert message in errors
-    assert "whence/training" not in errors  # of no traceback but torchrun's own
-    assert not (tmp_path / "whence.json").exists()
-
-
-# Pieces, in one process
-
-
-def test_the_documents_example_runs():
-    text = (Path(__file__).parents[2] / "docs" / "distributed.md").read_text()
-    block = text.split("```python\n")[1].split("```")[0]
-    found = {}
-    exec(compile(block, "block", "exec"), found)
-    assert len(found["model"].bank) == 60
-    assert not found["model"].training
-
-
-@pytest.mark.parametrize(("total", "size"), [(7, 2), (128, 3), (5, 5), (127, 2), (4, 1)])
-def test_rows_are_divided_without_rest(total, size):
-    rows = [list(range(total))[rows_of(total, Team(rank, size))] for rank in range(size)]
-    assert [row for part in rows for row in part] == list(range(total))
-    assert max(map(len, rows)) - min(map(len, rows)) <= 1
-
-
-def test_seeds_differ_and_fit():
-    seeds = {
-        mix(seed, step, rank) for seed in (0, 1, 2**40) for step in range(20) for rank in range(3)
-    }
-    assert len(seeds) == 180
-    assert all(0 <= seed < 2**32 for seed in seeds)
-    assert mix(1, 2, 3) == mix(1, 2, 3)
-
-
-def test_statistics_are_those_of_batch_norm():
-    layers = nn.Sequential(
-        nn.BatchNorm2d(3), nn.LayerNorm(4), nn.BatchNorm1d(2, track_running_stats=False)
-    )
-    found = find_statistics(layers)
-    assert [tuple(tensor.shape) for tensor in found] == [(3,), (3,)]
-    assert found[0] is layers[0].running_mean
-    assert found[1] is layers[0].running_var
-
-
-@pytest.mark.parametrize(("batch", "memory", "name"), [(5, 9, "batch_size"), (6, 5, "memory_size")])
-def test_shares_that_are_too_small(batch, memory, name):
-    with pytest.raises(
-        ValueError, match=f"{name} must be at least 6, 2 images for each of 3 .* got 5"
-    ):
-        check_shares(batch, memory, Team(1, 3))
-    check_shares(1, 1, Team())
-    check_shares(6, None, Team(0, 3))
-
-
-def test_fit_refuses_shares_that_are_too_small():
-    recipe, plan = Recipe(batch_size=3), Plan(1, 9)
-    with pytest.raises(ValueError, match=r"batch_size must be at least 4, .* got 3"):
-        fit(make("plain"), make_images(), recipe=recipe, plan=plan, team=Team(0, 2))
-
-
-def test_a_process_alone_does_as_without_a_team(monkeypatch):
-    team = Team()
-    assert team.leads
-    assert team.share("value") == "value"
-    assert team.collect(3) == [3]
-    assert team.agree(lambda: 5) == 5
-    with pytest.raises(KeyError):
-        team.agree(lambda: {}["missing"])
-    team.check_same({"seed": 0})
-    model = make("plain").eval()
-    images = make_images().images
-    assert encode_together(model, images, team).shape == (22, model.features)
-    assert images.shape[1:] == SHAPE
-    monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
-    monkeypatch.setenv("WORLD_SIZE", "8")  # set by other launchers too
-    assert not launched()
-    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
-    assert launched()
-    monkeypatch.setenv("WORLD_SIZE", "1")
-    assert not launched()
-    with join("cpu") as alone:
-        assert alone == Team(0, 1, "cpu")
-
-
-def test_places(monkeypatch):
-    assert choose_place("cpu", 3) == "cpu"
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert choose_place("cuda", 1) == "cuda:1"
-    with pytest.raises(
-        ValueError,
-        match="Process 2 needs a GPU of its own, and there are 2 here; give --nproc-per-node 2",
-    ):
-        choose_place("cuda", 2)
-    with pytest.raises(ValueError, match="gives each process a GPU of its own, got 'cuda:0'"):
-        choose_place("cuda:0", 0)
-    assert [backend_of(device) for device in ("cpu", "cuda:1")] == ["gloo", "nccl"]
-
-
-def test_which_errors_mean_that_another_process_is_gone():
-    assert is_lost(RuntimeError("[gloo/transport/tcp/pair.cc:547] Connection closed by peer [::1]"))
-    assert is_lost(distributed.distributed.DistNetworkError("no store"))
-    assert not is_lost(RuntimeError("CUDA error: out of memory"))

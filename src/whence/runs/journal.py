@@ -46,6 +46,7 @@ class Journal:
         line_seconds: least time between two lines on how far the training is.
         told: when the last such line was printed.
         shown: numbers of the last epoch.
+        clock: tells the time in seconds, and never goes back.
     """
 
     folder: Path
@@ -62,16 +63,17 @@ class Journal:
     done: int
     line_seconds: float
     told: float
+    clock: Callable[[], float]
     shown: str = ""
 
     @property
     def seconds(self) -> float:
         """Return the seconds of training so far, with those before."""
-        return self.before + time.monotonic() - self.started
+        return self.before + self.clock() - self.started
 
     def on_step(self, make: Callable[[], Checkpoint]) -> None:
         """Write a checkpoint, and say how far the training is, if the last one is old enough."""
-        now = time.monotonic()
+        now = self.clock()
         self.done += 1
         if self.bar.disable and now - self.told >= self.line_seconds:
             self.told = now
@@ -81,7 +83,7 @@ class Journal:
             os.fsync(self.log.fileno())  # the checkpoint counts on the lines before it
             about = {"seconds": self.before + now - self.started, "run": dict(self.identity)}
             write_checkpoint(self.folder, Checkpoint(made.tensors, made.numbers | about))
-            self.written = time.monotonic()  # writing may take longer than the time between two
+            self.written = self.clock()  # writing may take longer than the time between two
 
     def on_epoch(self, epoch: int, report: "DataclassInstance", **shown: str) -> None:
         """Log the report of an epoch, and show a few of its numbers beside the bar."""
@@ -127,6 +129,7 @@ def keep_journal(
     identity: Mapping[str, Any],
     checkpoint_seconds: float,
     line_seconds: float = LINE_SECONDS,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Journal | Silence]:
     """Open the journal of a training that begins, or goes on from a checkpoint.
 
@@ -138,6 +141,7 @@ def keep_journal(
         identity: what the training is, for the checkpoints.
         checkpoint_seconds: least time between two of them.
         line_seconds: least time between two lines on how far it is, where stderr is no terminal.
+        clock: tells the time in seconds, and never goes back.
     """
     done = 0 if checkpoint is None else checkpoint.numbers["step"] // steps
     before = 0.0 if checkpoint is None else float(checkpoint.numbers["seconds"])
@@ -146,7 +150,7 @@ def keep_journal(
         (folder / LOG).open("a") as log,
         tqdm(total=epochs, initial=done, unit="epoch", disable=None, leave=False) as bar,
     ):
-        now = time.monotonic()
+        now = clock()
         first = 0 if checkpoint is None else checkpoint.numbers["step"]
         yield Journal(
             folder,
@@ -163,6 +167,7 @@ def keep_journal(
             done=first,
             line_seconds=line_seconds,
             told=now,
+            clock=clock,
         )
 
 
