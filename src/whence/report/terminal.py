@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from whence.records.answers import Evidence, Prediction
+from whence.report.numbers import count
 from whence.report.reading import say_reading
 from whence.shapes import check_shape
 
@@ -13,15 +14,26 @@ BAR = 20
 LARGEST_PICTURE = 16
 
 
-def describe_prediction(name: str, answer: Prediction, classes: Sequence[str]) -> str:
-    """Write one answer with the stored images it was computed from, highest weight first."""
+def describe_prediction(name: str, answer: Prediction, classes: Sequence[str], *, top: int) -> str:
+    """Write one answer with the stored images it was computed from, highest weight first.
+
+    Args:
+        name: of the image.
+        answer: the record.
+        classes: names.
+        top: stored images that get a line; with 0 the answer stands alone, in one line.
+    """
     share = float(answer.probabilities[answer.predicted])
     lines = [f"{name}: {classes[answer.predicted]} ({share:.1%})"]
-    for item in answer.evidence:
+    for item in answer.evidence[:top]:
         bar = "#" * max(1, round(item.weight * BAR))
         lines.append(f"  {item.weight:6.1%} {bar:{BAR}} {describe_evidence(item, classes)}")
+    more = answer.evidence[top:]
+    if top and more:
+        rest = sum(item.weight for item in more)
+        lines.append(f"  {rest:6.1%} {'':{BAR}} {count(len(more), 'more training image')}")
     reading = say_reading(answer.threshold)
-    return "\n".join(lines if reading is None else [*lines, f"  {reading}"])
+    return "\n".join(lines if reading is None or not top else [*lines, f"  {reading}"])
 
 
 def describe_evidence(item: Evidence, classes: Sequence[str]) -> str:
