@@ -3,7 +3,7 @@
     python -m benchmarks [--data FOLDER]
 
 FOLDER holds CIFAR-10 as images; without it the ones that need real images are left out, and
-heatmaps are measured on small digits.
+attribution is measured on small digits.
 """
 
 import argparse
@@ -20,7 +20,7 @@ SPEED = (
     "evaluation",
     "seeds_on_one_gpu",
 )
-WITH_IMAGES = {"heatmaps": False, "resident_memory": True}
+WITH_IMAGES = {"attribution": False, "resident_memory": True}
 """Benchmarks that take ``--data``, and whether they need it."""
 
 

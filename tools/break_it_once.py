@@ -277,6 +277,38 @@ BREAKS = [  # file below src/whence, text that is right, text that is wrong, tes
         "chosen",
         "test_path_mask",
     ),
+    (
+        "attribution/joint.py",
+        "gradients = share[step, None] * part.queries",
+        "gradients = part.queries",
+        "test_integrated_gradients",
+    ),
+    (
+        "attribution/target.py",
+        "first(logits, rows) - second(logits, rows)",
+        "first(logits, rows) + second(logits, rows)",
+        "test_attribute",
+    ),
+    (
+        "attribution/attribute.py",
+        "score.double() - start.double() - told",
+        "score.double() - told",
+        "test_integrated_gradients",
+    ),
+    ("attribution/score.py", "self.rows[rows]", "rows", "test_methods"),
+    (
+        "attribution/classifier_score.py",
+        "(moved - features[stored])",
+        "moved",
+        "test_classifier_score",
+    ),
+    (
+        "attribution/methods/path_integrated_gradients.py",
+        "(middle[:, 1:] + middle[:, :-1]) / 2",
+        "middle[:, 1:]",
+        "test_methods",
+    ),
+    ("attribution/baseline_images.py", "and not inside(images)", "and False", "test_attribute"),
     ("morphing/morph.py", "named=to is not None", "named=False", "test_others"),
 ]
 

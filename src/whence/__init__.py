@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from whence import compat, encoders
-    from whence.attribution.joint import heatmaps
+    from whence.attribution.attribute import attribute
     from whence.attribution.why_similar import why_similar
     from whence.autoencoders.fit_vae import fit_vae
     from whence.autoencoders.saved_vae import load_vae, save_vae
@@ -46,6 +46,7 @@ PLACES = {
     "Plan": "whence.training.plan",
     "Recipe": "whence.training.recipes",
     "attend": "whence.memory.attend",
+    "attribute": "whence.attribution.attribute",
     "calibrate": "whence.evidence.calibrate",
     "edit": "whence.evidence.edit",
     "evaluate": "whence.evidence.evaluate",
@@ -54,7 +55,6 @@ PLACES = {
     "find_suspicious": "whence.evidence.suspicious",
     "fit": "whence.training.loop",
     "fit_vae": "whence.autoencoders.fit_vae",
-    "heatmaps": "whence.attribution.joint",
     "load": "whence.models.load",
     "load_dataset": "whence.data.load",
     "load_parts": "whence.runs.load_parts",
@@ -80,6 +80,7 @@ __all__ = [
     "Plan",
     "Recipe",
     "attend",
+    "attribute",
     "calibrate",
     "compat",
     "edit",
@@ -90,7 +91,6 @@ __all__ = [
     "find_suspicious",
     "fit",
     "fit_vae",
-    "heatmaps",
     "load",
     "load_dataset",
     "load_parts",

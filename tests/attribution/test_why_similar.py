@@ -1,6 +1,7 @@
 """Maps of a similarity against a slow second implementation, a formula, and bad requests."""
 
 import dataclasses
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from torch import nn
 from torch.testing import assert_close
 
 import whence
+from tests.helpers.attributing import same_state, state_of
 from whence.attribution.baselines import BASELINES
 from whence.attribution.why_similar import why_similar
 from whence.memory import SIMILARITIES
@@ -79,11 +81,17 @@ def test_equals_the_slow_way(images, stored, similarity, baseline, rank):
             model, images[b], stored[place], steps=4, start=baseline
         )
         assert_close(maps.images[b], relevance, **EXACT)
-        assert_close(maps.evidence[b], evidence, **EXACT)
-        assert_close(maps.similarity_change[b], change, **EXACT)
-        error = (relevance.sum() + evidence.sum() - change).abs().detach()
-        assert_close(maps.completeness_error[b], error, **EXACT)
-    assert (maps.baseline, maps.steps) == (baseline, 4)
+        assert_close(maps.evidence[b], evidence[None], **EXACT)
+        assert_close((maps.score - maps.start)[b], change, **EXACT)
+        told = {"image": relevance.sum(), "evidence": evidence.sum()}
+        told["unexplained"] = change - relevance.sum() - evidence.sum()
+        assert list(maps.ledger) == list(told)
+        for name, amount in told.items():
+            assert_close(maps.ledger[name][b], amount.detach(), **EXACT)
+    assert maps.options == {"rank": rank, "steps": 4, "baseline": baseline}
+    assert maps.method == "why_similar"
+    assert maps.target == (f"{similarity} similarity to evidence image {rank + 1}",) * 3
+    assert "similarity of the two images on the way from" in maps.sentence
 
 
 def test_dot_product_of_pixels_by_hand():
@@ -92,15 +100,21 @@ def test_dot_product_of_pixels_by_hand():
     image, other = torch.rand(2, 1, 1, 2, 3)
     maps = why_similar(model.remember(other), image, steps=1, baseline="black")
     assert_close(maps.images, image * other / 2)
-    assert_close(maps.evidence, image * other / 2)
-    assert_close(maps.similarity_change, (image * other).sum()[None])
-    assert_close(maps.completeness_error, torch.zeros(1), rtol=0, atol=1e-6)
+    assert_close(maps.evidence[0], image * other / 2)
+    assert_close(maps.score, (image * other).sum()[None])
+    assert_close(maps.start, torch.zeros(1))
+    assert_close(maps.ledger["unexplained"], torch.zeros(1).double(), rtol=0, atol=1e-6)
 
 
-def test_completeness_error_goes_down_with_steps(images, stored):
+def test_what_is_unexplained_goes_down_with_steps(images, stored):
     model = make().remember(stored)
     errors = [
-        float(why_similar(model, images, steps=steps, baseline="black").completeness_error.mean())
+        float(
+            why_similar(model, images, steps=steps, baseline="black")
+            .ledger["unexplained"]
+            .abs()
+            .mean()
+        )
         for steps in (2, 8, 32)
     ]
     assert errors[1] < errors[0] / 3
@@ -114,28 +128,53 @@ def test_batch_size_changes_nothing(images, stored, batch_size):
     model.encoder.register_forward_hook(lambda _, inputs, __: sizes.append(len(inputs[0])))
     parts = why_similar(model, images, steps=5, batch_size=batch_size)
     assert max(sizes) <= batch_size
-    for name in ("images", "evidence", "similarity_change", "completeness_error"):
+    for name in ("images", "score", "start"):
         assert_close(getattr(parts, name), getattr(whole, name), **EXACT)
+    assert_close(torch.cat(parts.evidence), torch.cat(whole.evidence), **EXACT)
+    assert_close(parts.ledger["unexplained"], whole.ledger["unexplained"], **EXACT)
 
 
 def test_a_stored_image_is_not_its_own_partner(stored):
     model = make().remember(stored)
     maps = why_similar(model, stored[[2]], steps=3)
     others = make().remember(stored[[0, 1, 3, 4, 5]])
-    assert_close(maps.evidence, why_similar(others, stored[[2]], steps=3).evidence, **EXACT)
+    expected = why_similar(others, stored[[2]], steps=3)
+    assert_close(maps.evidence[0], expected.evidence[0], **EXACT)
 
 
 def test_stored_float_images_and_float32(rng, images):
     model = make(dtype=torch.float32).remember(torch.rand(4, *SHAPE, generator=rng))
     maps = why_similar(model, images, steps=2)
-    assert maps.images.shape == maps.evidence.shape == (3, *SHAPE)
-    assert maps.images.dtype == maps.completeness_error.dtype == torch.float32
+    assert maps.images.shape == (3, *SHAPE)
+    assert [tuple(one.shape) for one in maps.evidence] == [(1, *SHAPE)] * 3
+    assert maps.images.dtype == maps.score.dtype == torch.float32
 
 
 def test_a_model_in_training_mode_is_refused(images, stored):
     model = make().remember(stored).train()
     with pytest.raises(RuntimeError, match=r"must be in eval mode to answer; call \.eval\(\)"):
         why_similar(model, images, steps=2)
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_no_trace_is_left(images, stored, broken):
+    model, asked, calls = make().remember(stored), images.clone().requires_grad_(), []
+    for parameter in model.parameters():
+        parameter.grad = torch.full_like(parameter, 0.5)
+
+    def hook(module, inputs, output):
+        calls.append(module)
+        if broken and len(calls) == 6:
+            raise ArithmeticError("broken")
+
+    model.encoder.register_forward_hook(hook)
+    before = state_of(model)
+    with pytest.raises(ArithmeticError) if broken else nullcontext(), torch.no_grad():
+        why_similar(model, asked, batch_size=2)
+    assert len(calls) >= 6
+    same_state(before, state_of(model))
+    assert asked.grad is None
+    assert_close(asked.detach(), images, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ from tests.helpers.bad_input import QUICK, write_images
 from tests.helpers.morph_runs import Caller, stop_early
 from whence.cli import main
 
+EXPLAINED = ["--train-examples", "60", "--epochs", "6", "--memory-size", "20"]
+
 
 @pytest.fixture
 def photos(tmp_path):
@@ -78,3 +80,42 @@ def call(morph_runs, here, capsys, monkeypatch):
     """Run ``whence morph``, with codes and morphs that stop early."""
     stop_early(monkeypatch)
     return Caller(morph_runs, capsys)
+
+
+@pytest.fixture(scope="session")
+def digits_run(tmp_path_factory):
+    """A small run with a memory, made by the command."""
+    folder = tmp_path_factory.mktemp("runs") / "digits"
+    assert main(["train", "digits", *EXPLAINED, "--out", str(folder)]) == 0
+    return folder
+
+
+@pytest.fixture(scope="session")
+def standard_digits_run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "standard"
+    command = ["train", "digits", *EXPLAINED, "--variant", "standard", "--out", str(folder)]
+    assert main(command) == 0
+    return folder
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch, digits):
+    """A working folder with two test digits as files, one of them in a folder and larger."""
+    monkeypatch.chdir(tmp_path)
+    first, second = digits.test.images[:2, 0].numpy()
+    Image.fromarray(first).save('say "five" & <6>.png')
+    (tmp_path / "more").mkdir()
+    Image.fromarray(second).resize((24, 16)).convert("RGB").save("more/large.png")
+    return tmp_path
+
+
+@pytest.fixture
+def call_explain(digits_run, place, capsys):
+    """Run ``whence explain`` on the run; returns code, standard output and standard error."""
+
+    def calls(*words, folder=digits_run):
+        capsys.readouterr()
+        code = main(["explain", str(folder), *map(str, words)])
+        return code, *capsys.readouterr()
+
+    return calls

@@ -244,7 +244,8 @@ def test_json_goes_to_a_file_if_one_is_named(call, here, coded):
 def test_the_same_blocks_in_explain(morph_runs, here, capsys, coded):
     def explained(*words, test=coded[0][0]):
         capsys.readouterr()
-        command = ["explain", morph_runs / "memory", "--test", test, "--no-heatmaps", "--draws", 0]
+        quick = ["--attribution", "none", "--draws", 0]
+        command = ["explain", morph_runs / "memory", "--test", test, *quick]
         return main([*map(str, command), *map(str, words)]), *capsys.readouterr()
 
     assert explained("--morph", morph_runs / "vae")[0] == 0

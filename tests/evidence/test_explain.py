@@ -401,7 +401,7 @@ def test_predict_leaves_copies_out_like_explain():
         lambda model: whence.find_removals(model, IMAGES, batch_size=0),
         lambda model: whence.find_suspicious(model, batch_size=0),
         lambda model: whence.predict(model, IMAGES, batch_size=0),
-        lambda model: whence.heatmaps(model, IMAGES, batch_size=0),
+        lambda model: whence.attribute(model, IMAGES, batch_size=0),
         lambda model: whence.calibrate(model, SET, batch_size=0),
         lambda model: whence.evaluate(model, SET, memory_size=5, batch_size=0),
     ],
@@ -411,7 +411,7 @@ def test_no_batch_is_empty(call):
         call(build_with_memory())
 
 
-@pytest.mark.parametrize("call", [whence.explain, whence.find_removals, whence.heatmaps])
+@pytest.mark.parametrize("call", [whence.explain, whence.find_removals, whence.attribute])
 def test_another_size_is_refused(call):
     images = torch.zeros(2, 1, 4, 3)
     with pytest.raises(

@@ -4,7 +4,7 @@ import torch
 
 from whence.records.answers import Draws, Evidence, Explanation, Removal
 from whence.records.explained import Answer, Origin, Stored
-from whence.records.relevance import Heatmaps
+from whence.records.relevance import Relevance
 
 CLASSES = ("cat", "dog", "fox")
 
@@ -75,22 +75,30 @@ def answer(found=None, *, shape=(3, 8, 10), pixels=True, **changes):
     return Answer(**(fields | changes))
 
 
-def heatmaps(found, shape=(3, 8, 10), **changes):
+def relevance(found, shape=(3, 8, 10), *, unexplained=0.5, rest=None, **changes):
     """Relevance +0.1 on each value of the image, and -0.001 * (place + 1) on those of evidence."""
     amount = len(found.evidence)
     places = torch.arange(1, amount + 1).view(-1, 1, 1, 1)
-    maps = -0.001 * places * torch.ones(amount, *shape)
-    total = torch.full((1, *shape), 0.1).sum() + maps.sum()
+    stored = -0.001 * places * torch.ones(amount, *shape)
+    image = torch.full((1, *shape), 0.1)
+    ledger = {"image": image.sum()[None].double(), "evidence": stored.sum()[None].double()}
+    if rest is not None:
+        ledger["outside the evidence"] = torch.tensor([rest]).double()
+    ledger["unexplained"] = torch.tensor([unexplained]).double()
+    start = torch.tensor([-2.0])
     fields = {
-        "images": torch.full((1, *shape), 0.1),
-        "evidence": (maps,),
-        "rest": None,
-        "score_change": total[None] + 0.5,
-        "completeness_error": torch.tensor([0.5]),
-        "baseline": "white",
-        "steps": 16,
+        "images": image,
+        "evidence": (stored,),
+        "rest": None if rest is None else torch.tensor([rest]),
+        "score": start + torch.stack([*ledger.values()]).sum(0).float(),
+        "start": start,
+        "ledger": ledger,
+        "target": ("logit of dog",),
+        "method": "integrated_gradients",
+        "options": {"steps": 16, "baseline": "white", "memory": "evidence"},
+        "sentence": "A pixel's number is its share of the change.",
     }
-    return Heatmaps(**(fields | changes))
+    return Relevance(**(fields | changes))
 
 
 def draws(**changes):

@@ -2,9 +2,7 @@
 
 SHARED: dict[str, int] = {
     "ABSENT": 2,
-    "Answer": 2,
     "Asked": 2,
-    "BASELINES": 2,
     "BLOCK": 3,
     "BOTTOM": 2,
     "Block": 6,
@@ -54,7 +52,6 @@ SHARED: dict[str, int] = {
     "PATIENCE": 2,
     "PLACES": 2,
     "PREFIXES": 2,
-    "Part": 3,
     "Parts": 2,
     "Plan": 2,
     "RIGHT": 4,

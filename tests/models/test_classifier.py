@@ -275,7 +275,7 @@ DOORS = {
     "predict": whence.predict,
     "explain": whence.explain,
     "find_removals": whence.find_removals,
-    "heatmaps": whence.heatmaps,
+    "attribute": whence.attribute,
     "why_similar": whence.why_similar,
     "encode_all": encode_all,
     "evaluate": lambda model, images: whence.evaluate(model, label(images), memory_size=2),

@@ -97,7 +97,7 @@ DOORS = {
     "encode_all": encode_all,
     "predict": whence.predict,
     "explain": whence.explain,
-    "heatmaps": lambda model, images: whence.heatmaps(model, images, steps=2),
+    "attribute": lambda model, images: whence.attribute(model, images, steps=2),
     "evaluate": lambda model, images: whence.evaluate(model, label(images), memory_size=2),
     "calibrate": lambda model, images: whence.calibrate(model, label(images.flip(-1))),
 }

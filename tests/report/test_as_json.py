@@ -13,10 +13,10 @@ from tests.helpers.pages import (
     draws,
     evidence,
     explanation,
-    heatmaps,
+    relevance,
     removal,
 )
-from whence.records.relevance import Heatmaps
+from whence.records.relevance import Relevance
 from whence.report.as_json import to_json
 
 
@@ -25,7 +25,7 @@ def test_json_holds_every_field_with_classes_by_name_and_index():
     changes[0], changes[1, 0] = math.nan, math.log(10)
     items = (evidence(40, 0.5, 1), evidence(7, 0.3, 1, label=0), evidence(9, 0.2, 0))
     found = explanation(items, without=changes, draws=draws(), error_probability=0.25)
-    shown = answer(found, maps=heatmaps(found), removal=removal(), truth=2)
+    shown = answer(found, relevance=relevance(found), removal=removal(), truth=2)
     content = json.loads(json.dumps(to_json([shown], ORIGIN, CLASSES), allow_nan=False))
     assert content["classes"] == list(CLASSES)
     assert (content["run"], content["facts"]["seed"]) == ("runs-7", "5")
@@ -59,19 +59,24 @@ def test_json_holds_every_field_with_classes_by_name_and_index():
     assert first["removal"]["becomes"] == {"index": 0, "name": "cat"}
     assert first["doubt"]["level"] == "careful"
     assert (first["flag"], first["reliance"], first["error_probability"]) == (False, 0.4, 0.25)
-    assert first["heatmaps"]["evidence_sums"] == pytest.approx([-0.24, -0.48, -0.72])
-    assert first["heatmaps"]["image_sum"] == pytest.approx(24)
-    assert "image" not in first["heatmaps"]
+    assert first["attribution"]["evidence_sums"] == pytest.approx([-0.24, -0.48, -0.72])
+    assert first["attribution"]["image_sum"] == pytest.approx(24)
+    assert "image" not in first["attribution"]
     fields = {name for name in type(found).__dataclass_fields__ if name != "without"}
     assert fields <= set(first)
 
 
-def test_json_with_heatmaps_holds_every_pixel():
+def test_json_with_pixels_holds_the_relevance_of_each():
     found = explanation()
-    maps = heatmaps(found, rest=torch.tensor([1.5]))
-    content = to_json([answer(found, maps=maps)], ORIGIN, CLASSES, with_heatmaps=True)
-    laid = content["answers"][0]["heatmaps"]
-    assert torch.equal(torch.tensor(laid["image"]), maps.images[0])
-    assert torch.equal(torch.tensor(laid["evidence"]), maps.evidence[0])
-    assert laid["rest"] == 1.5
-    assert set(Heatmaps.__dataclass_fields__) - {"images", "evidence"} <= set(laid)
+    shown = relevance(found, rest=1.5)
+    content = to_json([answer(found, relevance=shown)], ORIGIN, CLASSES, with_pixels=True)
+    laid = content["answers"][0]["attribution"]
+    assert torch.equal(torch.tensor(laid["image"]), shown.images[0])
+    assert torch.equal(torch.tensor(laid["evidence"]), shown.evidence[0])
+    assert laid["rest"] == laid["ledger"]["outside the evidence"] == 1.5
+    assert laid["options"] == {"steps": 16, "baseline": "white", "memory": "evidence"}
+    plain = relevance(found, ledger=None, options={"baseline": torch.ones(3, 8, 10)})
+    content = to_json([answer(found, relevance=plain)], ORIGIN, CLASSES)
+    assert content["answers"][0]["attribution"]["ledger"] is None
+    assert content["answers"][0]["attribution"]["options"] == {"baseline": "Tensor"}
+    assert set(Relevance.__dataclass_fields__) - {"images", "evidence"} <= set(laid)

@@ -14,7 +14,7 @@ from tests.helpers.pages import (
     draws,
     evidence,
     explanation,
-    heatmaps,
+    relevance,
     removal,
 )
 from whence.report.explain_page import render_answers
@@ -44,7 +44,7 @@ def rich_page(shape=(3, 8, 10), classes=CLASSES):
         shape=shape,
         name=f"{'folder' * 30}.png",
         truth=2,
-        maps=heatmaps(found, shape),
+        relevance=relevance(found, shape),
         removal=removal(removed=tuple(range(30)), smallest=None, smallest_becomes=None),
         notes=("The image was made smaller.",),
     )

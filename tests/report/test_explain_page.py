@@ -13,7 +13,7 @@ from tests.helpers.pages import (
     draws,
     evidence,
     explanation,
-    heatmaps,
+    relevance,
     removal,
 )
 from whence.report.explain_page import render_answers
@@ -22,7 +22,9 @@ from whence.report.explain_page import render_answers
 def whole(**changes):
     items = (evidence(40, 0.5, 1), evidence(7, 0.3, 2), evidence(9, 0.2, 0))
     found = explanation(items, draws=draws(), **changes)
-    return answer(found, maps=heatmaps(found), removal=removal(), truth=1, notes=("It was cut.",))
+    return answer(
+        found, relevance=relevance(found), removal=removal(), truth=1, notes=("It was cut.",)
+    )
 
 
 def page_of(*answers, origin=ORIGIN, classes=CLASSES):
@@ -42,7 +44,7 @@ def test_the_page_says_answer_doubt_evidence_and_numbers_in_this_order():
     order = [
         *("An answer and its evidence", "runs-7", "photo.png", "The model's answer", "dog"),
         *("75.0%, right", "Read with care", "It was cut.", "The evidence the model used"),
-        *("3 stored images", "Example and counterfactual", "per pixel"),
+        *("3 stored images", "Example and counterfactual", "relevance of each pixel"),
         *("The best counterfactual of every other class", "What would change the answer"),
         *("How much the memory counts", "How to read this page", "seed 5", "abc123"),
     ]
@@ -63,7 +65,9 @@ def test_everything_is_escaped():
     evil = ("<script>alert(1)</script>", "a\"b'c&d", "<b>bold</b>")
     items = (evidence(40, 0.6, 1, source='x"><img src=y>.png'), evidence(7, 0.4, 0))
     found = explanation(items, draws=draws())
-    shown = answer(found, name="<i>'\"&.png", maps=heatmaps(found), truth=2, notes=("<u>note",))
+    shown = answer(
+        found, name="<i>'\"&.png", relevance=relevance(found), truth=2, notes=("<u>note",)
+    )
     origin = replace(ORIGIN, run="<run>", facts=(("<k>", "<v>"),), notes=("<p>hello",))
     page = page_of(shown, replace(shown, removal=removal()), origin=origin, classes=evil)
     tags = {tag for tag, _ in page.elements}
@@ -83,7 +87,7 @@ def test_all_sizes_and_numbers_of_classes(shape, classes):
     probabilities[1] = 0.8
     found = explanation(items, probabilities=probabilities, without=torch.zeros(2, classes))
     names = [f"a rather long name of a class, number {place}" for place in range(classes)]
-    page = page_of(answer(found, shape=shape, maps=heatmaps(found, shape)), classes=names)
+    page = page_of(answer(found, shape=shape, relevance=relevance(found, shape)), classes=names)
     sizes = {tuple(pixels_of(attributes).shape[:2]) for attributes in page.all("img")}
     assert sizes == {shape[1:], (12, 201)}  # native, and the colour scale
     enlarged = [a for a in page.all("img") if "enlarged" in a.get("class", "")]
@@ -113,14 +117,14 @@ def test_a_standard_model_says_that_it_has_no_memory():
         reliance=0.0,
     )
     origin = replace(ORIGIN, has_memory=False)
-    page = page_of(answer(found, maps=heatmaps(found)), origin=origin)
+    page = page_of(answer(found, relevance=relevance(found)), origin=origin)
     assert "This model has no memory" in page.words
-    assert "no evidence. Heatmap this image" in page.words
-    assert "heatmap of this image, sum +24" in [a["alt"] for a in page.all("img")]
+    assert "no evidence. Attribution this image" in page.words
+    assert "relevance of this image, sum +24" in [a["alt"] for a in page.all("img")]
     for text in ("How much the memory counts", "counterfactual", "How to read", "Read with"):
         assert (text in page.words) == (text == "Read with"), text  # "Read with care"
     plain = page_of(answer(found), origin=origin)
-    assert "Heatmap" not in plain.words
+    assert "Attribution" not in plain.words
 
 
 def test_no_answer_is_refused():

@@ -13,10 +13,10 @@ from tests.helpers.pages import (
     answer,
     evidence,
     explanation,
-    heatmaps,
+    relevance,
 )
 from whence.records.explained import Stored
-from whence.report.figures import draw_evidence, draw_heatmaps
+from whence.report.figures import draw_evidence, draw_relevance
 from whence.report.picture import (
     NEGATIVE,
     POSITIVE,
@@ -63,18 +63,18 @@ def test_the_evidence_figure_counts_what_it_does_not_show():
     assert count_colour(many, (48, 207, 7)) == 0
 
 
-def test_the_heatmap_figure_shows_positive_relevance_only():
+def test_the_figure_of_relevance_shows_positive_relevance_only():
     found = figure_answer(4)
-    maps = heatmaps(found.explanation, (3, 8, 8))
-    maps.images[0, :, :4] *= -1
-    pixels = read_figure(draw_heatmaps([replace(found, maps=maps)], CLASSES))
+    shown = relevance(found.explanation, (3, 8, 8))
+    shown.images[0, :, :4] *= -1
+    pixels = read_figure(draw_relevance([replace(found, relevance=shown)], CLASSES))
     red = count_colour(pixels, POSITIVE)
     assert count_colour(pixels, (200, 55, 7)) == pytest.approx(2 * red, rel=0.05)
     assert count_colour(pixels, NEGATIVE) == 0
     assert count_colour(pixels, (1, 254, 7)) > 100 * 100  # the example
     assert count_colour(pixels, (0, 255, 7)) > 100 * 100  # the counterfactual
     assert count_colour(pixels, (2, 253, 7)) == 0
-    plain = read_figure(draw_heatmaps([found], CLASSES))
+    plain = read_figure(draw_relevance([found], CLASSES))
     assert count_colour(plain, POSITIVE) == 0
 
 
@@ -82,5 +82,5 @@ def test_figures_of_grey_images_without_counterfactual_pixels_or_memory():
     grey = answer(explanation((evidence(1, 1.0, 1),)), shape=(1, 8, 8), name="$a_b$ and ^")
     empty = answer(explanation((), without=torch.zeros(0, 3)))
     for shown in (grey, answer(pixels=False), empty):
-        for draw in (draw_evidence, draw_heatmaps):
+        for draw in (draw_evidence, draw_relevance):
             assert read_figure(draw([shown], CLASSES)).shape[0] > 100

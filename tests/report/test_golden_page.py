@@ -17,8 +17,8 @@ from tests.helpers.pages import (
     draws,
     evidence,
     explanation,
-    heatmaps,
     picture,
+    relevance,
     removal,
 )
 from whence.report.explain_page import render_answers
@@ -32,7 +32,7 @@ def make_page():
     found = explanation(items, draws=draws(), error_probability=0.2)
     full = answer(
         found,
-        maps=heatmaps(found),
+        relevance=relevance(found),
         removal=removal(),
         truth=1,
         notes=("It was cut.",),

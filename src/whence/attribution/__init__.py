@@ -1,1 +1,22 @@
 """Relevance of pixels: of an image, and of the stored images that its answer was computed from."""
+
+from whence.table import Table
+
+FILES = "whence.attribution.methods"
+
+METHODS = Table(
+    "attribution method",
+    {
+        "integrated_gradients": f"{FILES}.integrated_gradients:INTEGRATED_GRADIENTS",
+        "path_integrated_gradients": f"{FILES}.path_integrated_gradients:PATH_INTEGRATED_GRADIENTS",
+        "gradient": f"{FILES}.gradient:GRADIENT",
+        "random": f"{FILES}.random:RANDOM",
+    },
+)
+"""Every attribution method by name, a ``Method``: ``METHODS[name](score, images, option=...)``.
+
+``score`` is a ``Score`` of B images, ``images`` are these `(B, C, H, W)`, options are given by
+name; the answer is a ``FoundRelevance``. A method knows nothing of models, targets or memories.
+"""
+
+__all__ = ["METHODS"]

@@ -1,15 +1,67 @@
-"""Baselines of images `(B, C, H, W)`, floats in [0, 1]: same shape, same range up to rounding.
+"""Baselines of images `(B, C, H, W)`: same shape, same range up to rounding.
 
 Which one is right depends on what counts as nothing: a pixel that already has the baseline's colour
 gets no relevance (Sturmfels, Lundberg and Lee, 2020, "Visualizing the impact of feature attribution
 baselines", Distill).
 """
 
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias
+
 import torch
 from torch import Tensor
 
+from whence.attribution.baselines import BASELINES, COLOURS, IN_WORDS
+from whence.shapes import check_shape
+
+Baseline: TypeAlias = Callable[[Tensor], Tensor]
+"""Maps images `(n, C, H, W)` to images of the same shape."""
+
 BLUR = 1 / 8
 """Deviation of the Gaussian of ``blur``, as a fraction of the image's shorter side."""
+
+
+class PathStart(NamedTuple):
+    """A baseline, and how a reader is told of it."""
+
+    of: Baseline
+    words: str
+
+
+def find_start(baseline: str | Tensor, images: Tensor, *, pixels: bool) -> PathStart:
+    """Understand where a path to images starts.
+
+    Args:
+        baseline: a name from ``BASELINES``, or one image `(C, H, W)` in the units of ``images``.
+        images: `(B, C, H, W)` that are explained.
+        pixels: their values run from 0 to 1 (or they are uint8), and so must the baseline's.
+
+    Raises:
+        ValueError: if the name is unknown, is a colour though the images leave [0, 1], or the image
+            does not fit.
+    """
+    if not isinstance(baseline, Tensor):
+        of = BASELINES.find(baseline)
+        if baseline in COLOURS and not pixels and not inside(images):
+            raise ValueError(
+                f"baseline {baseline!r} is a colour of pixels in [0, 1], which the images leave; "
+                "give a tensor (C, H, W) in their units, or one of the names mean and blur."
+            )
+        return PathStart(of, IN_WORDS[baseline])
+    given = baseline.detach()
+    sizes = dict(zip("CHW", images.shape[1:], strict=True))
+    check_shape("baseline", given, "C H W", **sizes)
+    if not bool(given.isfinite().all()) or (pixels and not inside(given)):
+        wanted = "in [0, 1], as pixels are" if pixels else "finite numbers"
+        low, high = float(given.min()), float(given.max())
+        raise ValueError(f"baseline must be {wanted}, got numbers from {low:.3g} to {high:.3g}.")
+
+    return PathStart(lambda some: given.to(some).expand_as(some), "the image that was given")
+
+
+def inside(images: Tensor) -> bool:
+    """Say whether all values are in [0, 1]."""
+    return bool(((images >= 0) & (images <= 1)).all())
 
 
 def white(images: Tensor) -> Tensor:

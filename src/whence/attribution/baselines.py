@@ -1,4 +1,7 @@
-"""Where the path of a heatmap starts: an image that shows nothing, or nothing in particular."""
+"""Where a path to an image starts: at an image that shows nothing, or nothing in particular."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from whence.table import Table
 
@@ -11,4 +14,17 @@ BASELINES = Table(
         "blur": "whence.attribution.baseline_images:blur",
     },
 )
-"""Every baseline by name: `(B, C, H, W)` floats in [0, 1] to the same shape."""
+"""Every baseline by name: `(B, C, H, W)` floats to the same shape."""
+
+IN_WORDS: Mapping[str, str] = MappingProxyType(
+    {
+        "white": "white images",
+        "black": "black images",
+        "mean": "images of their own mean colour",
+        "blur": "blurred images",
+    }
+)
+"""Every baseline as a reader is told of it."""
+
+COLOURS = ("white", "black")
+"""The baselines that mean something only where values run from 0 to 1."""

@@ -1,4 +1,4 @@
-"""Gradients of a class's logit with respect to features: the input's and those it reads.
+"""Gradients of a score with respect to features: the input's and those it reads.
 
 Sparsemax gives an exactly zero gradient to every stored image without weight, so only the images
 with weight are looked at, a few of many.
@@ -10,12 +10,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from whence.attribution.target import Target
 from whence.memory import SIMILARITIES
 from whence.memory.attention import at_least_float32, weigh
 from whence.memory.heads import MemoryHead, Standard
 
 PAIRS = 8192
-"""How many pairs of an input and a stored image, padding included, are held at once."""
+"""Pairs of an input and a stored image, padding included, that are held at once by default."""
 
 
 class Memory(NamedTuple):
@@ -32,7 +33,7 @@ class Gradients(NamedTuple):
     """Gradients of some rows; row s * B + b is input b at point s. A: the most images read."""
 
     rows: Tensor  # (n,)
-    logits: Tensor  # (n,)
+    scores: Tensor  # (n,)
     queries: Tensor  # (n, D) gradient with respect to the input's features
     read: Tensor  # (n, A, D) gradient with respect to the features of each image read
     places: Tensor  # (n, A) which images
@@ -40,15 +41,23 @@ class Gradients(NamedTuple):
 
 
 def differentiate(
-    head: MemoryHead, queries: Tensor, memory: Memory, classes: Tensor
+    head: MemoryHead,
+    queries: Tensor,
+    memory: Memory,
+    target: Target,
+    numbers: Tensor,
+    *,
+    pairs: int = PAIRS,
 ) -> Iterator[Gradients]:
-    """Differentiate the logit of each input's class at S points, a bounded part at a time.
+    """Differentiate the score of each input at S points, a bounded part at a time.
 
     Args:
         head: its classifier and similarity.
         queries: `(S, B, D)` features of the inputs at each point.
         memory: what the inputs read.
-        classes: `(B,)` class whose logit is the score.
+        target: makes scores of logits.
+        numbers: `(B,)` by which it knows the inputs.
+        pairs: of an input and a stored image, padding included, held at once.
 
     Yields:
         All S * B rows, in order.
@@ -57,14 +66,15 @@ def differentiate(
     with torch.no_grad():
         weights = weigh_all(head, queries, memory)  # (S * B, M)
     width = int((weights > 0).sum(1).max())
-    for rows in torch.arange(steps * total, device=weights.device).split(max(1, PAIRS // width)):
+    for rows in torch.arange(steps * total, device=weights.device).split(max(1, pairs // width)):
         step, image = rows // total, rows % total
         top, places = weights[rows].topk(width)  # (n, A)
         moving = (top > 0) & memory.moves[image[:, None], places]
-        logits, (query_gradients, read_gradients) = differentiate_active(
-            head, queries[step, image], pick(memory, step, places, moving), top > 0, classes[image]
+        read, known = pick(memory, step, places, moving), numbers[image]
+        scores, (query_gradients, read_gradients) = differentiate_active(
+            head, queries[step, image], read, top > 0, target, known
         )
-        yield Gradients(rows, logits, query_gradients, read_gradients, places, moving)
+        yield Gradients(rows, scores, query_gradients, read_gradients, places, moving)
 
 
 def weigh_all(head: MemoryHead, queries: Tensor, memory: Memory) -> Tensor:
@@ -100,44 +110,52 @@ def pick(memory: Memory, step: Tensor, places: Tensor, moving: Tensor) -> Tensor
 
 
 def differentiate_active(
-    head: MemoryHead, queries: Tensor, read: Tensor, allowed: Tensor, classes: Tensor
+    head: MemoryHead,
+    queries: Tensor,
+    read: Tensor,
+    allowed: Tensor,
+    target: Target,
+    numbers: Tensor,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """Differentiate the logit of a class when each input has a small memory of its own.
+    """Differentiate the score when each input has a small memory of its own.
 
     Args:
         head: its classifier and similarity.
         queries: `(n, D)`.
         read: `(n, A, D)` the memory of each.
         allowed: `(n, A)` bool, False in the padding.
-        classes: `(n,)`.
+        target: makes scores of logits.
+        numbers: `(n,)` by which it knows the inputs.
 
     Returns:
-        Logits `(n,)`, and the gradients with respect to ``queries`` and ``read``.
+        Scores `(n,)`, and the gradients with respect to ``queries`` and ``read``.
     """
     similarity = SIMILARITIES[head.similarity]
     leaves = [at_least_float32(t).detach().requires_grad_() for t in (queries, read)]
     query, stored = leaves
     with torch.autocast(query.device.type, enabled=False):
-        scores = similarity(query[:, None], stored)[:, 0]  # (n, A)
-        weights = weigh(scores, mask=allowed)
+        weights = weigh(similarity(query[:, None], stored)[:, 0], mask=allowed)  # (n, A)
         vectors = (weights[:, None] @ stored)[:, 0]  # (n, D)
-    logits = head.respond(query, vectors).gather(1, classes[:, None])[:, 0]
-    return logits.detach(), torch.autograd.grad(logits.sum(), leaves)
+    scores = target.of(head.respond(query, vectors), numbers)
+    return scores.detach(), torch.autograd.grad(scores.sum(), leaves)
 
 
-def differentiate_alone(head: Standard, queries: Tensor, classes: Tensor) -> Gradients:
-    """Differentiate the logit of each input's class for ``Standard``, which reads nothing.
+def differentiate_alone(
+    head: Standard, queries: Tensor, target: Target, numbers: Tensor
+) -> Gradients:
+    """Differentiate the score of each input for ``Standard``, which reads nothing.
 
     Args:
         head: its classifier.
         queries: `(S, B, D)`.
-        classes: `(B,)`.
+        target: makes scores of logits.
+        numbers: `(B,)` by which it knows the inputs.
     """
     steps, total = queries.shape[:2]
     leaf = queries.flatten(0, 1).detach().requires_grad_()  # (S * B, D)
-    logits = head(leaf).gather(1, classes.repeat(steps)[:, None])[:, 0]
-    (gradients,) = torch.autograd.grad(logits.sum(), leaf)
+    scores = target.of(head(leaf), numbers.repeat(steps))
+    (gradients,) = torch.autograd.grad(scores.sum(), leaf)
     rows = torch.arange(steps * total, device=leaf.device)
     nothing = rows[:, None][:, :0]
     read = gradients[:, None][:, :0]
-    return Gradients(rows, logits.detach(), gradients, read, nothing, nothing.bool())
+    return Gradients(rows, scores.detach(), gradients, read, nothing, nothing.bool())

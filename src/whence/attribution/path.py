@@ -4,18 +4,17 @@ Sundararajan, Taly and Yan (2017), arXiv:1703.01365, equation 1.
 """
 
 import warnings
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from whence.attribution.baseline_images import Baseline
+from whence.attribution.score import NO_GRADIENT
 from whence.bounds import check_number
 from whence.data.augment import to_float
 from whence.memory.bank import take_images
 from whence.models.classifier import Classifier
-
-Baseline = Callable[[Tensor], Tensor]
 
 
 def midpoints(steps: int) -> tuple[Tensor, Tensor]:
@@ -165,9 +164,6 @@ def pull_back(
         arriving = gradients.to(features.dtype)
         (found,) = torch.autograd.grad(features, points, arriving, allow_unused=True)
     if found is None:
-        raise RuntimeError(
-            "The encoder lets no gradient through to the pixels, which heatmaps need; "
-            "remove no_grad() or detach() from its forward."
-        )
+        raise RuntimeError(NO_GRADIENT)
     relevance: Tensor = found * changes
     return relevance

@@ -5,21 +5,18 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from whence.attribution.answer import (
-    answer,
-    check_request,
-    differentiating,
-    precision,
-    stored_pixels,
-)
-from whence.attribution.baselines import BASELINES
-from whence.attribution.path import Baseline, encode_along, midpoints, pull_back
+from whence.attribution.attribute import check_request, record
+from whence.attribution.baseline_images import PathStart, find_start
+from whence.attribution.classifier_score import answer, stored_pixels
+from whence.attribution.found import FoundRelevance
+from whence.attribution.path import encode_along, midpoints, pull_back
+from whence.attribution.score import differentiating
 from whence.memory import SIMILARITIES, VARIANT
 from whence.memory.attention import at_least_float32
 from whence.memory.bank import take_images
 from whence.memory.heads import MemoryHead
 from whence.models.classifier import Classifier
-from whence.records.relevance import SimilarityMaps
+from whence.records.relevance import Relevance
 
 
 def why_similar(
@@ -28,9 +25,9 @@ def why_similar(
     *,
     rank: int = 0,
     steps: int = 32,
-    baseline: str = "white",
+    baseline: str | Tensor = "white",
     batch_size: int = 128,
-) -> SimilarityMaps:
+) -> Relevance:
     """Say how much every pixel adds to the similarity of images to one of their evidence images.
 
     Integrated Gradients (Sundararajan, Taly and Yan, 2017, arXiv:1703.01365) of the similarity
@@ -43,20 +40,21 @@ def why_similar(
             read itself.
         rank: which evidence image, 0 is the one of highest weight.
         steps: points on the path; more make the sum more exact.
-        baseline: where the path starts, a name from ``BASELINES``.
+        baseline: where the path starts: a name from ``BASELINES``, or an image `(C, H, W)` in
+            [0, 1].
         batch_size: how many images are encoded at once; changes memory use, not the result.
 
     Returns:
-        Maps on the CPU, in units of the similarity.
+        Relevance on the CPU, in units of the similarity; of the evidence that of one image each.
 
     Raises:
         ValueError: on an unknown name, a number that is too small, no image, a standard model, a
             bank without pixels, or an image with too few evidence images.
         RuntimeError: if the model has no bank that fits it, or its encoder has no gradient.
     """
-    start = BASELINES.find(baseline)
     points = midpoints(steps)
     check_request(model, images, batch_size)
+    start = find_start(baseline, images, pixels=True)
     if rank < 0:
         raise ValueError(f"rank must be at least 0, the evidence of highest weight, got {rank}.")
     if not model.has_memory:
@@ -72,15 +70,24 @@ def why_similar(
                 images.detach().split(batch_size), partners.split(batch_size), strict=True
             )
         ]
-    maps, evidence, change = (torch.cat(column) for column in zip(*parts, strict=True))
-    total = sum(one.sum((1, 2, 3), dtype=torch.float64) for one in (maps, evidence))
-    return SimilarityMaps(
-        images=maps,
-        evidence=evidence,
-        similarity_change=change,
-        completeness_error=(total - change).abs().to(change.dtype),
-        baseline=baseline,
-        steps=steps,
+    maps, evidence, begin, end = (torch.cat(column) for column in zip(*parts, strict=True))
+    name = f"{model.memory_head.similarity} similarity to evidence image {rank + 1}"
+    return record(
+        FoundRelevance(maps, evidence, say_pair(start, steps), start=begin, lines={}),
+        end,
+        [1] * len(images),
+        (name,) * len(images),
+        "why_similar",
+        {"rank": rank, "steps": steps, "baseline": baseline},
+    )
+
+
+def say_pair(start: PathStart, steps: int) -> str:
+    """Say what was done."""
+    points = "1 step" if steps == 1 else f"{steps:,} steps"
+    return (
+        "A pixel's number is its share of the change of the similarity of the two images on the "
+        f"way from {start.words} to both as they are ({points}), in units of the similarity."
     )
 
 
@@ -90,9 +97,7 @@ def find_partners(model: Classifier, images: Tensor, rank: int, batch_size: int)
     Raises:
         ValueError: if an image has too few, with its number.
     """
-    found = [
-        places for batch in images.split(batch_size) for places in answer(model, batch).evidence
-    ]
+    found = [places for batch in images.split(batch_size) for places in answer(model, batch)[1]]
     for number, places in enumerate(found):
         if len(places) <= rank:
             raise ValueError(
@@ -102,12 +107,13 @@ def find_partners(model: Classifier, images: Tensor, rank: int, batch_size: int)
     return torch.stack([places[rank] for places in found])
 
 
-class Part(NamedTuple):
-    """The maps of one batch, on the CPU."""
+class PairPart(NamedTuple):
+    """The relevance of one batch of pairs, on the CPU."""
 
     images: Tensor  # (B, C, H, W)
-    evidence: Tensor  # (B, C, H, W)
-    similarity_change: Tensor  # (B,)
+    evidence: Tensor  # (B, C, h, w)
+    start: Tensor  # (B,) the similarity of the baselines
+    score: Tensor  # (B,) the similarity of the images
 
 
 def explain_pairs(
@@ -115,19 +121,20 @@ def explain_pairs(
     images: Tensor,
     partners: Tensor,
     points: tuple[Tensor, Tensor],
-    baseline: Baseline,
+    start: PathStart,
     batch_size: int,
-) -> Part:
+) -> PairPart:
     """Add up the relevance of images `(B, C, H, W)` and their partners `(B,)` over ``points``."""
     images = images.to(model.mean.device)
     sides = images, take_images(stored_pixels(model.checked_bank()), partners)
-    times, shares = (one.to(images.device, precision(model)) for one in points)
+    precision = torch.promote_types(model.mean.dtype, torch.float32)
+    times, shares = (one.to(images.device, precision) for one in points)
     total, everything = len(images), torch.arange(len(images), device=images.device)
     maps = [times.new_zeros(side.shape) for side in sides]
 
     def differentiate_at(at: Tensor) -> tuple[Tensor, list[Tensor]]:
         features = [
-            encode_along(model, side, everything, at, baseline, batch_size=batch_size).flatten(0, 1)
+            encode_along(model, side, everything, at, start.of, batch_size=batch_size).flatten(0, 1)
             for side in sides
         ]
         return differentiate_pairs(model.memory_head, *features)
@@ -138,11 +145,11 @@ def explain_pairs(
         at, weight = (one.repeat_interleave(total) for one in (some, share))
         for result, side, gradient in zip(maps, sides, gradients, strict=True):
             repeated = side.repeat(len(some), 1, 1, 1)
-            found = pull_back(model, repeated, at, weight[:, None] * gradient, baseline)
+            found = pull_back(model, repeated, at, weight[:, None] * gradient, start.of)
             result.add_(found.unflatten(0, (len(some), total)).sum(0))
     ends, _ = differentiate_at(times.new_tensor([0.0, 1.0]))
     begin, end = ends.view(2, total)
-    return Part(maps[0].cpu(), maps[1].cpu(), (end - begin).cpu())
+    return PairPart(maps[0].cpu(), maps[1].cpu(), begin.cpu(), end.cpu())
 
 
 def differentiate_pairs(

@@ -33,7 +33,7 @@ SUMMARIES = {
     "train-vae": "train the autoencoder that morphing needs, on the same images",
     "evaluate": "measure the accuracy of a run, or of a folder of runs",
     "predict": "answer for images, with the training images each answer came from",
-    "explain": "write a page with the evidence behind answers, heatmaps and doubts",
+    "explain": "write a page with the evidence behind answers, relevance and doubts",
     "morph": "write a page with the way from another class to an answer, by an autoencoder",
     "report": "write a page about a whole run: accuracy, trust, images to look at",
     "table": "run and print a table of the Memory Wrap paper, ours beside theirs",

@@ -4,11 +4,13 @@ from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
 
+from whence.attribution import METHODS
 from whence.attribution.baselines import BASELINES
 from whence.cli.checks import check_choices
 from whence.cli.files import refuse_existing
 from whence.cli.images import check_asked, find_images
 from whence.cli.options import (
+    NO_METHOD,
     add_batch_size,
     add_device,
     add_images,
@@ -20,8 +22,10 @@ from whence.cli.options import (
 )
 
 FORMATS = ("html", "png", "json")
+IN_PYTHON = ("path_integrated_gradients",)
+"""Methods that need what no command line can say."""
 MOVED = ("evidence", "all")
-"""What ``whence.heatmaps`` takes as ``memory``, named here so that the help loads no torch."""
+"""What ``integrated_gradients`` takes as ``memory``, named here so that the help loads no torch."""
 
 
 def build() -> ArgumentParser:
@@ -30,7 +34,7 @@ def build() -> ArgumentParser:
         "explain",
         "Answer for images and write one HTML page that shows the evidence the model used: the "
         "stored training images with their weights, an example and a counterfactual with "
-        "heatmaps, what would change the answer, and how far to trust it.",
+        "the relevance of their pixels, what would change the answer, and how far to trust it.",
     )
     add_images(parser)
     add_where(parser)
@@ -45,22 +49,29 @@ def build() -> ArgumentParser:
         help="html (default), png (two figures) or json (printed unless there is an --out)",
     )
     parser.add_argument("--json", action="store_true", help="the same as --format json")
-    parser.add_argument("--no-heatmaps", action="store_true", help="leave the heatmaps out; quick")
     parser.add_argument(
-        "--with-heatmaps", action="store_true", help="every pixel of the heatmaps in the JSON"
+        "--attribution",
+        type=str,
+        default="integrated_gradients",
+        metavar="METHOD",
+        help=f"how the relevance of pixels is found: {', '.join(list_methods())}, or none, which "
+        "is quick (integrated_gradients)",
     )
-    parser.add_argument("--steps", type=int, default=32, help="of the heatmaps' path (32)")
+    parser.add_argument(
+        "--with-pixels", action="store_true", help="the relevance of every pixel in the JSON"
+    )
+    parser.add_argument(
+        "--steps", type=int, help="of integrated_gradients: points on its path (32)"
+    )
     parser.add_argument(
         "--baseline",
         type=str,
-        default="white",
         metavar="CHOICE",
         help=f"where that path starts: {', '.join(BASELINES)} (white)",
     )
     parser.add_argument(
         "--memory",
         type=str,
-        default="evidence",
         metavar="CHOICE",
         help="stored images that take that path: evidence or all (evidence)",
     )
@@ -68,7 +79,12 @@ def build() -> ArgumentParser:
     parser.add_argument(
         "--memory-size", type=int, metavar="M", help="images in each of them (100, or all)"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of these random memories (0)")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        help="of these random memories, and of a method that draws (0)",
+    )
     add_batch_size(parser)
     parser.add_argument(
         "--morph",
@@ -78,6 +94,11 @@ def build() -> ArgumentParser:
     )
     add_device(parser)
     return parser
+
+
+def list_methods() -> list[str]:
+    """List the attribution methods that can be chosen."""
+    return [name for name in METHODS if name not in IN_PYTHON]
 
 
 def explain(arguments: list[str]) -> int:
@@ -120,13 +141,14 @@ def check_options(options: Namespace, kind: str) -> None:
         ValueError: naming the first of them.
     """
     check_asked(options)
-    if options.baseline not in list(BASELINES):  # asking the table itself would load torch
-        BASELINES.find(options.baseline)
-    check_choices("memory", [options.memory], MOVED)
+    check_choices("attribution", [options.attribution], [*list_methods(), NO_METHOD])
+    for name, choices in (("baseline", BASELINES), ("memory", MOVED)):
+        given = getattr(options, name)
+        check_choices(name, [] if given is None else [given], [*choices])
     if options.morph and kind == "png":
         raise ValueError("morph is for --format html or json; leave one of them out.")
-    if options.with_heatmaps and (kind != "json" or options.no_heatmaps):
-        raise ValueError("with-heatmaps is for --format json with heatmaps; leave it out.")
+    if options.with_pixels and (kind != "json" or options.attribution == NO_METHOD):
+        raise ValueError("with-pixels is for --format json with an attribution; leave it out.")
 
 
 def choose_files(out: str | None, folder: Path, kind: str, *, to_screen: bool) -> list[Path]:
@@ -136,5 +158,5 @@ def choose_files(out: str | None, folder: Path, kind: str, *, to_screen: bool) -
     path = Path(out) if out else Path(f"{folder.resolve().name}.{kind}")
     if kind == "png":
         stem = path.with_suffix("") if path.suffix.lower() == ".png" else path
-        return [stem.with_name(f"{stem.name}-{what}.png") for what in ("evidence", "heatmaps")]
+        return [stem.with_name(f"{stem.name}-{what}.png") for what in ("evidence", "attribution")]
     return [path]

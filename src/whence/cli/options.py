@@ -15,6 +15,12 @@ from whence.runs.where import Where
 PATHS = ("codes", "data", "data_root", "download_to", "out", "run", "vae", "weights")
 """Options and arguments that name a file or a folder, in whatever command."""
 
+NO_METHOD = "none"
+"""In the place of an attribution method."""
+
+METHOD_OPTIONS = ("steps", "baseline", "memory")
+"""Options that attribution methods have, and that a command takes."""
+
 
 def build_parser(command: str, description: str) -> ArgumentParser:
     """Make the parser of a sub-command."""

@@ -1,15 +1,14 @@
 """Everything that a report shows of images, gathered from a model."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from whence.attribution.joint import Moved, heatmaps
+from whence.attribution.attribute import attribute
 from whence.evidence.explain import explain
 from whence.evidence.removal import find_removals
 from whence.memory.bank import Bank
@@ -17,12 +16,12 @@ from whence.models.about import MODEL
 from whence.models.classifier import Classifier
 from whence.records.answers import Evidence, Explanation, Removal
 from whence.records.explained import Answer, Origin, Stored
-from whence.records.relevance import Heatmaps
+from whence.records.relevance import Relevance
 from whence.report.picture import to_uint8
 
 NO_PIXELS = (
     "The memory was saved without its images (no pixels), so stored images are named but not "
-    "shown, and there are no heatmaps."
+    "shown, and there is no attribution."
 )
 
 
@@ -35,10 +34,8 @@ def explain_images(
     draws: int = 20,
     memory_size: int | None = None,
     seed: int = 0,
-    with_heatmaps: bool = True,
-    steps: int = 32,
-    baseline: str = "white",
-    memory: Moved = "evidence",
+    method: str | None = "integrated_gradients",
+    options: Mapping[str, Any] | None = None,
     batch_size: int = 128,
 ) -> tuple[Answer, ...]:
     """Explain images and collect all that a report shows of them.
@@ -51,10 +48,9 @@ def explain_images(
         draws: random memories to answer again with; 0 for none.
         memory_size: images in each of them; None is 100, or the whole bank where it holds fewer.
         seed: of these draws.
-        with_heatmaps: heatmaps too; left out where the bank has no pixels.
-        steps: points on the path of the heatmaps.
-        baseline: where that path starts, a name from ``BASELINES``.
-        memory: stored images that take that path, "evidence" or "all".
+        method: of attribution, a name from ``whence.attribution.METHODS``; None for no relevance.
+            It is left out, too, where the bank has no pixels.
+        options: of the method; None for its defaults.
         batch_size: images computed at once; changes memory use, not the result.
 
     Returns:
@@ -75,12 +71,10 @@ def explain_images(
     removals: Sequence[Removal | None] = [None] * len(images)
     if model.has_memory:
         removals = find_removals(model, images, batch_size=batch_size)
-    maps: Iterator[Heatmaps | None] = iter([None] * len(images))
-    if with_heatmaps and not lacks_pixels(model):
-        whole = heatmaps(
-            model, images, steps=steps, baseline=baseline, memory=memory, batch_size=batch_size
-        )
-        maps = (take_maps(whole, row) for row in range(len(images)))
+    relevance: Sequence[Relevance | None] = [None] * len(images)
+    if method is not None and not lacks_pixels(model):
+        whole = attribute(model, images, method, batch_size=batch_size, **(options or {}))
+        relevance = [whole.take(row) for row in range(len(images))]
     places = {} if model.bank is None else find_places(model.bank)
     return tuple(
         Answer(
@@ -89,11 +83,11 @@ def explain_images(
             truth=truth,
             explanation=explanation,
             stored=collect_stored(model.bank, places, explanation, removal),
-            maps=own_maps,
+            relevance=of_pixels,
             removal=removal,
         )
-        for name, image, truth, explanation, removal, own_maps in zip(
-            names, images, truths, explanations, removals, maps, strict=True
+        for name, image, truth, explanation, removal, of_pixels in zip(
+            names, images, truths, explanations, removals, relevance, strict=True
         )
     )
 
@@ -101,19 +95,6 @@ def explain_images(
 def lacks_pixels(model: Classifier) -> bool:
     """Say whether a model's memory was kept without its images."""
     return model.bank is not None and model.bank.images is None
-
-
-def take_maps(maps: Heatmaps, row: int) -> Heatmaps:
-    """Keep the heatmaps of one image, still as a batch (of one)."""
-    one = slice(row, row + 1)
-    return replace(
-        maps,
-        images=maps.images[one],
-        evidence=maps.evidence[one],
-        rest=None if maps.rest is None else maps.rest[one],
-        score_change=maps.score_change[one],
-        completeness_error=maps.completeness_error[one],
-    )
 
 
 def find_places(bank: Bank) -> dict[int, int]:

@@ -5,9 +5,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from whence.attribution.methods.gradient import gradient
+from whence.attribution.methods.path_integrated_gradients import path_integrated_gradients
+from whence.attribution.methods.random import draw_like
+from whence.attribution.score import FunctionScore, differentiating
 from whence.memory.attention import at_least_float32
 from whence.models.classifier import Classifier
-from whence.models.evaluating import evaluating
 from whence.models.using import check_images
 from whence.morphing.answers import check_gradients
 from whence.morphing.entropy import check_own, check_path
@@ -126,10 +129,10 @@ def integrate_gradients(
     sizes = check_path(model, path, batch_size)
     check_shape("classes", classes, "B", B=sizes["B"])
     check_own(model, classes)
-    every = classes.repeat_interleave(sizes["S"])
-    slopes = slope_of(model, path.flatten(0, 1), every, batch_size).view(path.shape)
-    middle = (slopes[:, 1:] + slopes[:, :-1]) / 2
-    return (middle * path.diff(dim=1)).sum((1, 2)).cpu()
+    score = score_probability(model, classes, batch_size)
+    with differentiating(model):
+        found = path_integrated_gradients(score, path[:, -1], path=path)
+    return found.images.sum(1).cpu()
 
 
 def plain_gradient(
@@ -161,16 +164,22 @@ def plain_gradient(
 
 def random_order(shape: tuple[int, int, int], *, generator: torch.Generator) -> Tensor:
     """Rank pixels `(B, H, W)` by chance."""
-    return torch.rand(shape, generator=generator)
+    count, height, width = shape
+    return draw_like(torch.empty(count, 1, height, width), generator)[:, 0]
 
 
 def slope_of(model: Classifier, images: Tensor, classes: Tensor, batch_size: int) -> Tensor:
     """Return `(n, C, H, W)` the gradient of the probability of a class of images."""
-    parts = []
-    with evaluating(model), torch.enable_grad():
-        for batch, own in zip(images.split(batch_size), classes.split(batch_size), strict=True):
-            leaf = batch.detach().clone().requires_grad_()
-            probabilities = at_least_float32(model.logits(leaf)).softmax(1)
-            picked = probabilities.gather(1, own[:, None].to(probabilities.device))
-            parts.append(torch.autograd.grad(picked.sum(), leaf)[0])
-    return torch.cat(parts)
+    with differentiating(model):
+        return gradient(score_probability(model, classes, batch_size), images).images
+
+
+def score_probability(model: Classifier, classes: Tensor, batch_size: int) -> FunctionScore:
+    """Score images by the probability of the class `(B,)` of each, with the memory as it is."""
+
+    def probability(images: Tensor, rows: Tensor) -> Tensor:
+        shares = at_least_float32(model.logits(images)).softmax(1)
+        own = classes[rows.to(classes.device), None].to(shares.device)
+        return shares.gather(1, own).squeeze(1)
+
+    return FunctionScore(probability, batch_size)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from whence.records.answers import Explanation, Removal
 from whence.records.morphed import Morph
-from whence.records.relevance import Heatmaps
+from whence.records.relevance import Relevance
 from whence.shapes import check_shape
 
 
@@ -38,7 +38,8 @@ class Answer:
         truth: its true class, None when not known.
         explanation: the answer and its evidence.
         stored: by dataset index, all stored images that the explanation or the removal names.
-        maps: heatmaps of this one image (B = 1), None when not asked for.
+        relevance: of the pixels of this one image (B = 1) and of its evidence, None when not asked
+            for.
         removal: None when not asked for, and for a standard model.
         notes: sentences about this image, for example that it was made smaller.
         morph: ways to it from another class, None when not asked for.
@@ -50,7 +51,7 @@ class Answer:
     truth: int | None
     explanation: Explanation
     stored: Mapping[int, Stored] = field(default_factory=dict)
-    maps: Heatmaps | None = None
+    relevance: Relevance | None = None
     removal: Removal | None = None
     notes: tuple[str, ...] = ()
     morph: Morph | None = None
@@ -58,8 +59,8 @@ class Answer:
 
     def __post_init__(self) -> None:
         sizes = check_shape("image", self.image, "C H W")
-        if self.maps is not None:
-            check_shape("maps.images", self.maps.images, "B C H W", B=1, **sizes)
+        if self.relevance is not None:
+            check_shape("relevance.images", self.relevance.images, "B C H W", B=1, **sizes)
 
 
 @dataclass(frozen=True)

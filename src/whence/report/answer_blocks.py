@@ -26,10 +26,10 @@ from whence.report.cards import (
     make_strip,
 )
 from whence.report.doubt import find_doubt
-from whence.report.heat_blocks import show_pair
 from whence.report.morph_blocks import show_ways
 from whence.report.numbers import add_weights, count, leave_out, percent
 from whence.report.reading import say_reading
+from whence.report.relevance_blocks import show_pair
 
 TOP_CLASSES = 5
 """Classes whose probability has a bar of its own; the others share one."""

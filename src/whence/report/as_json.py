@@ -6,7 +6,7 @@ from typing import Any
 
 from whence.records.answers import Draws, Evidence, Removal
 from whence.records.explained import Answer, Origin
-from whence.records.relevance import Heatmaps
+from whence.records.relevance import Relevance
 from whence.report.as_morph_json import lay_out_morph
 from whence.report.doubt import find_doubt
 from whence.report.json_values import to_class, to_list
@@ -19,7 +19,7 @@ def to_json(
     origin: Origin,
     class_names: Sequence[str],
     *,
-    with_heatmaps: bool = False,
+    with_pixels: bool = False,
 ) -> dict[str, Any]:
     """Lay answers out for ``json.dumps``: every field of the records, NaN as null.
 
@@ -27,7 +27,7 @@ def to_json(
         answers: in order.
         origin: what they were computed from.
         class_names: one name per class.
-        with_heatmaps: every pixel's relevance as nested lists `(C, H, W)`; otherwise only sums.
+        with_pixels: every pixel's relevance as nested lists `(C, H, W)`; otherwise only sums.
 
     Returns:
         An object with the keys run, classes, facts, notes and answers.
@@ -37,11 +37,11 @@ def to_json(
         "classes": list(class_names),
         "facts": dict(origin.facts),
         "notes": list(origin.notes),
-        "answers": [lay_out(answer, class_names, with_heatmaps) for answer in answers],
+        "answers": [lay_out(answer, class_names, with_pixels) for answer in answers],
     }
 
 
-def lay_out(answer: Answer, classes: Sequence[str], with_heatmaps: bool) -> dict[str, Any]:
+def lay_out(answer: Answer, classes: Sequence[str], with_pixels: bool) -> dict[str, Any]:
     """Lay one answer out."""
     explanation, doubt = answer.explanation, find_doubt(answer, classes)
     left = leave_out(explanation.probabilities, explanation.without)
@@ -73,7 +73,7 @@ def lay_out(answer: Answer, classes: Sequence[str], with_heatmaps: bool) -> dict
         "flag": explanation.flag,
         "error_probability": explanation.error_probability,
         "removal": removal_to_json(answer.removal, classes),
-        "heatmaps": maps_to_json(answer.maps, with_heatmaps),
+        "attribution": relevance_to_json(answer.relevance, with_pixels),
         "morph": None if answer.morph is None else lay_out_morph(answer.morph, classes),
         "notes": list(answer.notes),
     }
@@ -119,20 +119,29 @@ def removal_to_json(removal: Removal | None, classes: Sequence[str]) -> dict[str
     return asdict(removal) | named
 
 
-def maps_to_json(maps: Heatmaps | None, with_heatmaps: bool) -> dict[str, Any] | None:
-    """Lay out what heatmaps add up to, and their pixels where they were asked for."""
-    if maps is None:
+def relevance_to_json(relevance: Relevance | None, with_pixels: bool) -> dict[str, Any] | None:
+    """Lay out what an attribution adds up to, and its pixels where they were asked for."""
+    if relevance is None:
         return None
+    ledger = relevance.ledger
     found: dict[str, Any] = {
-        "baseline": maps.baseline,
-        "steps": maps.steps,
-        "score_change": float(maps.score_change[0]),
-        "completeness_error": float(maps.completeness_error[0]),
-        "image_sum": float(maps.images[0].double().sum()),
-        "evidence_sums": [float(one.double().sum()) for one in maps.evidence[0]],
-        "rest": None if maps.rest is None else float(maps.rest[0]),
+        "method": relevance.method,
+        "options": {name: show_option(value) for name, value in relevance.options.items()},
+        "target": relevance.target[0],
+        "sentence": relevance.sentence,
+        "score": float(relevance.score[0]),
+        "start": float(relevance.start[0]),
+        "ledger": ledger and {name: float(amounts[0]) for name, amounts in ledger.items()},
+        "image_sum": float(relevance.images[0].double().sum()),
+        "evidence_sums": [float(one.double().sum()) for one in relevance.evidence[0]],
+        "rest": None if relevance.rest is None else float(relevance.rest[0]),
     }
-    if with_heatmaps:
-        found["image"] = to_list(maps.images[0])
-        found["evidence"] = to_list(maps.evidence[0])
+    if with_pixels:
+        found["image"] = to_list(relevance.images[0])
+        found["evidence"] = to_list(relevance.evidence[0])
     return found
+
+
+def show_option(value: object) -> int | float | str:
+    """Lay out the option of a method; what is no number or text is named."""
+    return value if isinstance(value, int | float | str) else type(value).__name__

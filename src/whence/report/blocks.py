@@ -79,8 +79,8 @@ class Card:
         lines: short texts below them.
         share: length of a bar in [0, 1]; None for no bar.
         place: where the image is from: its index and file.
-        heat: its heatmap, None without one.
-        heat_sum: what the heatmap adds up to, as text.
+        relevance: that of its pixels, in colours; None without.
+        relevance_sum: what that adds up to, as text.
     """
 
     role: str
@@ -91,8 +91,8 @@ class Card:
     lines: tuple[str, ...] = ()
     share: float | None = None
     place: str = ""
-    heat: Picture | None = None
-    heat_sum: str = ""
+    relevance: Picture | None = None
+    relevance_sum: str = ""
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class Strip:
         cards: in order.
         width: least CSS pixels of a card.
         rest: a sentence about those that are not shown.
-        layout: "cards", "pair" (heatmaps beside the pictures on a phone) or "frames" (up to ten in
+        layout: "cards", "pair" (relevance beside the pictures on a phone) or "frames" (up to ten in
             a row on a wide screen).
     """
 

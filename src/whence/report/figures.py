@@ -83,11 +83,11 @@ def fill_evidence(
         )
 
 
-def draw_heatmaps(answers: Sequence[Answer], class_names: Sequence[str]) -> bytes:
+def draw_relevance(answers: Sequence[Answer], class_names: Sequence[str]) -> bytes:
     """Draw each image beside its example and counterfactual, positive relevance beneath.
 
     As in the paper only what speaks for the answer is coloured; the page shows both signs. The
-    heatmaps of one answer share a colour scale, in which stored images may be coloured stronger
+    pictures of one answer share a colour scale, in which stored images may be coloured stronger
     by a factor that is written above them.
 
     Args:
@@ -99,11 +99,11 @@ def draw_heatmaps(answers: Sequence[Answer], class_names: Sequence[str]) -> byte
     """
     figure, axes = make_grid([2, 1] * len(answers), 3)
     for row, answer in enumerate(answers):
-        fill_heatmaps(axes[2 * row : 2 * row + 2], answer, class_names)
+        fill_relevance(axes[2 * row : 2 * row + 2], answer, class_names)
     return to_bytes(figure)
 
 
-def fill_heatmaps(axes: Grid, answer: Answer, classes: Sequence[str]) -> None:
+def fill_relevance(axes: Grid, answer: Answer, classes: Sequence[str]) -> None:
     """Draw one answer into two lines of three axes."""
     explanation, colours = answer.explanation, find_colours(answer)
     predicted = classes[explanation.predicted]
@@ -117,14 +117,15 @@ def fill_heatmaps(axes: Grid, answer: Answer, classes: Sequence[str]) -> None:
             continue
         words = [f"{role}, {percent(item.weight)}", name_label(item.label, classes)]
         show(axes[0, column], stored_image(item, answer), words)
-        if colours is not None:
-            relevance = colours.stored[explanation.evidence.index(item)]
+        place = explanation.evidence.index(item)
+        if colours is not None and place in colours.stored:
+            relevance = colours.stored[place]
             text = f"{colours.factor:,} times stronger" if colours.factor > 1 else ""
             show_positive(axes[1, column], relevance, colours.limit / colours.factor, text)
 
 
 def show_positive(axes: Axes, relevance: Tensor, limit: float, text: str) -> None:
-    """Draw the positive part of a heatmap `(H, W)`, white at 0 and below."""
+    """Draw the positive part of relevance `(H, W)`, white at 0 and below."""
     show(axes, colour(relevance.clamp_min(0), limit), [text] if text else [])
     axes.set_axis_on()
     axes.set(xticks=[], yticks=[])

@@ -58,7 +58,7 @@ def show(out: Path, seeds: int, device: str) -> None:
     page = out / "evidence.html"
     write_page(page, best, model, dataset, places)
     print(
-        f"\nDone in {time.monotonic() - started:.0f} s. The same answers with heatmaps, and how "
+        f"\nDone in {time.monotonic() - started:.0f} s. The same answers with relevance, and how "
         f"far to trust them, are on one page; open it in a browser:\n  {page}\n"
         f"The run is in {best}; go on with:\n  whence report {best} --out {out / 'report.html'}\n"
         f"  whence train YOUR_FOLDER --out runs/yours"

@@ -4,11 +4,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import torch
 from jsonargparse import Namespace
 
+from whence.attribution.method import Method, find_method
 from whence.cli.files import encode_page
-from whence.cli.options import read_where
+from whence.cli.options import METHOD_OPTIONS, NO_METHOD, read_where
 from whence.cli.plain_text import escape, print_note
 from whence.cli.traces import without_font_folder
 from whence.cli.work.images import read_asked, read_test, report_unread
@@ -41,6 +44,8 @@ def explain_all(
     """
     folder = Path(options.run)
     about = read_about(folder)
+    method = None if options.attribution == NO_METHOD else find_method(options.attribution)
+    of_method = {} if method is None else choose_options(method, options)
     model = load_to_answer(folder, device)
     where, ready = read_where(options), None
     if options.morph:
@@ -58,10 +63,8 @@ def explain_all(
         draws=options.draws,
         memory_size=options.memory_size,
         seed=options.seed,
-        with_heatmaps=not options.no_heatmaps,
-        steps=options.steps,
-        baseline=options.baseline,
-        memory=options.memory,
+        method=None if method is None else method.name,
+        options=of_method,
         batch_size=options.batch_size,
     )
     answers = tuple(
@@ -72,7 +75,7 @@ def explain_all(
             replace(answer, original=original)
             for answer, original in zip(answers, asked.originals, strict=True)
         )
-    settings, notes = describe_settings(options, model), asked.notes
+    settings, notes = describe_settings(options, model, method, of_method), asked.notes
     if ready is not None:
         morphs = ready.ask(asked)
         answers = tuple(
@@ -81,7 +84,7 @@ def explain_all(
         settings, notes = [*settings, *ready.facts], (*notes, *ready.notes)
     origin = describe_origin(folder, about, model, settings)
     origin = replace(origin, notes=(*notes, *origin.notes))
-    content = write(answers, origin, model.class_names, kind, options.with_heatmaps)
+    content = write(answers, origin, model.class_names, kind, options.with_pixels)
     if not files:
         print(content[0].decode(), end="")
         return report_unread(asked.unread, len(paths))
@@ -93,17 +96,31 @@ def explain_all(
     return report_unread(asked.unread, len(paths))
 
 
-def describe_settings(options: Namespace, model: Classifier) -> list[tuple[str, str]]:
+def choose_options(method: Method, options: Namespace) -> dict[str, Any]:
+    """Take what was said of a method's options; what is random follows the seed.
+
+    Raises:
+        ValueError: on an option that the method does not have, or lacks.
+    """
+    given = {name: getattr(options, name) for name in METHOD_OPTIONS}
+    found: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if "generator" in method.options:
+        found["generator"] = torch.Generator().manual_seed(options.seed)
+    method.complete(found)
+    return found
+
+
+def describe_settings(
+    options: Namespace, model: Classifier, method: Method | None, of_method: dict[str, Any]
+) -> list[tuple[str, str]]:
     """Name what the explanation itself was made with."""
     found = []
     if model.has_memory and options.draws:
         found.append(("random memories", f"{options.draws} draws, seed {options.seed}"))
-    if not options.no_heatmaps and not lacks_pixels(model):
-        which = "the evidence" if options.memory == "evidence" else "the whole memory"
-        text = f"integrated gradients, {options.steps} steps from {options.baseline}"
-        if model.has_memory:
-            text += f", the image and {which} moved together"
-        found.append(("heatmaps", text))
+    if method is not None and not lacks_pixels(model):
+        used = method.complete(of_method)
+        shown = [f"{name} {value}" for name, value in used.items() if name != "generator"]
+        found.append(("attribution", ", ".join([method.name.replace("_", " "), *shown])))
     return found
 
 
@@ -112,18 +129,18 @@ def write(
     origin: Origin,
     names: Sequence[str],
     kind: str,
-    with_heatmaps: bool,
+    with_pixels: bool,
 ) -> list[bytes]:
     """Make the content of all files before the first is written."""
     if kind == "html":
         return [encode_page(render_answers(answers, origin, names))]
     if kind == "json":
-        content = to_json(answers, origin, names, with_heatmaps=with_heatmaps)
+        content = to_json(answers, origin, names, with_pixels=with_pixels)
         return [(json.dumps(content, indent=1, allow_nan=False) + "\n").encode()]
     with without_font_folder():
-        from whence.report.figures import draw_evidence, draw_heatmaps
+        from whence.report.figures import draw_evidence, draw_relevance
 
-        return [draw_evidence(answers, names), draw_heatmaps(answers, names)]
+        return [draw_evidence(answers, names), draw_relevance(answers, names)]
 
 
 def describe(answer: Answer, names: Sequence[str]) -> str:

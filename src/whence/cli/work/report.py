@@ -30,7 +30,7 @@ from whence.runs.sample_of_run import choose_sample
 from whence.storage.whole_files import write_whole
 
 STEPS = 16
-"""Points on the path of the hard cases' heatmaps."""
+"""Points on the path of the hard cases' attribution."""
 
 DRAWS = 20
 """Random memories that the hard cases are answered with again."""
@@ -86,7 +86,7 @@ def report_run(
 def explain_hard(
     model: Classifier, sample: Sample, hard: tuple[Hard, ...], *, seed: int, batch_size: int
 ) -> tuple[Answer, ...]:
-    """Explain the hard cases, with heatmaps and random memories."""
+    """Explain the hard cases, with attribution and random memories."""
     if not hard:
         return ()
     chosen = sample.images.take([one.place for one in hard])
@@ -98,7 +98,7 @@ def explain_hard(
         [one.truth for one in hard],
         draws=DRAWS,
         seed=seed,
-        steps=STEPS,
+        options={"steps": STEPS},
         batch_size=batch_size,
     )
 
@@ -119,7 +119,7 @@ def describe_settings(
     if model.has_memory:
         found.append(("random memories", f"seed {seed}"))
     if explained and not lacks_pixels(model):
-        found.append(("heatmaps", f"integrated gradients, {STEPS} steps from white"))
+        found.append(("attribution", f"integrated gradients, {STEPS} steps from white"))
     return found
 
 

@@ -1,10 +1,10 @@
-"""Joint heatmaps of images and the whole memory against captum with one memory per row.
+"""Joint attribution to images and the whole memory against captum with one memory per row.
 
-Claim: `heatmaps(memory="all")` of 8 images with 1,000 memories and 32 steps takes at least 5 times
-less time than captum's Integrated Gradients, for the same maps. captum needs a memory of its own in
-every row (`internal_batch_size=1`), or its result is wrong. n = 3 processes a side, in turn.
+Claim: `attribute(memory="all")` of 8 images with 1,000 memories and 32 steps takes at least 5 times
+less time than captum's Integrated Gradients, for the same relevance. captum needs a memory of its
+own in every row (`internal_batch_size=1`), or its result is wrong. n = 3 processes a side, in turn.
 
-    python -m benchmarks.heatmaps --data FOLDER [--encoder resnet18]
+    python -m benchmarks.attribution --data FOLDER [--encoder resnet18]
 
 Two cases. "same work": both sides do all of it. "whole": captum does 1 image and 4 steps, and its
 time is multiplied by 64, since it goes through images and steps one by one. The encoder is trained
@@ -24,7 +24,6 @@ from torch import Tensor
 
 import whence
 from benchmarks.sides import alternate, machine
-from whence.attribution.joint import heatmaps
 from whence.training.loop import fit
 from whence.training.plan import Plan
 from whence.training.recipes import Recipe
@@ -57,13 +56,13 @@ def main() -> None:
     for case, (images, memories, steps) in CASES.items():
         print(f"{case}, {options.encoder}: {images} images, {memories} memories, {steps} steps:")
         alternate(
-            "benchmarks.heatmaps",
+            "benchmarks.attribution",
             ("captum", "whence"),
             ["--case", case, *arguments],
             options.repeats,
         )
     options.case = "same work"
-    print(f"largest difference of a map: {compare(*prepare(options)):.1e} of its largest value")
+    print(f"largest difference: {compare(*prepare(options)):.1e} of its largest value")
 
 
 def prepare(options: argparse.Namespace) -> tuple[whence.Classifier, Tensor]:
@@ -91,13 +90,13 @@ Measured = tuple[float, dict[str, Any], tuple[Tensor, ...]]
 
 
 def run_whence(model: whence.Classifier, images: Tensor, case: str) -> Measured:
-    """Measure our maps of the whole case."""
-    heatmaps(model, images[:1], steps=1, memory="all")  # PyTorch prepares forward mode once
+    """Measure ours, the whole case."""
+    whence.attribute(model, images[:1], steps=1, memory="all")  # PyTorch prepares forward mode once
     started = time.perf_counter()
-    maps = heatmaps(model, images, steps=CASES[case][2], memory="all")
+    found = whence.attribute(model, images, steps=CASES[case][2], memory="all")
     seconds = time.perf_counter() - started
-    counts = [len(one) for one in maps.evidence]
-    return seconds, {"evidence": counts}, (maps.images, *maps.evidence)
+    counts = [len(one) for one in found.evidence]
+    return seconds, {"evidence": counts}, (found.images, *found.evidence)
 
 
 def run_captum(model: whence.Classifier, images: Tensor, case: str) -> Measured:

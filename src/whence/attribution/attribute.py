@@ -1,0 +1,179 @@
+"""Any attribution method, on any classifier, for any target."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from whence.attribution.classifier_score import score_classifier
+from whence.attribution.found import FoundRelevance
+from whence.attribution.method import find_method
+from whence.attribution.score import FunctionScore, Score, check_floats, differentiating
+from whence.attribution.target import Target, TargetLike, find_target
+from whence.models.classifier import Classifier
+from whence.models.sound import check_outputs
+from whence.models.using import check_images
+from whence.records.relevance import OUTSIDE, Relevance
+from whence.shapes import check_batch_size, check_shape
+
+
+def attribute(
+    model: nn.Module,
+    images: Tensor,
+    method: str = "integrated_gradients",
+    target: TargetLike = None,
+    *,
+    batch_size: int = 128,
+    **options: Any,
+) -> Relevance:
+    """Say how much every pixel of images, and of their evidence, matters to a model's score.
+
+    Args:
+        model: a classifier of ours, with its bank if it has a memory; or any module in eval mode
+            from images to logits `(B, K)`.
+        images: `(B, C, H, W)`; of a classifier of ours uint8 or float in [0, 1], and an image that
+            is itself stored does not read itself; of any other module what it takes, in its units.
+        method: a name from ``whence.attribution.METHODS``.
+        target: what the score is. None: the logit of the predicted class; a class (index or name);
+            a list, array or tensor of one class per image; a tuple (a, b): logit a minus logit b,
+            why a rather than b; or a function of the logits `(n, K)` that gives `(n,)`.
+        batch_size: how many images go through the network at once; changes memory use and time,
+            not the result.
+        **options: of the method, by name; its docstring lists them.
+
+    Returns:
+        Relevance with the ledger of where the score went, on the CPU.
+
+    Raises:
+        ValueError: on an unknown method, option or class, no image, images that do not fit, or a
+            score that is not finite.
+        TypeError: if the model is no module, or the target of no known kind.
+        RuntimeError: if the model is in training mode, has no bank that fits it, or no gradient.
+    """
+    chosen = find_method(method)
+    used = chosen.complete(options)
+    check_request(check_model(model), images, batch_size)
+    with differentiating(model):
+        images = images.detach()
+        score, values, goal, counts = make_score(model, images, target, batch_size)
+        check_scores(values)
+        found = chosen.compute(score, images, **used)
+    return record(found, values, counts, goal.names, method, used)
+
+
+def check_model(model: object) -> nn.Module:
+    """Refuse what is no module.
+
+    Raises:
+        TypeError: with what came.
+    """
+    if not isinstance(model, nn.Module):
+        raise TypeError(
+            "model must be a whence classifier or a torch module from images to logits, "
+            f"got {type(model).__name__}."
+        )
+    return model
+
+
+def check_request(model: nn.Module, images: Tensor, batch_size: int) -> None:
+    """Refuse images that do not fit a model, no image at all, and a batch size below 1.
+
+    Raises:
+        ValueError: with what came.
+    """
+    if isinstance(model, Classifier):
+        check_images(model, images)
+    else:
+        check_shape("images", images, "B C H W")
+    check_batch_size(batch_size)
+    if len(images) == 0:
+        raise ValueError("images must hold at least one image, got none.")
+
+
+def make_score(
+    model: nn.Module, images: Tensor, target: TargetLike, batch_size: int
+) -> tuple[Score, Tensor, Target, list[int]]:
+    """Make a score of a model, of images `(B, C, H, W)` and of a target.
+
+    Returns:
+        The score, its values `(B,)`, the target, and how many evidence images each image has.
+    """
+    if isinstance(model, Classifier):
+        own = score_classifier(model, images, target, batch_size=batch_size)
+        return own, own.values, own.target, own.counts
+    check_floats(images)
+    with torch.no_grad():
+        logits = torch.cat([find_logits(model, some) for some in images.split(batch_size)])
+    check_outputs("logits", logits, model)
+    goal = find_target(target, logits, [f"class {one}" for one in range(logits.shape[1])])
+    rows = torch.arange(len(images))
+    score = FunctionScore(lambda some, known: goal.of(find_logits(model, some), known), batch_size)
+    return score, goal.of(logits, rows), goal, [0] * len(images)
+
+
+def find_logits(model: nn.Module, images: Tensor) -> Tensor:
+    """Run a module on images `(n, C, H, W)`, on its device; logits `(n, K)`.
+
+    Raises:
+        ValueError: if something else comes out.
+    """
+    first = next(model.parameters(), images)
+    logits = model(images.to(first.device))
+    shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+    if not isinstance(logits, Tensor) or logits.dim() != 2 or len(logits) != len(images):
+        raise ValueError(
+            f"model must map {len(images)} images (B, C, H, W) to logits (B, K), got {shape}."
+        )
+    return logits
+
+
+def check_scores(values: Tensor) -> None:
+    """Refuse a score `(B,)` that holds NaN or infinity.
+
+    Raises:
+        ValueError: with the number of the first image.
+    """
+    broken = (~values.isfinite()).nonzero()
+    if len(broken):
+        row = int(broken[0])
+        raise ValueError(
+            f"target must give finite scores, that of image {row} is {float(values[row])}."
+        )
+
+
+def record(
+    found: FoundRelevance,
+    values: Tensor,
+    counts: list[int],
+    target: tuple[str, ...],
+    method: str,
+    options: dict[str, object],
+) -> Relevance:
+    """Put what a method found into a record, with its ledger; counts are of evidence images."""
+    images = found.images.detach().cpu()
+    if found.evidence is None:
+        evidence = tuple(images.new_zeros((0, *images.shape[1:])) for _ in counts)
+    else:
+        evidence = found.evidence.detach().cpu().split(counts)
+    score = values.detach().cpu()
+    start = torch.zeros_like(score) if found.start is None else found.start.detach().cpu()
+    ledger, rest = None, (found.lines or {}).get(OUTSIDE)
+    if found.lines is not None:
+        ledger = {"image": images.sum((1, 2, 3), dtype=torch.float64)}
+        if found.evidence is not None:
+            ledger["evidence"] = torch.stack([one.sum(dtype=torch.float64) for one in evidence])
+        ledger |= {name: amounts.detach().cpu().double() for name, amounts in found.lines.items()}
+        told = torch.stack([*ledger.values()]).sum(0)
+        ledger["unexplained"] = score.double() - start.double() - told
+    return Relevance(
+        images=images,
+        evidence=evidence,
+        rest=None if rest is None else rest.detach().cpu(),
+        score=score,
+        start=start,
+        ledger=ledger,
+        target=target,
+        method=method,
+        options=options,
+        sentence=found.sentence,
+    )

@@ -1,0 +1,218 @@
+"""The score of a classifier of ours, which reads the stored images that are an image's evidence."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from whence.attribution.target import Target, TargetLike, find_target
+from whence.data.augment import to_float
+from whence.evidence.active import order_active
+from whence.memory import SIMILARITIES
+from whence.memory.attention import at_least_float32, recall, weigh
+from whence.memory.bank import Bank, take_images
+from whence.memory.copies import mask_copies
+from whence.memory.heads import MemoryHead
+from whence.models.classifier import Classifier
+from whence.models.sound import check_outputs
+
+
+@dataclass(frozen=True, eq=False)
+class ClassifierScore:
+    """What a classifier says of B images, and what it read for that; on the model's device.
+
+    Attributes:
+        model: in eval mode; with a bank, unless it is a standard model.
+        target: which of its logits is the score.
+        rows: `(B,)` the numbers of the images that ``target`` knows them by.
+        values: `(B,)` the score of the images as they are.
+        places: for each image `(A,)`, where its evidence stands in the bank, highest weight first.
+        mask: `(B, M)` bool, False where a stored image is a copy of the image; None allows all.
+        batch_size: images encoded at once.
+    """
+
+    model: Classifier
+    target: Target
+    rows: Tensor
+    values: Tensor
+    places: tuple[Tensor, ...]
+    mask: Tensor | None
+    batch_size: int
+
+    @property
+    def precision(self) -> torch.dtype:
+        """Name the precision of pixels and relevance: the model's, float32 at least."""
+        return torch.promote_types(self.model.mean.dtype, torch.float32)
+
+    @property
+    def counts(self) -> list[int]:
+        """Count the evidence images of each image."""
+        return [len(one) for one in self.places]
+
+    @property
+    def evidence(self) -> Tensor | None:
+        """Return the pixels `(E, C, h, w)` of all evidence images; None of a standard model.
+
+        Raises:
+            ValueError: if the bank was saved without them.
+        """
+        if not self.model.has_memory:
+            return None
+        stored = stored_pixels(self.model.checked_bank())
+        return self.pixels(take_images(stored, torch.cat(self.places)))
+
+    def __call__(self, images: Tensor, evidence: Tensor | None = None) -> Tensor:
+        """Score variants `(B, C, H, W)` of the images, and `(E, C, h, w)` of their evidence.
+
+        A moved evidence image is moved for the image whose evidence it is, and all weights are
+        computed anew. With gradients on, what does not go through the encoder at once goes through
+        it again on the way back, so that memory is bounded by ``batch_size``.
+
+        Returns:
+            `(B,)`.
+        """
+        queries = self._encode(images)
+        if not self.model.has_memory:
+            return self.target.of(self.model.head(queries), self.rows)
+        bank = self.model.checked_bank()
+        moved = None if evidence is None else self._encode(evidence)
+        logits = read_moved(
+            self.model.memory_head, queries, bank.features, self.places, moved, self.mask
+        )
+        return self.target.of(logits, self.rows)
+
+    def pixels(self, images: Tensor) -> Tensor:
+        """Bring images `(B, C, H, W)`, uint8 or in [0, 1], to floats in [0, 1]."""
+        return to_float(images.detach().to(self.values.device)).to(self.precision)
+
+    def take(self, rows: Tensor) -> "ClassifierScore":
+        """Ask about the images at ``rows`` `(n,)` only, in that order; one may occur often."""
+        rows = rows.to(self.rows.device)
+        return replace(
+            self,
+            rows=self.rows[rows],
+            values=self.values[rows],
+            places=tuple(self.places[row] for row in rows.tolist()),
+            mask=None if self.mask is None else self.mask[rows],
+        )
+
+    def _encode(self, images: Tensor) -> Tensor:
+        """Encode `(n, C, H, W)` to `(n, D)`, a batch at a time."""
+        parts = images.split(self.batch_size)
+        if len(parts) == 1 or not torch.is_grad_enabled():
+            return torch.cat([self.model.encode(part) for part in parts])
+        encode = self.model.encode
+        return torch.cat([checkpoint(encode, part, use_reentrant=False) for part in parts])
+
+
+def score_classifier(
+    model: Classifier, images: Tensor, target: TargetLike, *, batch_size: int
+) -> ClassifierScore:
+    """Classify images `(B, C, H, W)` with the bank, and make a target of the answers a score.
+
+    Args:
+        model: in eval mode.
+        images: uint8 or float in [0, 1]. An image that is itself stored does not read itself.
+        target: as for ``find_target``.
+        batch_size: images encoded at once.
+    """
+    answers = [answer(model, batch) for batch in images.split(batch_size)]
+    logits = torch.cat([one[0] for one in answers])
+    found = find_target(target, logits, model.class_names)
+    rows = torch.arange(len(images), device=logits.device)
+    return ClassifierScore(
+        model=model,
+        target=found,
+        rows=rows,
+        values=found.of(logits, rows),
+        places=tuple(one for _, places, _ in answers for one in places),
+        mask=join_masks([one[2] for one in answers], [len(one[0]) for one in answers]),
+        batch_size=batch_size,
+    )
+
+
+def join_masks(masks: list[Tensor | None], sizes: list[int]) -> Tensor | None:
+    """Join masks of batches, each `(n, M)` or None, which allows all."""
+    known = [mask for mask in masks if mask is not None]
+    if not known:
+        return None
+    parts = [
+        known[0].new_ones((size, known[0].shape[1])) if mask is None else mask
+        for mask, size in zip(masks, sizes, strict=True)
+    ]
+    return torch.cat(parts)
+
+
+def answer(model: Classifier, images: Tensor) -> tuple[Tensor, tuple[Tensor, ...], Tensor | None]:
+    """Classify images `(B, C, H, W)` with the bank, without a gradient.
+
+    Returns:
+        Logits `(B, K)`; for each image `(A,)` places in the bank, highest weight first; and
+        `(B, M)` bool, False where a stored image is a copy of the image, None if none is.
+    """
+    with torch.no_grad():
+        queries = model.encode(images)
+        if not model.has_memory:
+            logits = model.head(queries)
+            check_outputs("logits", logits, model.head)
+            nothing = torch.zeros(0, dtype=torch.int64, device=logits.device)
+            return logits, (nothing,) * len(images), None
+        bank = model.checked_bank()
+        mask = mask_copies(bank, images)
+        scale = bank.scale(model.memory_head.similarity)
+        read = model.memory_head(queries, bank.features, mask, scale=scale)
+        check_outputs("logits", read.logits, model.head)
+        return read.logits, order_active(read.weights, bank.indices), mask
+
+
+def read_moved(
+    head: MemoryHead,
+    queries: Tensor,
+    features: Tensor,
+    places: tuple[Tensor, ...],
+    moved: Tensor | None,
+    mask: Tensor | None,
+) -> Tensor:
+    """Classify queries that each see some stored images elsewhere than they are.
+
+    Args:
+        head: its classifier and similarity.
+        queries: `(B, D)`.
+        features: `(M, D)` of the stored images as they are.
+        places: for each query `(A,)`, the stored images that it sees elsewhere.
+        moved: `(E, D)` their features as it sees them, query by query; None moves nothing.
+        mask: `(B, M)` bool, True where a stored image may be used; None allows all.
+
+    Returns:
+        Logits `(B, K)`.
+    """
+    queries, features = at_least_float32(queries), at_least_float32(features)
+    if moved is None:
+        places, moved = (), queries[:0]
+    moved = at_least_float32(moved)
+    counts = torch.tensor([len(one) for one in places], dtype=torch.int64)
+    owners = torch.arange(len(counts)).repeat_interleave(counts).to(queries.device)  # (E,)
+    stored = torch.cat([owners[:0], *places])  # (E,)
+    similarity = SIMILARITIES[head.similarity]
+    with torch.autocast(queries.device.type, enabled=False):
+        scores = similarity(queries, features)  # (B, M)
+        own = similarity(queries[owners][:, None], moved[:, None])[:, 0, 0]  # (E,)
+        weights = weigh(scores.index_put((owners, stored), own), mask=mask)
+        changes = weights[owners, stored][:, None] * (moved - features[stored])
+        vectors = recall(weights, features).index_add(0, owners, changes)  # (B, D)
+    return head.respond(queries, vectors)
+
+
+def stored_pixels(bank: Bank) -> Tensor:
+    """Return the bank's images `(M, C, H, W)`.
+
+    Raises:
+        ValueError: if it was saved without them.
+    """
+    if bank.images is None:
+        raise ValueError(
+            "The bank was saved without pixels, which the relevance of stored images needs; "
+            "call model.remember(memory_images) again, or save the model with pixels."
+        )
+    return bank.images

@@ -1,0 +1,116 @@
+"""Integrated Gradients on the straight path from a baseline, of images and their evidence."""
+
+import torch
+from torch import Tensor
+
+from whence.attribution.baseline_images import Baseline, PathStart, find_start
+from whence.attribution.classifier_score import ClassifierScore
+from whence.attribution.found import FoundRelevance
+from whence.attribution.joint import MOVED, Moved, explain_scene
+from whence.attribution.method import Method
+from whence.attribution.path import midpoints
+from whence.attribution.scene import set_scene
+from whence.attribution.score import Score, batches, find_slopes
+from whence.records.relevance import OUTSIDE
+
+
+def integrated_gradients(
+    score: Score,
+    images: Tensor,
+    *,
+    steps: int = 32,
+    baseline: str | Tensor = "white",
+    memory: Moved = "evidence",
+) -> FoundRelevance:
+    """Split the change of a score on the way from a baseline over all pixels.
+
+    Sundararajan, Taly and Yan (2017), arXiv:1703.01365, equation 1, by the midpoint rule. Unlike
+    in the paper, images and their evidence move from the baseline to themselves together, and at
+    every step each image reads a memory of its own.
+
+    Args:
+        score: of B images.
+        images: `(B, C, H, W)`.
+        steps: points on the path; more make the sum more exact.
+        baseline: where the path starts: a name from ``BASELINES``, or one image `(C, H, W)` in the
+            units of ``images``.
+        memory: "evidence" moves the evidence images, and every other stored image stays as it is;
+            "all" moves the whole memory, and what falls on other images is a line of its own.
+
+    Returns:
+        Signed shares in score units; they add up to the score's change on the path, but for what
+        the midpoint rule misses.
+
+    Raises:
+        ValueError: on an unknown name, a baseline that does not fit, or no step.
+        RuntimeError: if the score has no gradient.
+    """
+    if memory not in MOVED:
+        raise ValueError(f"Unknown memory {memory!r}. Choose from: {', '.join(MOVED)}.")
+    points, pixels = midpoints(steps), isinstance(score, ClassifierScore)
+    start = find_start(baseline, images, pixels=pixels)
+    if isinstance(score, ClassifierScore):
+        return move_together(score, images, start, points, everything=memory == "all")
+    parts = [go_straight(part, some, start.of, points) for part, some in batches(score, images)]
+    relevance, begin = (torch.cat(column) for column in zip(*parts, strict=True))
+    return FoundRelevance(relevance, None, say_straight_path(start, steps), start=begin, lines={})
+
+
+def move_together(
+    score: ClassifierScore,
+    images: Tensor,
+    start: PathStart,
+    points: tuple[Tensor, Tensor],
+    *,
+    everything: bool,
+) -> FoundRelevance:
+    """Move images and their evidence, or the whole memory, on one path."""
+    rows = torch.arange(len(images)).split(score.batch_size)
+    parts = [
+        explain_scene(
+            set_scene(score.take(some), images[some], start.of, everything=everything), points
+        )
+        for some in rows
+    ]
+    relevance, rest, begin, evidence = (torch.cat(column) for column in zip(*parts, strict=True))
+    has_memory = score.model.has_memory
+    return FoundRelevance(
+        relevance,
+        evidence if has_memory else None,
+        say_straight_path(start, len(points[0])),
+        start=begin,
+        lines={OUTSIDE: rest} if everything and has_memory else {},
+    )
+
+
+def go_straight(
+    score: Score, images: Tensor, baseline: Baseline, points: tuple[Tensor, Tensor]
+) -> tuple[Tensor, Tensor]:
+    """Add up the gradient at ``points`` of the straight path to images `(B, C, H, W)`.
+
+    Returns:
+        Relevance `(B, C, H, W)`, and the score `(B,)` where the path starts.
+    """
+    begin = baseline(images)
+    change, total, count = images - begin, torch.zeros_like(images), len(images)
+    together = max(1, score.batch_size // count)  # as many points as fill a batch
+    times, shares = (one.to(images) for one in points)
+    for some, share in zip(times.split(together), shares.split(together), strict=True):
+        at = begin + some.view(-1, 1, 1, 1, 1) * change  # (S, B, C, H, W)
+        rows = torch.arange(count).repeat(len(some))
+        (slopes,) = find_slopes(score.take(rows), at.flatten(0, 1))
+        total += torch.einsum("s,sbchw->bchw", share, slopes.view(at.shape))
+    with torch.no_grad():
+        return total * change, score(begin)
+
+
+def say_straight_path(start: PathStart, steps: int) -> str:
+    """Say what was done."""
+    points = "1 step" if steps == 1 else f"{steps:,} steps"
+    return (
+        "A pixel's number is its share of the change of the score on the way from "
+        f"{start.words} to the images as they are ({points}), in units of the score."
+    )
+
+
+INTEGRATED_GRADIENTS = Method("integrated_gradients", integrated_gradients, adds_up=True)

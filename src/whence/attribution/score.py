@@ -1,0 +1,125 @@
+"""What an attribution method explains: one number for each of B images."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from whence.models.evaluating import evaluating
+
+NO_GRADIENT = (
+    "The model lets no gradient through to the pixels, which this method needs; "
+    "remove no_grad() or detach() from its forward."
+)
+
+
+class Score(Protocol):
+    """One number for each of B images, which depends on that image and on its evidence only."""
+
+    @property
+    def batch_size(self) -> int:
+        """Return how many images may go through a network at once."""
+
+    @property
+    def evidence(self) -> Tensor | None:
+        """Return the pixels `(E, C, h, w)` of all evidence images, image by image; None of none."""
+
+    def __call__(self, images: Tensor, evidence: Tensor | None = None) -> Tensor:
+        """Score variants of the images, and of their evidence; `(B,)`, with a gradient.
+
+        Args:
+            images: `(B, C, H, W)`, as ``pixels`` gives them.
+            evidence: `(E, C, h, w)`; None leaves the evidence as it is.
+        """
+
+    def pixels(self, images: Tensor) -> Tensor:
+        """Bring images `(B, C, H, W)` to the numbers, precision and device that are explained."""
+
+    def take(self, rows: Tensor) -> "Score":
+        """Ask about the images at ``rows`` `(n,)` only, in that order; one may occur often."""
+
+
+@dataclass(frozen=True, eq=False)
+class FunctionScore:
+    """A score that is a function of the images alone.
+
+    Attributes:
+        function: maps variants `(n, C, H, W)` and the numbers `(n,)` of the images that they are
+            variants of to `(n,)`.
+        batch_size: images at once.
+        rows: `(B,)` numbers of the images; None counts them.
+    """
+
+    function: Callable[[Tensor, Tensor], Tensor]
+    batch_size: int = 128
+    rows: Tensor | None = None
+
+    @property
+    def evidence(self) -> None:
+        """Say that there is no evidence."""
+
+    def __call__(self, images: Tensor, evidence: Tensor | None = None) -> Tensor:
+        """Score images `(B, C, H, W)`; `(B,)`."""
+        rows = torch.arange(len(images)) if self.rows is None else self.rows
+        return self.function(images, rows)
+
+    def pixels(self, images: Tensor) -> Tensor:
+        """Take images `(B, C, H, W)` as they are; they must be floats."""
+        check_floats(images)
+        return images.detach()
+
+    def take(self, rows: Tensor) -> "FunctionScore":
+        """Ask about the images at ``rows`` `(n,)`."""
+        return replace(self, rows=rows if self.rows is None else self.rows[rows])
+
+
+def check_floats(images: Tensor) -> None:
+    """Refuse what is no floating point number, which alone has a gradient.
+
+    Raises:
+        TypeError: with what came.
+    """
+    if not images.is_floating_point():
+        raise TypeError(f"images must be floats, as the model takes them, got {images.dtype}.")
+
+
+def batches(score: Score, images: Tensor) -> Iterator[tuple[Score, Tensor]]:
+    """Cut images `(B, C, H, W)` and their score into parts that go through a network at once."""
+    for rows in torch.arange(len(images)).split(score.batch_size):
+        yield score.take(rows), score.pixels(images[rows.to(images.device)])
+
+
+def find_slopes(score: Score, *points: Tensor) -> tuple[Tensor, ...]:
+    """Differentiate a score at images `(B, C, H, W)`, and at their evidence where that is given.
+
+    Returns:
+        A gradient for each of the points, in score units per unit of a value.
+
+    Raises:
+        RuntimeError: if the score lets no gradient through to the images.
+    """
+    leaves = [point.detach().clone().requires_grad_() for point in points]
+    total = score(*leaves).sum()
+    slopes: tuple[Tensor | None, ...] = (None,)
+    if total.requires_grad:
+        slopes = torch.autograd.grad(total, leaves, allow_unused=True)
+    if slopes[0] is None:
+        raise RuntimeError(NO_GRADIENT)
+    return tuple(
+        torch.zeros_like(leaf) if slope is None else slope
+        for slope, leaf in zip(slopes, leaves, strict=True)
+    )
+
+
+@contextmanager
+def differentiating(model: nn.Module) -> Iterator[None]:
+    """Switch gradients on for a model that must be in eval mode.
+
+    Raises:
+        RuntimeError: if the model is in training mode.
+    """
+    with evaluating(model), torch.inference_mode(False), torch.enable_grad():
+        yield

@@ -1,0 +1,194 @@
+"""Every method in the table: an exact answer, a ledger, options by name, and no trace left."""
+
+import inspect
+import pkgutil
+
+import pytest
+import torch
+from captum.attr import IntegratedGradients, Saliency
+from torch import nn
+from torch.testing import assert_close
+
+import whence
+from tests.helpers.attributing import Net, Quadratic, as_pixels, make
+from tests.helpers.method_checks import (
+    check_exact,
+    check_ledger,
+    check_no_trace,
+    give_options,
+    models,
+)
+from whence.attribution import METHODS, methods
+from whence.attribution.method import find_method
+from whence.attribution.score import FunctionScore
+
+
+def integral(formula, start, images):
+    """The gradient is linear: its mean on a straight line is its value in the middle."""
+    return (images - start) * formula.slope((start + images) / 2)
+
+
+def along(formula, path):
+    """A line from image to image, each as above."""
+    pairs = zip(path.unbind(1)[:-1], path.unbind(1)[1:], strict=True)
+    return sum(integral(formula, one, other) for one, other in pairs)
+
+
+ORACLES = {  # the exact answer for ``Quadratic``, worked out from its formula
+    "gradient": lambda formula, images: formula.slope(images),
+    "integrated_gradients": lambda formula, images: integral(
+        formula, torch.ones_like(images), images
+    ),
+    "path_integrated_gradients": lambda formula, images, path: along(formula, path),
+    "random": lambda formula, images, generator: torch.rand(
+        (len(images), 1, *images.shape[2:]), generator=generator
+    ).expand_as(images),
+}
+
+
+def test_the_table_the_files_and_the_oracles_are_the_same():
+    files = {module.name for module in pkgutil.iter_modules(methods.__path__)}
+    assert files == set(METHODS) == set(ORACLES)
+    for name in METHODS:
+        method = find_method(name)
+        assert method.name == method.compute.__name__ == name
+        assert method.compute.__module__ == f"whence.attribution.methods.{name}"
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_method_is_exact_on_a_formula(name):
+    check_exact(find_method(name), ORACLES[name])
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_method_takes_a_score_images_and_options_by_name(name):
+    parameters = [*inspect.signature(find_method(name).compute).parameters.values()]
+    assert [one.name for one in parameters[:2]] == ["score", "images"]
+    assert all(one.kind is one.KEYWORD_ONLY for one in parameters[2:])
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("kind", ["memory-wrap", "only-memory", "standard", "module"])
+def test_a_method_keeps_a_ledger_or_says_that_it_does_not(images, name, kind):
+    found = check_ledger(name, find_method(name), models()[kind], as_pixels(images))
+    counts = [len(one) for one in found.evidence]
+    if kind in ("standard", "module") or name.startswith("path_"):
+        assert counts == [0, 0, 0]
+    else:
+        assert min(counts) >= 1
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("kind", ["memory-wrap", "standard", "module"])
+@pytest.mark.parametrize("broken", [False, True])
+def test_a_method_leaves_no_trace_even_when_it_fails(images, name, kind, broken):
+    model = models()[kind]
+    check_no_trace(name, find_method(name), model, as_pixels(images), broken=broken)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_method_gives_the_same_for_every_batch_size(images, name):
+    model, method = models()["memory-wrap"], find_method(name)
+    one, two, all_three = (
+        whence.attribute(
+            model, images, name, batch_size=size, **give_options(method, as_pixels(images))
+        )
+        for size in (1, 2, 100)
+    )
+    for parts in (one, two):
+        assert_close(parts.images, all_three.images, rtol=0, atol=1e-10)
+        for a, b in zip(parts.evidence, all_three.evidence, strict=True):
+            assert_close(a, b, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_method_works_where_gradients_are_off(images, name):
+    model, method = make("standard"), find_method(name)
+    expected = whence.attribute(model, images, name, **give_options(method, as_pixels(images)))
+    with torch.inference_mode():
+        options = give_options(method, as_pixels(images))
+        found = whence.attribute(model, as_pixels(images), name, **options)
+    assert_close(found.images, expected.images, rtol=0, atol=1e-10)
+
+
+def test_gradients_and_integrated_gradients_are_those_of_captum():
+    torch.manual_seed(0)
+    network = Net().double().eval()
+    images, classes = torch.rand(3, 2, 8, 7, dtype=torch.float64), torch.tensor([1, 4, 0])
+    slopes = whence.attribute(network, images, "gradient", classes)
+    expected = Saliency(network).attribute(
+        images.clone().requires_grad_(), target=classes, abs=False
+    )
+    assert_close(slopes.images, expected, rtol=0, atol=1e-12)
+    shares = whence.attribute(network, images, target=classes, steps=7, baseline="black")
+    expected = IntegratedGradients(network).attribute(
+        images, target=classes, n_steps=7, method="riemann_middle"
+    )
+    assert_close(shares.images, expected, rtol=0, atol=1e-8)
+
+
+def test_a_gradient_is_that_of_image_and_evidence(images, stored):
+    model = make().remember(stored)
+    found = whence.attribute(model, images, "gradient", batch_size=2)
+    for row, image in enumerate(as_pixels(images)):
+        leaf = image[None].requires_grad_()
+        leaves = as_pixels(stored).requires_grad_()
+        read = model.head(model.encode(leaf), model.encode(leaves))
+        slope, slopes = torch.autograd.grad(read.logits.max(), (leaf, leaves))
+        order = read.weights[0].argsort(descending=True)[: int((read.weights > 0).sum())]
+        assert_close(found.images[row], slope[0], rtol=0, atol=1e-10)
+        assert_close(found.evidence[row], slopes[order], rtol=0, atol=1e-10)
+
+
+def test_a_path_must_lead_to_the_images(images):
+    formula = Quadratic()
+    path = torch.stack([formula.images * 0, formula.images], 1)
+    call, score = find_method("path_integrated_gradients"), formula.score()
+    with pytest.raises(ValueError, match=r"must end at the images, its last image is up to 0\.\d"):
+        call(score, formula.images, path=path.flip(1))
+    with pytest.raises(ValueError, match=r"path must hold at least 2 images for each image, got 1"):
+        call(score, formula.images, path=path[:, 1:])
+    with pytest.raises(ValueError, match=r"path must be \(B, S, C, H, W\) with C=2"):
+        call(score, formula.images, path=path[:, :, :1])
+
+
+def test_chance_is_the_same_in_all_channels_and_another_each_time():
+    formula, generator = Quadratic(), torch.Generator().manual_seed(1)
+    one, two = (
+        METHODS["random"](formula.score(), formula.images, generator=generator) for _ in "ab"
+    )
+    assert_close(one.images[:, 0], one.images[:, 1])
+    assert len(one.images.unique()) == 3 * 12
+    assert not torch.equal(one.images, two.images)
+
+
+def test_a_score_without_a_gradient_is_refused():
+    constant = FunctionScore(lambda images, rows: images.detach().sum((1, 2, 3)))
+    with pytest.raises(RuntimeError, match=r"lets no gradient through .* remove no_grad"):
+        METHODS["gradient"](constant, torch.rand(2, 1, 3, 3))
+
+
+class Constant(nn.Module):
+    """Logits that no pixel reaches, though they have a gradient."""
+
+    def __init__(self):
+        super().__init__()
+        self.bias = nn.Parameter(torch.ones(3))
+
+    def forward(self, images):
+        return self.bias.expand(len(images), 3)
+
+
+def test_a_network_that_does_not_look_is_refused():
+    for name in ("gradient", "integrated_gradients"):
+        with pytest.raises(RuntimeError, match=r"lets no gradient through"):
+            whence.attribute(Constant().eval(), torch.rand(2, 1, 3, 3), name)
+
+
+def test_a_scores_part_knows_which_images_it_is_of():
+    formula = Quadratic()
+    rows = torch.tensor([2, 0, 2])
+    whole = formula.score()(formula.images)
+    assert_close(formula.score().take(rows)(formula.images[rows]), whole[rows])
+    again = formula.score().take(rows).take(torch.tensor([1]))
+    assert_close(again(formula.images[:1]), whole[:1])
