@@ -15,7 +15,6 @@ import pytest
 import whence
 from tests.helpers.strangers import ADDITIONS
 
-ARCHITECTURE = Path(__file__).parents[1] / "docs" / "architecture.md"
 PROVE = """
 import contextlib, io, json, sys, traceback
 from pathlib import Path
@@ -50,7 +49,11 @@ def proofs(tmp_path_factory):
         table = package / addition.table
         text = table.read_text()
         assert text.count(addition.after) == 1, addition.after
-        table.write_text(text.replace(addition.after, addition.after + addition.line))
+        text = text.replace(addition.after, addition.after + addition.line)
+        if addition.import_after is not None:
+            before, imported = addition.import_after
+            text = text.replace(before, before + imported)
+        table.write_text(text)
     (place / "work").mkdir()
     done = subprocess.run(
         [sys.executable, "-c", PROVE],

@@ -13,6 +13,7 @@ class Addition:
         table: the file that holds the table.
         after: the text that the new line follows.
         line: of the table.
+        import_after: the line that the import of the part follows, where the table needs one.
         proof: Python that uses the part by its public ways alone, and fails if it does not work.
     """
 
@@ -22,6 +23,7 @@ class Addition:
     after: str
     line: str
     proof: str
+    import_after: tuple[str, str] | None = None
 
 
 ADDITIONS = {
@@ -202,6 +204,65 @@ def sums() -> Findings:
         proof="""
 assert main(["study", "sums", "--out", "sums"]) == 0
 assert json.loads(Path("sums/sums.json").read_text())["rows"] == [{"whence": 4, "published": 4}]
+""",
+    ),
+    "attribution method": Addition(
+        file="attribution/methods/even.py",
+        text='''
+"""Every pixel the same."""
+
+import torch
+from torch import Tensor
+
+from whence.attribution.found import FoundRelevance
+from whence.attribution.method import Method
+from whence.attribution.score import Score
+
+
+def even(score: Score, images: Tensor, *, amount: float = 1.0) -> FoundRelevance:
+    """Give every pixel the same amount: a control that no method should lose to."""
+    return FoundRelevance(torch.full_like(images, amount), None, "Every pixel counts the same.")
+
+
+EVEN = Method("even", even, adds_up=False)
+''',
+        table="attribution/__init__.py",
+        after='"gradient": f"{FILES}.gradient:GRADIENT",\n',
+        line='        "even": f"{FILES}.even:EVEN",\n',
+        proof="""
+model = whence.wrap("small_cnn", 3, image_shape=(1, 8, 8)).eval()
+model.remember(images[:9], labels[:9])
+found = whence.attribute(model, images[:2], method="even", amount=2.0)
+assert found.method == "even"
+assert torch.equal(found.images, torch.full((2, 1, 8, 8), 2.0))
+""",
+    ),
+    "block of a page": Addition(
+        file="report/greeting.py",
+        text='''
+"""A greeting."""
+
+from collections.abc import Sequence
+
+from whence.records.explained import Answer
+from whence.report.blocks import PageBlock
+
+
+def show_greeting(answer: Answer, classes: Sequence[str]) -> tuple[PageBlock, ...]:
+    """Greet whoever reads the page."""
+    return (PageBlock("Welcome", ("Good day to you.",)),)
+''',
+        table="report/answer_blocks.py",
+        after="    show_answer,\n",
+        line="    show_greeting,\n",
+        import_after=(
+            "from whence.report.reading import say_reading\n",
+            "from whence.report.greeting import show_greeting\n",
+        ),
+        proof="""
+assert main(["train", "digits", "--train-examples", "20", "--epochs", "1", "--out", "run"]) == 0
+assert main(["explain", "run", "--test", "0", "--out", "page.html"]) == 0
+assert "Good day to you." in Path("page.html").read_text()
 """,
     ),
 }
