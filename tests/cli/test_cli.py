@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 import whence
 from whence.cli import COMMANDS, SUMMARIES, main
-from whence.cli.train import read_settings
+from whence.cli.train import combine_settings
 from whence.encoders import ENCODERS
 
 QUICK = ["--train-examples", "60", "--epochs", "6", "--memory-size", "20"]
@@ -224,16 +224,16 @@ def test_options_of_the_command_itself_are_checked(capsys):
 def test_a_settings_file_and_options_over_it(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text('data = "digits"\nepochs = 3\nvariant = "only-memory"\nseeds = 4\n')
-    settings, seeds = read_settings(str(path), {"epochs": 5, "out": "x"}, "encoder_memory")
+    settings, seeds = combine_settings(str(path), {"epochs": 5, "out": "x"}, "encoder_memory")
     assert (settings.epochs, settings.variant, seeds) == (5, "memory-wrap", 4)
     path.write_text('sedes = 3\n[settings]\ndata = "digits"\n')
     with pytest.raises(ValueError, match=r"unknown setting 'sedes' beside its \[settings\]"):
-        read_settings(str(path), {}, None)
+        combine_settings(str(path), {}, None)
     path.write_text("settings = 3\n")
     with pytest.raises(ValueError, match=r"must have settings as a table, got 3"):
-        read_settings(str(path), {}, None)
+        combine_settings(str(path), {}, None)
     with pytest.raises(ValueError, match=r"Unknown modality 'both'. Choose from: std, memory"):
-        read_settings("digits", {}, "both")
+        combine_settings("digits", {}, "both")
 
 
 def test_demo_is_resumed_and_shows_evidence(tmp_path, capsys, monkeypatch):

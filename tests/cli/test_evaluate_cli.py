@@ -12,7 +12,7 @@ import whence
 from tests.helpers.image_folders import write_images
 from tests.helpers.measured_runs import SETTINGS, measure
 from whence.cli import main
-from whence.cli.work.evaluate_text import describe, describe_summary
+from whence.cli.work.evaluate_text import describe_measured, describe_summary
 from whence.records.images import ImageSet
 from whence.records.measures import KnownImages, Reliance
 from whence.report.dependence import decides, say_dependence
@@ -74,20 +74,20 @@ def test_text_of_one_run(measured_run, capsys):
 
 def test_text_without_memory_and_without_calibration(standard_run, model, measured_digits):
     found = measure(standard_run)
-    text = describe(found)
+    text = describe_measured(found)
     assert "entropy of the probabilities" in text
     assert "nearest" not in text
     assert "with draws" not in text
     model.calibration = None
     bare = describe_evaluation(whence.evaluate(model, measured_digits.test, memory_size=2, draws=1))
-    text = describe({"run": "x", **bare})
+    text = describe_measured({"run": "x", **bare})
     assert "not calibrated: a training run does that, given 5 wrong and 5 right validation" in text
     assert "untrained" not in text
     labels = torch.full((60,), int(measured_digits.test.labels[0]))
     with torch.no_grad():
         labels = model(measured_digits.test.images).argmax(1)
     right = ImageSet(measured_digits.test.images, labels, measured_digits.test.class_names)
-    text = describe(
+    text = describe_measured(
         {"run": "x", **describe_evaluation(whence.evaluate(model, right, memory_size=2))}
     )
     assert "x: 100.00% of 60 images right" in text

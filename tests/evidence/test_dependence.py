@@ -13,7 +13,7 @@ from whence.models.evaluating import evaluating
 from whence.models.using import encode_all
 from whence.records.images import ImageSet
 from whence.records.measures import Reliance
-from whence.report.dependence import HARDLY, decides, say_dependence
+from whence.report.dependence import DECORATION_BOUND, decides, say_dependence
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +133,7 @@ def test_sentences():
     )
     assert three.startswith("So the evidence hardly decides: ")
     assert three.endswith("train with --variant only-memory.")
-    enough = Reliance(0.25, 0.1, 0.2, 0.3, right=30, changed=3, changed_share=HARDLY)
+    enough = Reliance(0.25, 0.1, 0.2, 0.3, right=30, changed=3, changed_share=DECORATION_BOUND)
     assert decides(enough)
     assert len(say_dependence(enough)) == 2
     too_few = Reliance(0.25, 0.1, 0.2, 0.3, right=29, changed=0, changed_share=0.0)

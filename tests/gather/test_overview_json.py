@@ -7,11 +7,11 @@ from tests.helpers.overviews import (
     standard,
 )
 from tests.helpers.pages import CLASSES
-from whence.gather.overview_json import to_json
+from whence.gather.overview_json import overview_to_json
 
 
 def test_json_holds_every_number():
-    found = json.loads(json.dumps(to_json(overview(), "runs/x"), allow_nan=False))
+    found = json.loads(json.dumps(overview_to_json(overview(), "runs/x"), allow_nan=False))
     assert found["run"] == "runs/x"
     assert found["trained_on"] == "pets"
     assert found["classes"] == list(CLASSES)
@@ -39,6 +39,6 @@ def test_json_holds_every_number():
         "probability": 0.75,
         "error_probability": 0.05,
     }
-    alone = to_json(standard(), "runs/x")
+    alone = overview_to_json(standard(), "runs/x")
     assert alone["memory"] is None
     assert alone["suspicious"] is None

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 import whence
-from whence.cli.train import build, read_settings
+from whence.cli.train import build, combine_settings
 from whence.cli.work.train import train_here
 from whence.records.images import ImageSet
 from whence.runs.images import load_data
@@ -109,7 +109,7 @@ def work(folder, team):
 
     options = build().parse_args([*RUN, "--out", str(folder / "run")])
     given = {name: value for name, value in vars(options).items() if value is not None}
-    settings, seeds = read_settings("digits", given, None)
+    settings, seeds = combine_settings("digits", given, None)
     train_here(settings, seeds, folder / "run", options, team)
     again = run(settings, folder / "run", load_data(settings), resume=True, team=team)
     write_json(folder / f"skipped-{team.rank}.json", again)  # what every process gets

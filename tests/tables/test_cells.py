@@ -19,7 +19,7 @@ from tests.helpers.paper_cells import (
     ROOT,
     write_toys,
 )
-from whence.cli.train import read_settings
+from whence.cli.train import combine_settings
 from whence.runs.recipe_and_plan import choose_plan, choose_recipe
 from whence.tables import paper_tables
 from whence.tables.cell import EXPLANATION_TABLES, Number, read_cell
@@ -91,7 +91,7 @@ def test_rows_are_in_the_papers_order():
 def test_train_takes_a_cell():
     path = CELLS / "table-12" / "resnet18-memory-wrap-2000-memory-300.toml"
     cell = read_cell(path)
-    assert read_settings(str(path), {}, None) == (cell.settings, 5)
+    assert combine_settings(str(path), {}, None) == (cell.settings, 5)
 
 
 def test_tool_writes_the_cells(every_cell, tmp_path, capsys):

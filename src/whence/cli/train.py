@@ -67,7 +67,7 @@ def build() -> ArgumentParser:
 def train(arguments: list[str]) -> None:
     """Train one run or many seeds and print what came out."""
     options = parse(build(), arguments)
-    settings, seeds = read_settings(options.data, given(options), options.modality)
+    settings, seeds = combine_settings(options.data, given(options), options.modality)
     if options.seeds is not None and options.seed is not None:
         raise ValueError("seeds numbers the runs from 0, give either --seeds or --seed.")
     if options.seed is not None:
@@ -124,7 +124,9 @@ def is_settings_file(path: Path) -> bool:
     return path.suffix in OURS + AUTHORS and not path.is_dir()
 
 
-def read_settings(data: str, options: dict[str, Any], modality: str | None) -> tuple[Settings, int]:
+def combine_settings(
+    data: str, options: dict[str, Any], modality: str | None
+) -> tuple[Settings, int]:
     """Combine a settings file, if DATA is one, with the options given.
 
     Returns:

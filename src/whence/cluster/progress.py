@@ -13,10 +13,12 @@ from typing import Any, TypeVar
 
 from tqdm import tqdm
 
+from whence.runs.journal import LINE_SECONDS
+
 Kind = TypeVar("Kind", bound=Hashable)
 
-LINE_SECONDS, DRAW_SECONDS = 60.0, 1.0
-"""Between two lines where stderr is not a terminal, and two changes of the line where it is."""
+DRAW_SECONDS = 1.0
+"""Between two changes of the line, where stderr is a terminal."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from whence.data.fingerprint import content_hashes, find_places
 from whence.data.image_file import read_readable
 from whence.data.names import find_path, list_images, read_name
 
-CHUNK = 1024
+FILES_AT_ONCE = 1024
 """Files whose pixels are held at once while they are looked through."""
 
 
@@ -68,8 +68,8 @@ def read_hashed(
         Name, hash and `(C, H, W)` pixels.
     """
     channels, height, width = image_shape
-    for first in range(0, len(names), CHUNK):
-        chunk = names[first : first + CHUNK]
+    for first in range(0, len(names), FILES_AT_ONCE):
+        chunk = names[first : first + FILES_AT_ONCE]
         paths = [find_path(root, name) for name in chunk]
         found, problems = read_readable(paths, size=(height, width), channels=channels)
         kept = [name for place, name in enumerate(chunk) if place not in problems]

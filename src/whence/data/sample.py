@@ -14,7 +14,7 @@ from whence.records.images import ImageSet, Sample
 from whence.records.labels import NAMED, list_names
 
 SAME_NAMES: Mapping[str, str] = MappingProxyType({})
-PARTS = ("test", "train")
+MEASURED_FIRST = ("test", "train")
 """Folders of a folder that is divided already; the first that is there is measured."""
 
 
@@ -74,7 +74,9 @@ def choose_part(root: Path) -> tuple[str, list[str]]:
         The part, with a slash, or nothing; and a sentence on what was left out, if anything was.
     """
     folders = list_entries(root).folders
-    found = [name for name in PARTS if name in folders and list_entries(root / name).folders]
+    found = [
+        name for name in MEASURED_FIRST if name in folders and list_entries(root / name).folders
+    ]
     if not found:
         return "", []
     part = found[0]

@@ -35,7 +35,7 @@ def measure_reliance(cached: Cached, read: Read) -> Tensor:
     def measure(features: Tensor, memory: Tensor) -> Tensor:
         return log_odds(cached.head.respond(features, memory), predicted)
 
-    return divide(
+    return share_of_memory(
         measure(queries, vectors),
         measure(queries, nothing),
         measure(nothing, vectors),
@@ -62,7 +62,7 @@ def split_answers(
         return torch.ones(len(queries), device=queries.device)
     nothing, predicted = stored.mean(0, keepdim=True).to(vectors.dtype), logits.argmax(1)
     every = nothing.expand_as(vectors)
-    return divide(
+    return share_of_memory(
         log_odds(logits, predicted),
         log_odds(head.respond(queries, every), predicted),
         log_odds(head.respond(every, vectors), predicted),
@@ -70,7 +70,7 @@ def split_answers(
     )
 
 
-def divide(whole: Tensor, image: Tensor, memory: Tensor, neither: Tensor) -> Tensor:
+def share_of_memory(whole: Tensor, image: Tensor, memory: Tensor, neither: Tensor) -> Tensor:
     """Compute the memory's share of log-odds, after Shapley.
 
     Args:

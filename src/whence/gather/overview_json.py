@@ -10,7 +10,7 @@ from whence.report.json_values import to_class
 from whence.runs.measured import describe_evaluation
 
 
-def to_json(overview: Overview, run: str) -> dict[str, Any]:
+def overview_to_json(overview: Overview, run: str) -> dict[str, Any]:
     """Lay a run out for ``json.dumps``: all fractions, classes by index and by name.
 
     Args:

@@ -3,7 +3,7 @@
 from whence.records.measures import Reliance
 from whence.report.numbers import percent
 
-HARDLY = 0.1
+DECORATION_BOUND = 0.1
 """Share of right answers that change without their class, below which the evidence hardly decides.
 
 With frozen pretrained features, Memory Wrap had 0 to 6 %, Only Memory 25 to 77 % (docs/results.md).
@@ -17,7 +17,7 @@ LEAST_RIGHT = 30
 def decides(reliance: Reliance) -> bool:
     """Say whether the evidence decides answers, as far as that was measured."""
     share, right = reliance.changed_share, reliance.right
-    return share is None or right is None or right < LEAST_RIGHT or share >= HARDLY
+    return share is None or right is None or right < LEAST_RIGHT or share >= DECORATION_BOUND
 
 
 def say_dependence(reliance: Reliance) -> tuple[str, ...]:

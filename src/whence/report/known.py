@@ -3,7 +3,7 @@
 from whence.records.measures import KnownImages
 from whence.report.numbers import count
 
-WORDS = {"memory": "in its memory", "train": "trained on", "validation": "validated on"}
+KNOWN_WORDS = {"memory": "in its memory", "train": "trained on", "validation": "validated on"}
 """What each set of images is called in the sentence."""
 
 
@@ -15,7 +15,7 @@ def say_known(known: KnownImages) -> str | None:
     """
     if not known.images:
         return None
-    numbers = {words: getattr(known, name) for name, words in WORDS.items()}
+    numbers = {words: getattr(known, name) for name, words in KNOWN_WORDS.items()}
     places = ", ".join(f"{number:,} {words}" for words, number in numbers.items() if number)
     start = (
         f"{known.images:,} of {count(known.images + known.others, 'image')} "

@@ -19,7 +19,7 @@ RECORD = "images.safetensors"
 RECORD_HASH = "images_sha256"
 """What ``whence.json`` calls the hash of that file; runs of before have none."""
 
-PARTS = ("train", "validation", "test")
+RECORDED_PARTS = ("train", "validation", "test")
 HASH_BYTES = 16
 
 NO_RECORD = (
@@ -102,7 +102,8 @@ def read_image_record(folder: Path, about: Mapping[str, Any]) -> ImageRecord | N
         raise ValueError(f"{path} must have the hash in whence.json, it is damaged.")
     tensors = read_tensors(path, declare_record(path, found))
     train, validation, test = (
-        read_part(path, tensors, name, classes=len(about["classes"])) for name in PARTS
+        read_part_record(path, tensors, name, classes=len(about["classes"]))
+        for name in RECORDED_PARTS
     )
     return ImageRecord(train, validation, test, tensors["train.indices"])
 
@@ -136,7 +137,7 @@ def declare_record(path: Path, found: Mapping[str, Layout]) -> dict[str, Layout]
         ValueError: if the names of the files take too much.
     """
     declared = {}
-    for part in PARTS:
+    for part in RECORDED_PARTS:
         layout = found.get(f"{part}.labels")
         size = layout.shape[0] if layout is not None and layout.shape else 0
         declared[f"{part}.labels"] = Layout((size,), torch.int64)
@@ -154,7 +155,9 @@ def declare_record(path: Path, found: Mapping[str, Layout]) -> dict[str, Layout]
     return declared
 
 
-def read_part(path: Path, tensors: Mapping[str, Tensor], part: str, *, classes: int) -> PartRecord:
+def read_part_record(
+    path: Path, tensors: Mapping[str, Tensor], part: str, *, classes: int
+) -> PartRecord:
     """Read one part of a record, checked.
 
     Raises:

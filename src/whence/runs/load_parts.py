@@ -12,7 +12,7 @@ from whence.data.fingerprint import content_hashes, fingerprint
 from whence.data.split import split
 from whence.records.images import Dataset, ImageParts, ImageSet
 from whence.runs.finished import read_run, read_settings
-from whence.runs.image_record import PARTS, ImageRecord, PartRecord, read_image_record
+from whence.runs.image_record import RECORDED_PARTS, ImageRecord, PartRecord, read_image_record
 from whence.runs.images import load_data
 from whence.runs.settings import Settings
 from whence.runs.where import AS_SETTINGS_SAY, Where
@@ -46,7 +46,7 @@ def load_parts(
     record = read_image_record(folder, about)
     if record is None:
         return load_divided(folder, about, where)
-    train, validation, test = find_parts(folder, about, record, PARTS, where)
+    train, validation, test = find_parts(folder, about, record, RECORDED_PARTS, where)
     return ImageParts(train, validation, test, record.indices)
 
 
@@ -119,8 +119,8 @@ def find_parts(
         sources = [one for part in wanted for one in part.sources or [""] * len(part.hashes)]
         place, found = str(root), find_files(root, hashes, sources, tuple(about["image_shape"]))
     if found.missing:
-        raise ValueError(say_missing(folder, place, found, len(hashes)))
-    return divide(wanted, found, tuple(about["classes"]))
+        raise ValueError(say_gone(folder, place, found, len(hashes)))
+    return divide_found(wanted, found, tuple(about["classes"]))
 
 
 def check_there(folder: Path, settings: Settings, where: Where) -> Path:
@@ -138,7 +138,7 @@ def check_there(folder: Path, settings: Settings, where: Where) -> Path:
     return place
 
 
-def say_missing(folder: Path, place: str, found: FoundFiles, total: int) -> str:
+def say_gone(folder: Path, place: str, found: FoundFiles, total: int) -> str:
     """Say which images of a run are not where they are looked for."""
     missing = found.missing
     first = found.sources[missing[0]] if found.sources else f"image {missing[0]}"
@@ -163,7 +163,7 @@ def find_in_dataset(dataset: Dataset, hashes: Sequence[str]) -> FoundFiles:
     return FoundFiles(images, (), tuple(sorted(left)))
 
 
-def divide(
+def divide_found(
     wanted: Sequence[PartRecord], found: FoundFiles, class_names: tuple[str, ...]
 ) -> list[ImageSet]:
     """Give images that were found in one search to their parts."""

@@ -30,7 +30,7 @@ def describe_evaluation(found: Evaluation, untrained: Evaluation | None = None) 
         "balanced_accuracy": found.balanced_accuracy,
         "worst_class": None if found.worst_class is None else describe_class(found.worst_class),
         "by_class": [describe_class(one) for one in found.classes],
-        **describe_evidence(found.evidence, found.draws_evidence or ()),
+        **evidence_to_json(found.evidence, found.draws_evidence or ()),
         **count_evidence(found),
         "reliance": None if found.reliance is None else asdict(found.reliance),
         "controls": describe_controls(found, untrained),
@@ -58,7 +58,7 @@ def count_evidence(found: Evaluation) -> dict[str, int | None]:
     return {"example_images": examples, "counterfactual_images": others}
 
 
-def describe_evidence(
+def evidence_to_json(
     whole: EvidenceMeasures | None, draws: Sequence[EvidenceMeasures]
 ) -> dict[str, Any]:
     """Lay out each measure with the whole memory, and its mean and deviation over draws."""
@@ -96,7 +96,7 @@ def describe_controls(found: Evaluation, untrained: Evaluation | None) -> dict[s
 def describe_flag(found: Evaluation) -> dict[str, Any]:
     """Lay out how well errors are found: by the calibrated probability, and by each signal."""
     calibration = found.calibration
-    signals = {name: describe_quality(quality) for name, quality in found.signals.items()}
+    signals = {name: quality_to_json(quality) for name, quality in found.signals.items()}
     nothing = dict.fromkeys(("auroc", "ece", "aurc", "risk_coverage"))
     return {
         **signals.get("error_probability", nothing),
@@ -107,7 +107,7 @@ def describe_flag(found: Evaluation) -> dict[str, Any]:
     }
 
 
-def describe_quality(quality: FlagQuality) -> dict[str, Any]:
+def quality_to_json(quality: FlagQuality) -> dict[str, Any]:
     """Lay out one signal; coverages become texts, as JSON wants them."""
     risks = {str(share): risk for share, risk in quality.risk_coverage.items()}
     return {
@@ -128,13 +128,13 @@ def average_runs(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         The same keys; in place of each number its mean and population deviation over the runs that
         have it, None where none has.
     """
-    return {name: average([one[name] for one in results]) for name in (*MEASURES, *NESTED)}
+    return {name: average_all([one[name] for one in results]) for name in (*MEASURES, *NESTED)}
 
 
-def average(values: Sequence[Any]) -> Any:
+def average_all(values: Sequence[Any]) -> Any:
     """Average numbers, or objects of numbers, that may be None; texts are left out.
 
-    >>> average([{"a": 1, "b": None}, {"a": 2, "b": None}, None])
+    >>> average_all([{"a": 1, "b": None}, {"a": 2, "b": None}, None])
     {'a': {'mean': 1.5, 'std': 0.5}, 'b': None}
     """
     objects = [value for value in values if isinstance(value, Mapping)]
@@ -143,4 +143,4 @@ def average(values: Sequence[Any]) -> Any:
     names = dict.fromkeys(name for one in objects for name in one)
     columns = {name: [one.get(name) for one in objects] for name in names}
     kept = {n: v for n, v in columns.items() if not any(isinstance(value, str) for value in v)}
-    return {name: average(column) for name, column in kept.items()}
+    return {name: average_all(column) for name, column in kept.items()}

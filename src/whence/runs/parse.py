@@ -14,7 +14,7 @@ from whence.runs.settings import FIELDS, AnySettings
 
 METAVARS = {int: "N", float: "X", str: "NAME"}
 NAMES = {"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false"}
-WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+VALUE_WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
 
 
 def add_setting(add: Callable[..., object], setting: Field[Any]) -> None:
@@ -51,8 +51,8 @@ def describe_type(kind: Any) -> str:
     if get_origin(kind) is Literal:
         return "one of " + ", ".join(map(str, get_args(kind)))
     if get_origin(kind) is tuple:
-        return f"a list, each {WORDS[get_args(kind)[0]]}, such as [1, 2]"
-    return WORDS[kind]
+        return f"a list, each {VALUE_WORDS[get_args(kind)[0]]}, such as [1, 2]"
+    return VALUE_WORDS[kind]
 
 
 def from_mapping(values: Mapping[str, Any], kind: type[AnySettings], *, where: str) -> AnySettings:

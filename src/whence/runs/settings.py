@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 CHECKPOINT_SECONDS = 30.0
 """Least time between two checkpoints, unless the command line says another."""
 
-
 DATA_ROOT = "datasets"
 """Folder of the named datasets, unless the user says another."""
 
@@ -71,7 +70,9 @@ class Settings:
     variant: str = option(
         VARIANT, f"which head: {list_choices(HEADS)}; standard has no memory", HEADS
     )
-    similarity: str = option("cosine", list_choices(SIMILARITIES), SIMILARITIES)
+    similarity: str = option(
+        "cosine", f"of two images' features: {list_choices(SIMILARITIES)}", SIMILARITIES
+    )
     classifier: Literal["mlp", "linear"] | None = option(
         None, "last layers: mlp or linear; by default mlp, and linear for standard"
     )
@@ -90,7 +91,11 @@ class Settings:
     momentum: float | None = option(None, "the recipe's by default")
     nesterov: bool | None = option(None, "Nesterov's momentum; the recipe's by default")
     weight_decay: float | None = option(None, "the recipe's by default")
-    schedule: Literal["steps", "cosine"] | None = option(None, "steps or cosine")
+    schedule: Literal["steps", "cosine"] | None = option(
+        None,
+        "of the learning rate: steps (to a tenth at each milestone) or cosine (along half a "
+        "cosine); the recipe's by default",
+    )
     milestones: tuple[int, ...] | None = option(
         None, "epochs after which the rate falls to a tenth; by default half and three quarters"
     )

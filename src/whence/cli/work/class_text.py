@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from whence.records.measures import ClassMeasures
 from whence.report.numbers import count, percent
 
-MANY = 20
+ALL_LISTED = 20
 """Classes up to which all are listed, in their order."""
 
 
@@ -41,15 +41,15 @@ def describe_precision(found: ClassMeasures) -> str:
 
 def list_classes(classes: Sequence[ClassMeasures]) -> list[ClassMeasures]:
     """Take all classes in their order; of many only those of lowest recall that have images."""
-    if len(classes) <= MANY:
+    if len(classes) <= ALL_LISTED:
         return list(classes)
     return sorted(
         (one for one in classes if one.recall is not None), key=lambda one: one.recall or 0.0
-    )[:MANY]
+    )[:ALL_LISTED]
 
 
 def describe_choice(classes: Sequence[ClassMeasures]) -> str | None:
     """Say which classes are shown where not all are."""
-    if len(classes) <= MANY:
+    if len(classes) <= ALL_LISTED:
         return None
     return f"The {len(list_classes(classes))} of {len(classes):,} classes with the lowest recall."

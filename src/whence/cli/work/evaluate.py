@@ -9,7 +9,7 @@ from jsonargparse import Namespace
 
 from whence.cli.options import read_where
 from whence.cli.plain_text import escape, print_note
-from whence.cli.work.evaluate_text import describe, describe_summary
+from whence.cli.work.evaluate_text import describe_measured, describe_summary
 from whence.records.measures import KnownImages
 from whence.report.known import say_known
 from whence.runs.evaluate_run import evaluate_run
@@ -49,15 +49,15 @@ def evaluate_all(options: Namespace, device: str, *, renamed: Mapping[str, str])
             sentence = say_known(KnownImages(**result["known"]))
             if sentence is not None:
                 print_note(sentence)
-        print(json.dumps(results[0] if len(results) == 1 else summarise(results), indent=1))
+        print(json.dumps(results[0] if len(results) == 1 else summarise_runs(results), indent=1))
         return
-    blocks = [describe({**result, "run": escape(result["run"])}) for result in results]
+    blocks = [describe_measured({**result, "run": escape(result["run"])}) for result in results]
     if len(results) > 1:
-        blocks.append(describe_summary(summarise(results)))
+        blocks.append(describe_summary(summarise_runs(results)))
     print("\n".join(blocks))
 
 
-def summarise(results: list[dict[str, Any]]) -> dict[str, Any]:
+def summarise_runs(results: list[dict[str, Any]]) -> dict[str, Any]:
     """Average what was measured over runs; deviations are population deviations, as in the paper.
 
     A number that a run does not have is left out of the average.

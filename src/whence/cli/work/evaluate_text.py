@@ -27,7 +27,7 @@ RELIANCES = {
 }
 
 
-def describe(result: dict[str, Any]) -> str:
+def describe_measured(result: dict[str, Any]) -> str:
     """Say how good a run is, and how far its evidence and its signs of doubt can be trusted."""
     line = f"{result['run']}: {result['accuracy']:.2%} of {result['images']} images right"
     draws = result["accuracy_draws"]
@@ -42,7 +42,7 @@ def describe(result: dict[str, Any]) -> str:
         blocks.append(f"  {known}")
     blocks += ["", *indent(describe_classes(classes))]
     if draws:
-        blocks += ["", *indent(describe_evidence(result))]
+        blocks += ["", *indent(align_evidence(result))]
         blocks += indent(say_dependence(Reliance(**result["reliance"])))
     return "\n".join([*blocks, "", *indent(describe_signals(result)), ""])
 
@@ -56,13 +56,13 @@ def describe_classes(classes: Sequence[ClassMeasures]) -> list[str]:
     """Lay recall and precision of the classes out, with the counts that they are of."""
     rows = [["class", "images", "recall", "answers", "precision"]]
     for one in list_classes(classes):
-        shares = [write("recall", one.recall), write("precision", one.precision)]
+        shares = [write_number("recall", one.recall), write_number("precision", one.precision)]
         rows.append([one.name, f"{one.images:,}", shares[0], f"{one.answers:,}", shares[1]])
     choice = describe_choice(classes)
     return align(rows) if choice is None else [*align(rows), choice]
 
 
-def describe_evidence(result: dict[str, Any]) -> list[str]:
+def align_evidence(result: dict[str, Any]) -> list[str]:
     """Lay the measures of the evidence out, each beside its controls."""
     controls = result["controls"]
     before = controls["untrained"] is not None
@@ -74,7 +74,7 @@ def describe_evidence(result: dict[str, Any]) -> list[str]:
         numbers.append(controls["nearest"][name])
         if before:
             numbers.append(controls["untrained"][name])
-        texts = [write(name, number) for number in numbers]
+        texts = [write_number(name, number) for number in numbers]
         if name in COUNTED and numbers[0] is not None:
             texts[0] += f" of {result[COUNTED[name]]:,}"
         rows.append([text, *texts])
@@ -141,11 +141,13 @@ def indent(lines: Iterable[str]) -> list[str]:
     return [f"  {line}" for line in lines]
 
 
-def write(name: str, value: float | None) -> str:
+def write_number(name: str, value: float | None) -> str:
     """Write a measure: a count as it is, a fraction in percent.
 
-    >>> write("purity", 0.5), write("support_size", 3.14), write("purity", None)
-    ('50.00%', '3.1', '-')
+    >>> [write_number(name, 0.5) for name in ("purity", "support_size")]
+    ['50.00%', '0.5']
+    >>> write_number("purity", None)
+    '-'
     """
     if value is None:
         return ABSENT
@@ -158,7 +160,7 @@ def write_spread(name: str, value: dict[str, float] | None) -> str:
         return ABSENT
     if name == "":
         return f"{value['mean']:.3f} ± {value['std']:.3f}"
-    return f"{write(name, value['mean'])} ± {write(name, value['std'])}"
+    return f"{write_number(name, value['mean'])} ± {write_number(name, value['std'])}"
 
 
 def spread_percent(value: dict[str, float]) -> str:

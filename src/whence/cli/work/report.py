@@ -15,7 +15,7 @@ from whence.data.fingerprint import fingerprint
 from whence.evidence.known import count_known
 from whence.gather.explained import describe_origin, explain_images, lacks_pixels
 from whence.gather.overview import describe_run, gather_overview
-from whence.gather.overview_json import to_json
+from whence.gather.overview_json import overview_to_json
 from whence.models.classifier import Classifier
 from whence.models.load import load_to_answer
 from whence.records.explained import Answer
@@ -67,7 +67,9 @@ def report_run(
     if sentence is not None:
         print_note(sentence)
     if options.json:
-        content = json.dumps(to_json(overview, str(folder)), indent=1, allow_nan=False) + "\n"
+        content = (
+            json.dumps(overview_to_json(overview, str(folder)), indent=1, allow_nan=False) + "\n"
+        )
     else:
         answers = explain_hard(
             model, sample, overview.hard, seed=seed, batch_size=options.batch_size

@@ -64,7 +64,7 @@ def train_here(
             team=team,
         )
     if team.leads:
-        print(json.dumps(results) if options.json else describe(results))
+        print(json.dumps(results) if options.json else describe_trained(results))
 
 
 def train_side_by_side(
@@ -108,12 +108,12 @@ def train_side_by_side(
         if outcome.metrics is not None
     }
     if options.json or results:
-        print(json.dumps(results) if options.json else describe(results))
+        print(json.dumps(results) if options.json else describe_trained(results))
     failed = len(tasks) - len(results)
     raise_failed(failed, len(tasks), "the same command with --resume tries them again")
 
 
-def describe(results: dict[str, dict[str, Any]]) -> str:
+def describe_trained(results: dict[str, dict[str, Any]]) -> str:
     """Say in a few lines what was trained and how good it is."""
     lines = []
     for place, metrics in results.items():
