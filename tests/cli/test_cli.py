@@ -89,11 +89,40 @@ def test_train_evaluate_predict(run, tmp_path, capsys):
     assert first["evidence"] == second["evidence"]
     assert sum(item["weight"] for item in first["evidence"]) == pytest.approx(1, abs=1e-5)
     assert int(bank.indices[3]) not in [item["index"] for item in first["evidence"]]  # left out
-    assert sum(first["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+    assert sum(first["probabilities"]) == pytest.approx(1, abs=1e-5)
+    assert first["left_out"] == [int(bank.indices[3])]
     assert main(["predict", str(run), str(tmp_path / "digit.png")]) == 0
     text = capsys.readouterr().out
-    assert f"digit.png: {first['predicted']} (" in text
+    assert f"digit.png: {first['predicted']['name']} (" in text
     assert f"training image {first['evidence'][0]['index']} (" in text
+    assert f"  {first['doubt']['title']}: {first['doubt']['sentences'][0]}\n" in text
+
+
+def test_predict_and_explain_lay_the_same_things_out_alike(run, tmp_path, capsys):
+    pixels = (whence.load(run).bank.images[3, 0].float() * 0.6 + 40).to(torch.uint8).numpy()
+    Image.fromarray(pixels).save(tmp_path / "new.png")
+    capsys.readouterr()
+    assert main(["predict", str(run), str(tmp_path / "new.png"), "--json"]) == 0
+    fast = json.loads(capsys.readouterr().out)
+    out = tmp_path / "new.json"
+    command = ["explain", str(run), str(tmp_path / "new.png"), "--draws", "0", "--no-heatmaps"]
+    assert main([*command, "--format", "json", "--out", str(out)]) == 0
+    whole = json.loads(out.read_text())
+    assert fast.pop("classes") == whole["classes"]
+    (slow,) = whole["answers"]
+    assert fast.keys() <= slow.keys()
+    assert {"error_probability", "flag", "doubt", "left_out", "threshold"} <= fast.keys()
+    for name in ("predicted", "left_out", "flag"):
+        assert fast[name] == slow[name]
+    for name in ("probabilities", "threshold", "error_probability"):
+        assert fast[name] == pytest.approx(slow[name], abs=1e-5)
+    assert len(fast["evidence"]) == len(slow["evidence"])
+    for one, other in zip(fast["evidence"], slow["evidence"], strict=True):
+        assert one.keys() | {"without"} == other.keys()
+        for name in ("index", "label", "predicted", "role", "source"):
+            assert one[name] == other[name]
+        for name in ("weight", "similarity"):
+            assert one[name] == pytest.approx(other[name], abs=1e-5)
 
 
 def test_colour_for_a_grey_model_is_converted_and_said(run, tmp_path, capsys):

@@ -54,7 +54,7 @@ def test_notes_and_complaints_are_one_harmless_line(capsys):
 def test_sources_of_evidence_are_escaped_and_nothing_else_changes():
     item = Evidence(3, 1, 0, 0.75, 0.5, "counterfactual", f"a/{CLEAR}.png")
     other = replace(item, index=5, weight=0.25, source=None)
-    answer = Prediction(0, torch.tensor([0.75, 0.25]), (item, other), -0.25)
+    answer = Prediction(0, torch.tensor([0.75, 0.25]), (item, other), -0.25, (), True, None)
     found = escape_sources(answer)
     assert found.evidence == (replace(item, source=r"a/\x1b[2J.png"), other)
     assert replace(found, evidence=answer.evidence) == answer

@@ -288,6 +288,17 @@ def test_judge_with_a_mask(validation):
         judge(model, model.head(model.encode(images), features[:10]))
 
 
+def test_predict_knows_the_error_probability_that_explain_gives(calibrated):
+    images = draw(9, seed=5).images
+    fast, slow = whence.predict(calibrated, images), whence.explain(calibrated, images, draws=0)
+    for one, other in zip(fast, slow, strict=True):
+        assert one.error_probability == pytest.approx(other.error_probability, abs=1e-5)
+        assert (one.flag, one.left_out) == (other.flag, other.left_out)
+    assert len({round(one.error_probability, 4) for one in fast}) > 1
+    calibrated.calibration = None
+    assert whence.predict(calibrated, images)[0].error_probability is None
+
+
 # On disk
 
 

@@ -5,7 +5,6 @@ import torch
 
 from tests.helpers.pages import (
     CLASSES,
-    answer,
     draws,
     evidence,
     explanation,
@@ -14,7 +13,7 @@ from whence.report.doubt import find_doubt
 
 
 def sentences(**changes):
-    return find_doubt(answer(explanation(**changes)), CLASSES)
+    return find_doubt(explanation(**changes), CLASSES)
 
 
 def test_a_sure_answer_is_calm_and_says_how_much_speaks_for_it():

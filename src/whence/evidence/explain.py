@@ -9,17 +9,14 @@ from whence.bounds import check_number
 from whence.data.as_images import Images, as_images
 from whence.evidence.judge import judge
 from whence.evidence.leave_one_out import leave_one_out
-from whence.evidence.predict import explain_read
+from whence.evidence.predict import answer_without_memory, explain_read, list_left_out
 from whence.evidence.random_memories import Plan, measure_draws, plan_draws
 from whence.evidence.reliance import measure_reliance
 from whence.evidence.reread import Cached, cache, read_whole
 from whence.memory.bank import Bank
 from whence.memory.heads import Read
-from whence.metrics.doubt import read_alone
 from whence.models.classifier import Classifier
 from whence.models.evaluating import evaluating
-from whence.models.sound import check_outputs
-from whence.models.using import encode_all
 from whence.records.answers import Draws, Evidence, Explanation, Prediction
 from whence.shapes import check_batch_size
 
@@ -90,26 +87,22 @@ def explain_batch(
     bank = model.checked_bank()
     cached = cache(model, images, batch_size=batch_size)
     read = read_whole(cached)
-    answers = explain_read(read, bank)
+    left_out = [list_left_out(bank, row) for row in cached.scores.isneginf()]
+    answers = explain_read(read, bank, left_out, judge(model, read))
     without = leave_one_out(cached, read, bank.indices, batch_size=batch_size)
     misses = find_near_misses(cached, read, bank)
     reliance = measure_reliance(cached, read).tolist()
     draws: list[Draws | None] = [None] * len(answers)
     if plan is not None:
         draws = [*measure_draws(cached, read, bank, plan)]
-    judged = judge(model, read)
-    errors = [None] * len(answers) if judged is None else judged.tolist()
-    left_out = [bank.indices[row].tolist() for row in cached.scores.isneginf()]
     return [
         assemble(
             answer,
             model.class_names,
             without=without[row],
             near_miss=misses[row],
-            left_out=tuple(sorted(left_out[row])),
             draws=draws[row],
             reliance=reliance[row],
-            error_probability=errors[row],
         )
         for row, answer in enumerate(answers)
     ]
@@ -121,10 +114,8 @@ def assemble(
     *,
     without: Tensor,
     near_miss: Evidence | None,
-    left_out: tuple[int, ...],
     draws: Draws | None,
     reliance: float,
-    error_probability: float | None,
 ) -> Explanation:
     """Choose example and counterfactuals among the evidence, and say why one is missing."""
     examples = [item for item in answer.evidence if item.role == "example"]
@@ -148,11 +139,11 @@ def assemble(
         ),
         counterfactuals=counterfactuals,
         near_miss=None if counterfactuals else near_miss,
-        left_out=left_out,
+        left_out=answer.left_out,
         draws=draws,
         reliance=reliance,
-        flag=answer.evidence[0].role == "counterfactual",
-        error_probability=error_probability,
+        flag=answer.flag,
+        error_probability=answer.error_probability,
     )
 
 
@@ -199,18 +190,13 @@ def find_near_misses(cached: Cached, read: Read, bank: Bank) -> list[Evidence | 
 
 def explain_without_memory(model: Classifier, images: Tensor) -> list[Explanation]:
     """Explain the answers of a standard model: there is no evidence to show."""
-    logits = model.head(encode_all(model, images, batch_size=len(images)))
-    check_outputs("logits", logits, model.head)
-    judged = judge(model, read_alone(logits))
-    errors = [None] * len(logits) if judged is None else judged.tolist()
-    probabilities = logits.float().softmax(1).cpu()
     return [
         Explanation(
-            predicted=int(row.argmax()),
-            probabilities=row,
+            predicted=answer.predicted,
+            probabilities=answer.probabilities,
             evidence=(),
             threshold=None,
-            without=row.new_empty(0, len(row)),
+            without=answer.probabilities.new_empty(0, len(answer.probabilities)),
             example=None,
             example_reason=NO_MEMORY,
             counterfactual=None,
@@ -221,7 +207,7 @@ def explain_without_memory(model: Classifier, images: Tensor) -> list[Explanatio
             draws=None,
             reliance=0.0,
             flag=False,
-            error_probability=error,
+            error_probability=answer.error_probability,
         )
-        for row, error in zip(probabilities, errors, strict=True)
+        for answer in answer_without_memory(model, images)
     ]

@@ -8,13 +8,15 @@ from whence.models.calibration import error_probability
 from whence.models.classifier import Classifier
 
 
-def judge(model: Classifier, read: Read) -> Tensor | None:
+def judge(model: Classifier, read: Read, places: Tensor | None = None) -> Tensor | None:
     """Say how likely each answer is wrong.
 
     Args:
         model: that gave the answers from its bank.
         read: of `B` images, `(B, M)` over the whole bank, the scores of stored images that may not
             be used minus infinity; ``read_alone(logits)`` of a standard model.
+        places: `(B, M)` where in the bank the stored images stand that were looked at for each
+            answer; None is the whole bank in its order.
 
     Returns:
         `(B,)` float64 in [0, 1]; None when the model is not calibrated as it is now.
@@ -26,5 +28,6 @@ def judge(model: Classifier, read: Read) -> Tensor | None:
     if calibration is None:
         return None
     own = read.logits.argmax(1)[:0] if model.bank is None else model.bank.predicted
+    own = own if places is None else own[places]
     signals = measure_doubts(read, own, calibration.names)
     return error_probability(calibration, signals)

@@ -57,12 +57,19 @@ class Prediction:
             empty for a standard model.
         threshold: the similarity from which on a stored image counts: the weight of each is its
             similarity minus this; None for a standard model.
+        left_out: dataset indices of stored images that are the very image asked about (same content
+            hash); they took no part in the answer.
+        flag: the evidence of highest weight is a counterfactual, a sign of doubt.
+        error_probability: calibrated on validation images, in [0, 1]; None when not calibrated.
     """
 
     predicted: int
     probabilities: Tensor
     evidence: tuple[Evidence, ...]
     threshold: float | None
+    left_out: tuple[int, ...]
+    flag: bool
+    error_probability: float | None
 
 
 @dataclass(frozen=True)

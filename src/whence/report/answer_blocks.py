@@ -102,7 +102,7 @@ def make_bars(probabilities: Tensor, predicted: int, classes: Sequence[str]) -> 
 
 def show_doubt(answer: Answer, classes: Sequence[str]) -> tuple[PageBlock, ...]:
     """Say how far to trust the answer, and what happened to the image before."""
-    doubt = find_doubt(answer, classes)
+    doubt = find_doubt(answer.explanation, classes)
     sentences = doubt.sentences
     wrong = answer.truth is not None and answer.truth != answer.explanation.predicted
     if wrong and doubt.level == "calm":

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from whence.records.answers import Draws, Evidence, Removal
+from whence.records.answers import Draws, Evidence, Explanation, Prediction, Removal
 from whence.records.explained import Answer, Origin
 from whence.records.relevance import Relevance
 from whence.report.as_morph_json import lay_out_morph
@@ -43,22 +43,13 @@ def to_json(
 
 def lay_out(answer: Answer, classes: Sequence[str], with_pixels: bool) -> dict[str, Any]:
     """Lay one answer out."""
-    explanation, doubt = answer.explanation, find_doubt(answer, classes)
+    explanation = answer.explanation
     left = leave_out(explanation.probabilities, explanation.without)
-    evidence = [
-        lay_out_evidence(item, classes)
-        | {"without": {"logit_changes": to_list(change), "probabilities": to_list(after)}}
-        for item, change, after in zip(explanation.evidence, explanation.without, left, strict=True)
-    ]
-    return {
-        "image": answer.name,
+    found = lay_out_answer(answer.name, explanation, classes)
+    for item, change, after in zip(found["evidence"], explanation.without, left, strict=True):
+        item["without"] = {"logit_changes": to_list(change), "probabilities": to_list(after)}
+    return found | {
         "truth": to_class(answer.truth, classes),
-        "predicted": to_class(explanation.predicted, classes),
-        "probabilities": to_list(explanation.probabilities),
-        "doubt": asdict(doubt),
-        "evidence": evidence,
-        "threshold": explanation.threshold,
-        "reading": say_reading(explanation.threshold),
         "example": evidence_or_none(explanation.example, classes),
         "example_reason": explanation.example_reason,
         "counterfactual": evidence_or_none(explanation.counterfactual, classes),
@@ -67,15 +58,30 @@ def lay_out(answer: Answer, classes: Sequence[str], with_pixels: bool) -> dict[s
             lay_out_evidence(item, classes) for item in explanation.counterfactuals
         ],
         "near_miss": evidence_or_none(explanation.near_miss, classes),
-        "left_out": list(explanation.left_out),
         "draws": draws_to_json(explanation.draws),
         "reliance": explanation.reliance,
-        "flag": explanation.flag,
-        "error_probability": explanation.error_probability,
         "removal": removal_to_json(answer.removal, classes),
         "attribution": relevance_to_json(answer.relevance, with_pixels),
         "morph": None if answer.morph is None else lay_out_morph(answer.morph, classes),
         "notes": list(answer.notes),
+    }
+
+
+def lay_out_answer(
+    name: str, answer: Prediction | Explanation, classes: Sequence[str]
+) -> dict[str, Any]:
+    """Lay out what ``predict`` and ``explain`` both know of an image, under the same keys."""
+    return {
+        "image": name,
+        "predicted": to_class(answer.predicted, classes),
+        "probabilities": to_list(answer.probabilities),
+        "doubt": asdict(find_doubt(answer, classes)),
+        "evidence": [lay_out_evidence(item, classes) for item in answer.evidence],
+        "threshold": answer.threshold,
+        "reading": say_reading(answer.threshold),
+        "left_out": list(answer.left_out),
+        "flag": answer.flag,
+        "error_probability": answer.error_probability,
     }
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from whence.records.explained import Answer
+from whence.records.answers import Explanation, Prediction
 from whence.report.numbers import add_weights, count, out_of, percent
 
 Level = Literal["doubtful", "careful", "calm"]
@@ -51,10 +51,11 @@ class Doubt:
     sentences: tuple[str, ...]
 
 
-def find_doubt(answer: Answer, classes: Sequence[str]) -> Doubt:
+def find_doubt(answer: Prediction | Explanation, classes: Sequence[str]) -> Doubt:
     """Compose the warning line from what is known of an answer.
 
-    The true class plays no part, so that the line is the same where it is not known.
+    The true class plays no part, so that the line is the same where it is not known. Of a
+    prediction neither random memories nor the reliance are known, and nothing is said of them.
     """
     doubtful, careful = find_doubtful(answer, classes), find_careful(answer, classes)
     level: Level = "doubtful" if doubtful else "careful" if careful else "calm"
@@ -63,22 +64,22 @@ def find_doubt(answer: Answer, classes: Sequence[str]) -> Doubt:
     return Doubt(level, TITLES[level], sentences)
 
 
-def find_doubtful(answer: Answer, classes: Sequence[str]) -> list[str]:
+def find_doubtful(answer: Prediction | Explanation, classes: Sequence[str]) -> list[str]:
     """List signs that the answer may be wrong."""
-    found, explanation = [], answer.explanation
-    share = float(explanation.probabilities[explanation.predicted])
-    if explanation.flag and explanation.evidence:
-        other = classes[explanation.evidence[0].predicted]
+    found = []
+    share = float(answer.probabilities[answer.predicted])
+    if answer.flag and answer.evidence:
+        other = classes[answer.evidence[0].predicted]
         found.append(
             "The stored image with the highest weight is one that the model itself puts in "
             f"another class ({other})."
         )
-    error = explanation.error_probability
+    error = answer.error_probability
     if error is not None and error >= DOUBTFUL_ERROR:
         found.append(say_error(error))
     if share < SMALL_SHARE:
         found.append(f"The model gives its own answer only {percent(share)}.")
-    draws = explanation.draws
+    draws = answer.draws if isinstance(answer, Explanation) else None
     if draws is not None and draws.changed >= DOUBTFUL_CHANGE:
         found.append(
             f"With random parts of the memory the answer changed in {percent(draws.changed)} of "
@@ -87,35 +88,35 @@ def find_doubtful(answer: Answer, classes: Sequence[str]) -> list[str]:
     return found
 
 
-def find_careful(answer: Answer, classes: Sequence[str]) -> list[str]:
+def find_careful(answer: Prediction | Explanation, classes: Sequence[str]) -> list[str]:
     """List what is no clear sign of doubt, and why the evidence says less than it seems to."""
-    explanation, found = answer.explanation, []
-    share = float(explanation.probabilities[explanation.predicted])
-    others = explanation.probabilities.clone()
-    others[explanation.predicted] = 0
+    found = []
+    share = float(answer.probabilities[answer.predicted])
+    others = answer.probabilities.clone()
+    others[answer.predicted] = 0
     second = int(others.argmax())
-    error = explanation.error_probability
+    error = answer.error_probability
     if error is not None and CAREFUL_ERROR <= error < DOUBTFUL_ERROR:
         found.append(say_error(error))
     if share >= SMALL_SHARE and others[second] >= CLOSE * share:
         found.append(
             f"The model finds {classes[second]} probable, too ({percent(float(others[second]))})."
         )
-    if not explanation.evidence:
+    if not answer.evidence:
         found.append("This model has no memory, so there is no evidence to check its answer with.")
         return found
-    against = add_weights(explanation.evidence, "counterfactual")
+    against = add_weights(answer.evidence, "counterfactual")
     if against >= OTHER_CLASSES:
         found.append(
             f"Stored images that the model puts in other classes carry {percent(min(1, against))} "
             "of the weight."
         )
-    if explanation.reliance < LOW_RELIANCE:
+    if isinstance(answer, Explanation) and answer.reliance < LOW_RELIANCE:
         found.append(
             "The stored images had little part in this answer "
-            f"({percent(explanation.reliance)}): the image itself nearly decided it."
+            f"({percent(answer.reliance)}): the image itself nearly decided it."
         )
-    if len(explanation.evidence) == 1:
+    if len(answer.evidence) == 1:
         found.append("The answer read one stored image only.")
     return found
 
@@ -125,24 +126,24 @@ def say_error(error: float) -> str:
     return f"By the calibration, {out_of(error)} answers like this one are wrong."
 
 
-def say_calm(answer: Answer) -> str:
+def say_calm(answer: Prediction | Explanation) -> str:
     """Say what was looked at and that nothing was found."""
-    share = percent(add_weights(answer.explanation.evidence, "example"))
+    share = percent(add_weights(answer.evidence, "example"))
     return (
         f"Stored images that the model puts in the same class carry {share} of the weight. "
         "This is no proof that the answer is right."
     )
 
 
-def find_remarks(answer: Answer) -> list[str]:
+def find_remarks(answer: Prediction | Explanation) -> list[str]:
     """List facts that are no sign of doubt but that a reader should know."""
-    found, explanation = [], answer.explanation
-    error = explanation.error_probability
+    found = []
+    error = answer.error_probability
     if error is not None and error < CAREFUL_ERROR:
         found.append(say_error(error))
-    if explanation.left_out:
-        places = ", ".join(str(index) for index in explanation.left_out[:5])
-        if len(explanation.left_out) > 5:
+    if answer.left_out:
+        places = ", ".join(str(index) for index in answer.left_out[:5])
+        if len(answer.left_out) > 5:
             places += ", ..."
         found.append(
             f"This very image is in the memory (training image {places}); it was left out, so that "

@@ -63,7 +63,7 @@ def list_answers(answers: Sequence[Answer], classes: Sequence[str]) -> PageBlock
         explanation = answer.explanation
         share = percent(float(explanation.probabilities[explanation.predicted]))
         verdict = say_verdict(answer.truth, explanation.predicted, classes)
-        doubt = find_doubt(answer, classes).title
+        doubt = find_doubt(answer.explanation, classes).title
         entries.append(
             ContentsEntry(
                 anchor=f"image-{number}",

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from whence.records.answers import Evidence, Prediction
+from whence.report.doubt import find_doubt
 from whence.report.numbers import count
 from whence.report.reading import say_reading
 from whence.shapes import check_shape
@@ -32,8 +33,12 @@ def describe_prediction(name: str, answer: Prediction, classes: Sequence[str], *
     if top and more:
         rest = sum(item.weight for item in more)
         lines.append(f"  {rest:6.1%} {'':{BAR}} {count(len(more), 'more training image')}")
-    reading = say_reading(answer.threshold)
-    return "\n".join(lines if reading is None or not top else [*lines, f"  {reading}"])
+    reading, doubt = say_reading(answer.threshold), find_doubt(answer, classes)
+    if top and reading is not None:
+        lines.append(f"  {reading}")
+    if top:
+        lines.append(f"  {doubt.title}: {doubt.sentences[0]}")
+    return "\n".join(lines)
 
 
 def describe_evidence(item: Evidence, classes: Sequence[str]) -> str:

@@ -147,5 +147,5 @@ def describe(answer: Answer, names: Sequence[str]) -> str:
     """Say one answer and how far to trust it in a line."""
     explanation = answer.explanation
     share = percent(float(explanation.probabilities[explanation.predicted]))
-    title = find_doubt(answer, names).title.lower()
+    title = find_doubt(answer.explanation, names).title.lower()
     return f"{answer.name}: {names[explanation.predicted]} ({share}), {title}"

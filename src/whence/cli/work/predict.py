@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from jsonargparse import Namespace
 
@@ -16,7 +15,7 @@ from whence.data.image_file import count_sizes, read_readable
 from whence.evidence.predict import predict
 from whence.models.load import load_to_answer
 from whence.records.answers import Prediction
-from whence.report.reading import say_reading
+from whence.report.as_json import lay_out_answer
 from whence.report.terminal import describe_prediction
 
 TOP = 3
@@ -83,7 +82,9 @@ def choose_form(options: Namespace, names: tuple[str, ...]) -> Form:
         return describe_prediction(escape(str(path)), escape_sources(answer), names, top=top)
 
     def as_json(path: Path, answer: Prediction) -> str:
-        return json.dumps(to_json(path, answer, names, options.top))
+        laid = lay_out_answer(str(path), answer, names)
+        shown = {"classes": list(names), "evidence": laid["evidence"][: options.top]}
+        return json.dumps(laid | shown)
 
     def as_row(path: Path, answer: Prediction) -> str:
         share = f"{float(answer.probabilities[answer.predicted]):.6f}"
@@ -119,28 +120,3 @@ def escape_sources(answer: Prediction) -> Prediction:
         for item in answer.evidence
     )
     return replace(answer, evidence=evidence)
-
-
-def to_json(
-    path: Path, answer: Prediction, names: tuple[str, ...], top: int | None
-) -> dict[str, Any]:
-    """Lay one answer out as JSON, with so many evidence images at the most, None for all."""
-    return {
-        "image": str(path),
-        "predicted": names[answer.predicted],
-        "probabilities": dict(zip(names, answer.probabilities.tolist(), strict=True)),
-        "evidence": [
-            {
-                "index": item.index,
-                "label": None if item.label is None else names[item.label],
-                "predicted": names[item.predicted],
-                "weight": item.weight,
-                "similarity": item.similarity,
-                "role": item.role,
-                "source": item.source,
-            }
-            for item in answer.evidence[:top]
-        ],
-        "threshold": answer.threshold,
-        "reading": say_reading(answer.threshold),
-    }
