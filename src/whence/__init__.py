@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from whence import compat, encoders
     from whence.attribution.attribute import attribute
+    from whence.attribution.baselines import BASELINES
     from whence.attribution.why_similar import why_similar
-    from whence.autoencoders.fit_vae import fit_vae
+    from whence.autoencoders import VAES
+    from whence.autoencoders.fit_vae import VAEPlan, fit_vae
     from whence.autoencoders.saved_vae import load_vae, save_vae
     from whence.data.load import load_dataset
     from whence.data.read_images import read_images
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from whence.evidence.predict import predict
     from whence.evidence.removal import find_removals
     from whence.evidence.suspicious import find_suspicious
+    from whence.memory import HEADS, SIMILARITIES
     from whence.memory.attend import attend
     from whence.memory.heads import MemoryWrap, OnlyMemory
     from whence.memory.sparsemax import sparsemax
@@ -30,21 +33,34 @@ if TYPE_CHECKING:
     from whence.models.load import load
     from whence.models.save import save
     from whence.models.wrap import wrap
+    from whence.morphing import PATHS
     from whence.morphing.morph import morph
-    from whence.morphing.others import store_codes
+    from whence.morphing.others import OTHERS, store_codes
+    from whence.morphing.path_mask import MaskPlan
+    from whence.morphing.walk import MorphPlan
     from whence.records.images import ImageSet
     from whence.runs.load_parts import load_parts
     from whence.training.loop import fit
     from whence.training.plan import Plan
-    from whence.training.recipes import Recipe
+    from whence.training.recipes import RECIPES, Recipe
 
 PLACES = {
+    "BASELINES": "whence.attribution.baselines",
     "Classifier": "whence.models.classifier",
+    "HEADS": "whence.memory",
     "ImageSet": "whence.records.images",
+    "MaskPlan": "whence.morphing.path_mask",
     "MemoryWrap": "whence.memory.heads",
+    "MorphPlan": "whence.morphing.walk",
+    "OTHERS": "whence.morphing.others",
     "OnlyMemory": "whence.memory.heads",
+    "PATHS": "whence.morphing",
     "Plan": "whence.training.plan",
+    "RECIPES": "whence.training.recipes",
     "Recipe": "whence.training.recipes",
+    "SIMILARITIES": "whence.memory",
+    "VAEPlan": "whence.autoencoders.fit_vae",
+    "VAES": "whence.autoencoders",
     "attend": "whence.memory.attend",
     "attribute": "whence.attribution.attribute",
     "calibrate": "whence.evidence.calibrate",
@@ -73,12 +89,22 @@ PLACES = {
 MODULES = ("compat", "encoders")
 
 __all__ = [
+    "BASELINES",
+    "HEADS",
+    "OTHERS",
+    "PATHS",
+    "RECIPES",
+    "SIMILARITIES",
+    "VAES",
     "Classifier",
     "ImageSet",
+    "MaskPlan",
     "MemoryWrap",
+    "MorphPlan",
     "OnlyMemory",
     "Plan",
     "Recipe",
+    "VAEPlan",
     "attend",
     "attribute",
     "calibrate",

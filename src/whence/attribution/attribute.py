@@ -10,6 +10,7 @@ from whence.attribution.found import FoundRelevance
 from whence.attribution.method import find_method
 from whence.attribution.score import FunctionScore, Score, check_floats, differentiating
 from whence.attribution.target import Target, TargetLike, find_target
+from whence.data.as_images import Images, as_images
 from whence.models.classifier import Classifier
 from whence.models.sound import check_outputs
 from whence.models.using import check_images
@@ -19,7 +20,7 @@ from whence.shapes import check_batch_size, check_shape
 
 def attribute(
     model: nn.Module,
-    images: Tensor,
+    images: Images,
     method: str = "integrated_gradients",
     target: TargetLike = None,
     *,
@@ -52,13 +53,29 @@ def attribute(
     """
     chosen = find_method(method)
     used = chosen.complete(options)
-    check_request(check_model(model), images, batch_size)
+    asked = take_asked(check_model(model), images)
+    check_request(model, asked, batch_size)
     with differentiating(model):
-        images = images.detach()
-        score, values, goal, counts = make_score(model, images, target, batch_size)
+        score, values, goal, counts = make_score(model, asked, target, batch_size)
         check_scores(values)
-        found = chosen.compute(score, images, **used)
+        found = chosen.compute(score, asked, **used)
     return record(found, values, counts, goal.names, method, used)
+
+
+def take_asked(model: nn.Module, images: Images) -> Tensor:
+    """Return images as a tensor; a classifier of ours takes them in any form.
+
+    Raises:
+        TypeError: if another module is to take what is no tensor.
+    """
+    if isinstance(model, Classifier):
+        return as_images(images, model).detach()
+    if not isinstance(images, Tensor):
+        raise TypeError(
+            f"images must be a tensor (B, C, H, W) that the module takes, got "
+            f"{type(images).__name__}."
+        )
+    return images.detach()
 
 
 def check_model(model: object) -> nn.Module:

@@ -11,6 +11,7 @@ from whence.attribution.classifier_score import answer, stored_pixels
 from whence.attribution.found import FoundRelevance
 from whence.attribution.path import encode_along, midpoints, pull_back
 from whence.attribution.score import differentiating
+from whence.data.as_images import Images, as_images
 from whence.memory import SIMILARITIES, VARIANT
 from whence.memory.attention import at_least_float32
 from whence.memory.bank import take_images
@@ -21,7 +22,7 @@ from whence.records.relevance import Relevance
 
 def why_similar(
     model: Classifier,
-    images: Tensor,
+    images: Images,
     *,
     rank: int = 0,
     steps: int = 32,
@@ -53,8 +54,9 @@ def why_similar(
         RuntimeError: if the model has no bank that fits it, or its encoder has no gradient.
     """
     points = midpoints(steps)
-    check_request(model, images, batch_size)
-    start = find_start(baseline, images, pixels=True)
+    asked = as_images(images, model).detach()
+    check_request(model, asked, batch_size)
+    start = find_start(baseline, asked, pixels=True)
     if rank < 0:
         raise ValueError(f"rank must be at least 0, the evidence of highest weight, got {rank}.")
     if not model.has_memory:
@@ -63,12 +65,10 @@ def why_similar(
             f'build it with variant="{VARIANT}".'
         )
     with differentiating(model):
-        partners = find_partners(model, images.detach(), rank, batch_size)
+        partners = find_partners(model, asked, rank, batch_size)
         parts = [
             explain_pairs(model, *pair, points, start, batch_size)
-            for pair in zip(
-                images.detach().split(batch_size), partners.split(batch_size), strict=True
-            )
+            for pair in zip(asked.split(batch_size), partners.split(batch_size), strict=True)
         ]
     maps, evidence, begin, end = (torch.cat(column) for column in zip(*parts, strict=True))
     name = f"{model.memory_head.similarity} similarity to evidence image {rank + 1}"

@@ -65,7 +65,7 @@ def write_vae(vae: VAE, folder: Path, *, about: dict[str, Any] | None = None) ->
     write_json(folder / DONE, {**description, "sha256": digest, "run": about or {}})
 
 
-def load_vae(folder: str | Path, device: str | torch.device | None = None) -> VAE:
+def load_vae(folder: str | Path, *, device: str | torch.device | None = None) -> VAE:
     """Read an autoencoder that ``save_vae`` or ``whence train-vae`` wrote.
 
     Executes and downloads nothing. The global random state is left as it was.

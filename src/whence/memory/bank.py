@@ -11,10 +11,11 @@ from whence.data.fingerprint import find_places, number_equal, round_pixels
 from whence.memory.attention import at_least_float32
 from whence.memory.similarity import find_similarity
 from whence.records.answers import StoredImage
+from whence.records.show import show_record
 from whence.shapes import check_shape
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Bank:
     """Encoded memory images, and where each of them came from.
 
@@ -37,6 +38,8 @@ class Bank:
     hashes: tuple[str, ...]
     images: Tensor | None = None
     sources: tuple[str, ...] | None = None
+
+    __repr__ = show_record
 
     def __post_init__(self) -> None:
         sizes = check_shape("features", self.features, "M D")

@@ -22,7 +22,7 @@ from whence.models.merged import Merged
 from whence.models.sound import check_outputs
 from whence.models.stamp import Stamp
 from whence.records.images import ImageSet
-from whence.records.labels import read_labels, read_whole_numbers
+from whence.records.labels import list_names, read_labels, read_whole_numbers
 from whence.records.measures import Calibration
 
 NO_MEMORY = (
@@ -363,6 +363,16 @@ class Classifier(nn.Module):
         # torch leaves __setstate__ without types
         super().__setstate__({**state, "_stamp": None})  # type: ignore[no-untyped-call]
         self._stamp = Stamp(self) if state["_stamp"] else None
+
+    def __repr__(self) -> str:
+        """Name what the model is for, in one line; ``print(model.encoder)`` lists the layers."""
+        memory = ""
+        if self.has_memory:
+            memory = ", no memory yet" if self.bank is None else f", {len(self.bank)} stored images"
+        return (
+            f"Classifier({self.kind.name}, {self.variant}, {len(self.class_names)} classes "
+            f"({list_names(self.class_names)}), images {self.image_shape}{memory})"
+        )
 
     def _is_in_training(self) -> bool:
         """Say whether the model, or a layer that was there when the bank was made, is training."""

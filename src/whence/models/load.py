@@ -27,6 +27,7 @@ from whence.storage.tensors import (
 
 def load(
     folder: str | Path,
+    *,
     encoder: nn.Module | None = None,
     device: str | torch.device | None = None,
 ) -> Classifier:

@@ -14,12 +14,13 @@ from whence.memory.attention import at_least_float32
 from whence.models.classifier import Classifier
 from whence.morphing.answers import check_fit, classify_codes, classify_images, top_two
 from whence.morphing.improve import Descent, improve_codes, lack_of_order
+from whence.records.show import show_record
 from whence.shapes import check_batch_size
 
 SAMPLES = 40
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Codes:
     """Codes of images and how each was found; on the CPU.
 
@@ -40,6 +41,8 @@ class Codes:
     decoded_classes: Tensor
     how: tuple[str, ...]
     reasons: tuple[str | None, ...]
+
+    __repr__ = show_record
 
     def __len__(self) -> int:
         return len(self.codes)

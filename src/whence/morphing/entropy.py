@@ -12,6 +12,7 @@ from whence.memory.attention import at_least_float32
 from whence.models.classifier import Classifier
 from whence.models.evaluating import evaluating
 from whence.morphing.answers import check_gradients
+from whence.records.show import show_record
 from whence.shapes import check_batch_size, check_shape
 
 DEVIATIONS = 1.96
@@ -27,7 +28,7 @@ class Window(NamedTuple):
     high: Tensor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class PathAnswers:
     """What a classifier says along paths; on the CPU.
 
@@ -41,6 +42,8 @@ class PathAnswers:
     probabilities: Tensor
     entropies: Tensor
     gradients: Tensor
+
+    __repr__ = show_record
 
     @property
     def window(self) -> Window:

@@ -15,12 +15,13 @@ from whence.models.using import check_images
 from whence.morphing.answers import check_gradients
 from whence.morphing.entropy import check_own, check_path
 from whence.morphing.path_mask import Gain
+from whence.records.show import show_record
 from whence.shapes import check_batch_size, check_shape
 
 SHARE = 0.1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Kept:
     """Shares of a path's gain, `(B,)` each; on the CPU; 1 is all of it, higher is better.
 
@@ -34,6 +35,8 @@ class Kept:
 
     steps: Tensor
     end: Tensor
+
+    __repr__ = show_record
 
 
 def gain_kept(

@@ -9,9 +9,10 @@ from whence.data.as_images import as_images
 from whence.models.classifier import Classifier
 from whence.morphing.answers import classify_images
 from whence.records.labels import read_labels
+from whence.records.show import show_record
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Mistakes:
     """Images that are classified wrongly; on the CPU.
 
@@ -27,6 +28,8 @@ class Mistakes:
     rows: Tensor
     classes: Tensor
     probabilities: Tensor
+
+    __repr__ = show_record
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -26,9 +26,10 @@ from whence.morphing.others import (
 )
 from whence.morphing.path_mask import MaskPlan, PathMasks, path_masks
 from whence.morphing.walk import MorphPlan
+from whence.records.show import show_record
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Morphed:
     """Everything about a batch of images; on the CPU.
 
@@ -48,6 +49,8 @@ class Morphed:
     answers: PathAnswers
     masks: PathMasks
     reasons: tuple[str | None, ...]
+
+    __repr__ = show_record
 
     def __len__(self) -> int:
         return len(self.path)

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from whence.records.show import show_record
 from whence.shapes import check_shape
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Norms:
     """Euclidean norms of codes, by class; on the CPU, float64.
 
@@ -25,6 +26,8 @@ class Norms:
     counts: Tensor
     norms: Tensor
     labels: Tensor
+
+    __repr__ = show_record
 
 
 def measure_norms(codes: Tensor, labels: Tensor, *, classes: int) -> Norms:

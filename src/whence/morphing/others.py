@@ -21,6 +21,7 @@ from whence.morphing.norms import Norms, measure_norms
 from whence.morphing.walk import MorphPlan, check_classes, morph_codes
 from whence.records.answers import Evidence, Explanation
 from whence.records.labels import read_labels
+from whence.records.show import show_record
 from whence.shapes import check_shape
 from whence.table import Table
 
@@ -56,7 +57,7 @@ class Asked:
     named: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Stored:
     """What is known of the training images, made by ``store_codes``.
 
@@ -73,8 +74,10 @@ class Stored:
     norms: Norms
     places: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
+    __repr__ = show_record
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Others:
     """The other image of each image; on the CPU.
 
@@ -101,6 +104,8 @@ class Others:
     places: Tensor
     steps: Tensor
     reasons: tuple[str | None, ...]
+
+    __repr__ = show_record
 
     def __len__(self) -> int:
         return len(self.codes)

@@ -12,6 +12,7 @@ from whence.models.classifier import Classifier
 from whence.models.evaluating import evaluating
 from whence.morphing.entropy import check_own, check_path
 from whence.morphing.strides import check_strides, scale_to, stride_on
+from whence.records.show import show_record
 from whence.shapes import check_shape
 
 REACH = 4
@@ -55,7 +56,7 @@ class MaskPlan:
             raise ValueError(f"share must be above 0 and at most 1, got {self.share}.")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class PathMasks:
     """Masks and what they do; on the CPU.
 
@@ -77,6 +78,8 @@ class PathMasks:
     increase: Tensor
     decrease: Tensor
     reasons: tuple[str | None, ...]
+
+    __repr__ = show_record
 
     def __len__(self) -> int:
         return len(self.masks)

@@ -16,6 +16,7 @@ from whence.morphing.answers import blank_broken, check_fit
 from whence.morphing.entropy import measure_entropy, pair_logits
 from whence.morphing.norms import Norms
 from whence.morphing.strides import check_strides, pace, scale_to, stride_on
+from whence.records.show import show_record
 from whence.shapes import check_batch_size, check_shape
 
 NORM_WEIGHTS = {"mnist": 0.1, "notmnist": 10.0, "fashion_mnist": 10.0}
@@ -64,7 +65,7 @@ class MorphPlan:
             raise ValueError(f"norm must be 'proximal' or 'gradient', got {self.norm!r}.")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Morphs:
     """Morphed codes; on the CPU.
 
@@ -80,6 +81,8 @@ class Morphs:
     found: Tensor
     steps: Tensor
     reasons: tuple[str | None, ...]
+
+    __repr__ = show_record
 
 
 @dataclass

@@ -5,6 +5,8 @@ from typing import Literal
 
 from torch import Tensor
 
+from whence.records.show import show_record, to_html
+
 
 @dataclass(frozen=True)
 class StoredImage:
@@ -46,7 +48,7 @@ class Evidence:
     source: str | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Prediction:
     """One answer, and what it was computed from.
 
@@ -71,8 +73,13 @@ class Prediction:
     flag: bool
     error_probability: float | None
 
+    __repr__ = show_record
 
-@dataclass(frozen=True)
+    def _repr_html_(self) -> str:
+        return show_answer(self)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Draws:
     """What becomes of an answer when random parts of the memory are read instead of all of it.
 
@@ -94,8 +101,10 @@ class Draws:
     example_drawn: int
     example_kept: float | None
 
+    __repr__ = show_record
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Explanation:
     """One answer, the stored images it was computed from, and how far to trust it.
 
@@ -140,6 +149,11 @@ class Explanation:
     flag: bool
     error_probability: float | None
 
+    __repr__ = show_record
+
+    def _repr_html_(self) -> str:
+        return show_answer(self)
+
 
 @dataclass(frozen=True)
 class Removal:
@@ -161,3 +175,14 @@ class Removal:
     smallest_becomes: int | None
     searched: int
     reason: str | None
+
+
+def show_answer(answer: Prediction | Explanation) -> str:
+    """Lay an answer and its evidence out for a notebook; a record holds no pixels to show."""
+    share = float(answer.probabilities[answer.predicted])
+    heads = ("index", "label", "own class", "weight", "similarity", "role", "file")
+    rows: list[tuple[object, ...]] = [
+        (one.index, one.label, one.predicted, one.weight, one.similarity, one.role, one.source)
+        for one in answer.evidence
+    ]
+    return to_html(f"class {answer.predicted}, probability {share:.3f}", heads, rows)

@@ -7,10 +7,11 @@ import torch
 from torch import Tensor
 
 from whence.records.labels import read_class_names, read_labels
+from whence.records.show import show_record
 from whence.shapes import check_shape
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ImageSet:
     """Labelled images held as one tensor.
 
@@ -31,6 +32,8 @@ class ImageSet:
     labels: Tensor
     class_names: tuple[str, ...]
     sources: tuple[str, ...] | None = None
+
+    __repr__ = show_record
 
     def __post_init__(self) -> None:
         if not isinstance(self.images, Tensor):
@@ -58,7 +61,7 @@ class ImageSet:
         return ImageSet(*moved, self.class_names, self.sources)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
     """What a loader returns: training and test images of one problem.
 
@@ -74,8 +77,10 @@ class Dataset:
     test: ImageSet
     notes: tuple[str, ...] = ()
 
+    __repr__ = show_record
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Sample:
     """Labelled images that a model is measured on.
 
@@ -89,8 +94,10 @@ class Sample:
     images: ImageSet
     notes: tuple[str, ...] = ()
 
+    __repr__ = show_record
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False, repr=False)
 class ImageParts:
     """The images of a run, as it divided them.
 
@@ -105,3 +112,5 @@ class ImageParts:
     validation: ImageSet
     test: ImageSet
     indices: Tensor
+
+    __repr__ = show_record

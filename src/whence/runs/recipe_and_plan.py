@@ -5,11 +5,8 @@ from dataclasses import asdict, replace
 from whence.bounds import check_number, check_numbers
 from whence.runs.published import PUBLISHED
 from whence.runs.settings import Settings
-from whence.training.plan import Plan
+from whence.training.plan import Plan, enough_epochs
 from whence.training.recipes import RECIPES, Recipe
-
-LEAST_STEPS = 800
-LEAST_EPOCHS = 40
 
 
 def choose_recipe(settings: Settings) -> Recipe:
@@ -50,8 +47,7 @@ def choose_plan(
     if epochs is None and published is not None:
         epochs = published.epochs
     if epochs is None:
-        steps = total // min(recipe.batch_size, total)
-        epochs = max(LEAST_EPOCHS, -(-LEAST_STEPS // steps))
+        epochs = enough_epochs(total, recipe.batch_size)
     memory_size = settings.memory_size
     if memory_size is None:
         memory_size = min(100, total)

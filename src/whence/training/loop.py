@@ -14,7 +14,7 @@ from whence.models.as_image_set import LabelledImages, as_image_set
 from whence.models.classifier import Classifier
 from whence.storage.checkpoint import Checkpoint
 from whence.training.distributed import Team
-from whence.training.plan import Plan, check_plan
+from whence.training.plan import Plan, check_plan, usual_plan
 from whence.training.progress import LOWER, DivergedError, Progress
 from whence.training.recipes import Recipe, build_optimizer, rate_at
 from whence.training.shared_step import SharedStep, encode_together
@@ -118,8 +118,8 @@ def fit(
     model: Classifier,
     train: LabelledImages,
     *,
-    recipe: Recipe,
-    plan: Plan,
+    recipe: Recipe | None = None,
+    plan: Plan | None = None,
     resume: Checkpoint | None = None,
     on_step: OnStep | None = None,
     on_epoch: Callable[[EpochReport], None] | None = None,
@@ -139,8 +139,9 @@ def fit(
         model: trained in place; left in eval mode, without a bank.
         train: N training images, labelled: an ``ImageSet``, (X, y), or a data set of (image, label)
             such as torchvision's ``ImageFolder``.
-        recipe: optimiser, schedule, augmentation.
-        plan: epochs, memory and seed.
+        recipe: optimiser, schedule, augmentation; None is the paper's.
+        plan: epochs, memory and seed; None sees each image 40 times, more often where that is under
+            800 steps, with memories of 100 images.
         resume: where an earlier training with the same arguments stopped.
         on_step: called after every step with a function that makes a checkpoint of that moment.
         on_epoch: called after every epoch.
@@ -155,6 +156,8 @@ def fit(
     """
     team, device = team or Team(), model.mean.device
     labelled = as_image_set(train, model, name="train").to(str(device))
+    recipe = recipe or Recipe()
+    plan = plan or usual_plan(len(labelled), recipe)
     check_plan(len(labelled), recipe, plan, model.has_memory, team)
     progress = Progress(
         len(labelled),
