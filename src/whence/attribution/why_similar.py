@@ -75,8 +75,8 @@ def why_similar(
     return record(
         FoundRelevance(maps, evidence, say_pair(start, steps), start=begin, lines={}),
         end,
-        [1] * len(images),
-        (name,) * len(images),
+        [1] * len(asked),
+        (name,) * len(asked),
         "why_similar",
         {"rank": rank, "steps": steps, "baseline": baseline},
     )
