@@ -6,8 +6,8 @@ from whence.report.numbers import percent
 DECORATION_BOUND = 0.1
 """Share of right answers that change without their class, below which the evidence hardly decides.
 
-Chosen between what was reported of frozen pretrained features: 1 to 6 % with Memory Wrap, 25 to 77 %
-with Only Memory. One run on solar cells with Only Memory had 18 %.
+Chosen between what was reported of frozen pretrained features: 1 to 6 % with Memory Wrap, 25 to
+77 % with Only Memory. One run on solar cells with Only Memory had 18 %.
 """
 
 
