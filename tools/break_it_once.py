@@ -59,7 +59,7 @@ BREAKS = [  # file below src/whence, text that is right, text that is wrong, tes
         "test_resume",
     ),
     ("evidence/answers.py", "queries.split(draw_batch)", "queries.split(500)", "test_loop"),
-    ("records/measures.py", "statistics.pstdev", "statistics.stdev", "test_evaluate_values"),
+    ("records/measures.py", "statistics.pstdev", "statistics.stdev", "test_loop"),
     (
         "evidence/predict.py",
         "key=lambda item: (-item.weight, item.index)",
