@@ -27,7 +27,7 @@ def test_every_list_of_public_names_agrees():
     typed = {name: module for name, module in typed_names().items() if module != "whence"}
     assert typed == whence.PLACES
     assert sorted(whence.__all__) == sorted([*whence.PLACES, *whence.MODULES])
-    assert dir(whence) == whence.__all__
+    assert dir(whence) == sorted(whence.__all__)
     for name in whence.__all__:
         assert getattr(whence, name) is not None
     with pytest.raises(AttributeError, match="module 'whence' has no attribute 'predictions'"):
