@@ -51,7 +51,7 @@ def parse(parser: ArgumentParser, arguments: list[str]) -> Namespace:
         raise ValueError(sentence) from error
     check_numbers((name.replace("_", "-"), value) for name, value in vars(options).items())
     for name, value in vars(options).items():
-        if name in PATHS and value is not None:
+        if name in PATHS and isinstance(value, str):
             options[name] = expand(value)
     return options
 
