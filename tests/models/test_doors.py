@@ -39,6 +39,10 @@ def label(images):
     return images, [0, 1, 2, 1][: len(images) if few else 4]
 
 
+def pixels_of(relevance):
+    return relevance.images, relevance.evidence, relevance.score
+
+
 DOORS = {
     "model(images)": lambda model, images: model(images),
     "memory": lambda model, images: model(images, images),
@@ -48,6 +52,9 @@ DOORS = {
     "predict": whence.predict,
     "explain": lambda model, images: whence.explain(model, images, draws=2, memory_size=3),
     "find_removals": whence.find_removals,
+    "attribute": lambda model, images: pixels_of(whence.attribute(model, images, steps=2)),
+    "gradient": lambda model, images: pixels_of(whence.attribute(model, images, "gradient")),
+    "why_similar": lambda model, images: pixels_of(whence.why_similar(model, images, steps=2)),
     "remember": lambda model, images: whence.edit(model, keep=[0]).remember(images).bank.features,
     "evaluate": lambda model, images: whence.evaluate(model, label(images), memory_size=2),
     "calibrate": lambda model, images: whence.calibrate(model, label(images)),

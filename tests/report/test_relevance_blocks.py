@@ -53,7 +53,7 @@ def test_relevance_shares_a_scale_and_says_what_it_adds_up_to():
     assert block.after[0].endswith("their colours are 20 times stronger.")
     assert block.after[1:] == (
         "A pixel's number is its share of the change.",
-        "The score changed by +23.1, from -2 to 21.1: +24 from the image, \N{MINUS SIGN}1.44 from 3 "
+        "The score changed by +23.1, from \N{MINUS SIGN}2 to 21.1: +24 from the image, \N{MINUS SIGN}1.44 from 3 "
         "evidence images.",
         "The numbers add up to this change with an error of 0.5 (2.2% of it).",
     )

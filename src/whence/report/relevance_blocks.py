@@ -10,7 +10,7 @@ from whence.records.relevance import OUTSIDE, Relevance
 from whence.report.blocks import Card, ColourScale, PageBlock, Strip
 from whence.report.cards import ROLES, draw_picture, make_evidence_card, make_strip
 from whence.report.colours import Colours, find_colours
-from whence.report.numbers import count, percent, signed
+from whence.report.numbers import MINUS, count, percent, signed
 from whence.report.picture import colour, draw_scale, to_data_uri
 
 LARGE_ERROR = 0.05
@@ -87,7 +87,10 @@ def say_relevance(relevance: Relevance) -> tuple[str, ...]:
     """Say what the numbers of one image mean, and where its score went."""
     score, start = float(relevance.score[0]), float(relevance.start[0])
     if relevance.ledger is None:
-        return relevance.sentence, f"The score is {score:.3g}; the numbers do not add up to it."
+        return (
+            relevance.sentence,
+            f"The score is {plain_number(score)}; the numbers do not add up to it.",
+        )
     amounts = {name: float(amount[0]) for name, amount in relevance.ledger.items()}
     change, missing = score - start, abs(amounts.pop("unexplained"))
     share = missing / abs(change) if change else float(missing > 0)
@@ -99,14 +102,19 @@ def say_relevance(relevance: Relevance) -> tuple[str, ...]:
     parts = [f"{signed(value)} {words.get(name, name)}" for name, value in amounts.items()]
     sentences = [
         relevance.sentence,
-        f"The score changed by {signed(change)}, from {start:.3g} to {score:.3g}: "
-        f"{', '.join(parts)}.",
+        f"The score changed by {signed(change)}, from {plain_number(start)} to "
+        f"{plain_number(score)}: {', '.join(parts)}.",
         f"The numbers add up to this change with an error of {missing:.2g} "
         f"({percent(min(1.0, share))} of it).",
     ]
     if share > LARGE_ERROR and "steps" in relevance.options:
         sentences.append("More steps (--steps) make the error smaller.")
     return tuple(sentences)
+
+
+def plain_number(value: float) -> str:
+    """Write a number with three digits and, below 0, a minus sign that is as wide as a plus."""
+    return f"{value:.3g}".replace("-", MINUS)
 
 
 def say_missing(answer: Answer) -> tuple[str, ...]:
