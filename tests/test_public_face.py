@@ -3,7 +3,7 @@
 import ast
 import inspect
 import pkgutil
-from dataclasses import fields, is_dataclass
+from dataclasses import is_dataclass
 from pathlib import Path
 
 import pytest
@@ -49,7 +49,7 @@ def test_saving_and_loading_are_symmetric():
 def test_options_are_given_by_name(name):
     """What has a default is an option, but for what says which model or data set is meant."""
     own = {"wrap": {"variant", "image_shape", "mean", "std", "drop_classifier"}, "attend": {"mask"}}
-    own |= {"fit_vae": {"validation"}, "sparsemax": {"dim"}}
+    own |= {"attribute": {"method", "target"}, "fit_vae": {"validation"}, "sparsemax": {"dim"}}
     for option in inspect.signature(getattr(whence, name)).parameters.values():
         if option.default is not option.empty and option.name not in own.get(name, set()):
             assert option.kind is option.KEYWORD_ONLY, option.name
@@ -98,7 +98,7 @@ def records():
 def test_records_are_shown_in_one_line_and_compared_by_identity(record):
     assert is_dataclass(record)
     text = repr(record)
-    assert text.startswith(f"{type(record).__name__}({fields(record)[0].name}=")
+    assert text.startswith(f"{type(record).__name__}(")
     assert "\n" not in text
     assert "tensor(" not in text
     assert len(text) < 1500

@@ -66,7 +66,12 @@ BREAKS = [  # file below src/whence, text that is right, text that is wrong, tes
         "key=lambda item: item.index",
         "test_classifier",
     ),
-    ("evidence/predict.py", "own == predicted[row]", "label == predicted[row]", "test_classifier"),
+    (
+        "evidence/predict.py",
+        "stored.predicted == predicted[row]",
+        "stored.label == predicted[row]",
+        "test_classifier",
+    ),
     ("runs/prepare.py", "torch.manual_seed(settings.seed)", "pass", "test_settings"),
     (
         "runs/normalisation.py",

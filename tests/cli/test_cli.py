@@ -105,7 +105,15 @@ def test_predict_and_explain_lay_the_same_things_out_alike(run, tmp_path, capsys
     assert main(["predict", str(run), str(tmp_path / "new.png"), "--json"]) == 0
     fast = json.loads(capsys.readouterr().out)
     out = tmp_path / "new.json"
-    command = ["explain", str(run), str(tmp_path / "new.png"), "--draws", "0", "--no-heatmaps"]
+    command = [
+        "explain",
+        str(run),
+        str(tmp_path / "new.png"),
+        "--draws",
+        "0",
+        "--attribution",
+        "none",
+    ]
     assert main([*command, "--format", "json", "--out", str(out)]) == 0
     whole = json.loads(out.read_text())
     assert fast.pop("classes") == whole["classes"]

@@ -26,12 +26,12 @@ from whence.runs.finished import read_about
 )
 def test_conversions_are_said(tmp_path, mode, name, options, note):
     from whence.cli.work.images import note_file
-    from whence.data.image_file import read_asked
+    from whence.data.image_file import read_files
 
     first, second = Image.new(mode, (8, 6)), Image.new(mode, (8, 6), 200)
     more = {"append_images": [second], **options} if options else {}
     first.save(tmp_path / name, **more)
-    file = read_asked([tmp_path / name], size=(6, 8)).files[0]
+    file = read_files([tmp_path / name], size=(6, 8)).files[0]
     assert note_file(file, 6, 8) == (() if note is None else (note,))
     assert len(note_file(file, 3, 4)) == (1 if note is None else 2)
 

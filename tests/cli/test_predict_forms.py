@@ -48,20 +48,21 @@ def test_text_shows_three_images_and_counts_the_others(ask, answer):
     code, out, err = ask()
     lines = out.splitlines()
     more = answer.evidence[3:]
-    assert (code, err, len(lines), len(more) > 1) == (0, "", 6, True)
+    assert (code, err, len(lines), len(more) > 1) == (0, "", 7, True)
     assert [line.split()[0] for line in lines[1:4]] == [
         f"{i.weight:.1%}" for i in answer.evidence[:3]
     ]
     assert lines[4].split()[0] == f"{sum(item.weight for item in more):.1%}"
     assert lines[4].endswith(f"{len(more)} more training images")
     assert lines[5].startswith("  A stored image counts from a similarity of ")
+    assert lines[6].startswith("  Doubtful: ")
 
 
 def test_top_shows_as_many_as_asked_for(ask, answer):
-    assert len(ask("--top", "1")[1].splitlines()) == 4
+    assert len(ask("--top", "1")[1].splitlines()) == 5
     everything = ask("--top", str(len(answer.evidence)))[1]
     assert "more training image" not in everything
-    assert len(everything.splitlines()) == len(answer.evidence) + 2
+    assert len(everything.splitlines()) == len(answer.evidence) + 3
     assert len(json.loads(ask("--json", "--top", "2")[1])["evidence"]) == 2
     assert len(json.loads(ask("--json")[1])["evidence"]) == len(answer.evidence)
 

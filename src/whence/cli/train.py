@@ -164,14 +164,16 @@ def place_beside(path: Path, values: dict[str, Any]) -> dict[str, Any]:
     found = dict(values)
     for name in ("data", "data_root", "weights"):
         value = found.get(name)
-        if isinstance(value, str) and not is_name(name, value):
+        if isinstance(value, str) and not is_name(name, value, path.parent):
             found[name] = str(path.parent / Path(value).expanduser())
     return found
 
 
-def is_name(setting: str, value: str) -> bool:
-    """Say whether the value of a setting names no path: a dataset, or the published weights."""
-    return value in {"data": DATASETS, "weights": ("default",)}.get(setting, ())
+def is_name(setting: str, value: str, folder: Path) -> bool:
+    """Say whether a setting names no path: a dataset, one that is misspelt, or "default" weights."""
+    if setting == "data":
+        return value in list(DATASETS) or ("/" not in value and not (folder / value).exists())
+    return setting == "weights" and value == "default"
 
 
 def unpack_cell(path: Path, values: dict[str, Any]) -> dict[str, Any]:

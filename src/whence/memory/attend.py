@@ -114,7 +114,8 @@ def lay_out(pairs: Pairs, queries: int) -> tuple[Tensor, Tensor, Tensor]:
             [2, 5]])
     """
     counts = pairs.rows.bincount(minlength=queries)
-    columns = torch.arange(max(1, int(counts.max())), device=counts.device)
+    widest = int(counts.max()) if queries else 0
+    columns = torch.arange(max(1, widest), device=counts.device)
     filled = columns < counts[:, None]  # (B, S)
     rows = []
     for values, rest in ((pairs.places, 0), (pairs.weights, 0), (pairs.scores, -torch.inf)):
