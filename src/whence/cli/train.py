@@ -170,7 +170,7 @@ def place_beside(path: Path, values: dict[str, Any]) -> dict[str, Any]:
 
 
 def is_name(setting: str, value: str, folder: Path) -> bool:
-    """Say whether a setting names no path: a dataset, one that is misspelt, or "default" weights."""
+    """Say whether a setting names no path: a dataset, a misspelt one, or "default" weights."""
     if setting == "data":
         return value in list(DATASETS) or ("/" not in value and not (folder / value).exists())
     return setting == "weights" and value == "default"
