@@ -72,7 +72,7 @@ def take_asked(model: nn.Module, images: Images) -> Tensor:
         return as_images(images, model).detach()
     if not isinstance(images, Tensor):
         raise TypeError(
-            f"images must be a tensor (B, C, H, W) that the module takes, got "
+            f"images must be a tensor (B, C, H, W) as the model takes it, got "
             f"{type(images).__name__}."
         )
     return images.detach()
