@@ -4,7 +4,6 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory, gettempdir
 
 
 @contextmanager
@@ -14,6 +13,8 @@ def without_compiler_folder() -> Iterator[None]:
     Nothing here is compiled, so that the folder would stay empty; another one that is there
     already, the system's for temporary files, does as well.
     """
+    from tempfile import gettempdir  # late: the help has no use for it
+
     with environment("TORCHINDUCTOR_CACHE_DIR", gettempdir()):
         yield
 
@@ -24,6 +25,8 @@ def without_font_folder() -> Iterator[None]:
     caches = os.environ.get("XDG_CACHE_HOME") or str(Path("~") / ".cache")
     with ExitStack() as stack:
         if not (Path(caches).expanduser() / "matplotlib").is_dir():
+            from tempfile import TemporaryDirectory  # late, too
+
             folder = stack.enter_context(TemporaryDirectory(prefix="whence-fonts-"))
             stack.enter_context(environment("MPLCONFIGDIR", folder))
         yield

@@ -2,7 +2,6 @@
 
 import statistics
 from collections.abc import Sequence
-from dataclasses import asdict
 
 from torch import Tensor
 
@@ -131,7 +130,10 @@ def explain_pairs(
     for row, weight, similarity, stored in columns:
         found[row].append(
             Evidence(
-                **asdict(stored),
+                index=stored.index,
+                label=stored.label,
+                predicted=stored.predicted,
+                source=stored.source,
                 weight=weight,
                 similarity=similarity,
                 role="example" if stored.predicted == predicted[row] else "counterfactual",
