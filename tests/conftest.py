@@ -1,4 +1,7 @@
+import os
 from dataclasses import replace
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # one a worker, and in processes that tests start
 
 import pytest
 import torch

@@ -9,7 +9,7 @@ import torch
 
 import whence
 from tests.helpers.html_pages import ParsedPage
-from tests.helpers.morph_runs import FEW, SHORT, list_files
+from tests.helpers.morph_runs import FEW, SHORT, list_files, stop_early
 from whence.autoencoders.saved_vae import load_vae
 from whence.cli import main
 from whence.cli.morph import OTHERS as CHOICES
@@ -241,7 +241,9 @@ def test_json_goes_to_a_file_if_one_is_named(call, here, coded):
     assert json.loads((here / "x.json").read_text())["run"] == "memory"
 
 
-def test_the_same_blocks_in_explain(morph_runs, here, capsys, coded):
+def test_the_same_blocks_in_explain(morph_runs, here, capsys, coded, monkeypatch):
+    stop_early(monkeypatch)
+
     def explained(*words, test=coded[0][0]):
         capsys.readouterr()
         quick = ["--attribution", "none", "--draws", 0]

@@ -100,7 +100,7 @@ def test_the_batch_size_of_the_evaluation_changes_nothing(digits, tmp_path, fini
         assert found["test"][name] == wanted["test"][name]
     compared = 0
     for one, other in zip(numbers_in(found["test"]), numbers_in(wanted["test"]), strict=True):
-        assert one == pytest.approx(other, abs=1e-6)  # sums of weights, in float32
+        assert one == pytest.approx(other, abs=1e-4)  # features in float32, of other batches
         compared += 1
     assert compared > 60
 
