@@ -13,9 +13,6 @@ from whence.cli import COMMANDS, main
 from whence.runs.settings import Settings
 from whence.runs.vae_settings import VAESettings
 
-IGNORED = {"log_interval"}
-"""An option of the paper's code that is taken and does nothing."""
-
 
 def build(command):
     """The parser of a command."""
@@ -26,7 +23,7 @@ def build(command):
 def numbers_of(command):
     """The names of the options of a command that are numbers."""
     kinds = {action.dest: getattr(action, "type", None) for action in build(command)._actions}
-    return [name for name, kind in kinds.items() if kind in (int, float) and name not in IGNORED]
+    return [name for name, kind in kinds.items() if kind in (int, float)]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

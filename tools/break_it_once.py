@@ -31,12 +31,12 @@ BREAKS = [  # file below src/whence, text that is right, text that is wrong, tes
         "test_l2",
     ),
     ("memory/attention.py", "scores.masked_fill(~mask, -torch.inf)", "scores", "test_heads"),
-    ("memory/cosine.py", "+ EPSILON", "", "test_compat"),
+    ("memory/cosine.py", "+ EPSILON", "", "test_authors_layers"),
     (
         "memory/heads.py",
         "torch.cat([queries.to(vectors.dtype), vectors]",
         "torch.cat([vectors, queries]",
-        "test_compat",
+        "test_authors_checkpoints",
     ),
     (
         "models/stamp.py",
@@ -119,7 +119,8 @@ BREAKS = [  # file below src/whence, text that is right, text that is wrong, tes
         "    if True:\n        return LARGE_FOREIGN",
         "test_normalisation",
     ),
-    ("compat/train_yaml.py", "if examples < EVERYTHING:", "if True:", "test_settings"),
+    ("compat/train_yaml.py", "if examples < EVERYTHING:", "if True:", "test_train_yaml"),
+    ("compat/layers.py", "width, 2 * width", "width, width", "test_authors_layers"),
     ("data/find_files.py", "if hashes[place] == found:", "if True:", "test_find_files"),
     (
         "evidence/dependence.py",

@@ -42,7 +42,7 @@ from tests.helpers.bad_input import DIGITS
         (["--encoder", "torchvision:resnet19"], "Did you mean: resnet18"),
         (["--variant", "none"], "variant must be one of memory-wrap, only-memory, standard, got 'none'"),
         (["--recipe", "x"], "recipe must be one of paper, vit, finetune, got 'x'"),
-        (["--modality", "x"], "Unknown modality 'x'. Choose from: std, memory, encoder_memory"),
+        (["--modality", "x"], "unrecognized arguments: --modality x; whence train --help lists the options"),
         (["--augmentation", "x"], "augmentation must be one of none, flip, crop_flip"),
         (["--epochz", "3"], "unrecognized arguments: --epochz 3; whence train --help lists the options"),
         (["--epochs", "many"], "epochs must be a whole number, got 'many'"),

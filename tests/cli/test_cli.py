@@ -224,15 +224,6 @@ def test_weights_trained_here_and_a_frozen_encoder(run, photos, tmp_path, capsys
     assert not torch.equal(whence.load(tuned).encoder[0].weight, encoder[0].weight)
 
 
-def test_modality_and_spelling_of_the_authors(tmp_path):
-    out = tmp_path / "std"
-    command = ["train", "digits", *QUICK, "--modality=std", "--out", str(out)]
-    assert main([*command, "--continue_train=False"]) == 0
-    assert whence.load(out).variant == "standard"
-    assert main([*command, "--continue_train=True", "--log_interval=100"]) == 0
-    assert main([*command, "--continue_train=False"]) == 2
-
-
 @pytest.mark.parametrize(
     "words", [["table", "1", "--list"], ["evaluate"]], ids=lambda words: words[0]
 )
@@ -261,16 +252,14 @@ def test_options_of_the_command_itself_are_checked(capsys):
 def test_a_settings_file_and_options_over_it(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text('data = "digits"\nepochs = 3\nvariant = "only-memory"\nseeds = 4\n')
-    settings, seeds = combine_settings(str(path), {"epochs": 5, "out": "x"}, "encoder_memory")
-    assert (settings.epochs, settings.variant, seeds) == (5, "memory-wrap", 4)
+    settings, seeds = combine_settings(str(path), {"epochs": 5, "out": "x", "variant": "standard"})
+    assert (settings.epochs, settings.variant, seeds) == (5, "standard", 4)
     path.write_text('sedes = 3\n[settings]\ndata = "digits"\n')
     with pytest.raises(ValueError, match=r"unknown setting 'sedes' beside its \[settings\]"):
-        combine_settings(str(path), {}, None)
+        combine_settings(str(path), {})
     path.write_text("settings = 3\n")
     with pytest.raises(ValueError, match=r"must have settings as a table, got 3"):
-        combine_settings(str(path), {}, None)
-    with pytest.raises(ValueError, match=r"Unknown modality 'both'. Choose from: std, memory"):
-        combine_settings("digits", {}, "both")
+        combine_settings(str(path), {})
 
 
 def test_demo_is_resumed_and_shows_evidence(tmp_path, capsys, monkeypatch):

@@ -91,7 +91,7 @@ DECIDED = [  # by the arguments alone, or by a small file that they name
     (["train", "digits", "--variant", "both"], "variant must be one of memory-wrap, only-memory,"),
     (["train", "digits", "--encoder", "resnet19"], "Unknown encoder 'resnet19'. Choose from: sm"),
     (["train", "digits", "--encoder", "vit", "--device", "x"], "device must be cpu or cuda, got"),
-    (["train", "digits", "--modality", "x"], "Unknown modality 'x'. Choose from: std, memory"),
+    (["train", "bad.yaml", "--modality", "x"], "Unknown modality 'x'. Choose from: std, memory"),
     (["train", "digits", "--seeds", "2", "--seed", "1"], "either --seeds or --seed."),
     (["train-vae", "digits", "--vae", "gan"], "Unknown vae 'gan'. Choose from: residual, thesis"),
     (["train-vae", "digits", "--codes", "0"], "codes must be at least 1, got 0."),

@@ -50,5 +50,5 @@ def test_paths_in_a_settings_file_begin_at_the_file(photos, tmp_path, monkeypatc
 
 def test_names_of_datasets_stay_names(tmp_path):
     (tmp_path / "x.toml").write_text('data = "mnist"\ndata_root = "/data"\nweights = "default"\n')
-    settings, _ = combine_settings(str(tmp_path / "x.toml"), {}, None)
+    settings, _ = combine_settings(str(tmp_path / "x.toml"), {})
     assert (settings.data, settings.data_root, settings.weights) == ("mnist", "/data", "default")

@@ -109,7 +109,7 @@ def work(folder, team):
 
     options = build().parse_args([*RUN, "--out", str(folder / "run")])
     given = {name: value for name, value in vars(options).items() if value is not None}
-    settings, seeds = combine_settings("digits", given, None)
+    settings, seeds = combine_settings("digits", given)
     train_here(settings, seeds, folder / "run", options, team)
     again = run(settings, folder / "run", load_data(settings), resume=True, team=team)
     write_json(folder / f"skipped-{team.rank}.json", again)  # what every process gets

@@ -91,7 +91,7 @@ def test_rows_are_in_the_papers_order():
 def test_train_takes_a_cell():
     path = CELLS / "table-12" / "resnet18-memory-wrap-2000-memory-300.toml"
     cell = read_cell(path)
-    assert combine_settings(str(path), {}, None) == (cell.settings, 5)
+    assert combine_settings(str(path), {}) == (cell.settings, 5)
 
 
 def test_tool_writes_the_cells(every_cell, tmp_path, capsys):

@@ -1,6 +1,5 @@
 """``whence train``: train on a dataset, an image folder or a settings file."""
 
-import argparse
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,8 @@ from jsonargparse import ArgumentParser, Namespace
 from whence.bounds import check_number
 from whence.cli.options import add_training, build_parser, choose_device, given, parse
 from whence.cli.workers import add_workers, check_side_by_side, choose_worker_device
-from whence.compat.train_yaml import MODALITIES, read_authors_yaml
+from whence.compat.options import AUTHORS_OPTIONS, add_authors_options, read_authors_options
+from whence.compat.train_yaml import read_authors_yaml
 from whence.data import DATASETS
 from whence.encoders import check_encoder
 from whence.runs.parse import add_setting, from_mapping
@@ -19,13 +19,18 @@ from whence.runs.where import AS_SETTINGS_SAY, Where, may_download_to
 OURS, AUTHORS = (".toml",), (".yaml", ".yml")
 
 
-def build() -> ArgumentParser:
-    """Build the parser."""
+def build(*, authors: bool = False) -> ArgumentParser:
+    """Build the parser.
+
+    Args:
+        authors: DATA is the authors' ``train.yaml``, whose options are taken too.
+    """
     parser = build_parser(
         "train",
         "Train a classifier that shows its evidence, and leave a run folder. DATA is a dataset's "
         "name, an image folder (train/CLASS/*, test/CLASS/*, or CLASS/* which is split), or a "
-        "settings file: TOML, or the train.yaml of the paper's code. Options override the file.",
+        "settings file: TOML, or the train.yaml of the paper's code, beside which its "
+        f"{', '.join(AUTHORS_OPTIONS)} are taken too. Options override the file.",
     )
     parser.add_argument("data", type=str, metavar="DATA", help="dataset, image folder or settings")
     parser.add_argument("--out", type=str, help="run folder; by default runs/ and the data's name")
@@ -41,33 +46,23 @@ def build() -> ArgumentParser:
         f"default {DATA_ROOT}, and pretrained weights; what the command line names needs no "
         "permission",
     )
-    parser.add_argument(
-        "--modality",
-        type=str,
-        metavar="CHOICE",
-        help="the paper's code: std, memory, encoder_memory",
-    )
-    parser.add_argument(
-        "--continue-train",
-        type=bool,
-        nargs="?",
-        const=True,
-        metavar="BOOL",
-        help="the paper's code: the same as --resume",
-    )
-    parser.add_argument("--log-interval", type=int, help=argparse.SUPPRESS)
     add_training(parser)
     group = parser.add_argument_group("settings, also the keys of a settings file")
     for name, setting in FIELDS.items():
         if name != "data":
             add_setting(group.add_argument, setting)
+    if authors:
+        add_authors_options(parser)
     return parser
 
 
 def train(arguments: list[str]) -> None:
     """Train one run or many seeds and print what came out."""
-    options = parse(build(), arguments)
-    settings, seeds = combine_settings(options.data, given(options), options.modality)
+    authors = any(Path(word).suffix in AUTHORS for word in arguments)
+    options = parse(build(authors=authors), arguments)
+    if authors:
+        read_authors_options(options)
+    settings, seeds = combine_settings(options.data, given(options))
     if options.seeds is not None and options.seed is not None:
         raise ValueError("seeds numbers the runs from 0, give either --seeds or --seed.")
     if options.seed is not None:
@@ -124,9 +119,7 @@ def is_settings_file(path: Path) -> bool:
     return path.suffix in OURS + AUTHORS and not path.is_dir()
 
 
-def combine_settings(
-    data: str, options: dict[str, Any], modality: str | None
-) -> tuple[Settings, int]:
+def combine_settings(data: str, options: dict[str, Any]) -> tuple[Settings, int]:
     """Combine a settings file, if DATA is one, with the options given.
 
     Returns:
@@ -139,6 +132,7 @@ def combine_settings(
             raise FileNotFoundError(f"No settings file {path}.")
         if path.suffix in AUTHORS:
             values, seeds = read_authors_yaml(path)
+            values = place_beside(path, values)
         else:
             values = read_toml(path)
             seeds = values.pop("seeds", 1)
@@ -150,12 +144,6 @@ def combine_settings(
     else:
         where = "the command line"
     values |= {name: value for name, value in options.items() if name in FIELDS and name != "data"}
-    if modality is not None:
-        if modality not in MODALITIES:
-            raise ValueError(
-                f"Unknown modality {modality!r}. Choose from: {', '.join(MODALITIES)}."
-            )
-        values["variant"] = MODALITIES[modality]
     return from_mapping(values, Settings, where=where), seeds
 
 

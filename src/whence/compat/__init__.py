@@ -7,12 +7,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from whence.compat.layers import BaselineMemory, MemoryWrapLayer, load_authors_checkpoint
+    from whence.compat.checkpoints import load_authors_checkpoint
+    from whence.compat.layers import BaselineMemory, MemoryWrapLayer
 
 PLACES = {
     "BaselineMemory": "whence.compat.layers",
     "MemoryWrapLayer": "whence.compat.layers",
-    "load_authors_checkpoint": "whence.compat.layers",
+    "load_authors_checkpoint": "whence.compat.checkpoints",
 }
 
 __all__ = ["BaselineMemory", "MemoryWrapLayer", "load_authors_checkpoint"]

@@ -2,30 +2,12 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import yaml
 
+from whence.compat.names import AUTHORS_DATASETS, AUTHORS_MODELS
 from whence.storage.plain_files import read_small
-
-MODELS = MappingProxyType(
-    {
-        "mobilenet": "mobilenet_v2",
-        "efficientnet": "efficientnet_b0",
-        "resnet18": "resnet18",
-        "googlenet": "googlenet",
-        "shufflenet": "shufflenet_v2",
-        "densenet": "densenet",
-        "wide-resnet": "wide_resnet_28_10",
-    }
-)
-"""The authors' model names and ours."""
-
-MODALITIES = MappingProxyType(
-    {"std": "standard", "memory": "only-memory", "encoder_memory": "memory-wrap"}
-)
-"""The authors' ``--modality`` and our variant."""
 
 EVERYTHING = 100_000
 """The value of train_examples by which the authors mean the whole dataset."""
@@ -43,8 +25,7 @@ TOP_KEYS = {
 }
 OPTIMIZER_KEYS = {"learning_rate", "weight_decay", "momentum", "nesterov"}
 DATASET_KEYS = {"num_classes", "num_epochs", "opt_milestones", "mem_examples"}
-DATASETS = ("SVHN", "CIFAR10", "CINIC10")
-CLASSES = 10
+AUTHORS_CLASS_COUNT = 10
 
 
 def read_authors_yaml(path: Path) -> tuple[dict[str, Any], int]:
@@ -69,29 +50,31 @@ def read_authors_yaml(path: Path) -> tuple[dict[str, Any], int]:
         raise ValueError(f"{path} must be YAML, it cannot be read ({error}).") from error
     if not isinstance(content, dict):
         raise ValueError(f"{path} must hold settings by name, got a {type(content).__name__}.")
-    check_keys(path, "", content, TOP_KEYS | set(DATASETS), TOP_KEYS)
+    check_keys(path, "", content, TOP_KEYS | set(AUTHORS_DATASETS), TOP_KEYS)
     name = content["dataset_name"]
-    if name not in DATASETS or name not in content:
+    if name not in AUTHORS_DATASETS or name not in content:
         raise ValueError(
-            f"{path} must name a dataset_name that it has a block for ({', '.join(DATASETS)}), "
-            f"got {name!r}."
+            f"{path} must name a dataset_name that it has a block for "
+            f"({', '.join(AUTHORS_DATASETS)}), got {name!r}."
         )
     optimizer, block = content["optimizer"], content[name]
     check_keys(path, "optimizer.", optimizer, OPTIMIZER_KEYS, OPTIMIZER_KEYS)
     check_keys(path, f"{name}.", block, DATASET_KEYS, DATASET_KEYS)
-    if content["model"] not in MODELS:
+    if content["model"] not in AUTHORS_MODELS:
         raise ValueError(
-            f"{path} has an unknown model {content['model']!r}. Choose from: {', '.join(MODELS)}."
+            f"{path} has an unknown model {content['model']!r}. "
+            f"Choose from: {', '.join(AUTHORS_MODELS)}."
         )
-    if block["num_classes"] != CLASSES:
+    if block["num_classes"] != AUTHORS_CLASS_COUNT:
         raise ValueError(
-            f"{path} must have {name}.num_classes {CLASSES}, got {block['num_classes']!r}."
+            f"{path} must have {name}.num_classes {AUTHORS_CLASS_COUNT}, "
+            f"got {block['num_classes']!r}."
         )
     examples = to_number(path, "train_examples", content["train_examples"])
     settings = {
-        "data": name.lower(),
+        "data": AUTHORS_DATASETS[name],
         "data_root": content["dataset_dir"],
-        "encoder": MODELS[content["model"]],
+        "encoder": AUTHORS_MODELS[content["model"]],
         "batch_size": content["batch_size_train"],
         "draw_batch": content["batch_size_test"],
         "learning_rate": to_number(path, "learning_rate", optimizer["learning_rate"]),

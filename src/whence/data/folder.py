@@ -22,7 +22,7 @@ TEST_SHARE = 0.2
 LISTS = (".csv", ".tsv", ".xlsx")
 """Endings of files that people keep labels in."""
 
-MOST_CLASSES = 1000
+MOST_CLASS_FOLDERS = 1000
 
 
 def image_folder(
@@ -142,9 +142,9 @@ def _list(root: Path, below: str, unused: list[str]) -> _Part:
             f"{folder} must hold one folder of images per class, for at least two classes, "
             f"it holds {found}; put the images of each class into a folder named after it."
         )
-    if len(class_names) > MOST_CLASSES:
+    if len(class_names) > MOST_CLASS_FOLDERS:
         raise ValueError(
-            f"{folder} must hold at most {MOST_CLASSES} class folders, it holds "
+            f"{folder} must hold at most {MOST_CLASS_FOLDERS} class folders, it holds "
             f"{len(class_names)}; put the images of each class into one folder."
         )
     part = _Part(tuple(class_names))

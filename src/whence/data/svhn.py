@@ -8,9 +8,9 @@ import numpy as np
 import torch
 
 from whence.data.missing import fetch
+from whence.data.mnist import DIGITS
 from whence.records.images import Dataset, ImageSet
 
-DIGITS = tuple("0123456789")
 PAGE = "http://ufldl.stanford.edu/housenumbers"
 PARTS = {"train": "train_32x32.mat", "test": "test_32x32.mat"}
 

@@ -58,7 +58,7 @@ def train_here(
             replace(settings, seed=seed),
             place,
             dataset,
-            resume=options.resume or bool(options.continue_train),
+            resume=options.resume,
             device=team.device,
             checkpoint_seconds=options.checkpoint_seconds,
             team=team,
@@ -92,8 +92,7 @@ def train_side_by_side(
         for seed in range(seeds)
     ]
     for task in tasks:
-        resume = options.resume or bool(options.continue_train)
-        check_folder(task.folder, task.settings, resume=resume)
+        check_folder(task.folder, task.settings, resume=options.resume)
     outcomes = train_all(
         tasks,
         folder,
