@@ -131,6 +131,12 @@ BREAKS = [  # file below src/whence, text that is right, text that is wrong, tes
     ("evidence/known.py", "in answers if not one]", "in answers]", "test_known"),
     ("runs/journal.py", "now - self.told >= self.line_seconds", "True", "test_journal"),
     ("data/sample.py", "table[images.labels.cpu()]", "images.labels", "test_sample"),
+    (
+        "runs/journal.py",
+        "(now - self.began) / timed",
+        "(now - self.started) / timed",
+        "test_journal",
+    ),
     ("runs/journal.py", "    trim_log(", "    (lambda *a, **k: None)(", "test_journal"),
     ("cli/__init__.py", 'name.replace("_", "-")', "name", "test_cli"),
     (

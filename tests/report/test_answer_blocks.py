@@ -16,6 +16,7 @@ from tests.helpers.pages import (
     removal,
 )
 from whence.records.explained import Stored
+from whence.records.picture import to_data_uri
 from whence.report.answer_blocks import (
     ANSWER_BLOCKS,
     explain_section,
@@ -31,7 +32,6 @@ from whence.report.answer_blocks import (
     show_removal,
 )
 from whence.report.cards import SHOWN, say_conflict
-from whence.report.picture import to_data_uri
 
 
 def test_bars_begin_with_the_answer_and_sum_to_1():

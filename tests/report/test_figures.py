@@ -16,11 +16,11 @@ from tests.helpers.pages import (
     relevance,
 )
 from whence.records.explained import Stored
-from whence.report.figures import draw_evidence, draw_relevance
-from whence.report.picture import (
+from whence.records.picture import (
     NEGATIVE,
     POSITIVE,
 )
+from whence.report.figures import draw_evidence, draw_relevance
 
 
 def read_figure(content):

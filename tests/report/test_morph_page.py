@@ -8,9 +8,9 @@ import torch
 from tests.helpers.html_pages import ParsedPage, check_accessible, check_alone, pixels_of
 from tests.helpers.morph_pages import CLASSES, mask, morph, way
 from tests.helpers.pages import ORIGIN, answer
+from whence.records.picture import NEGATIVE, POSITIVE
 from whence.report.explain_page import render_answers
 from whence.report.morph_page import render_morphs
-from whence.report.picture import NEGATIVE, POSITIVE
 
 
 def page_of(*morphs, origin=ORIGIN, classes=CLASSES):

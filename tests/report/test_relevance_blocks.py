@@ -8,8 +8,8 @@ import torch
 from tests.helpers.html_pages import pixels_of
 from tests.helpers.pages import CLASSES, answer, evidence, explanation, picture, relevance
 from whence.records.explained import Answer
+from whence.records.picture import NEGATIVE, POSITIVE, to_data_uri
 from whence.report.colours import find_colours
-from whence.report.picture import NEGATIVE, POSITIVE, to_data_uri
 from whence.report.relevance_blocks import show_pair
 
 

@@ -86,3 +86,23 @@ def test_without_a_terminal_a_line_now_and_then_says_how_far_it_is(tmp_path, cap
         "digits: 7 of 40 steps, 1 of 10 epochs; 0:13:45 left",
         "digits: 10 of 40 steps, 2 of 10 epochs, loss 0.5, accuracy 0.25; 0:12:30 left",
     ]
+
+
+def test_the_time_before_the_first_step_does_not_count_for_those_that_are_left(tmp_path, capsys):
+    clock, done = [0.0], Checkpoint({}, {"step": 0, "seconds": 0.0})
+    with keep_journal(
+        tmp_path / "cells",
+        None,
+        epochs=1,
+        steps=100,
+        identity={},
+        checkpoint_seconds=1e9,
+        clock=lambda: clock[0],
+    ) as journal:
+        for seconds in (300, 1, 59):  # 300 seconds to encode all images first
+            clock[0] += seconds
+            journal.on_step(lambda: done)
+    assert capsys.readouterr().err.splitlines() == [
+        "cells: 1 of 100 steps, 0 of 1 epochs",
+        "cells: 3 of 100 steps, 0 of 1 epochs; 0:48:30 left",
+    ]

@@ -16,8 +16,8 @@ from whence.models.about import MODEL
 from whence.models.classifier import Classifier
 from whence.records.answers import Evidence, Explanation, Removal
 from whence.records.explained import Answer, Origin, Stored
+from whence.records.picture import to_uint8
 from whence.records.relevance import Relevance
-from whence.report.picture import to_uint8
 
 NO_PIXELS = (
     "The memory was saved without its images (no pixels), so stored images are named but not "

@@ -29,7 +29,7 @@ from whence.morphing.others import (
 from whence.morphing.quality import code_proximity, pixel_proximity
 from whence.morphing.walk import MorphPlan, mean_norms, norm_range
 from whence.records.morphed import Along, Code, Mask, Morph, Start, Way
-from whence.report.picture import to_uint8
+from whence.records.picture import to_uint8
 
 TOGETHER = 32
 """Images whose paths are held at once."""

@@ -2,11 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from html import escape
 
 from torch import Tensor
 
+from whence.records.picture import colour, find_factor, find_limit, shown_size, to_data_uri
+
 OUTSIDE = "outside the evidence"
 """The line of a ledger for stored images that are not evidence of the image."""
+
+SHOWN_IMAGES, SHOWN_EVIDENCE = 10, 5
+"""Images, and evidence images of each, that a notebook shows; the rest is counted."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -47,6 +53,9 @@ class Relevance:
         shape, counts = tuple(self.images.shape), [len(one) for one in self.evidence]
         return f"Relevance({self.method}, images {shape}, evidence images {counts})"
 
+    def _repr_html_(self) -> str:
+        return show_relevance(self)
+
     def take(self, row: int) -> "Relevance":
         """Keep one image, still as a batch (of one)."""
         one = slice(row, row + 1)
@@ -61,3 +70,44 @@ class Relevance:
             ledger=ledger and {name: amounts[one] for name, amounts in ledger.items()},
             target=self.target[one],
         )
+
+
+def show_relevance(relevance: Relevance) -> str:
+    """Lay relevance out as pictures for a notebook: a row per image, its evidence beside it."""
+    rows = [show_row(relevance, row) for row in range(min(SHOWN_IMAGES, len(relevance)))]
+    more = len(relevance) - len(rows)
+    last = f"<p>{more:,} more image{'s' if more > 1 else ''} not shown</p>" if more else ""
+    return (
+        f"<p>{escape(relevance.method)}: {escape(relevance.sentence)} Red is above 0, blue below, "
+        f"white 0.</p><table>{''.join(rows)}</table>{last}"
+    )
+
+
+def show_row(relevance: Relevance, row: int) -> str:
+    """Colour one image and its evidence on one scale, told beneath them."""
+    own = relevance.images[row].sum(0)  # (H, W)
+    stored = [*relevance.evidence[row].sum(1)]  # A times (h, w)
+    limit = find_limit([own])
+    factor = find_factor(limit, find_limit(stored)) if stored else 1
+    title = f"{relevance.target[row]}: {float(relevance.score[row]):.3g}"
+    cells = [show_picture(own, limit, title)]
+    for place, one in enumerate(stored[:SHOWN_EVIDENCE]):
+        times = f", {factor:,} times stronger" if factor > 1 else ""
+        cells.append(show_picture(one, limit / factor, f"evidence image {place + 1}{times}"))
+    more = len(stored) - SHOWN_EVIDENCE
+    if more > 0:
+        cells.append(f"<td>and {more:,} more evidence image{'s' if more > 1 else ''}</td>")
+    return f"<tr>{''.join(cells)}</tr>"
+
+
+def show_picture(relevance: Tensor, limit: float, title: str) -> str:
+    """Colour relevance `(H, W)` and write its sum and the end of the scale beneath it."""
+    words = (
+        f"{escape(title)}<br>sum {float(relevance.sum()):+.3g}, full colour at \N{PLUS-MINUS SIGN}"
+    )
+    height, width = relevance.shape
+    return (
+        f'<td style="text-align:center"><img src="{to_data_uri(colour(relevance, limit))}" '
+        f'width="{shown_size(height, width)}" style="image-rendering:pixelated" '
+        f'alt="{escape(title)}"><br>{words}{limit:.2g}</td>'
+    )

@@ -6,9 +6,9 @@ from torch import Tensor
 
 from whence.records.answers import Evidence
 from whence.records.explained import Answer, Stored
+from whence.records.picture import shown_size, to_data_uri
 from whence.report.blocks import Card, Picture, Strip
 from whence.report.numbers import percent
-from whence.report.picture import shown_size, to_data_uri
 
 SHOWN = 24
 """Stored images that one strip shows; the rest is counted."""

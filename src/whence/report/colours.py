@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from whence.records.explained import Answer
-from whence.report.picture import find_factor, find_limit
+from whence.records.picture import find_factor, find_limit
 
 
 @dataclass(frozen=True)

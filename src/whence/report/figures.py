@@ -12,10 +12,10 @@ from torch import Tensor
 
 from whence.records.answers import Evidence
 from whence.records.explained import Answer
+from whence.records.picture import colour
 from whence.report.cards import name_label
 from whence.report.colours import find_colours
 from whence.report.numbers import add_weights, count, percent
-from whence.report.picture import colour
 
 Grid = NDArray[np.object_]
 """Axes in rows and columns."""

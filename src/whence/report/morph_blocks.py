@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from whence.records.morphed import Along, Mask, Morph, Start, Way
+from whence.records.picture import colour, draw_scale, find_limit, to_data_uri
 from whence.report.blocks import Card, ColourScale, PageBlock, Strip
 from whence.report.cards import ROLES, draw_picture, make_strip, name_label, name_place
 from whence.report.morph_numbers import HARDLY, low_share, show_numbers
 from whence.report.numbers import MINUS, any_share, number_or_none, percent
 from whence.report.path_numbers import MOST, place_gain, share_kept, spread_steps
-from whence.report.picture import colour, draw_scale, find_limit, to_data_uri
 from whence.report.plots import plot_path
 
 

@@ -6,12 +6,12 @@ from dataclasses import replace
 from torch import Tensor
 
 from whence.records.explained import Answer
+from whence.records.picture import colour, draw_scale, to_data_uri
 from whence.records.relevance import OUTSIDE, Relevance
 from whence.report.blocks import Card, ColourScale, PageBlock, Strip
 from whence.report.cards import ROLES, draw_picture, make_evidence_card, make_strip
 from whence.report.colours import Colours, find_colours
 from whence.report.numbers import MINUS, count, percent, signed
-from whence.report.picture import colour, draw_scale, to_data_uri
 
 LARGE_ERROR = 0.05
 """A larger share of the score's change that is unexplained needs a word."""

@@ -46,6 +46,8 @@ class Journal:
         line_seconds: least time between two lines on how far the training is.
         told: when the last such line was printed.
         shown: numbers of the last epoch.
+        began: when the first step of this start was done. What comes before it (a frozen encoder
+            encodes all images) is no measure of the steps that are left.
         clock: tells the time in seconds, and never goes back.
     """
 
@@ -65,6 +67,7 @@ class Journal:
     told: float
     clock: Callable[[], float]
     shown: str = ""
+    began: float | None = None
 
     @property
     def seconds(self) -> float:
@@ -75,6 +78,8 @@ class Journal:
         """Write a checkpoint, and say how far the training is, if the last one is old enough."""
         now = self.clock()
         self.done += 1
+        if self.began is None:
+            self.began = now
         if self.bar.disable and now - self.told >= self.line_seconds:
             self.told = now
             tqdm.write(self.describe(now), file=sys.stderr)
@@ -96,11 +101,13 @@ class Journal:
     def describe(self, now: float) -> str:
         """Say how far the training is at a time of the monotonic clock, and how long it takes."""
         total = self.steps * self.epochs
-        each = (now - self.started) / max(1, self.done - self.first)
-        left = timedelta(seconds=round(each * (total - self.done)))
+        left, timed = "", self.done - self.first - 1
+        if self.began is not None and timed > 0:
+            each = (now - self.began) / timed
+            left = f"; {timedelta(seconds=round(each * (total - self.done)))} left"
         return (
             f"{self.folder.name}: {self.done:,} of {total:,} steps, "
-            f"{self.done // self.steps} of {self.epochs} epochs{self.shown}; {left} left"
+            f"{self.done // self.steps} of {self.epochs} epochs{self.shown}{left}"
         )
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 from tests.helpers.pages import (
     picture,
 )
-from whence.report.picture import (
+from whence.records.picture import (
     NEGATIVE,
     POSITIVE,
     colour,
