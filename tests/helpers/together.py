@@ -4,6 +4,7 @@ torchrun --nproc-per-node 2 tests/helpers/together.py FOLDER
 """
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -31,13 +32,14 @@ RUN = [
     *("--device", "cpu", "--learning-rate", "0.01", "--json"),
 ]
 SGD = Recipe(learning_rate=0.05, batch_size=7, augmentation="crop_flip", label_smoothing=0.1)
+PLAIN = replace(SGD, augmentation="none")
 ADAM = Recipe(optimizer="adam", learning_rate=0.01, batch_size=9, schedule="cosine")
 CASES = {
     "plain": ("memory-wrap", SGD, Plan(epochs=2, memory_size=9)),
     "only memory": ("only-memory", ADAM, Plan(epochs=2, memory_size=5, seed=3)),
     "standard": ("standard", SGD, Plan(epochs=2)),
     "self": ("memory-wrap", SGD, Plan(epochs=2, memory_size=9, self_attention=True)),
-    "frozen": ("memory-wrap", SGD, Plan(epochs=2, memory_size=9, freeze_encoder=True)),
+    "frozen": ("memory-wrap", PLAIN, Plan(epochs=2, memory_size=9, freeze_encoder=True)),
     "norm": ("memory-wrap", SGD, Plan(epochs=2, memory_size=9)),
     "dropout": ("memory-wrap", SGD, Plan(epochs=2, memory_size=9)),
 }

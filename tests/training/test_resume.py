@@ -92,12 +92,13 @@ def images():
 
 
 SGD = Recipe(learning_rate=0.05, batch_size=7, augmentation="crop_flip")
+PLAIN = Recipe(learning_rate=0.05, batch_size=7)
 CASES = {
     "sgd": ("small_cnn", SGD, Plan(epochs=2, memory_size=9)),
     "adam": ("small_cnn", Recipe(optimizer="adam", learning_rate=0.01, batch_size=7), Plan(2, 9)),
     "dropout": ("own", SGD, Plan(epochs=2, memory_size=9)),
     "no momentum": ("own", Recipe(momentum=0.0, batch_size=7), Plan(epochs=2, memory_size=9)),
-    "frozen": ("small_cnn", SGD, Plan(epochs=2, memory_size=9, freeze_encoder=True)),
+    "frozen": ("small_cnn", PLAIN, Plan(epochs=2, memory_size=9, freeze_encoder=True)),
     "bfloat16": ("small_cnn", SGD, Plan(epochs=2, memory_size=9, bfloat16=True)),
 }
 

@@ -61,6 +61,8 @@ class Task:
         device: where to train; None is the worker's GPU if it has one, else its CPU.
         checkpoint_seconds: least time between two checkpoints.
         where: the images are, and may be downloaded to.
+        features_folder: where the features of a frozen encoder are kept, absolute; None keeps them
+            in the run folder until the run is done.
         probe: a file that the command wrote beside the runs; it holds the session.
         session: of the command that asks; images are loaded anew for the next one.
     """
@@ -71,6 +73,7 @@ class Task:
     device: str | None = None
     checkpoint_seconds: float = CHECKPOINT_SECONDS
     where: Where = AS_SETTINGS_SAY
+    features_folder: Path | None = None
     probe: Path | None = None
     session: str = ""
 
@@ -228,6 +231,7 @@ def run_when_free(task: Task, dataset: Dataset, device: str) -> dict[str, Any]:
                 device=device,
                 checkpoint_seconds=task.checkpoint_seconds,
                 line_seconds=math.inf,  # the command tells how far all runs are
+                features_folder=task.features_folder,
             )
         except FileExistsError as error:
             if not isinstance(error.__cause__, Timeout):  # not the lock: another run is there

@@ -24,6 +24,7 @@ from whence.models.stamp import Stamp
 from whence.records.images import ImageSet
 from whence.records.labels import list_names, read_labels, read_whole_numbers
 from whence.records.measures import Calibration
+from whence.shapes import check_shape
 
 NO_MEMORY = (
     "The model has no memory yet; call model.remember(memory_images) first, "
@@ -220,6 +221,7 @@ class Classifier(nn.Module):
         indices: Tensor | Sequence[int] | None = None,
         sources: Sequence[str] | None = None,
         *,
+        features: Tensor | None = None,
         batch_size: int = 128,
     ) -> "Classifier":
         """Encode a memory once and keep it as the bank.
@@ -232,6 +234,7 @@ class Classifier(nn.Module):
                 known.
             indices: `(M,)` their places in the dataset; None numbers them 0 .. M-1.
             sources: one file per image.
+            features: `(M, D)` of the images by this encoder in eval mode; None encodes them.
             batch_size: how many images are encoded at once; changes memory use, not the result.
 
         Returns:
@@ -265,14 +268,20 @@ class Classifier(nn.Module):
         if sources is not None and len(sources) != total:
             raise ValueError(f"sources must name {total} files, got {len(sources)}.")
         kept, device = to_pixels(pixels.detach()), self.mean.device
+        if features is not None:
+            check_shape("features", features, "M D", M=total, D=self.features)
+            self._check_outputs("features", features)
         hashes = content_hashes(kept)
         groups = torch.tensor(number_equal(hashes))
         first = torch.tensor([found[0] for found in find_places(hashes).values()])
         with torch.no_grad():  # copies are encoded once, so that their features are equal
-            distinct = pixels if len(first) == total else pixels[first]
-            features = encode_in_batches(self.encode, distinct, batch_size=batch_size)
-        groups = groups.to(features.device)
-        features = features[groups] if len(first) < total else features
+            if features is None:
+                distinct = pixels if len(first) == total else pixels[first]
+                encoded = encode_in_batches(self.encode, distinct, batch_size=batch_size)
+            else:
+                encoded = features.to(device)[first.to(device)]
+        groups = groups.to(device)
+        features = encoded[groups] if len(first) < total else encoded
         self.attach(
             Bank(
                 features=features,

@@ -18,6 +18,7 @@ from whence.records.images import ImageSet
 from whence.records.measures import Calibration
 from whence.runs.folder import METRICS
 from whence.runs.image_record import RECORD_HASH, hash_parts, write_image_record
+from whence.runs.kept_features import FEATURES, remove_features
 from whence.runs.measured import describe_evaluation
 from whence.runs.prepare import Parts
 from whence.runs.settings import Settings
@@ -30,6 +31,7 @@ def finish(
     folder: Path,
     settings: Settings,
     identity: Mapping[str, Any],
+    features: Mapping[str, Tensor],
     *,
     device: str,
     seconds: float,
@@ -43,6 +45,7 @@ def finish(
         folder: of the run.
         settings: of the run.
         identity: JSON that says what the training is made of.
+        features: `(n, D)` of the images of each part by a frozen encoder; empty for another.
         device: that it was trained on.
         seconds: that it took.
         batch_size: images encoded at once.
@@ -54,11 +57,16 @@ def finish(
     model, train = parts.model, parts.train
     if model.has_memory:
         model.remember(
-            train.images, train.labels, parts.indices, train.sources, batch_size=batch_size
+            train.images,
+            train.labels,
+            parts.indices,
+            train.sources,
+            features=features.get("train"),
+            batch_size=batch_size,
         )
     images = {"train": train, "validation": parts.validation, "test": parts.test}
     hashes = hash_parts(images)
-    measured = measure_parts(parts, images, hashes, settings, batch_size=batch_size)
+    measured = measure_parts(parts, images, hashes, settings, features, batch_size=batch_size)
     metrics = {**measured, "train_seconds": round(seconds, 3), "device": device}
     write_json(folder / METRICS, metrics)
     best = measured.get("test", measured.get("validation", {}))
@@ -71,6 +79,7 @@ def finish(
     else:
         write_json(folder / DONE, {**describe(model), "sha256": {}, "run": about})
     remove_checkpoints(folder)
+    remove_features(folder / FEATURES)
     return metrics
 
 
@@ -79,6 +88,7 @@ def measure_parts(
     images: Mapping[str, ImageSet],
     hashes: Mapping[str, tuple[str, ...]],
     settings: Settings,
+    known_features: Mapping[str, Tensor],
     *,
     batch_size: int,
 ) -> dict[str, Any]:
@@ -89,6 +99,7 @@ def measure_parts(
         images: train, validation and test.
         hashes: of the images of each part.
         settings: of the run.
+        known_features: `(n, D)` of the images of each part; what is not there is encoded.
         batch_size: images encoded at once.
 
     Returns:
@@ -102,7 +113,9 @@ def measure_parts(
         part = images[name]
         if len(part) == 0:
             continue
-        features = encode_all(model, part.images, batch_size=batch_size)
+        features = known_features.get(name)
+        if features is None:
+            features = encode_all(model, part.images, batch_size=batch_size)
         found = evaluate(
             model,
             part,

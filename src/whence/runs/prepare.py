@@ -30,6 +30,7 @@ class Parts:
     Attributes:
         train, validation, test: the images.
         indices: `(N,)` places of the training images in the dataset's training set.
+        validation_indices: `(n,)` places of the validation images there.
         model: with fresh or pretrained parameters, on the CPU.
         recipe, plan: how it is trained.
         identity: JSON that identifies data and settings as resolved.
@@ -39,6 +40,7 @@ class Parts:
     validation: ImageSet
     test: ImageSet
     indices: Tensor
+    validation_indices: Tensor
     model: Classifier
     recipe: Recipe
     plan: Plan
@@ -94,6 +96,7 @@ def prepare(settings: Settings, dataset: Dataset, *, device: str = "cpu") -> Par
         validation=validation,
         test=dataset.test,
         indices=parts.train,
+        validation_indices=parts.validation,
         model=model,
         recipe=recipe,
         plan=plan,

@@ -17,7 +17,7 @@ def choose_recipe(settings: Settings) -> Recipe:
         name = "finetune" if settings.weights is not None else name
     recipe = RECIPES[name]
     published = PUBLISHED.get(settings.data)
-    if published is not None:
+    if published is not None and not settings.freeze_encoder:
         recipe = replace(recipe, augmentation=published.augmentation)
     names = (
         "batch_size",

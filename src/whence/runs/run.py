@@ -2,10 +2,12 @@
 
 import json
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from whence.data.fingerprint import fingerprint
 from whence.models.about import DONE, read_about
@@ -15,6 +17,7 @@ from whence.records.images import Dataset
 from whence.runs.finish import finish
 from whence.runs.folder import METRICS, begin_or_go_on, check_folder, check_identity, hold_checked
 from whence.runs.journal import LINE_SECONDS, SILENT, keep_journal
+from whence.runs.kept_features import FEATURES, encode_once, remove_features
 from whence.runs.prepare import Parts, prepare
 from whence.runs.settings import CHECKPOINT_SECONDS, Settings
 from whence.storage.checkpoint import Checkpoint, remove_checkpoints
@@ -36,11 +39,12 @@ def run(
     batch_size: int = 128,
     line_seconds: float = LINE_SECONDS,
     team: Team | None = None,
+    features_folder: Path | None = None,
 ) -> dict[str, Any]:
     """Train one model and leave a run folder; go on with an unfinished one, skip a finished one.
 
-    The validation images are read after training, the test images once, at the end. The mark of a
-    finished run is ``whence.json``, written last.
+    The validation images are measured after training, the test images once, at the end. The mark
+    of a finished run is ``whence.json``, written last.
 
     Args:
         settings: everything that makes the run.
@@ -53,6 +57,8 @@ def run(
         line_seconds: least time between two lines on how far it is, where stderr is no terminal.
         team: the processes that train this model together, each calling this with the same
             arguments but its own device. Their leader alone reads and writes the folder.
+        features_folder: where the features of a frozen encoder are kept for the runs to come; None
+            keeps them in the run folder until the run is done.
 
     Returns:
         The content of ``metrics.json``.
@@ -73,8 +79,17 @@ def run(
         parts = prepared
         checkpoint, plan = team.lead(lambda: begin(folder, settings, parts))
         parts = replace(parts, plan=plan)
+        parts.model.to(device)
+        kept = features_folder or folder / FEATURES
+        features = encode_parts(parts, dataset, kept, team, batch_size=batch_size)
         seconds = train(
-            parts, folder, checkpoint, device, checkpoint_seconds, team, line_seconds=line_seconds
+            parts,
+            folder,
+            checkpoint,
+            features,
+            checkpoint_seconds,
+            team,
+            line_seconds=line_seconds,
         )
         return team.lead(
             lambda: finish(
@@ -82,6 +97,7 @@ def run(
                 folder,
                 settings,
                 identify(parts),
+                features,
                 device=device,
                 seconds=seconds,
                 batch_size=batch_size,
@@ -113,6 +129,7 @@ def skip(folder: Path, dataset: Dataset) -> dict[str, Any]:
                 f"{folder} was made with other {name} images; choose another --out."
             )
     remove_checkpoints(folder)
+    remove_features(folder / FEATURES)
     return read_json(folder / METRICS)
 
 
@@ -150,18 +167,48 @@ def begin(folder: Path, settings: Settings, parts: Parts) -> tuple[Checkpoint | 
     return checkpoint, plan
 
 
+def encode_parts(
+    parts: Parts, dataset: Dataset, folder: Path, team: Team, *, batch_size: int
+) -> dict[str, Tensor]:
+    """Encode the images of a run whose encoder is frozen, once; of another run nothing.
+
+    Training and validation images are encoded together, in the order of the dataset: however a
+    seed divides them, they are the same images.
+
+    Args:
+        parts: with the model, on its device.
+        dataset: that they are parts of.
+        folder: of the kept features.
+        team: the processes that train together.
+        batch_size: images encoded at once.
+
+    Returns:
+        `(n, D)` by the name of the part.
+    """
+    if not parts.plan.freeze_encoder:
+        return {}
+    parts.model.eval()
+    both = torch.cat([parts.indices, parts.validation_indices])
+    used = both.sort().values
+    images = dataset.train if len(used) == len(dataset.train) else dataset.train.take(used)
+    encode = partial(encode_once, parts.model, batch_size=batch_size, team=team, folder=folder)
+    rows = encode(images)[torch.searchsorted(used, both).to(parts.model.mean.device)]
+    found = {"train": rows[: len(parts.train)], "validation": rows[len(parts.train) :]}
+    return found if len(parts.test) == 0 else {**found, "test": encode(parts.test)}
+
+
 def train(
     parts: Parts,
     folder: Path,
     checkpoint: Checkpoint | None,
-    device: str,
+    features: dict[str, Tensor],
     checkpoint_seconds: float,
     team: Team,
     *,
     line_seconds: float,
 ) -> float:
     """Train the model of a run, from a checkpoint if there is one; returns all seconds spent."""
-    model = parts.model.to(device)
+    model = parts.model
     keeping = keep_journal(
         folder,
         checkpoint,
@@ -183,6 +230,7 @@ def train(
                 parts.train,
                 recipe=parts.recipe,
                 plan=parts.plan,
+                features=features.get("train"),
                 resume=checkpoint,
                 on_step=journal.on_step,
                 on_epoch=on_epoch,

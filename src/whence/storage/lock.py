@@ -12,9 +12,17 @@ LOCK = ".lock"
 """The file in a folder that the process which writes there holds; it stays when that one ends."""
 
 
+FOREVER = -1
+"""For ``FileLock``, a wait without end."""
+
+
 @contextmanager
-def hold(folder: Path) -> Iterator[None]:
+def hold(folder: Path, *, wait: bool = False) -> Iterator[None]:
     """Make a folder and be the only one who writes to it.
+
+    Args:
+        folder: made if it is not there.
+        wait: for another process that is writing to it, rather than to refuse.
 
     Raises:
         FileExistsError: if another process is writing to it, or its lock is a link.
@@ -24,7 +32,7 @@ def hold(folder: Path) -> Iterator[None]:
         raise FileExistsError(f"{folder / LOCK} must be a plain file, it is a link.")
     lock = FileLock(folder / LOCK)
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=FOREVER if wait else 0)
     except Timeout as error:
         raise FileExistsError(
             f"{folder} is being written to by another process; "

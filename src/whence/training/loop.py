@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from whence.data import AUGMENTATIONS
 from whence.models.as_image_set import LabelledImages, as_image_set
 from whence.models.classifier import Classifier
+from whence.shapes import check_shape
 from whence.storage.checkpoint import Checkpoint
 from whence.training.distributed import Team
 from whence.training.plan import Plan, check_plan, usual_plan
@@ -120,6 +121,7 @@ def fit(
     *,
     recipe: Recipe | None = None,
     plan: Plan | None = None,
+    features: Tensor | None = None,
     resume: Checkpoint | None = None,
     on_step: OnStep | None = None,
     on_epoch: Callable[[EpochReport], None] | None = None,
@@ -142,6 +144,8 @@ def fit(
         recipe: optimiser, schedule, augmentation; None is the paper's.
         plan: epochs, memory and seed; None sees each image 40 times, more often where that is under
             800 steps, with memories of 100 images.
+        features: `(N, D)` of the images by the encoder in eval mode, where the plan freezes it;
+            None encodes them.
         resume: where an earlier training with the same arguments stopped.
         on_step: called after every step with a function that makes a checkpoint of that moment.
         on_epoch: called after every epoch.
@@ -151,7 +155,8 @@ def fit(
 
     Raises:
         ValueError: if the images are fewer than the memory, or none, or too few to be divided, or
-            the checkpoint is of another training.
+            the checkpoint is of another training, or there are features for an encoder that is
+            trained, or of another shape.
         DivergedError: if the loss becomes NaN or infinite, or ends far above that of a guess.
     """
     team, device = team or Team(), model.mean.device
@@ -159,6 +164,7 @@ def fit(
     recipe = recipe or Recipe()
     plan = plan or usual_plan(len(labelled), recipe)
     check_plan(len(labelled), recipe, plan, model.has_memory, team)
+    check_features(model, features, len(labelled), plan)
     progress = Progress(
         len(labelled),
         recipe.batch_size,
@@ -181,9 +187,11 @@ def fit(
         look_up = look_up_augmented(labelled.images, recipe.augmentation, randomness.generator)
         if plan.freeze_encoder:
             learned, encode = model.head, nn.Identity()
-            model.eval()
-            look_up = look_up_in(encode_together(model, labelled.images, team))
-            model.train()
+            if features is None:
+                model.eval()
+                features = encode_together(model, labelled.images, team)
+                model.train()
+            look_up = look_up_in(features.to(device))
         draws = BatchDraws(
             look_up,
             labelled.labels,
@@ -210,6 +218,22 @@ def fit(
         model.bank = None
     model.eval()
     check_end(progress.last_loss(), len(labelled.class_names))
+
+
+def check_features(model: Classifier, features: Tensor | None, total: int, plan: Plan) -> None:
+    """Refuse features that are not those of ``total`` images by a frozen encoder.
+
+    Raises:
+        ValueError: naming what they must be.
+    """
+    if features is None:
+        return
+    if not plan.freeze_encoder:
+        raise ValueError(
+            "features are those of a frozen encoder, and this plan trains it; "
+            "leave them out, or set freeze_encoder."
+        )
+    check_shape("features", features, "N D", N=total, D=model.features)
 
 
 def look_up_augmented(

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from whence.bounds import check_number
+from whence.messages import quote
 from whence.training.distributed import Team, check_shares
 from whence.training.recipes import Recipe
 
@@ -52,12 +53,18 @@ def check_plan(total: int, recipe: Recipe, plan: Plan, has_memory: bool, team: T
     """Refuse a training that cannot start.
 
     Raises:
-        ValueError: if there are no images, or fewer than the memory needs or can be divided.
+        ValueError: if there are no images, or fewer than the memory needs or can be divided, or
+            images are to change whose features are encoded once.
     """
     if total == 0:
         raise ValueError("train must hold at least one image, got none.")
     check_number("epochs", plan.epochs)
     check_number("seed", plan.seed)
+    if plan.freeze_encoder and recipe.augmentation != "none":
+        raise ValueError(
+            f"augmentation must be none where the encoder is frozen, because every image is "
+            f"encoded once, got {quote(recipe.augmentation)}; leave one of them out."
+        )
     if has_memory and not 1 <= plan.memory_size <= total:
         raise ValueError(
             f"memory_size must be in 1 to {total}, the number of training images, "

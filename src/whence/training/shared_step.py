@@ -142,12 +142,14 @@ class _Gather(torch.autograd.Function):
         return summed[ctx.rows], None, None
 
 
-def encode_together(model: Classifier, images: Tensor, team: Team) -> Tensor:
+def encode_together(
+    model: Classifier, images: Tensor, team: Team, *, batch_size: int = 128
+) -> Tensor:
     """Encode `(N, C, H, W)` images in eval mode, each process a share; `(N, D)` everywhere."""
     if team.size == 1:
-        return encode_all(model, images)
+        return encode_all(model, images, batch_size=batch_size)
     with torch.no_grad():
-        own = encode_all(model, images[rows_of(len(images), team)])
+        own = encode_all(model, images[rows_of(len(images), team)], batch_size=batch_size)
         return gather(own, len(images), team)
 
 

@@ -21,6 +21,7 @@ from whence.report.dependence import say_dependence
 from whence.report.known import say_known
 from whence.runs.folder import check_folder
 from whence.runs.images import load_data, load_to_train
+from whence.runs.kept_features import FEATURES, remove_features
 from whence.runs.run import run
 from whence.runs.settings import Settings
 from whence.runs.where import AS_SETTINGS_SAY, Where
@@ -62,8 +63,10 @@ def train_here(
             device=team.device,
             checkpoint_seconds=options.checkpoint_seconds,
             team=team,
+            features_folder=None if seeds == 1 else folder / FEATURES,
         )
     if team.leads:
+        remove_features(folder / FEATURES)
         print(json.dumps(results) if options.json else describe_trained(results))
 
 
@@ -88,6 +91,7 @@ def train_side_by_side(
             Path.cwd(),
             checkpoint_seconds=options.checkpoint_seconds,
             where=where,
+            features_folder=folder / FEATURES,
         )
         for seed in range(seeds)
     ]
@@ -101,6 +105,8 @@ def train_side_by_side(
         device=device,
         clean=escape,
     )
+    if all(outcome.metrics is not None for outcome in outcomes):
+        remove_features(folder / FEATURES)
     results = {
         str(task.folder): outcome.metrics
         for task, outcome in zip(tasks, outcomes, strict=True)
