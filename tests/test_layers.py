@@ -12,6 +12,7 @@ STAGES = [
     "messages",
     "bounds",
     "shapes",
+    "seeds",
     "records",
     "storage",
     "encoders",

@@ -49,7 +49,7 @@ BREAKS = [  # file below src/whence, text that is right, text that is wrong, tes
     ("models/classifier.py", "return self.training or (", "return (", "test_classifier"),
     ("models/sound.py", "low < 0", "low < -1e9", "test_sound"),
     ("training/step.py", "picked[:, None] != drawn", "picked[:, None] > -drawn - 1", "test_loop"),
-    ("training/loop.py", "        torch.manual_seed(seed)\n", "", "test_loop"),
+    ("training/loop.py", "        seed_global(seed)\n", "", "test_loop"),
     ("training/recipes.py", "epochs * 3 // 4", "epochs * 2 // 4", "test_loop"),
     ("training/recipes.py", "nesterov=nesterov, ", "", "test_loop"),
     (
@@ -72,7 +72,7 @@ BREAKS = [  # file below src/whence, text that is right, text that is wrong, tes
         "stored.label == predicted[row]",
         "test_classifier",
     ),
-    ("runs/prepare.py", "torch.manual_seed(settings.seed)", "pass", "test_settings"),
+    ("runs/prepare.py", "seed_global(settings.seed)", "pass", "test_settings"),
     (
         "runs/normalisation.py",
         "if settings.mean is not None or",

@@ -242,7 +242,9 @@ def test_images_of_a_frozen_encoder_are_not_changed(frozen, digits, tmp_path):
     message = "augmentation must be none where the encoder is frozen, .* got 'flip'"
     with pytest.raises(ValueError, match=message):
         run(replace(frozen, augmentation="flip"), tmp_path / "run", digits)
-    named = replace(frozen, data="cifar10")  # whose published augmentation is flip
+    named = replace(
+        frozen, data="cifar10", normalisation="images"
+    )  # whose published augmentation is flip
     assert prepare(named, replace(digits, name="cifar10")).recipe.augmentation == "none"
     trained = replace(named, freeze_encoder=False)
     assert prepare(trained, replace(digits, name="cifar10")).recipe.augmentation == "flip"

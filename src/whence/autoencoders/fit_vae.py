@@ -13,6 +13,7 @@ from whence.autoencoders.vae import VAE
 from whence.bounds import check_number
 from whence.data.as_images import Images, as_images
 from whence.models.evaluating import evaluating
+from whence.seeds import make_generator
 from whence.storage.checkpoint import Checkpoint
 from whence.training.loop import Loop, OnStep, seeded
 from whence.training.progress import LOWER, DivergedError, Progress
@@ -205,7 +206,7 @@ def cosine(done: float) -> float:
 
 def measure_bound(vae: VAE, images: Tensor, *, seed: int, batch_size: int = 500) -> float:
     """Return the mean bound of `(N, C, H, W)` images in nats, in eval mode, one sample each."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = make_generator(seed)
     total = 0.0
     with evaluating(vae):
         for batch in images.split(batch_size):

@@ -6,6 +6,7 @@ import torch
 
 from whence.data.stratify import stratified
 from whence.records.images import Dataset, ImageSet
+from whence.seeds import make_generator
 
 TEST_EXAMPLES = 500
 HIGHEST = 16
@@ -30,7 +31,7 @@ def digits(root: Path, *, download: bool = True) -> Dataset:
     labels = torch.from_numpy(bunch.target).long()
     everything = ImageSet(images, labels, tuple(str(name) for name in bunch.target_names))
     tested = torch.zeros(len(labels), dtype=torch.bool)
-    generator = torch.Generator().manual_seed(0)
+    generator = make_generator(0)
     tested[stratified(labels, TEST_EXAMPLES, generator=generator)] = True
     train, test = (everything.take(part.nonzero().flatten()) for part in (~tested, tested))
     return Dataset("digits", train, test)

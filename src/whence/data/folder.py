@@ -15,6 +15,7 @@ from whence.data.overlap import overlap_notes
 from whence.data.stratify import stratified
 from whence.messages import quote
 from whence.records.images import Dataset, ImageSet
+from whence.seeds import make_generator
 
 TEST_SHARE = 0.2
 """Fraction of the images of a folder without ``test/`` that is kept for the test."""
@@ -176,7 +177,7 @@ def _divide(root: Path, part: _Part, seed: int) -> list[_Part]:
             "test, it has 1; add images or remove the class."
         )
     examples = max(len(counts), round(TEST_SHARE * len(labels)))
-    generator = torch.Generator().manual_seed(seed)
+    generator = make_generator(seed)
     chosen = torch.zeros(len(labels), dtype=torch.bool)
     chosen[stratified(labels, examples, generator=generator)] = True
     return [

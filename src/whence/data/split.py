@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from whence.data.stratify import stratified
+from whence.seeds import make_generator
 from whence.shapes import check_shape
 
 LARGE = 20_000
@@ -57,7 +58,7 @@ def split(
     total = check_shape("labels", labels, "N")["N"]
     labels = labels.cpu()
     _check_count("validation_examples", validation_examples, 0, total - 1)
-    generator = torch.Generator().manual_seed(seed)
+    generator = make_generator(seed)
     if total >= LARGE:
         wanted = LARGE_VALIDATION if validation_examples is None else validation_examples
         order = torch.randperm(total, generator=generator)

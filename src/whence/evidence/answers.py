@@ -15,12 +15,10 @@ from whence.metrics import SIGNALS, WITHOUT_MEMORY
 from whence.metrics.doubt import measure_doubts, read_alone, top_memory
 from whence.models.classifier import Classifier
 from whence.models.sound import check_outputs
+from whence.seeds import make_generator
 
 SECOND_MEMORY = 2**31
-"""Added to the seed of the draws for the memories that memory images are classified with.
-
-Below 2**32, because a generator on the CPU looks at no higher bits of its seed.
-"""
+"""A bit of the draws' seed, flipped for the memories that memory images are classified with."""
 
 PAIRS = 2**24
 """Pairs of an image and a memory image looked at together, all of which might have a weight."""
@@ -203,8 +201,8 @@ def draw_passes(
     Returns:
         The answers for all `N` images, for each pass.
     """
-    generator = torch.Generator().manual_seed(seed)
-    second = torch.Generator().manual_seed(seed + SECOND_MEMORY)
+    generator = make_generator(seed)
+    second = make_generator(seed ^ SECOND_MEMORY)
     total, device = len(memory.features), memory.features.device
     passes = []
     for _ in range(draws):

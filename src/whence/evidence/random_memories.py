@@ -12,6 +12,7 @@ from whence.memory.attention import recall, weigh
 from whence.memory.bank import Bank
 from whence.memory.heads import Read
 from whence.records.answers import Draws
+from whence.seeds import make_generator
 
 
 class Plan(NamedTuple):
@@ -38,7 +39,7 @@ def plan_draws(bank: Bank, *, draws: int, memory_size: int, seed: int) -> Plan:
         raise ValueError(
             f"memory_size must be in 1 to {len(bank)}, the images in the memory, got {memory_size}."
         )
-    generator = torch.Generator().manual_seed(seed)
+    generator = make_generator(seed)
     drawn = [draw_memory(len(bank), memory_size, generator=generator) for _ in range(draws)]
     places = [one.to(bank.features.device) for one in drawn]
     return Plan(tuple(one[bank.indices[one].argsort()] for one in places), seed)

@@ -30,6 +30,7 @@ from whence.morphing.quality import code_proximity, pixel_proximity
 from whence.morphing.walk import MorphPlan, mean_norms, norm_range
 from whence.records.morphed import Along, Code, Mask, Morph, Start, Way
 from whence.records.picture import to_uint8
+from whence.seeds import make_generator
 
 TOGETHER = 32
 """Images whose paths are held at once."""
@@ -110,13 +111,13 @@ def morph_images(
             training.images,
             training.labels,
             classes=len(model.class_names),
-            generator=torch.Generator().manual_seed(question.seed),
+            generator=make_generator(question.seed),
             batch_size=batch_size,
             report=bar.update,
         )
     if set(question.others) != {"memory"}:
         mean_norms(model.class_names, classes[:, 1], stored.norms)  # refuses an empty class
-    generator = torch.Generator().manual_seed(question.seed)
+    generator = make_generator(question.seed)
     found: list[Morph] = []
     work = len(images) * (1 + 3 * len(question.others))
     with tqdm(total=work, unit="step", disable=None, leave=False) as bar:

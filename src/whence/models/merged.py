@@ -11,6 +11,7 @@ from torch.nn.modules import module as every_module
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from whence.models.stamp import Stamp
+from whence.seeds import make_generator
 
 TOLERANCE = 1e-4
 """Of the largest feature: more than rounding, and far less than a layer in the wrong place."""
@@ -73,7 +74,7 @@ def merge(encoder: nn.Module, image_shape: tuple[int, int, int]) -> nn.Module | 
     Returns:
         The copy, or None where there is nothing to merge, or it would compute something else.
     """
-    generator = torch.Generator().manual_seed(0)
+    generator = make_generator(0)
     example = torch.rand(2, *image_shape, generator=generator)
     trial = copy.deepcopy(encoder).requires_grad_(False).to("cpu", torch.float32)
     for norm in trial.modules():

@@ -24,7 +24,7 @@ FEATURES = "features"
 """The folder of the files, in that of a run, or of many seeds."""
 
 ENDING = ".safetensors"
-HASH_BYTES = 32
+DIGEST_BYTES = 32
 
 
 def encode_once(
@@ -103,7 +103,7 @@ def read_features(path: Path, size: tuple[int, int], dtype: torch.dtype) -> Tens
         size: (N, D) that the features must have.
         dtype: that they must have.
     """
-    wanted = {"features": Layout(size, dtype), "sha256": Layout((HASH_BYTES,), torch.uint8)}
+    wanted = {"features": Layout(size, dtype), "sha256": Layout((DIGEST_BYTES,), torch.uint8)}
     try:
         found = read_tensors(path, wanted)
         features, kept = found["features"], found["sha256"].numpy().tobytes().hex()

@@ -19,6 +19,7 @@ from whence.runs.normalisation import Normalisation, choose_normalisation
 from whence.runs.precision import choose_bfloat16
 from whence.runs.recipe_and_plan import choose_plan, choose_recipe
 from whence.runs.settings import Settings
+from whence.seeds import seed_global
 from whence.training.plan import Plan
 from whence.training.recipes import Recipe
 
@@ -129,7 +130,7 @@ def build_model(
     """
     channels, height, width = train.images.shape[1:]
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(settings.seed)
+        seed_global(settings.seed)
         model = wrap(
             choose_encoder(settings, (height, width)),
             train.class_names,

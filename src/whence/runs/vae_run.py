@@ -21,6 +21,7 @@ from whence.runs.folder import METRICS, begin_or_go_on, check_folder, check_iden
 from whence.runs.journal import keep_journal
 from whence.runs.settings import CHECKPOINT_SECONDS
 from whence.runs.vae_settings import VAESettings, check_vae_settings
+from whence.seeds import seed_global
 from whence.storage.checkpoint import Checkpoint, remove_checkpoints
 from whence.storage.plain_files import read_json
 from whence.storage.whole_files import write_json
@@ -69,7 +70,7 @@ def prepare_vae(settings: VAESettings, dataset: Dataset) -> VAEParts:
     )
     check_vae_plan(plan, total)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(settings.seed)
+        seed_global(settings.seed)
         vae = VAES[settings.vae](tuple(dataset.train.images.shape[1:]), codes=settings.codes)
     if settings.variance is not None:
         vae.calibrated = False

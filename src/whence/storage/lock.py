@@ -12,7 +12,7 @@ LOCK = ".lock"
 """The file in a folder that the process which writes there holds; it stays when that one ends."""
 
 
-FOREVER = -1
+ENDLESS = -1
 """For ``FileLock``, a wait without end."""
 
 
@@ -32,7 +32,7 @@ def hold(folder: Path, *, wait: bool = False) -> Iterator[None]:
         raise FileExistsError(f"{folder / LOCK} must be a plain file, it is a link.")
     lock = FileLock(folder / LOCK)
     try:
-        lock.acquire(timeout=FOREVER if wait else 0)
+        lock.acquire(timeout=ENDLESS if wait else 0)
     except Timeout as error:
         raise FileExistsError(
             f"{folder} is being written to by another process; "

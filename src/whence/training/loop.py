@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from whence.data import AUGMENTATIONS
 from whence.models.as_image_set import LabelledImages, as_image_set
 from whence.models.classifier import Classifier
+from whence.seeds import make_generator, seed_global
 from whence.shapes import check_shape
 from whence.storage.checkpoint import Checkpoint
 from whence.training.distributed import Team
@@ -99,9 +100,9 @@ class Loop(Generic[B]):
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[RandomState]:
     """Seed a generator and the global ones of a device; the global ones are restored after it."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = make_generator(seed)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
+        seed_global(seed)
         yield RandomState(generator, device)
 
 
@@ -164,7 +165,7 @@ def fit(
     recipe = recipe or Recipe()
     plan = plan or usual_plan(len(labelled), recipe)
     check_plan(len(labelled), recipe, plan, model.has_memory, team)
-    check_features(model, features, len(labelled), plan)
+    check_frozen_features(model, features, len(labelled), plan)
     progress = Progress(
         len(labelled),
         recipe.batch_size,
@@ -220,7 +221,9 @@ def fit(
     check_end(progress.last_loss(), len(labelled.class_names))
 
 
-def check_features(model: Classifier, features: Tensor | None, total: int, plan: Plan) -> None:
+def check_frozen_features(
+    model: Classifier, features: Tensor | None, total: int, plan: Plan
+) -> None:
     """Refuse features that are not those of ``total`` images by a frozen encoder.
 
     Raises:

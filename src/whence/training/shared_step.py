@@ -14,6 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 from whence.memory.attention import at_least_float32
 from whence.models.classifier import Classifier
 from whence.models.using import encode_all
+from whence.seeds import seed_global
 from whence.training.distributed import Team, rows_of
 from whence.training.step import Batch, Criterion, classify
 
@@ -51,7 +52,7 @@ class SharedStep:
         it is divided. Dropout is seeded here: apart in every process, and the same after an
         interruption.
         """
-        torch.manual_seed(mix(self.seed, batch.step, self.team.rank))
+        seed_global(mix(self.seed, batch.step, self.team.rank))
         total = len(batch.images)
         rows = rows_of(total, self.team)
         mask = None if batch.mask is None else batch.mask[rows]
@@ -162,6 +163,6 @@ def find_statistics(model: nn.Module) -> list[Tensor]:
 
 
 def mix(*numbers: int) -> int:
-    """Turn numbers into a seed below 2**32; a generator on the CPU looks at no higher bits."""
+    """Turn numbers into a seed, which depends on all their bits."""
     text = " ".join(map(str, numbers)).encode()
     return int.from_bytes(hashlib.blake2b(text, digest_size=4).digest(), "little")

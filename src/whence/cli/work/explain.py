@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from jsonargparse import Namespace
 
 from whence.attribution.method import Method, find_method
@@ -24,6 +23,7 @@ from whence.report.as_json import to_json
 from whence.report.doubt import find_doubt
 from whence.report.explain_page import render_answers
 from whence.report.numbers import percent
+from whence.seeds import make_generator
 from whence.storage.whole_files import write_whole
 
 
@@ -105,7 +105,7 @@ def choose_options(method: Method, options: Namespace) -> dict[str, Any]:
     given = {name: getattr(options, name) for name in METHOD_OPTIONS}
     found: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if "generator" in method.options:
-        found["generator"] = torch.Generator().manual_seed(options.seed)
+        found["generator"] = make_generator(options.seed)
     method.complete(found)
     return found
 
