@@ -62,14 +62,14 @@ BREAKS = [  # file below src/whence, text that is right, text that is wrong, tes
     ("records/measures.py", "statistics.pstdev", "statistics.stdev", "test_loop"),
     (
         "evidence/predict.py",
-        "key=lambda item: (-item.weight, item.index)",
-        "key=lambda item: item.index",
+        "-pairs.weights, pairs.rows)",
+        "pairs.weights, pairs.rows)",
         "test_classifier",
     ),
     (
         "evidence/predict.py",
-        "stored.predicted == predicted[row]",
-        "stored.label == predicted[row]",
+        "same = (bank.predicted[places]",
+        "same = (bank.labels[places]",
         "test_classifier",
     ),
     ("runs/prepare.py", "seed_global(settings.seed)", "pass", "test_settings"),
@@ -241,6 +241,24 @@ BREAKS = [  # file below src/whence, text that is right, text that is wrong, tes
         "test_attend",
     ),
     ("memory/support.py", "tops = find_largest(", "find_largest(", "test_attend"),
+    (
+        "memory/support.py",
+        "start + chosen % scores.shape[1]",
+        "chosen % scores.shape[1]",
+        "test_attend",
+    ),
+    (
+        "memory/equal_rows.py",
+        "places[counts[which] > 1]",
+        "places[counts[which] > 2]",
+        "test_equal_rows",
+    ),
+    (
+        "evidence/predict.py",
+        "pairs.scores.double() - ",
+        "pairs.scores.double() + ",
+        "test_threshold",
+    ),
     (
         "memory/read_pairs.py",
         "to_memory.addcmul_(read, shrink[:, None], value=-1)",

@@ -46,9 +46,19 @@ def test_rows_are_found_among_those_of_the_same_key():
     lengths = memory.norm(dim=1)  # the same for the rows 0, 1, 2, 4 and 5
     assert find_equal_rows(memory, everywhere, lengths).tolist() == [0, 1, 0, 3, 1, 1]
     some = torch.tensor([2, 3, 4, 5])
-    assert find_equal_rows(memory, some, lengths[some]).tolist() == [0, 1, 2, 3, 4, 4]
-    assert find_equal_rows(memory, some[:3], lengths[some[:3]]) is None
-    assert find_equal_rows(memory, everywhere[2:4], lengths[2:4]) is None
+    assert find_equal_rows(memory, torch.tensor([5, 3, 2, 3, 4, 5]), lengths).tolist() == [
+        0,
+        1,
+        2,
+        3,
+        4,
+        4,
+    ]
+    assert find_equal_rows(memory, some, lengths).tolist() == [0, 1, 2, 3, 4, 4]
+    assert find_equal_rows(memory, some[:3], lengths) is None
+    assert find_equal_rows(memory, everywhere[2:4], lengths) is None
+    pair = torch.tensor([4, 1])
+    assert find_equal_rows(memory, pair, lengths).tolist() == [0, 1, 2, 3, 1, 5]
 
 
 def test_a_gradient_goes_to_each_copy(rng):

@@ -2,6 +2,7 @@
 
 from torch import Tensor
 
+from whence.memory.attend import Pairs, lay_out
 from whence.memory.heads import Read
 from whence.metrics.doubt import measure_doubts
 from whence.models.calibration import error_probability
@@ -31,3 +32,17 @@ def judge(model: Classifier, read: Read, places: Tensor | None = None) -> Tensor
     own = own if places is None else own[places]
     signals = measure_doubts(read, own, calibration.names)
     return error_probability(calibration, signals)
+
+
+def judge_pairs(model: Classifier, logits: Tensor, pairs: Pairs) -> Tensor | None:
+    """Say how likely each of the answers with the logits `(B, K)` is wrong, `(B,)`, as ``judge``.
+
+    Args:
+        model: that gave the answers from its bank.
+        logits: `(B, K)`.
+        pairs: of the images and the stored ones that they read.
+    """
+    if model.calibration is None:
+        return None
+    places, weights, scores = lay_out(pairs, len(logits))
+    return judge(model, Read(logits, weights, scores), places)

@@ -1,13 +1,15 @@
 """Answers with the stored images they were computed from."""
 
-import statistics
 from collections.abc import Sequence
+from itertools import islice
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from whence.data.as_images import Images, as_images
-from whence.evidence.judge import judge
-from whence.memory.attend import Pairs, attend, lay_out
+from whence.evidence.judge import judge, judge_pairs
+from whence.memory.attend import Pairs, attend
 from whence.memory.bank import Bank
 from whence.memory.copies import mask_copies
 from whence.memory.heads import Read
@@ -61,8 +63,7 @@ def answer_batch(model: Classifier, images: Tensor) -> list[Prediction]:
     )
     logits = head.respond(queries, found.vectors)
     check_outputs("logits", logits, model)
-    places, weights, scores = lay_out(found.pairs, len(images))
-    errors = judge(model, Read(logits, weights, scores), places)
+    errors = judge_pairs(model, logits, found.pairs)
     allowed = [None] * len(images) if mask is None else mask.cpu()
     left_out = [() if row is None else list_left_out(bank, ~row) for row in allowed]
     return explain_pairs(logits, found.pairs, bank, left_out, errors)
@@ -117,51 +118,49 @@ def explain_pairs(
         left_out: for each image the dataset indices of its copies.
         errors: `(B,)` the calibrated probability that each answer is wrong, or None.
     """
-    probabilities = logits.float().softmax(1).cpu()
-    predicted = logits.argmax(1).tolist()
-    found: list[list[Evidence]] = [[] for _ in predicted]
-    columns = zip(
-        pairs.rows.tolist(),
-        pairs.weights.tolist(),
-        pairs.scores.tolist(),
-        bank.stored(pairs.places),
-        strict=True,
-    )
-    for row, weight, similarity, stored in columns:
-        found[row].append(
-            Evidence(
-                index=stored.index,
-                label=stored.label,
-                predicted=stored.predicted,
-                source=stored.source,
-                weight=weight,
-                similarity=similarity,
-                role="example" if stored.predicted == predicted[row] else "counterfactual",
-            )
-        )
-    for evidence in found:
-        evidence.sort(key=lambda item: (-item.weight, item.index))
-    judged = [None] * len(predicted) if errors is None else errors.tolist()
+    answers = logits.argmax(1)
+    judged = [None] * len(answers) if errors is None else errors.tolist()
     return [
         Prediction(
-            predicted=answer,
+            predicted=predicted,
             probabilities=row,
-            evidence=tuple(evidence),
-            threshold=find_similarity_threshold(evidence),
+            evidence=evidence,
+            threshold=threshold,
             left_out=copies,
             flag=evidence[0].role == "counterfactual",
             error_probability=error,
         )
-        for answer, row, evidence, copies, error in zip(
-            predicted, probabilities, found, left_out, judged, strict=True
+        for predicted, row, evidence, threshold, copies, error in zip(
+            answers.tolist(),
+            logits.float().softmax(1).cpu(),
+            list_evidence(answers, pairs, bank),
+            find_similarity_thresholds(pairs, len(answers)),
+            left_out,
+            judged,
+            strict=True,
         )
     ]
 
 
-def find_similarity_threshold(evidence: Sequence[Evidence]) -> float:
-    """Find the similarity from which on stored images got a weight in an answer.
+def list_evidence(answers: Tensor, pairs: Pairs, bank: Bank) -> list[tuple[Evidence, ...]]:
+    """List what each of the answers `(B,)` was computed from, by weight, then by index."""
+    keys = (bank.indices[pairs.places], -pairs.weights, pairs.rows)  # the last one comes first
+    order = torch.from_numpy(np.lexsort([key.cpu().numpy() for key in keys]))
+    rows, places, weights, scores = (column[order.to(column.device)] for column in pairs)
+    indices, labels, own, sources = bank.describe(places)
+    same = (bank.predicted[places] == answers[rows]).tolist()
+    roles = ["example" if alike else "counterfactual" for alike in same]
+    items = map(Evidence, indices, labels, own, weights.tolist(), scores.tolist(), roles, sources)
+    return [tuple(islice(items, count)) for count in rows.bincount(minlength=len(answers)).tolist()]
+
+
+def find_similarity_thresholds(pairs: Pairs, queries: int) -> list[float]:
+    """Find for each query the similarity from which on stored images got a weight.
 
     Sparsemax takes one number off all similarities and keeps what is above 0 (Martins and Astudillo
     2016, arXiv:1602.02068, equation 2), so the weights of the evidence say what that number was.
     """
-    return statistics.fmean(item.similarity - item.weight for item in evidence)
+    taken_off = pairs.scores.double() - pairs.weights.double()
+    sums = taken_off.new_zeros(queries).index_add_(0, pairs.rows, taken_off)
+    found: list[float] = (sums / pairs.rows.bincount(minlength=queries)).tolist()
+    return found

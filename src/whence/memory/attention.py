@@ -36,9 +36,10 @@ def score(
     with torch.autocast(queries.device.type, enabled=False):
         queries, memory = at_least_float32(queries), at_least_float32(memory)
         followed = torch.is_grad_enabled() and (queries.requires_grad or memory.requires_grad)
-        if followed or scale is None or known.scale is None:
+        if followed or known.scale is None:
             scores = known(queries, memory)  # a scale from before would be a constant
         else:
+            scale = known.scale(memory) if scale is None else scale
             scores = known.score(queries, memory, scale=scale)
         if followed or torch._C._are_functorch_transforms_active():
             return scores

@@ -75,24 +75,21 @@ class Bank:
     def __len__(self) -> int:
         return len(self.features)
 
-    def stored(self, places: Tensor) -> list[StoredImage]:
-        """Describe the images at ``places`` `(n,)`."""
-        columns = zip(
-            places.tolist(),
+    def describe(
+        self, places: Tensor
+    ) -> tuple[list[int], list[int | None], list[int], list[str | None]]:
+        """List index, label, own class and file of the images at ``places`` `(n,)`."""
+        labels, files = self.labels[places].tolist(), self.sources
+        return (
             self.indices[places].tolist(),
-            self.labels[places].tolist(),
+            [None if label < 0 else label for label in labels],
             self.predicted[places].tolist(),
-            strict=True,
+            [None if files is None else files[place] for place in places.tolist()],
         )
-        return [
-            StoredImage(
-                index,
-                None if label < 0 else label,
-                predicted,
-                None if self.sources is None else self.sources[place],
-            )
-            for place, index, label, predicted in columns
-        ]
+
+    def stored(self, places: Tensor) -> list[StoredImage]:
+        """Make records of the images at ``places`` `(n,)`."""
+        return [StoredImage(*one) for one in zip(*self.describe(places), strict=True)]
 
     def map_tensors(self, change: Callable[[Tensor], Tensor]) -> "Bank":
         """Apply ``change`` to every tensor but the images, for example a move to a device."""

@@ -72,4 +72,4 @@ def compare_by_cosine(queries: Tensor, memory: Tensor, scale: Tensor | None) -> 
         scores *= scale[stretch]
 
     rounding = queries.shape[1] * torch.finfo(queries.dtype).eps
-    return Comparison(write, queries.new_full((len(queries), 1), rounding))
+    return Comparison(write, rounding, scale)

@@ -36,7 +36,8 @@ def compare_by_l2(queries: Tensor, memory: Tensor, scale: Tensor | None) -> Comp
     lose to rounding (Higham 2002, Accuracy and Stability of Numerical Algorithms, equation 3.5).
     In the features' own precision where that is little, else in float64.
     """
-    longest = torch.linalg.vector_norm(memory, dim=1).max().double()
+    stored = torch.linalg.vector_norm(memory, dim=1)  # (M,)
+    longest = stored.max().double()
     lengths = torch.linalg.vector_norm(queries, dim=1, keepdim=True).double()
     sums = 2 * (queries.shape[1] + 8) * (lengths.square() + longest.square())  # (B, 1)
     kind = queries.dtype
@@ -52,4 +53,4 @@ def compare_by_l2(queries: Tensor, memory: Tensor, scale: Tensor | None) -> Comp
         if product is not scores:
             scores.copy_(product)
 
-    return Comparison(write, (torch.finfo(kind).eps * sums).to(queries.dtype))
+    return Comparison(write, (torch.finfo(kind).eps * sums).to(queries.dtype), stored)

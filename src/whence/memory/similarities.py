@@ -23,13 +23,14 @@ def dot(queries: Tensor, memory: Tensor) -> Tensor:
 def compare_by_dot(queries: Tensor, memory: Tensor, scale: Tensor | None) -> Comparison:
     """Prepare to write dot products of `(B, D)` and `(M, D)` stretch by stretch."""
     rounding = queries.shape[1] * torch.finfo(queries.dtype).eps
-    lengths = torch.linalg.vector_norm(queries, dim=1, keepdim=True)  # (B, 1)
-    error = rounding * lengths * torch.linalg.vector_norm(memory, dim=1).max()
+    lengths = torch.linalg.vector_norm(memory, dim=1)  # (M,)
+    error = rounding * torch.linalg.vector_norm(queries, dim=1, keepdim=True) * lengths.max()
     return Comparison(
         lambda start, scores: torch.mm(
             queries, memory[start : start + scores.shape[1]].mT, out=scores
         ),
         error,
+        lengths,
     )
 
 

@@ -15,8 +15,12 @@ class Comparison(NamedTuple):
     write: Callable[[int, Tensor], object]
     """Writes the scores of the stored images from a place on into `(B, W)`."""
 
-    error: Tensor
-    """`(B, 1)`, by how much what is written may miss the score of the same pair elsewhere."""
+    error: Tensor | float
+    """By how much what is written may miss the score of the same pair elsewhere; `(B, 1)`, or one
+    number for all queries."""
+
+    keys: Tensor
+    """`(M,)`, a number for each stored image that is the same for those with equal features."""
 
 
 class Rule(NamedTuple):

@@ -39,6 +39,9 @@ With those kept from the blocks before they are rarely more than ``SORTED_WHOLE`
 BLOCK = 1 << 23
 """Scores computed at once."""
 
+FEW_SCORES = 1 << 19
+"""Scores of a block up to which a look at groups costs more than it saves."""
+
 NUMBERS_OF_PAIRS = 1 << 21
 """Features of single pairs that are compared at once."""
 
@@ -109,7 +112,7 @@ def find_support(
         found.append(compare_again(some, queries, memory, similarity))
     left = found[0] if len(found) == 1 else merge(found, least, len(memory))
     if similarity.pairs is None:
-        left = level_pairs(left, memory, scale)
+        left = level_pairs(left, memory, comparison.keys)
     return weigh_exactly(left, len(queries))
 
 
@@ -123,7 +126,8 @@ def prepare(
         lambda start, scores: scores.copy_(
             similarity(queries, memory[start : start + scores.shape[1]])
         ),
-        queries.new_zeros(len(queries), 1),
+        0.0,
+        torch.linalg.vector_norm(memory, dim=1) if scale is None else scale,
     )
 
 
@@ -182,6 +186,10 @@ def find_survivors(scores: Tensor, maxima: Tensor, least: Tensor, start: int) ->
     >>> find_survivors(scores, torch.tensor([[0.7]]), torch.tensor([[0.3]]), start=2)
     Candidates(rows=tensor([0]), places=tensor([2]), scores=tensor([0.7000]))
     """
+    if scores.numel() <= FEW_SCORES:
+        chosen = find_true(scores > least)  # (N,)
+        rows, places = chosen // scores.shape[1], start + chosen % scores.shape[1]
+        return Candidates(rows, places, scores.flatten().index_select(0, chosen))
     near = find_true(maxima > least)  # (n,) groups
     members = scores.view(-1, GROUP).index_select(0, near)  # (n, GROUP)
     rows = near // maxima.shape[1]
@@ -235,7 +243,7 @@ def merge(found: Sequence[Candidates], least: Tensor, total: int) -> Candidates:
     return Candidates(rows[chosen], places[chosen], scores[chosen])
 
 
-def level_pairs(pairs: Candidates, memory: Tensor, scale: Tensor | None) -> Candidates:
+def level_pairs(pairs: Candidates, memory: Tensor, keys: Tensor) -> Candidates:
     """Give a query's stored images with equal features the score of the first of them.
 
     Where they stand in the memory may change the last digit of a product.
@@ -243,13 +251,9 @@ def level_pairs(pairs: Candidates, memory: Tensor, scale: Tensor | None) -> Cand
     Args:
         pairs: `N` of them.
         memory: `(M, D)`.
-        scale: `(M,)` of the memory, if it was computed before.
+        keys: `(M,)` a number for each stored image, see ``Comparison.keys``.
     """
-    read = torch.zeros(len(memory), dtype=torch.bool, device=memory.device)
-    read[pairs.places] = True
-    places = find_true(read)  # (U,)
-    keys = torch.linalg.vector_norm(memory[places], dim=1) if scale is None else scale[places]
-    first = find_equal_rows(memory, places, keys)
+    first = find_equal_rows(memory, pairs.places, keys)
     if first is None:
         return pairs
     names, which = (pairs.rows * len(memory) + first[pairs.places]).unique(return_inverse=True)

@@ -8,7 +8,7 @@ from torch import Tensor
 from whence.records.show import show_record, to_html
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class StoredImage:
     """One image of the memory, as a predicate of ``edit`` sees it.
 
@@ -25,7 +25,7 @@ class StoredImage:
     source: str | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """One stored image that an answer was computed from.
 
