@@ -18,11 +18,12 @@ from torch import Tensor
 
 from benchmarks.morph_quality import Bench, decode_way, load_bench
 from whence.data.augment import to_float
+from whence.morphing import OTHERS
 from whence.morphing.code import find_codes
 from whence.morphing.entropy import PathAnswers, group_windows, measure_path
 from whence.morphing.interpolate import linear, radial
 from whence.morphing.mistakes import find_mistakes
-from whence.morphing.others import OTHERS, Asked, Others
+from whence.morphing.others import Asked, Others
 from whence.morphing.path_mask import PathMasks, path_masks
 from whence.morphing.walk import MorphPlan
 

@@ -30,6 +30,7 @@ from whence.autoencoders.saved_vae import load_vae
 from whence.autoencoders.vae import VAE
 from whence.data.augment import to_float
 from whence.models.classifier import Classifier
+from whence.morphing import OTHERS
 from whence.morphing.answers import classify_images
 from whence.morphing.code import Codes, find_codes
 from whence.morphing.entropy import (
@@ -48,13 +49,7 @@ from whence.morphing.gain import (
 )
 from whence.morphing.interpolate import decode_path, radial
 from whence.morphing.mistakes import find_mistakes
-from whence.morphing.others import (
-    OTHERS,
-    Asked,
-    Others,
-    Stored,
-    store_codes,
-)
+from whence.morphing.others import Asked, Others
 from whence.morphing.path_mask import MaskPlan, path_masks
 from whence.morphing.quality import (
     code_proximity,
@@ -63,6 +58,7 @@ from whence.morphing.quality import (
     sparsity,
     validity,
 )
+from whence.morphing.stored_codes import StoredCodes, store_codes
 from whence.morphing.walk import NORM_WEIGHTS, MorphPlan
 from whence.records.images import ImageSet
 from whence.runs.finished import read_settings
@@ -103,7 +99,7 @@ class Bench:
         return torch.randperm(channels * height * width, generator=self.draws)[:PIXELS]
 
     @cached_property
-    def stored(self) -> Stored:
+    def stored(self) -> StoredCodes:
         """Encode the training images, once."""
         return store_codes(
             self.vae,

@@ -37,8 +37,8 @@ from whence.morphing.answers import classify_codes
 from whence.morphing.code import Codes, find_codes
 from whence.morphing.interpolate import decode_path, radial
 from whence.morphing.norms import Norms
-from whence.morphing.others import store_codes
 from whence.morphing.path_mask import path_masks
+from whence.morphing.stored_codes import store_codes
 from whence.morphing.walk import MorphPlan, Morphs, morph_codes
 from whence.runs.finished import read_settings
 from whence.runs.images import load_data

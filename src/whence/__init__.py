@@ -33,10 +33,10 @@ if TYPE_CHECKING:
     from whence.models.load import load
     from whence.models.save import save
     from whence.models.wrap import wrap
-    from whence.morphing import PATHS
+    from whence.morphing import OTHERS, PATHS
     from whence.morphing.morph import morph
-    from whence.morphing.others import OTHERS, store_codes
     from whence.morphing.path_mask import MaskPlan
+    from whence.morphing.stored_codes import store_codes
     from whence.morphing.walk import MorphPlan
     from whence.records.images import ImageSet
     from whence.runs.load_parts import load_parts
@@ -52,7 +52,7 @@ PLACES = {
     "MaskPlan": "whence.morphing.path_mask",
     "MemoryWrap": "whence.memory.heads",
     "MorphPlan": "whence.morphing.walk",
-    "OTHERS": "whence.morphing.others",
+    "OTHERS": "whence.morphing",
     "OnlyMemory": "whence.memory.heads",
     "PATHS": "whence.morphing",
     "Plan": "whence.training.plan",
@@ -82,7 +82,7 @@ PLACES = {
     "save": "whence.models.save",
     "save_vae": "whence.autoencoders.saved_vae",
     "sparsemax": "whence.memory.sparsemax",
-    "store_codes": "whence.morphing.others",
+    "store_codes": "whence.morphing.stored_codes",
     "why_similar": "whence.attribution.why_similar",
     "wrap": "whence.models.wrap",
 }

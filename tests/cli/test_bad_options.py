@@ -114,7 +114,7 @@ def test_settings_files_that_are_none(fails, tmp_path):
     fails(
         "train",
         tmp_path / "a.yaml",
-        message="a.yaml has an unknown setting a. Choose from: CIFAR10",
+        message="a.yaml has an unknown setting a. Choose from: model, save",
     )
     (tmp_path / "big.toml").write_bytes(b"#" * 17 * 2**20)
     fails("train", tmp_path / "big.toml", message="must have at most 16777216 bytes")

@@ -212,16 +212,15 @@ def test_a_library_that_is_loaded_is_noticed(start):
 
 
 def test_names_that_stand_apart_from_torch_are_those_of_the_code_behind_them():
-    from whence.attribution import METHODS, joint
+    from whence.attribution import METHODS
     from whence.attribution.method import find_method
-    from whence.cli.explain import IN_PYTHON, MOVED, list_methods
+    from whence.cli.explain import IN_PYTHON, list_methods
     from whence.cli.options import METHOD_OPTIONS
     from whence.runs.published import PUBLISHED
     from whence.runs.settings import FIELDS
     from whence.tables import paper_tables
     from whence.training.recipes import RECIPES
 
-    assert MOVED == joint.MOVED
     chosen = {name: set(find_method(name).options) - {"generator"} for name in METHODS}
     assert set().union(*(chosen[name] for name in list_methods())) == set(METHOD_OPTIONS)
     assert all(chosen[name] - set(METHOD_OPTIONS) for name in IN_PYTHON)

@@ -9,11 +9,12 @@ import whence
 from tests.helpers.morph_runs import SHORT, stop_early
 from whence.autoencoders.saved_vae import load_vae
 from whence.gather.morph_training import Training, choose_training
-from whence.gather.morphed import Question, check_decoded, morph_images
+from whence.gather.morphed import Question, morph_images
 from whence.morphing.answers import classify_images
 from whence.morphing.code import find_codes
 from whence.morphing.entropy import measure_path
 from whence.morphing.improve import Descent
+from whence.morphing.others import check_decoded
 from whence.morphing.path_mask import path_masks
 
 
@@ -75,10 +76,10 @@ def test_reconstructions_must_be_numbers(morph_runs, digits):
         generator=torch.Generator().manual_seed(0),
         descent=Descent(steps=0),
     )
-    check_decoded(codes, ["a.png", "b.png"])
+    check_decoded(codes.decoded, ["a.png", "b.png"].__getitem__)
     codes.decoded[1, 0, 3, 4] = torch.nan
     with pytest.raises(ValueError, match=r"decodes NaN or infinity for b.png; train another"):
-        check_decoded(codes, ["a.png", "b.png"])
+        check_decoded(codes.decoded, ["a.png", "b.png"].__getitem__)
 
 
 def test_an_image_without_a_code_has_no_way_and_the_others_have_theirs(

@@ -10,7 +10,7 @@ import benchmarks.morph_speed as speed
 from benchmarks.thesis_way import mask_slowly
 from tests.helpers.morphing_parts import build, build_vae, draw_images
 from whence.morphing.code import find_codes
-from whence.morphing.others import store_codes
+from whence.morphing.stored_codes import store_codes
 from whence.morphing.walk import MorphPlan
 
 

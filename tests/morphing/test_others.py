@@ -22,6 +22,7 @@ from tests.helpers.morphing_parts import (
 from whence.autoencoders import VAES
 from whence.autoencoders.vae import encode_images
 from whence.data.fingerprint import content_hashes
+from whence.morphing import OTHERS
 from whence.morphing.code import find_codes
 from whence.morphing.entropy import (
     Window,
@@ -35,7 +36,7 @@ from whence.morphing.interpolate import decode_path, radial
 from whence.morphing.mistakes import find_mistakes
 from whence.morphing.morph import follow, morph
 from whence.morphing.nearest import nearest_of_class
-from whence.morphing.others import OTHERS, Asked, choose_classes, store_codes
+from whence.morphing.others import Asked, choose_classes
 from whence.morphing.path_mask import MaskPlan, path_masks
 from whence.morphing.quality import (
     code_proximity,
@@ -46,6 +47,7 @@ from whence.morphing.quality import (
     sparsity,
     validity,
 )
+from whence.morphing.stored_codes import store_codes
 from whence.morphing.walk import MorphPlan, morph_codes
 
 

@@ -8,7 +8,7 @@ import torch
 
 from tests.helpers.html_pages import words_of
 from tests.helpers.morph_pages import CLASSES, along, mask, morph, picture, way
-from whence.morphing.others import OTHERS
+from whence.morphing import OTHERS
 from whence.report.morph_blocks import KINDS, shade_mask, show_ways
 from whence.report.morph_numbers import list_numbers
 

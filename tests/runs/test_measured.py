@@ -10,7 +10,7 @@ from whence.metrics import SIGNALS
 from whence.metrics.evidence import MEASURES
 from whence.records.measures import FlagQuality
 from whence.report.trust import find_best
-from whence.runs.measured import average_runs, describe_evaluation, spread
+from whence.runs.measured import average_runs, describe_evaluation, lay_out_spread
 
 
 @pytest.fixture
@@ -97,4 +97,4 @@ def test_averages_over_runs_by_hand():
     assert found["flag"]["signals"]["softmax"]["risk_coverage"]["0.5"] == {"mean": 0.25, "std": 0}
     assert "best" not in found["flag"]
     assert average_runs([make(0.5, None, None)])["flag"]["auroc"] is None
-    assert spread([None, None]) is None
+    assert lay_out_spread([None, None]) is None

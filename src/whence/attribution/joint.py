@@ -1,7 +1,7 @@
 """The path of images and their evidence together, with a memory of its own at every step."""
 
 from collections.abc import Iterator
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,9 +15,6 @@ from whence.attribution.scene import (
     number_evidence,
 )
 from whence.memory.bank import take_images
-
-Moved = Literal["evidence", "all"]
-MOVED: tuple[str, ...] = get_args(Moved)
 
 
 class JointPart(NamedTuple):

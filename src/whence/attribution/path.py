@@ -4,6 +4,7 @@ Sundararajan, Taly and Yan (2017), arXiv:1703.01365, equation 1.
 """
 
 import warnings
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
@@ -55,6 +56,27 @@ def move(images: Tensor, times: Tensor, baseline: Baseline) -> tuple[Tensor, Ten
     return points.clamp(0, 1), changes  # rounding may leave [0, 1]
 
 
+def walk_paths(
+    images: Tensor, places: Tensor, times: Tensor, baseline: Baseline, *, batch_size: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Put images on their paths, all of them at one time after the other.
+
+    Args:
+        images: `(N, C, H, W)` uint8 or float in [0, 1].
+        places: `(n,)` which of them.
+        times: `(S,)`.
+        baseline: from ``BASELINES``.
+        batch_size: how many points at once.
+
+    Yields:
+        As ``move``: of the S n points, ordered by time, as many as were asked for.
+    """
+    total = len(places)
+    points = torch.arange(len(times) * total, device=places.device)
+    for p in points.split(batch_size):
+        yield move(take_images(images, places[p % total]), times[p // total], baseline)
+
+
 def encode_along(
     model: Classifier,
     images: Tensor,
@@ -77,14 +99,11 @@ def encode_along(
     Returns:
         Features `(S, n, D)`.
     """
-    total = len(places)
-    points = torch.arange(len(times) * total, device=places.device)
     features = []
     with torch.no_grad():
-        for p in points.split(batch_size):
-            at, _ = move(take_images(images, places[p % total]), times[p // total], baseline)
+        for at, _ in walk_paths(images, places, times, baseline, batch_size=batch_size):
             features.append(model.encode(at))
-    return torch.cat(features).view(len(times), total, -1)
+    return torch.cat(features).view(len(times), len(places), -1)
 
 
 def differentiate_along(
@@ -115,11 +134,8 @@ def differentiate_along(
     Raises:
         RuntimeError: if a layer of the encoder has no forward-mode derivative.
     """
-    total = len(places)
-    points = torch.arange(len(times) * total, device=places.device)
     features, changes = [], []
-    for p in points.split(batch_size):
-        at, direction = move(take_images(images, places[p % total]), times[p // total], baseline)
+    for at, direction in walk_paths(images, places, times, baseline, batch_size=batch_size):
         try:
             with sdpa_kernel(SDPBackend.MATH), warnings.catch_warnings():
                 # PyTorch scripts its own forward-mode formulas at the first use
@@ -134,7 +150,7 @@ def differentiate_along(
             ) from error
         features.append(found.detach())
         changes.append(change.detach())
-    shape = len(times), total, -1
+    shape = len(times), len(places), -1
     return torch.cat(features).view(shape), torch.cat(changes).view(shape)
 
 

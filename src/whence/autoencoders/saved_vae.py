@@ -10,8 +10,9 @@ from whence.autoencoders import VAES
 from whence.autoencoders.vae import VAE
 from whence.bounds import BOUNDS
 from whence.encoders.weights import copy_into
+from whence.models.about import find_problem_of_origin, find_problem_of_shape
 from whence.models.sound import check_sound
-from whence.storage.plain_files import hash_file, read_json
+from whence.storage.plain_files import hash_file, read_mark
 from whence.storage.tensors import (
     check_layouts,
     layouts_of,
@@ -25,7 +26,8 @@ FORMAT = 1
 """The version of the folder's format; a newer one is refused, not guessed at."""
 
 TENSORS, DONE = "vae.safetensors", "vae.json"
-LARGEST = {"C": 1024, "H": 512, "W": 512, "codes": int(BOUNDS["codes"].high)}
+LARGEST_DECODED = {"C": 1024, "H": 512, "W": 512}
+MOST_CODES = int(BOUNDS["codes"].high)
 PACKAGES = ("whence", "torch")
 
 
@@ -58,7 +60,7 @@ def write_vae(vae: VAE, folder: Path, *, about: dict[str, Any] | None = None) ->
         "parameters": sum(parameter.numel() for parameter in vae.parameters()),
         "versions": {package: version(package) for package in PACKAGES},
     }
-    problem = find_problem({**description, "sha256": "", "run": {}})
+    problem = find_problem_of_vae({**description, "sha256": "", "run": {}})
     if problem is not None:
         raise ValueError(f"vae {problem}; it cannot be saved.")
     digest = write_tensors(folder / TENSORS, vae.state_dict())
@@ -125,34 +127,23 @@ def read_about_vae(folder: Path) -> dict[str, Any]:
         raise FileNotFoundError(
             f"{what} in {folder}; train one with: whence train-vae DATA --out {folder}"
         )
-    about = read_json(folder / DONE)
-    found = about.get("format")
-    if type(found) is not int or found < 1:
-        raise ValueError(f"{folder / DONE} must name its format, got {found!r}; it is damaged.")
-    if found > FORMAT:
-        raise ValueError(
-            f"{folder} was written by a newer whence (format {found}, this one reads {FORMAT}); "
-            "upgrade whence to read it."
-        )
-    problem = find_problem(about)
+    about = read_mark(folder / DONE, FORMAT)
+    problem = find_problem_of_vae(about)
     if problem is not None:
         raise ValueError(f"{folder / DONE} {problem}; it is damaged.")
     return about
 
 
-def find_problem(about: dict[str, Any]) -> str | None:
+def find_problem_of_vae(about: dict[str, Any]) -> str | None:
     """Check the fields of ``vae.json``; return the first problem as a clause."""
     shape, codes = about.get("image_shape"), about.get("codes")
     if about.get("vae") not in list(VAES):
         return f"must name a vae of {', '.join(VAES)}, got {about.get('vae')!r}"
-    if not isinstance(shape, list) or len(shape) != 3:
-        return f"must give image_shape as [C, H, W], got {shape!r}"
-    for name, size in zip((*"CHW", "codes"), (*shape, codes), strict=True):
-        if type(size) is not int or not 1 <= size <= LARGEST[name]:
-            return f"must have {name} in 1 to {LARGEST[name]}, got {size!r}"
+    problem = find_problem_of_shape(shape, LARGEST_DECODED)
+    if problem is not None:
+        return problem
+    if type(codes) is not int or not 1 <= codes <= MOST_CODES:
+        return f"must have codes in 1 to {MOST_CODES}, got {codes!r}"
     if not isinstance(about.get("sha256"), str):
         return f"must give the hash of {TENSORS}"
-    for name in ("run", "versions"):
-        if not isinstance(about.get(name), dict):
-            return f"must have an object {name}, got {about.get(name)!r}"
-    return None
+    return find_problem_of_origin(about)

@@ -6,14 +6,16 @@ from jsonargparse import ArgumentParser, Namespace
 
 from whence.attribution import METHODS
 from whence.attribution.baselines import BASELINES
+from whence.attribution.moved import MOVED
 from whence.cli.checks import check_choices
-from whence.cli.files import refuse_existing
+from whence.cli.files import choose_files, refuse_existing
 from whence.cli.images import check_asked, find_images
 from whence.cli.options import (
     NO_METHOD,
     add_batch_size,
     add_device,
     add_images,
+    add_out,
     add_where,
     build_parser,
     check_device,
@@ -24,8 +26,6 @@ from whence.cli.options import (
 FORMATS = ("html", "png", "json")
 IN_PYTHON = ("path_integrated_gradients",)
 """Methods that need what no command line can say."""
-MOVED = ("evidence", "all")
-"""What ``integrated_gradients`` takes as ``memory``, named here so that the help loads no torch."""
 
 
 def build() -> ArgumentParser:
@@ -38,10 +38,7 @@ def build() -> ArgumentParser:
     )
     add_images(parser)
     add_where(parser)
-    parser.add_argument(
-        "--out", type=str, metavar="FILE", help="by default RUN.html, named after the run, here"
-    )
-    parser.add_argument("--force", action="store_true", help="overwrite what is there")
+    add_out(parser, "RUN.html")
     parser.add_argument(
         "--format",
         type=str,
@@ -111,8 +108,9 @@ def explain(arguments: list[str]) -> int:
     kind = choose_format(options)
     check_options(options, kind)
     check_device(options.device)
-    folder, to_screen = Path(options.run), kind == "json" and not options.out
-    files = choose_files(options.out, folder, kind, to_screen=to_screen)
+    files = choose_files(options.out, options.run, f".{kind}", to_screen=kind == "json")
+    if kind == "png":
+        files = name_figures(files[0])
     refuse_existing(files, force=options.force)
     paths = find_images(options.images)  # before the model is read
     device = choose_device(options.device)
@@ -151,12 +149,7 @@ def check_options(options: Namespace, kind: str) -> None:
         raise ValueError("with-pixels is for --format json with an attribution; leave it out.")
 
 
-def choose_files(out: str | None, folder: Path, kind: str, *, to_screen: bool) -> list[Path]:
-    """Name the files that will be written, none where the answer goes to the screen."""
-    if to_screen:
-        return []
-    path = Path(out) if out else Path(f"{folder.resolve().name}.{kind}")
-    if kind == "png":
-        stem = path.with_suffix("") if path.suffix.lower() == ".png" else path
-        return [stem.with_name(f"{stem.name}-{what}.png") for what in ("evidence", "attribution")]
-    return [path]
+def name_figures(path: Path) -> list[Path]:
+    """Name the two figures after the file that was asked for."""
+    stem = path.with_suffix("") if path.suffix.lower() == ".png" else path
+    return [stem.with_name(f"{stem.name}-{what}.png") for what in ("evidence", "attribution")]

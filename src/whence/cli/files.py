@@ -4,6 +4,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 
+def choose_files(out: str | None, run: str, ending: str, *, to_screen: bool) -> list[Path]:
+    """Name the file that will be written.
+
+    Args:
+        out: the path that was asked for.
+        run: folder that the file is named after, if none was asked for.
+        ending: what follows the name of the run.
+        to_screen: without a path, the answer goes to the screen, and no file is written.
+    """
+    if out:
+        return [Path(out)]
+    return [] if to_screen else [Path(f"{Path(run).resolve().name}{ending}")]
+
+
 def refuse_existing(files: Sequence[Path], *, force: bool) -> None:
     """Refuse to write where something is.
 

@@ -1,28 +1,25 @@
 """``whence morph``: a page that shows the way from another class to an answer."""
 
-from pathlib import Path
-
 from jsonargparse import ArgumentParser, Namespace
 
 from whence.bounds import check_number
 from whence.cli.checks import check_choices
-from whence.cli.files import refuse_existing
+from whence.cli.files import choose_files, refuse_existing
 from whence.cli.images import check_asked, find_images
 from whence.cli.options import (
     add_batch_size,
     add_device,
     add_images,
+    add_out,
     add_where,
     build_parser,
     check_device,
     choose_device,
     parse,
 )
-from whence.morphing import PATHS
+from whence.morphing import OTHERS, PATHS
 
 FORMATS = ("html", "json")
-OTHERS = ("morph", "nearest", "memory")
-"""The names in ``explanation.morph.others``, written again so that the help loads no torch."""
 
 
 def build() -> ArgumentParser:
@@ -53,10 +50,7 @@ def build() -> ArgumentParser:
         "(training image of the other class) or memory (the model's counterfactual); give it "
         "several times to compare",
     )
-    parser.add_argument(
-        "--out", type=str, metavar="FILE", help="by default RUN-morph.html, named after the run"
-    )
-    parser.add_argument("--force", action="store_true", help="overwrite what is there")
+    add_out(parser, "RUN-morph.html")
     parser.add_argument(
         "--format",
         type=str,
@@ -92,10 +86,11 @@ def morph(arguments: list[str]) -> int:
         1 if a file could not be read, else 0.
     """
     options = parse(build(), arguments)
-    options.other = options.other or list(OTHERS[:1])
+    options.other = options.other or [next(iter(OTHERS))]
     check_options(options)
     check_device(options.device)
-    files = choose_files(options)
+    to_screen = options.format == "json"
+    files = choose_files(options.out, options.run, "-morph.html", to_screen=to_screen)
     refuse_existing(files, force=options.force)
     paths = find_images(options.images)  # before the model is read
     device = choose_device(options.device)
@@ -115,18 +110,9 @@ def check_options(options: Namespace) -> None:
         raise ValueError(
             "--vae must name the folder of an autoencoder; train one with: whence train-vae DATA"
         )
-    check_choices("other", options.other, OTHERS)
+    check_choices("other", options.other, tuple(OTHERS))
     check_choices("path", [options.path], tuple(PATHS))
     check_choices("format", [options.format], FORMATS)
     if len(set(options.other)) < len(options.other):
         raise ValueError(f"other must be given once for each, got {', '.join(options.other)}.")
     check_number("steps", options.steps, least=2)  # the two ends
-
-
-def choose_files(options: Namespace) -> list[Path]:
-    """Name the file that will be written, none where the answer goes to the screen."""
-    if options.out:
-        return [Path(options.out)]
-    if options.format == "json":
-        return []
-    return [Path(f"{Path(options.run).resolve().name}-morph.html")]

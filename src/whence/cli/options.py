@@ -90,6 +90,14 @@ def add_images(parser: ArgumentParser) -> None:
     )
 
 
+def add_out(parser: ArgumentParser, name: str) -> None:
+    """Add where a page goes, by default a file of the run's name, for commands that write one."""
+    parser.add_argument(
+        "--out", type=str, metavar="FILE", help=f"by default {name}, named after the run, here"
+    )
+    parser.add_argument("--force", action="store_true", help="overwrite what is there")
+
+
 def add_where(parser: ArgumentParser) -> None:
     """Add where the run's own images are, for commands that may need them."""
     parser.add_argument(

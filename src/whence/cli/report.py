@@ -1,14 +1,13 @@
 """``whence report``: a page about a whole run."""
 
-from pathlib import Path
+from jsonargparse import ArgumentParser
 
-from jsonargparse import ArgumentParser, Namespace
-
-from whence.cli.files import refuse_existing
+from whence.cli.files import choose_files, refuse_existing
 from whence.cli.options import (
     add_batch_size,
     add_data,
     add_device,
+    add_out,
     add_where,
     build_parser,
     choose_device,
@@ -27,13 +26,7 @@ def build() -> ArgumentParser:
         "hardest test images with their full explanations.",
     )
     parser.add_argument("run", type=str, metavar="RUN", help="run folder")
-    parser.add_argument(
-        "--out",
-        type=str,
-        metavar="FILE",
-        help="by default RUN-report.html, named after the run, here",
-    )
-    parser.add_argument("--force", action="store_true", help="overwrite what is there")
+    add_out(parser, "RUN-report.html")
     add_data(parser)
     add_where(parser)
     parser.add_argument(
@@ -52,17 +45,9 @@ def report(arguments: list[str]) -> None:
     """Measure a run and write a page, or its numbers as JSON."""
     options = parse(build(), arguments)
     renamed = read_map(options)
-    file = choose_file(options, Path(options.run))
-    if file is not None:
-        refuse_existing([file], force=options.force)
+    files = choose_files(options.out, options.run, "-report.html", to_screen=options.json)
+    refuse_existing(files, force=options.force)
     device = choose_device(options.device)
     from whence.cli.work.report import report_run  # late: it loads torch
 
-    report_run(options, file, device, renamed=renamed)
-
-
-def choose_file(options: Namespace, folder: Path) -> Path | None:
-    """Name the file that will be written; None where the numbers go to the screen."""
-    if options.out:
-        return Path(options.out)
-    return None if options.json else Path(f"{folder.resolve().name}-report.html")
+    report_run(options, files, device, renamed=renamed)

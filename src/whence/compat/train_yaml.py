@@ -1,18 +1,18 @@
 """The settings file of the paper's code, ``train.yaml``, as its README shows it."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from whence.compat.names import AUTHORS_DATASETS, AUTHORS_MODELS
+from whence.runs.parse import read_block
 from whence.storage.plain_files import read_small
 
 EVERYTHING = 100_000
 """The value of train_examples by which the authors mean the whole dataset."""
 
-TOP_KEYS = {
+TOP_KEYS = (
     "model",
     "save",
     "train_examples",
@@ -22,9 +22,9 @@ TOP_KEYS = {
     "optimizer",
     "dataset_dir",
     "dataset_name",
-}
-OPTIMIZER_KEYS = {"learning_rate", "weight_decay", "momentum", "nesterov"}
-DATASET_KEYS = {"num_classes", "num_epochs", "opt_milestones", "mem_examples"}
+)
+OPTIMIZER_KEYS = ("learning_rate", "weight_decay", "momentum", "nesterov")
+DATASET_KEYS = ("num_classes", "num_epochs", "opt_milestones", "mem_examples")
 AUTHORS_CLASS_COUNT = 10
 
 
@@ -50,16 +50,15 @@ def read_authors_yaml(path: Path) -> tuple[dict[str, Any], int]:
         raise ValueError(f"{path} must be YAML, it cannot be read ({error}).") from error
     if not isinstance(content, dict):
         raise ValueError(f"{path} must hold settings by name, got a {type(content).__name__}.")
-    check_keys(path, "", content, TOP_KEYS | set(AUTHORS_DATASETS), TOP_KEYS)
+    read_block(path, "", content, (*TOP_KEYS, *AUTHORS_DATASETS), TOP_KEYS)
     name = content["dataset_name"]
     if name not in AUTHORS_DATASETS or name not in content:
         raise ValueError(
             f"{path} must name a dataset_name that it has a block for "
             f"({', '.join(AUTHORS_DATASETS)}), got {name!r}."
         )
-    optimizer, block = content["optimizer"], content[name]
-    check_keys(path, "optimizer.", optimizer, OPTIMIZER_KEYS, OPTIMIZER_KEYS)
-    check_keys(path, f"{name}.", block, DATASET_KEYS, DATASET_KEYS)
+    optimizer = read_block(path, "optimizer.", content["optimizer"], OPTIMIZER_KEYS, OPTIMIZER_KEYS)
+    block = read_block(path, f"{name}.", content[name], DATASET_KEYS, DATASET_KEYS)
     if content["model"] not in AUTHORS_MODELS:
         raise ValueError(
             f"{path} has an unknown model {content['model']!r}. "
@@ -93,21 +92,6 @@ def read_authors_yaml(path: Path) -> tuple[dict[str, Any], int]:
     if type(runs) is not int or runs < 1:
         raise ValueError(f"{path} must have runs of at least 1, got {runs!r}.")
     return settings, runs
-
-
-def check_keys(path: Path, prefix: str, block: object, known: set[str], needed: set[str]) -> None:
-    """Refuse a block with an unknown or a missing key."""
-    if not isinstance(block, Mapping):
-        raise ValueError(f"{path} must have a block {prefix.rstrip('.')}, got {block!r}.")
-    for key in block:
-        if key not in known:
-            raise ValueError(
-                f"{path} has an unknown setting {prefix}{key}. "
-                f"Choose from: {', '.join(sorted(known))}."
-            )
-    missing = sorted(needed - block.keys())
-    if missing:
-        raise ValueError(f"{path} must give {prefix}{missing[0]}, it is missing.")
 
 
 def to_number(path: Path, key: str, value: object) -> float:

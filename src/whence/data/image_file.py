@@ -24,7 +24,7 @@ from whence.data.resize import check_size
 CHUNK = 32
 """Files that a thread reads before it reports, so that threads cost little."""
 
-NAMED = 3
+NAMED_FILES = 3
 """Unreadable files that an error names; the rest are counted."""
 
 Unread: TypeAlias = UnreadableImageError | FileNotFoundError
@@ -105,8 +105,8 @@ def raise_unread(problems: Sequence[Unread], total: int) -> None:
     if len(damaged) == 1:
         raise damaged[0]
     if damaged:
-        named = ", ".join(f"{error.path} ({error.reason})" for error in damaged[:NAMED])
-        more = f" and {len(damaged) - NAMED} more" if len(damaged) > NAMED else ""
+        named = ", ".join(f"{error.path} ({error.reason})" for error in damaged[:NAMED_FILES])
+        more = f" and {len(damaged) - NAMED_FILES} more" if len(damaged) > NAMED_FILES else ""
         raise ValueError(
             f"{len(damaged)} of {total} files cannot be read as images: {named}{more}; "
             "replace or remove them."

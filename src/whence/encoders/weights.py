@@ -73,7 +73,9 @@ def fill(module: nn.Module, found: Mapping[str, Tensor], source: str) -> int:
     """
     wanted: dict[str, Tensor] = module.state_dict()
     usable = match_names(found, wanted).tensors
-    problems = [find_problem(name, tensor, usable.get(name)) for name, tensor in wanted.items()]
+    problems = [
+        find_problem_of_tensor(name, tensor, usable.get(name)) for name, tensor in wanted.items()
+    ]
     refuse(problems, source)
     copy_into(module, usable)
     return len(found) - len(usable)
@@ -123,7 +125,7 @@ def copy_into(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
         state[name].copy_(tensor)
 
 
-def find_problem(name: str, wanted: Tensor, found: Tensor | None) -> str | None:
+def find_problem_of_tensor(name: str, wanted: Tensor, found: Tensor | None) -> str | None:
     """Compare one tensor with the one that should replace it; return a clause, or None if fine."""
     if found is None:
         return find_missing(name, wanted)

@@ -13,20 +13,14 @@ from whence.bounds import check_number
 from whence.gather.morph_training import Training, start_of
 from whence.models.classifier import Classifier
 from whence.models.using import check_images
-from whence.morphing import PATHS
+from whence.morphing import OTHERS, PATHS
 from whence.morphing.answers import check_fit, classify_codes, classify_images
 from whence.morphing.code import Codes, find_codes
 from whence.morphing.interpolate import STEPS
 from whence.morphing.morph import Morphed, follow
-from whence.morphing.others import (
-    OTHERS,
-    RETRAIN,
-    Asked,
-    Stored,
-    choose_classes,
-    store_codes,
-)
+from whence.morphing.others import Asked, check_decoded, choose_classes
 from whence.morphing.quality import code_proximity, pixel_proximity
+from whence.morphing.stored_codes import StoredCodes, store_codes
 from whence.morphing.walk import MorphPlan, mean_norms, norm_range
 from whence.records.morphed import Along, Code, Mask, Morph, Start, Way
 from whence.records.picture import to_uint8
@@ -185,7 +179,7 @@ class Gathering:
     model: Classifier
     vae: VAE
     images: Tensor
-    stored: Stored
+    stored: StoredCodes
     training: Training
     question: Question
     batch_size: int
@@ -204,7 +198,7 @@ class Gathering:
         codes = find_codes(
             self.model, self.vae, self.images, generator=generator, batch_size=self.batch_size
         )
-        check_decoded(codes, names)
+        check_decoded(codes.decoded, names.__getitem__)
         self.advance("others")
         _, decoded_logits = classify_codes(
             self.model, self.vae, codes.codes.to(self.vae.variance), batch_size=self.batch_size
@@ -318,14 +312,3 @@ class Gathering:
         """Move the progress bar on by this batch."""
         self.bar.update(len(self.images))
         self.bar.set_description(following)
-
-
-def check_decoded(codes: Codes, names: Sequence[str]) -> None:
-    """Refuse reconstructions with NaN or infinity.
-
-    Raises:
-        ValueError: naming the first image.
-    """
-    for name, decoded in zip(names, codes.decoded, strict=True):
-        if not bool(decoded.isfinite().all()):
-            raise ValueError(f"The autoencoder decodes NaN or infinity for {name}; {RETRAIN}")

@@ -1,5 +1,6 @@
 """``whence.json``, the mark of a finished run, which says what its model is: read and checked."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from whence.memory.heads import find_head
 from whence.models.saved_bank import is_list_of_names
 from whence.models.saved_calibration import find_problem_of_calibration
 from whence.records.labels import find_problem_of_names
-from whence.storage.plain_files import read_json
+from whence.storage.plain_files import read_mark
 from whence.storage.tensors import DTYPES
 
 FORMAT = 2
@@ -42,17 +43,9 @@ def read_about(folder: Path) -> dict[str, Any]:
             f"No finished run in {folder}; start one with: whence train DATA --out {folder}, "
             "or go on with one by adding --resume"
         )
-    about = read_json(folder / DONE)
-    found = about.get("format")
-    if type(found) is not int or found < 1:
-        raise ValueError(f"{folder / DONE} must name its format, got {found!r}; it is damaged.")
-    if found > FORMAT:
-        raise ValueError(
-            f"{folder} was written by a newer whence (format {found}, this one reads {FORMAT}); "
-            "upgrade whence to read it."
-        )
+    about = read_mark(folder / DONE, FORMAT)
     upgrade(about)
-    problem = find_problem(about)
+    problem = find_problem_of_run(about)
     if problem:
         raise ValueError(f"{folder / DONE} {problem}; it is damaged.")
     return about
@@ -69,7 +62,7 @@ def upgrade(about: dict[str, Any]) -> None:
     about["format"] = FORMAT
 
 
-def find_problem(about: dict[str, Any]) -> str | None:
+def find_problem_of_run(about: dict[str, Any]) -> str | None:
     """Check the fields of ``whence.json``; return the first problem as a clause."""
     return (
         find_problem_of_images(about)
@@ -89,11 +82,16 @@ def find_problem_of_images(about: dict[str, Any]) -> str | None:
     problem = find_problem_of_names(classes)
     if problem is not None:
         return f"must list classes that are {problem}"
+    return find_problem_of_shape(shape, LARGEST)
+
+
+def find_problem_of_shape(shape: object, largest: Mapping[str, int]) -> str | None:
+    """Check the shape (C, H, W) of images against the largest number of each axis."""
     if not isinstance(shape, list) or len(shape) != 3:
         return f"must give image_shape as [C, H, W], got {shape!r}"
     for letter, size in zip("CHW", shape, strict=True):
-        if type(size) is not int or not 1 <= size <= LARGEST[letter]:
-            return f"must have image_shape {letter} in 1 to {LARGEST[letter]}, got {size!r}"
+        if type(size) is not int or not 1 <= size <= largest[letter]:
+            return f"must have image_shape {letter} in 1 to {largest[letter]}, got {size!r}"
     return None
 
 
@@ -129,6 +127,11 @@ def find_problem_of_record(about: dict[str, Any]) -> str | None:
     allowed = {MODEL, BANK} if find_head(about["variant"]).has_memory else {MODEL}
     if not hashes.keys() <= allowed:
         return f"must name the files {', '.join(sorted(allowed))}, got {', '.join(sorted(hashes))}"
+    return find_problem_of_origin(about)
+
+
+def find_problem_of_origin(about: Mapping[str, Any]) -> str | None:
+    """Check that what made a folder is there: the run, and the versions of the packages."""
     for name in ("run", "versions"):
         if not isinstance(about.get(name), dict):
             return f"must have an object {name}, got {about.get(name)!r}"

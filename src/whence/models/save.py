@@ -4,7 +4,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from whence.models.about import BANK, DONE, FORMAT, MODEL, find_problem
+from whence.models.about import BANK, DONE, FORMAT, MODEL, find_problem_of_run
 from whence.models.classifier import Classifier
 from whence.models.saved_bank import bank_to_tensors
 from whence.models.saved_calibration import calibration_to_json
@@ -55,7 +55,7 @@ def write_model(
     if model.bank is not None:
         bank = bank_to_tensors(model.fitting_bank(), pixels=pixels)
     description = describe(model)
-    problem = find_problem({**description, "sha256": {}, "run": {}})
+    problem = find_problem_of_run({**description, "sha256": {}, "run": {}})
     if problem is not None:
         raise ValueError(f"model {problem}; it cannot be saved.")
     hashes = {MODEL: write_tensors(folder / MODEL, state)}

@@ -11,20 +11,19 @@ from whence.autoencoders.vae import VAE
 from whence.bounds import check_number
 from whence.data.as_images import Images, as_images
 from whence.models.classifier import Classifier
-from whence.morphing import PATHS
+from whence.morphing import OTHERS, PATHS
 from whence.morphing.answers import classify_images
 from whence.morphing.code import Codes, find_codes
 from whence.morphing.entropy import PathAnswers, measure_path
 from whence.morphing.interpolate import STEPS, decode_path
 from whence.morphing.others import (
-    OTHERS,
     Asked,
     Others,
-    Stored,
     check_decoded,
     choose_classes,
 )
 from whence.morphing.path_mask import MaskPlan, PathMasks, path_masks
+from whence.morphing.stored_codes import StoredCodes
 from whence.morphing.walk import MorphPlan
 from whence.records.show import show_record
 
@@ -60,7 +59,7 @@ def morph(
     model: Classifier,
     vae: VAE,
     images: Images,
-    stored: Stored,
+    stored: StoredCodes,
     *,
     generator: torch.Generator,
     other: str = "morph",
@@ -120,7 +119,7 @@ def follow(
     vae: VAE,
     codes: Codes,
     asked: Asked,
-    stored: Stored,
+    stored: StoredCodes,
     *,
     other: str = "morph",
     path: str = "radial",
@@ -159,7 +158,7 @@ def follow(
     device = vae.variance.device
     ways = go(others.codes.to(device), codes.codes.to(device), steps=steps)
     decoded = decode_path(vae, ways, batch_size=batch_size)
-    check_decoded(decoded, "a step of the path to image")
+    check_decoded(decoded, "a step of the path to image {}".format)
     answers = measure_path(model, decoded, others.classes, batch_size=batch_size)
     report("paths")
     masks = path_masks(model, decoded, others.classes[:, 0], plan=mask_plan, batch_size=batch_size)

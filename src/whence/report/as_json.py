@@ -9,7 +9,7 @@ from whence.records.explained import Answer, Origin
 from whence.records.relevance import Relevance
 from whence.report.as_morph_json import lay_out_morph
 from whence.report.doubt import find_doubt
-from whence.report.json_values import to_class, to_list
+from whence.report.json_values import lay_out_origin, to_class, to_list
 from whence.report.numbers import leave_out
 from whence.report.reading import say_reading
 
@@ -33,10 +33,7 @@ def to_json(
         An object with the keys run, classes, facts, notes and answers.
     """
     return {
-        "run": origin.run,
-        "classes": list(class_names),
-        "facts": dict(origin.facts),
-        "notes": list(origin.notes),
+        **lay_out_origin(origin, class_names),
         "answers": [lay_out(answer, class_names, with_pixels) for answer in answers],
     }
 

@@ -7,7 +7,7 @@ import torch
 
 from whence.records.explained import Origin
 from whence.records.morphed import Along, Mask, Morph, Way
-from whence.report.json_values import to_class, to_list
+from whence.report.json_values import lay_out_origin, to_class, to_list
 from whence.report.path_numbers import place_gain, share_kept
 
 
@@ -27,10 +27,7 @@ def morphs_to_json(
         An object with the keys run, classes, facts, notes and images.
     """
     return {
-        "run": origin.run,
-        "classes": list(class_names),
-        "facts": dict(origin.facts),
-        "notes": list(origin.notes),
+        **lay_out_origin(origin, class_names),
         "images": [lay_out_morph(morph, class_names) for morph in morphs],
     }
 

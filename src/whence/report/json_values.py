@@ -6,6 +6,18 @@ from typing import Any
 
 from torch import Tensor
 
+from whence.records.explained import Origin
+
+
+def lay_out_origin(origin: Origin, class_names: Sequence[str]) -> dict[str, Any]:
+    """Lay out what answers were computed from: the head of every JSON object of answers."""
+    return {
+        "run": origin.run,
+        "classes": list(class_names),
+        "facts": dict(origin.facts),
+        "notes": list(origin.notes),
+    }
+
 
 def to_class(index: int | None, classes: Sequence[str]) -> dict[str, Any] | None:
     """Name a class by index and name."""

@@ -30,7 +30,7 @@ KINDS = {
     "nearest": Kind("nearest", "from the nearest training image"),
     "memory": Kind("memory", "from the memory's counterfactual"),
 }
-"""Every choice of other by its name in ``whence.morphing.others.OTHERS``."""
+"""Every choice of other by its name in ``whence.morphing.OTHERS``."""
 
 
 def show_ways(morph: Morph, classes: Sequence[str]) -> tuple[PageBlock, ...]:

@@ -1,11 +1,11 @@
 """The blocks on how far to trust a run: its evidence, and its signs of doubt."""
 
-from collections.abc import Mapping, Sequence
-from statistics import fmean
+from collections.abc import Mapping
 
 from whence.metrics.evidence import MEASURES
 from whence.records.measures import Evaluation, EvidenceMeasures, FlagQuality
 from whence.records.overview import Overview
+from whence.records.spread import find_spread
 from whence.report.blocks import Glossary, NumberTable, PageBlock, TableCell, TableRow
 from whence.report.dependence import say_dependence
 from whence.report.numbers import count, percent
@@ -80,7 +80,8 @@ def lay_out_evidence(found: Evaluation) -> NumberTable | None:
     rows = []
     for name, meaning in MEASURES.items():
         numbers = [read_measure(found.evidence, name)]
-        numbers.append(average([read_measure(one, name) for one in draws]))
+        spread = find_spread(read_measure(one, name) for one in draws)
+        numbers.append(None if spread is None else spread.mean)
         numbers += [read_measure(controls[one], name) for one in ("random", "nearest")]
         rests = rest_on(name, found.evidence, found.images)
         cells = tuple(TableCell(write_measure(name, number)) for number in numbers)
@@ -101,12 +102,6 @@ def read_measure(measures: EvidenceMeasures, name: str) -> float | None:
     """Read one measure."""
     value: float | None = getattr(measures, name)
     return value
-
-
-def average(values: Sequence[float | None]) -> float | None:
-    """Average the numbers that there are; None without any."""
-    known = [value for value in values if value is not None]
-    return fmean(known) if known else None
 
 
 def write_measure(name: str, value: float | None) -> str:

@@ -2,12 +2,10 @@
 
 from torch import Tensor
 
-from whence.data.split import split
 from whence.records.images import Dataset, ImageSet
+from whence.records.labels import NAMED
+from whence.runs.divide import divide
 from whence.runs.settings import Settings
-
-NAMED = 5
-"""Classes that a sentence names; the rest are counted."""
 
 
 def check_every_class(train: ImageSet) -> None:
@@ -33,12 +31,7 @@ def describe_missing(settings: Settings, dataset: Dataset) -> list[str]:
     Returns:
         A sentence for each of the two sets that has images, but not of every class.
     """
-    parts = split(
-        dataset.train.labels,
-        seed=settings.seed,
-        train_examples=settings.train_examples,
-        validation_examples=settings.validation_examples,
-    )
+    parts = divide(dataset, settings)
     check_every_class(dataset.train.take(parts.train))
     labels = {
         "validation": dataset.train.labels[parts.validation],

@@ -9,8 +9,8 @@ from torch import Tensor
 from whence.data import DATASETS
 from whence.data.find_files import FoundFiles, find_files
 from whence.data.fingerprint import content_hashes, fingerprint
-from whence.data.split import split
 from whence.records.images import Dataset, ImageParts, ImageSet
+from whence.runs.divide import divide
 from whence.runs.finished import read_run, read_settings
 from whence.runs.image_record import RECORDED_PARTS, ImageRecord, PartRecord, read_image_record
 from whence.runs.images import load_data
@@ -191,11 +191,6 @@ def load_divided(folder: Path, about: dict[str, Any], where: Where) -> ImagePart
                 f"{name} images changed; name the folder that they are in now with --data-root, or "
                 "other images with --data."
             )
-    parts = split(
-        dataset.train.labels,
-        seed=settings.seed,
-        train_examples=settings.train_examples,
-        validation_examples=settings.validation_examples,
-    )
+    parts = divide(dataset, settings)
     train, validation = dataset.train.take(parts.train), dataset.train.take(parts.validation)
     return ImageParts(train, validation, dataset.test, parts.train)

@@ -1,12 +1,12 @@
 """What was measured, as JSON: accuracies, evidence beside its controls, signs of doubt."""
 
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from whence.metrics.evidence import MEASURES
 from whence.records.measures import ClassMeasures, Evaluation, EvidenceMeasures, FlagQuality
+from whence.records.spread import find_spread
 from whence.report.trust import find_best
 
 NESTED = ("reliance", "controls", "flag")
@@ -65,20 +65,14 @@ def evidence_to_json(
     found: dict[str, Any] = {}
     for name in MEASURES:
         found[name] = None if whole is None else getattr(whole, name)
-        found[f"{name}_draws"] = spread([getattr(one, name) for one in draws])
+        found[f"{name}_draws"] = lay_out_spread([getattr(one, name) for one in draws])
     return found
 
 
-def spread(values: Sequence[float | None]) -> dict[str, float] | None:
-    """Compute mean and population deviation of the numbers that there are; None without any.
-
-    >>> spread([0.25, None, 0.75])
-    {'mean': 0.5, 'std': 0.25}
-    """
-    known = [value for value in values if value is not None]
-    if not known:
-        return None
-    return {"mean": statistics.fmean(known), "std": statistics.pstdev(known)}
+def lay_out_spread(values: Sequence[float | None]) -> dict[str, float] | None:
+    """Lay mean and deviation of the numbers that there are out; None without any."""
+    found = find_spread(values)
+    return None if found is None else found._asdict()
 
 
 def describe_controls(found: Evaluation, untrained: Evaluation | None) -> dict[str, Any]:
@@ -139,7 +133,7 @@ def average_all(values: Sequence[Any]) -> Any:
     """
     objects = [value for value in values if isinstance(value, Mapping)]
     if not objects:
-        return spread(values)
+        return lay_out_spread(values)
     names = dict.fromkeys(name for one in objects for name in one)
     columns = {name: [one.get(name) for one in objects] for name in names}
     kept = {n: v for n, v in columns.items() if not any(isinstance(value, str) for value in v)}

@@ -3,13 +3,15 @@
 import argparse
 import re
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import Field, fields
+from pathlib import Path
 from typing import Any, Literal, Union, cast, get_args, get_origin
 
 from jsonargparse import ArgumentError, ArgumentParser
 
 from whence.bounds import check_numbers
+from whence.messages import quote
 from whence.runs.settings import FIELDS, AnySettings
 
 METAVARS = {int: "N", float: "X", str: "NAME"}
@@ -88,6 +90,34 @@ def from_mapping(values: Mapping[str, Any], kind: type[AnySettings], *, where: s
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from error
     return kind(**found)
+
+
+def read_block(
+    path: Path, prefix: str, block: object, known: Collection[str], needed: Collection[str]
+) -> dict[str, Any]:
+    """Return a block of a settings file, refusing one with an unknown or a missing key.
+
+    Args:
+        path: of the file.
+        prefix: of the block's keys in messages, such as "paper."; "" for the whole file.
+        block: what the file holds there.
+        known: the keys that there may be.
+        needed: those that there must be.
+
+    Raises:
+        ValueError: naming the first that is wrong.
+    """
+    if not isinstance(block, dict):
+        raise ValueError(f"{path} must have a block [{prefix.rstrip('.')}], got {quote(block)}.")
+    unknown = [name for name in block if name not in known]
+    if unknown:
+        raise ValueError(
+            f"{path} has an unknown setting {prefix}{unknown[0]}. Choose from: {', '.join(known)}."
+        )
+    missing = [name for name in needed if name not in block]
+    if missing:
+        raise ValueError(f"{path} must give {prefix}{missing[0]}, it is missing.")
+    return block
 
 
 def one_sentence(message: str, known: Mapping[str, Field[Any]] = FIELDS) -> str:

@@ -7,13 +7,13 @@ from torch import Tensor
 
 from whence.bounds import check_numbers
 from whence.data.fingerprint import fingerprint
-from whence.data.split import split
 from whence.encoders.adopt import kind_of
 from whence.encoders.load_weights import Weights, load_weights, read_weights
 from whence.models.classifier import Classifier
 from whence.models.wrap import wrap
 from whence.records.images import Dataset, ImageSet
 from whence.runs.class_counts import check_every_class
+from whence.runs.divide import divide
 from whence.runs.images import check_frozen, choose_encoder
 from whence.runs.normalisation import Normalisation, choose_normalisation
 from whence.runs.precision import choose_bfloat16
@@ -61,12 +61,7 @@ def prepare(settings: Settings, dataset: Dataset, *, device: str = "cpu") -> Par
     """
     check_numbers(asdict(settings).items())
     check_frozen(settings)
-    parts = split(
-        dataset.train.labels,
-        seed=settings.seed,
-        train_examples=settings.train_examples,
-        validation_examples=settings.validation_examples,
-    )
+    parts = divide(dataset, settings)
     train, validation = dataset.train.take(parts.train), dataset.train.take(parts.validation)
     check_every_class(train)
     weights = weights_for(settings, train)

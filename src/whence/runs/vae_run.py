@@ -14,9 +14,9 @@ from whence.autoencoders.saved_vae import DONE, read_about_vae, write_vae
 from whence.autoencoders.vae import VAE
 from whence.data.fingerprint import fingerprint
 from whence.data.load import load_dataset
-from whence.data.split import split
 from whence.models.sound import check_sound
 from whence.records.images import Dataset
+from whence.runs.divide import divide
 from whence.runs.folder import METRICS, begin_or_go_on, check_folder, check_identity, hold_checked
 from whence.runs.journal import keep_journal
 from whence.runs.settings import CHECKPOINT_SECONDS
@@ -54,12 +54,7 @@ def prepare_vae(settings: VAESettings, dataset: Dataset) -> VAEParts:
         ValueError: if the settings and the images do not go together.
     """
     check_vae_settings(settings)
-    parts = split(
-        dataset.train.labels,
-        seed=settings.seed,
-        train_examples=settings.train_examples,
-        validation_examples=settings.validation_examples,
-    )
+    parts = divide(dataset, settings)
     total = len(parts.train)
     plan = VAEPlan(
         epochs=settings.epochs or choose_epochs(total, settings.batch_size),

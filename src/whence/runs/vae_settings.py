@@ -7,7 +7,7 @@ from typing import Any
 
 from whence.autoencoders import VAES
 from whence.bounds import check_number, check_numbers
-from whence.runs.settings import option
+from whence.runs.settings import DATA_ROOT, option
 
 DEFAULT = next(iter(VAES))
 
@@ -23,7 +23,7 @@ class VAESettings:
     """
 
     data: str = field(metadata={"help": "a dataset's name, or an image folder"})
-    data_root: str = option("datasets", "folder that holds downloaded datasets")
+    data_root: str = option(DATA_ROOT, "folder that holds downloaded datasets")
     size: int | None = option(None, "height and width that images are brought to, in pixels")
     vae: str = option(DEFAULT, ", ".join(VAES))
     codes: int = option(100, "numbers in a code")

@@ -52,6 +52,25 @@ def read_json(path: Path) -> dict[str, Any]:
     return found
 
 
+def read_mark(path: Path, newest: int) -> dict[str, Any]:
+    """Read the JSON that marks a folder as finished, of a format up to the newest known.
+
+    Raises:
+        FileNotFoundError: if it is not there.
+        ValueError: if it is not a JSON object, or names no format or a newer one.
+    """
+    about = read_json(path)
+    found = about.get("format")
+    if type(found) is not int or found < 1:
+        raise ValueError(f"{path} must name its format, got {found!r}; it is damaged.")
+    if found > newest:
+        raise ValueError(
+            f"{path.parent} was written by a newer whence (format {found}, this one reads "
+            f"{newest}); upgrade whence to read it."
+        )
+    return about
+
+
 def refuse_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Build a JSON object, refusing a key that comes twice."""
     found = dict(pairs)

@@ -1,6 +1,6 @@
 """One cell of the published tables: a settings file with the published numbers in it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from types import MappingProxyType
@@ -8,7 +8,7 @@ from typing import Any
 
 from whence.data import DATASETS
 from whence.encoders import ENCODERS
-from whence.runs.parse import from_mapping
+from whence.runs.parse import from_mapping, read_block
 from whence.runs.settings import FIELDS, Settings, read_toml
 
 FULL = "full"
@@ -118,12 +118,12 @@ def read_cell(path: Path) -> Cell:
         FileNotFoundError: if it is not there.
         ValueError: naming the file, the key, what it must be and what came.
     """
-    content = check_names(path, "", read_toml(path), BLOCKS, BLOCKS)
+    content = read_block(path, "", read_toml(path), BLOCKS, BLOCKS)
     seeds = content["seeds"]
     if type(seeds) is not int or seeds < 1:
         raise ValueError(f"{path} must have seeds as {WHOLE}, got {seeds!r}.")
     known = [name for name in FIELDS if name != "seed"]  # the runs are numbered by seeds
-    values = check_names(path, "settings.", content["settings"], known, ("data", "encoder"))
+    values = read_block(path, "settings.", content["settings"], known, ("data", "encoder"))
     settings = from_mapping(values, Settings, where=str(path))
     for name, value, table in (
         ("data", settings.data, DATASETS),
@@ -139,7 +139,7 @@ def read_cell(path: Path) -> Cell:
 def read_paper(path: Path, block: object) -> Paper:
     """Check and build the ``[paper]`` block of a cell."""
     needed = [field.name for field in fields(Paper) if field.default is MISSING]
-    values = check_names(path, "paper.", block, [*CHECKS, *EXPLANATION_TABLES], needed)
+    values = read_block(path, "paper.", block, [*CHECKS, *EXPLANATION_TABLES], needed)
     built: dict[str, Any] = {name: value for name, value in values.items() if name in CHECKS}
     check_values(path, "paper.", built, CHECKS)
     for name in values.keys() - CHECKS.keys():
@@ -150,7 +150,7 @@ def read_paper(path: Path, block: object) -> Paper:
 def read_number(path: Path, measure: str, block: object) -> Number:
     """Check and build a block such as ``[paper.explanation_accuracy]``."""
     prefix, tables = f"paper.{measure}.", EXPLANATION_TABLES[measure]
-    values = check_names(path, prefix, block, list(NUMBER_CHECKS), list(NUMBER_CHECKS))
+    values = read_block(path, prefix, block, list(NUMBER_CHECKS), list(NUMBER_CHECKS))
     check_values(path, prefix, values, NUMBER_CHECKS)
     if values["table"] not in tables:
         choices = " or ".join(map(str, tables))
@@ -176,20 +176,3 @@ def is_like(value: object, check: str) -> bool:
     if check == WHOLE_OR_FULL and value == FULL:
         return True
     return type(value) is int and value >= 1
-
-
-def check_names(
-    path: Path, prefix: str, block: object, known: Sequence[str], needed: Sequence[str]
-) -> dict[str, Any]:
-    """Return a block of a file, refusing one with an unknown or a missing key."""
-    if not isinstance(block, dict):
-        raise ValueError(f"{path} must have a block [{prefix.rstrip('.')}], got {block!r}.")
-    unknown = [name for name in block if name not in known]
-    if unknown:
-        raise ValueError(
-            f"{path} has an unknown setting {prefix}{unknown[0]}. Choose from: {', '.join(known)}."
-        )
-    missing = [name for name in needed if name not in block]
-    if missing:
-        raise ValueError(f"{path} must give {prefix}{missing[0]}, it is missing.")
-    return block

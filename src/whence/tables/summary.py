@@ -1,12 +1,12 @@
 """From the finished runs of a cell to one row: ours beside the paper's. Trains nothing."""
 
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from whence.models.about import DONE, read_about
+from whence.records.spread import find_spread
 from whence.runs.folder import METRICS, check_folder
 from whence.runs.settings import Settings
 from whence.storage.plain_files import read_json
@@ -138,8 +138,8 @@ def read_result(folder: Path, seed: int, measure: str) -> Result:
 
 def summarise(number: Number, results: Sequence[Result]) -> Summary:
     """Average runs and set them beside the published number; runs without a value do not count."""
-    mean, std = average([result.value for result in results])
-    whole = average([result.whole_memory for result in results if result.draws is not None])
+    mean, std = spread_of_runs([result.value for result in results])
+    whole = spread_of_runs([result.whole_memory for result in results if result.draws is not None])
     return Summary(
         results=tuple(results),
         mean=mean,
@@ -152,15 +152,16 @@ def summarise(number: Number, results: Sequence[Result]) -> Summary:
     )
 
 
-def average(values: Sequence[float | None]) -> tuple[float | None, float | None]:
+def spread_of_runs(values: Sequence[float | None]) -> tuple[float | None, float | None]:
     """Compute mean and population deviation of what is there; None where that is too little.
 
-    >>> average([0.25, 0.75])
+    >>> spread_of_runs([0.25, 0.75])
     (0.5, 0.25)
-    >>> average([0.25])
+    >>> spread_of_runs([0.25])
     (0.25, None)
     """
     there = [value for value in values if value is not None]
-    if not there:
+    found = find_spread(there)
+    if found is None:
         return None, None
-    return statistics.fmean(there), statistics.pstdev(there) if len(there) > 1 else None
+    return found.mean, found.std if len(there) > 1 else None

@@ -6,8 +6,9 @@ from torch import Tensor
 from whence.attribution.baseline_images import Baseline, PathStart, find_start
 from whence.attribution.classifier_score import ClassifierScore
 from whence.attribution.found import FoundRelevance
-from whence.attribution.joint import MOVED, Moved, explain_scene
+from whence.attribution.joint import explain_scene
 from whence.attribution.method import Method
+from whence.attribution.moved import MOVED, Moved
 from whence.attribution.path import midpoints
 from whence.attribution.scene import set_scene
 from whence.attribution.score import Score, batches, find_slopes

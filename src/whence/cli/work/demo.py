@@ -21,6 +21,7 @@ from whence.models.classifier import Classifier
 from whence.models.load import load
 from whence.records.answers import Prediction
 from whence.records.images import Dataset
+from whence.records.spread import find_spread
 from whence.report.explain_page import render_answers
 from whence.report.terminal import draw_pictures
 from whence.runs.images import load_to_train
@@ -89,15 +90,16 @@ def table(results: dict[str, list[dict[str, Any]]]) -> str:
         whole = [metrics["test"]["accuracy"] for metrics in found]
         draws = [m["test"]["accuracy_draws"]["mean"] for m in found if m["test"]["accuracy_draws"]]
         seconds = statistics.fmean(metrics["train_seconds"] for metrics in found)
-        lines.append(f"{name:14}{spread(whole):>16}{spread(draws):>20}{seconds:>10.1f} s")
+        lines.append(
+            f"{name:14}{write_accuracies(whole):>16}{write_accuracies(draws):>20}{seconds:>10.1f} s"
+        )
     return "\n".join(lines)
 
 
-def spread(values: list[float]) -> str:
+def write_accuracies(values: list[float]) -> str:
     """Format mean and population deviation in percent."""
-    if not values:
-        return "-"
-    return f"{statistics.fmean(values):.1%} ± {statistics.pstdev(values):.1%}"
+    found = find_spread(values)
+    return "-" if found is None else f"{found.mean:.1%} ± {found.std:.1%}"
 
 
 def show_evidence(

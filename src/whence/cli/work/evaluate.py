@@ -14,7 +14,7 @@ from whence.records.measures import KnownImages
 from whence.report.known import say_known
 from whence.runs.evaluate_run import evaluate_run
 from whence.runs.finished import find_runs
-from whence.runs.measured import average_runs, spread
+from whence.runs.measured import average_runs, lay_out_spread
 from whence.runs.sample_of_run import Cache
 
 
@@ -65,9 +65,9 @@ def summarise_runs(results: list[dict[str, Any]]) -> dict[str, Any]:
     whole = [result["accuracy"] for result in results]
     draws = [result["accuracy_draws"]["mean"] for result in results if result["accuracy_draws"]]
     return {
-        "accuracy": spread(whole),
-        "balanced_accuracy": spread([result["balanced_accuracy"] for result in results]),
-        "accuracy_draws": spread(draws),
+        "accuracy": lay_out_spread(whole),
+        "balanced_accuracy": lay_out_spread([result["balanced_accuracy"] for result in results]),
+        "accuracy_draws": lay_out_spread(draws),
         **average_runs(results),
         "runs": results,
     }

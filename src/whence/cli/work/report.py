@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,13 +37,13 @@ DRAWS = 20
 
 
 def report_run(
-    options: Namespace, file: Path | None, device: str, *, renamed: Mapping[str, str]
+    options: Namespace, files: Sequence[Path], device: str, *, renamed: Mapping[str, str]
 ) -> None:
     """Measure a run and write a page, or its numbers as JSON.
 
     Args:
         options: of the command, checked.
-        file: that is written; None prints the numbers.
+        files: the one that is written; without any, the numbers are printed.
         device: where to compute.
         renamed: classes of other images that are called otherwise than the run's.
     """
@@ -77,12 +77,12 @@ def report_run(
         settings = describe_settings(model, sample, seed, explained=len(answers))
         origin = describe_origin(folder, about, model, settings)
         content = render_overview(overview, answers, origin)
-    if file is None:
+    if not files:
         print(content, end="")
         return
-    write_whole(file, encode_page(content))
+    write_whole(files[0], encode_page(content))
     print(describe(overview))
-    print(f"Written: {escape(str(file))}")
+    print(f"Written: {escape(str(files[0]))}")
 
 
 def explain_hard(

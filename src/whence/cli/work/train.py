@@ -1,7 +1,6 @@
 """Train one run or many seeds and print what came out."""
 
 import json
-import statistics
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from whence.cluster.run_tasks import train_all
 from whence.cluster.worker import Task
 from whence.models.about import DONE
 from whence.records.measures import KnownImages, Reliance
+from whence.records.spread import find_spread
 from whence.report.dependence import say_dependence
 from whence.report.known import say_known
 from whence.runs.folder import check_folder
@@ -131,9 +131,9 @@ def describe_trained(results: dict[str, dict[str, Any]]) -> str:
         lines.append(f"{line} ({metrics['train_seconds']:.0f} s of training)")
         lines += [f"  {sentence}" for sentence in say_measured(test)]
     if len(results) > 1:
-        values = [metrics["test"]["accuracy"] for metrics in results.values()]
-        spread = statistics.pstdev(values)
-        lines.append(f"mean of {len(values)} runs: {statistics.fmean(values):.2%} ± {spread:.2%}")
+        found = find_spread(metrics["test"]["accuracy"] for metrics in results.values())
+        if found is not None:
+            lines.append(f"mean of {len(results)} runs: {found.mean:.2%} ± {found.std:.2%}")
     return "\n".join(lines)
 
 
