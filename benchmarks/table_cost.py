@@ -127,7 +127,9 @@ def count_run(settings: Settings) -> Work:
 def count_image(encoder: str) -> int:
     """Count the operations that encode one 32 x 32 colour image."""
     with torch.device("meta"):  # shapes alone, nothing is computed
-        network = whence.wrap(encoder, CLASSES, "standard", (CHANNELS, SIDE, SIDE)).encoder.eval()
+        network = whence.wrap(
+            encoder, CLASSES, variant="standard", image_shape=(CHANNELS, SIDE, SIDE)
+        ).encoder.eval()
         images = torch.empty(1, CHANNELS, SIDE, SIDE)
         with FlopCounterMode(display=False) as counter:
             network(images)
@@ -138,7 +140,9 @@ def count_image(encoder: str) -> int:
 def count_head(encoder: str, variant: str, batch: int, memory: int) -> int:
     """Count the operations of similarities, memory vectors and the last layers for one batch."""
     with torch.device("meta"):
-        model = whence.wrap(encoder, CLASSES, variant, (CHANNELS, SIDE, SIDE)).eval()
+        model = whence.wrap(
+            encoder, CLASSES, variant=variant, image_shape=(CHANNELS, SIDE, SIDE)
+        ).eval()
     head = model.head.to_empty(device="cpu")  # attention does not run on shapes alone
     features = [torch.ones(rows, model.features) for rows in (batch, memory) if rows]
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
@@ -229,7 +233,9 @@ def measure_image(encoder: str, device: str) -> float:
     """Measure the seconds that a step takes for each image in it, batch and memory."""
     part = 4 if device == "cpu" else 1
     batch, memory = BATCH // part, MEMORY_SIZE // part
-    model = whence.wrap(encoder, CLASSES, "memory-wrap", (CHANNELS, SIDE, SIDE)).to(device)
+    model = whence.wrap(
+        encoder, CLASSES, variant="memory-wrap", image_shape=(CHANNELS, SIDE, SIDE)
+    ).to(device)
     marks = [read_clock(device)]
     fit(
         model,

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import whence
+from whence.bounds import BATCH_SIZE
 
 ROOT = Path(whence.__file__).parent
 FUNCTIONS = [name for name in whence.__all__ if inspect.isfunction(getattr(whence, name))]
@@ -48,11 +49,25 @@ def test_saving_and_loading_are_symmetric():
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_options_are_given_by_name(name):
     """What has a default is an option, but for what says which model or data set is meant."""
-    own = {"wrap": {"variant", "image_shape", "mean", "std", "drop_classifier"}, "attend": {"mask"}}
+    own = {"attend": {"mask"}}
     own |= {"attribute": {"method", "target"}, "fit_vae": {"validation"}, "sparsemax": {"dim"}}
     for option in inspect.signature(getattr(whence, name)).parameters.values():
         if option.default is not option.empty and option.name not in own.get(name, set()):
             assert option.kind is option.KEYWORD_ONLY, option.name
+
+
+def test_as_many_images_at_once_everywhere():
+    """What a training step takes is another number, and stands in records of plans and recipes."""
+    found = set()
+    for path in sorted(ROOT.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef):
+                arguments = [*node.args.args, *node.args.kwonlyargs]
+                defaults = [*node.args.defaults, *node.args.kw_defaults]
+                given = zip(arguments[::-1], defaults[::-1], strict=False)
+                found |= {ast.unparse(d) for a, d in given if a.arg == "batch_size" and d}
+    assert found == {"BATCH_SIZE"}
+    assert inspect.signature(whence.predict).parameters["batch_size"].default == BATCH_SIZE
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

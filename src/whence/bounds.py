@@ -8,6 +8,10 @@ from typing import SupportsIndex
 
 from whence.messages import quote
 
+BATCH_SIZE = 128
+"""Images that a network sees at once unless another number is given: it changes memory use and
+time, and no result beyond rounding. Images of a training step are another number, a recipe's."""
+
 MANY = 10**9
 """More images, steps or seconds than this nobody has."""
 

@@ -140,6 +140,8 @@ class Detached(nn.Module):
 @pytest.mark.parametrize("method", ["integrated_gradients", "gradient"])
 @pytest.mark.parametrize("trainable", [False, True])
 def test_an_encoder_without_a_gradient(images, trainable, method):
-    model = whence.wrap(Detached(trainable=trainable), 3, "standard", SHAPE).eval()
+    model = whence.wrap(
+        Detached(trainable=trainable), 3, variant="standard", image_shape=SHAPE
+    ).eval()
     with pytest.raises(RuntimeError, match=r"model lets no gradient through .* remove no_grad"):
         whence.attribute(model, images, method)

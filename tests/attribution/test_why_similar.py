@@ -33,7 +33,13 @@ def make(variant="memory-wrap", similarity="cosine", dtype=torch.float64):
     with torch.no_grad():
         net[-1].bias.mul_(0.1)
     model = whence.wrap(
-        net, 3, variant, SHAPE, mean=[0.4, 0.6], std=[0.2, 0.3], similarity=similarity
+        net,
+        3,
+        variant=variant,
+        image_shape=SHAPE,
+        mean=[0.4, 0.6],
+        std=[0.2, 0.3],
+        similarity=similarity,
     )
     return model.eval().to(dtype)
 
@@ -96,7 +102,9 @@ def test_equals_the_slow_way(images, stored, similarity, baseline, rank):
 
 def test_dot_product_of_pixels_by_hand():
     """From black, the dot product is quadratic in t: each pixel and its partner get half of it."""
-    model = whence.wrap(Flat(), 2, "memory-wrap", (1, 2, 3), similarity="dot").eval()
+    model = whence.wrap(
+        Flat(), 2, variant="memory-wrap", image_shape=(1, 2, 3), similarity="dot"
+    ).eval()
     image, other = torch.rand(2, 1, 1, 2, 3)
     maps = why_similar(model.remember(other), image, steps=1, baseline="black")
     assert_close(maps.images, image * other / 2)

@@ -197,6 +197,15 @@ def test_the_bound_is_the_mean_over_images_and_repeats(images):
         assert found == pytest.approx(float(vae.eval().bound(images[:11], noise).elbo.mean()))
 
 
+@pytest.mark.parametrize("batch_size", [1, 3, 7, 500])
+def test_the_bound_does_not_depend_on_the_batch_size(batch_size, images):
+    vae = make().eval()
+    noise = torch.randn(len(images), 3, generator=torch.Generator().manual_seed(4))
+    with torch.no_grad():
+        expected = float(vae.bound(images, noise).elbo.double().mean())
+    assert measure_bound(vae, images, seed=4, batch_size=batch_size) == pytest.approx(expected)
+
+
 def test_reconstruction_by_hand(images):
     vae = make().eval()
     found = measure_reconstruction(vae, images[:11], seed=4, batch_size=4)

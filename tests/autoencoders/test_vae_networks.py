@@ -167,14 +167,18 @@ def test_classifiers_layer_by_layer(listing):
     torch.manual_seed(0)
     encoder, _ = build_encoder(name, shape)
     assert describe(encoder.eval(), torch.zeros(2, *shape)) == listed(CLASSIFIERS[listing])
-    model = whence.wrap(name, 10, "standard", shape)
+    model = whence.wrap(name, 10, variant="standard", image_shape=shape)
     assert isinstance(model.head.classifier, nn.Linear)
     assert count(model) == count(encoder) + 128 * 10 + 10
 
 
 def test_classifier_of_mnist_counted_by_hand():
     parts = [25 * 16 + 32, 9 * 16 * 32 + 64, 9 * 32 * 64 + 128, 2304 * 128 + 256, 1290]
-    assert count(whence.wrap("thesis_mnist", 10, "standard", (1, 28, 28))) == sum(parts) == 320_122
+    assert (
+        count(whence.wrap("thesis_mnist", 10, variant="standard", image_shape=(1, 28, 28)))
+        == sum(parts)
+        == 320_122
+    )
 
 
 @pytest.mark.parametrize("name, least", [("mnist", 13), ("fashion_mnist", 13), ("cifar10", 24)])

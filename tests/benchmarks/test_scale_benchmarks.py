@@ -245,7 +245,7 @@ def test_operations_of_a_head_by_hand():
 
 
 def test_operations_of_an_encoder_are_those_of_its_convolutions():
-    network = wrap("resnet18", 10, "standard", (3, 32, 32)).encoder.eval()
+    network = wrap("resnet18", 10, variant="standard", image_shape=(3, 32, 32)).encoder.eval()
     expected = []
 
     def note(layer, inputs, output):

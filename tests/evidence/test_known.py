@@ -54,7 +54,9 @@ def test_an_evaluation_counts_images_of_its_memory(half_known):
 
 def test_a_standard_model_does_not_say_what_it_knows():
     encoder = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 5))
-    model = whence.wrap(encoder, CLASSES, "standard", (1, 3, 4), drop_classifier=False).eval()
+    model = whence.wrap(
+        encoder, CLASSES, variant="standard", image_shape=(1, 3, 4), drop_classifier=False
+    ).eval()
     images = ImageSet(draw_images(9), torch.arange(9) % 3, CLASSES)
     assert whence.evaluate(model, images).known is None
 

@@ -18,7 +18,7 @@ TOTAL = 700
 @pytest.fixture(params=["memory-wrap", "only-memory"])
 def model(request):
     torch.manual_seed(0)
-    return whence.wrap("small_cnn", 3, request.param, image_shape=(1, 8, 8)).eval()
+    return whence.wrap("small_cnn", 3, variant=request.param, image_shape=(1, 8, 8)).eval()
 
 
 @pytest.fixture

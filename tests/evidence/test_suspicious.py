@@ -19,7 +19,9 @@ def build(features, labels, *, hashes=None, variant="memory-wrap", seed=0, **opt
     """A model of random parameters with the features `(M, 4)` given as its bank."""
     torch.manual_seed(seed)
     encoder = nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten())
-    model = wrap(encoder, CLASSES, variant, (1, 6, 5), drop_classifier=False, **options).eval()
+    model = wrap(
+        encoder, CLASSES, variant=variant, image_shape=(1, 6, 5), drop_classifier=False, **options
+    ).eval()
     total = len(features)
     model.attach(
         Bank(
@@ -254,9 +256,9 @@ def test_encodes_nothing_and_leaves_no_trace(monkeypatch):
 def test_refuses_what_it_cannot_check():
     features, labels = make_blobs()
     with pytest.raises(ValueError, match="A standard model stores no images whose labels"):
-        find_suspicious(wrap("small_cnn", 2, "standard", (1, 8, 8)))
+        find_suspicious(wrap("small_cnn", 2, variant="standard", image_shape=(1, 8, 8)))
     with pytest.raises(RuntimeError, match="The model has no memory yet"):
-        find_suspicious(wrap("small_cnn", 2, "memory-wrap", (1, 8, 8)))
+        find_suspicious(wrap("small_cnn", 2, variant="memory-wrap", image_shape=(1, 8, 8)))
     with pytest.raises(RuntimeError, match="have no labels that could be checked; give them"):
         find_suspicious(build(features, torch.full_like(labels, -1)))
     model = build(features, labels)

@@ -32,7 +32,9 @@ def draw(size, seed):
 
 def make(variant="memory-wrap"):
     torch.manual_seed(0)
-    model = whence.wrap("small_cnn", NAMES, variant, SHAPE, mean=[0.4], std=[0.2]).eval()
+    model = whence.wrap(
+        "small_cnn", NAMES, variant=variant, image_shape=SHAPE, mean=[0.4], std=[0.2]
+    ).eval()
     if model.has_memory:
         stored = draw(11, seed=1)
         model.remember(stored.images, stored.labels)

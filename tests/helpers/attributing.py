@@ -52,7 +52,13 @@ def make(variant="memory-wrap", similarity="cosine", *, dtype=torch.float64, spr
     """Build a model whose features differ enough that few of seven memories get a weight."""
     torch.manual_seed(3)
     model = whence.wrap(
-        Net(), 4, variant, SHAPE, mean=[0.4, 0.6], std=[0.3, 0.2], similarity=similarity
+        Net(),
+        4,
+        variant=variant,
+        image_shape=SHAPE,
+        mean=[0.4, 0.6],
+        std=[0.3, 0.2],
+        similarity=similarity,
     )
     with torch.no_grad():
         model.encoder.layers[1].running_mean.normal_()
@@ -68,7 +74,13 @@ def make_linear(variant, size):
     """Build a model whose features are its pixels, and whose last layer is linear."""
     torch.manual_seed(1)
     return whence.wrap(
-        Flat(), 3, variant, (1, *size), mean=[0.5], std=[0.25], classifier="linear"
+        Flat(),
+        3,
+        variant=variant,
+        image_shape=(1, *size),
+        mean=[0.5],
+        std=[0.25],
+        classifier="linear",
     ).eval()
 
 

@@ -40,7 +40,9 @@ def make_model(variant="standard", *, classes=CLASSES, scale=8.0):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(2)
         encoder = nn.Sequential(nn.Flatten(), nn.Linear(30, 5))
-        model = whence.wrap(encoder, classes, variant, SHAPE, drop_classifier=False)
+        model = whence.wrap(
+            encoder, classes, variant=variant, image_shape=SHAPE, drop_classifier=False
+        )
         with torch.no_grad():
             encoder[1].bias.copy_(-encoder[1].weight.sum(1) / 2)
             for parameter in model.head.parameters():

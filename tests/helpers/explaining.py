@@ -15,7 +15,12 @@ def build(variant="memory-wrap", *, seed=0, similarity="cosine", scale=4.0):
         torch.manual_seed(seed)
         encoder = nn.Sequential(nn.Flatten(), nn.Linear(12, 5))
         model = whence.wrap(
-            encoder, CLASSES, variant, SHAPE, drop_classifier=False, similarity=similarity
+            encoder,
+            CLASSES,
+            variant=variant,
+            image_shape=SHAPE,
+            drop_classifier=False,
+            similarity=similarity,
         )
         with torch.no_grad():
             encoder[1].bias.copy_(-encoder[1].weight.sum(1) / 2)  # so that directions differ

@@ -16,7 +16,9 @@ def build(variant="standard", *, seed=0, double=False, memory=17, scale=40.0):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         encoder = nn.Sequential(nn.Flatten(), nn.Linear(30, 6), nn.Tanh())
-        model = whence.wrap(encoder, CLASSES, variant, SHAPE, drop_classifier=False)
+        model = whence.wrap(
+            encoder, CLASSES, variant=variant, image_shape=SHAPE, drop_classifier=False
+        )
         with torch.no_grad():
             encoder[1].weight.mul_(1.5)
             encoder[1].bias.copy_(-encoder[1].weight.sum(1) / 2)
@@ -66,7 +68,9 @@ class Vote(nn.Module):
 
 def classify_by(function, *, classes=CLASSES, shape=SHAPE):
     """Build a classifier whose logits are ``function(images)``."""
-    model = whence.wrap(Vote(function), classes, "standard", shape, drop_classifier=False)
+    model = whence.wrap(
+        Vote(function), classes, variant="standard", image_shape=shape, drop_classifier=False
+    )
     layer = next(one for one in model.head.modules() if isinstance(one, nn.Linear))
     with torch.no_grad():
         layer.weight.copy_(torch.eye(len(classes)))

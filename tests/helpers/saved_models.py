@@ -41,7 +41,7 @@ class Own(nn.Module):
 def make(memory, encoder="small_cnn", variant="memory-wrap", shape=SHAPE, **options):
     """A model whose every number differs from a new one's, in eval mode, with a bank."""
     torch.manual_seed(0)
-    model = whence.wrap(encoder, ("ä", "b", "c"), variant, shape, **options)
+    model = whence.wrap(encoder, ("ä", "b", "c"), variant=variant, image_shape=shape, **options)
     model.train()
     for _ in range(2):  # statistics of BatchNorm
         model.encode(memory)

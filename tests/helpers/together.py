@@ -62,7 +62,7 @@ class Layers(nn.Module):
 
 def make(case, seed=0):
     torch.manual_seed(seed)
-    return whence.wrap(Layers(case), 3, CASES[case][0], SHAPE, std=(0.5,))
+    return whence.wrap(Layers(case), 3, variant=CASES[case][0], image_shape=SHAPE, std=(0.5,))
 
 
 def make_images():

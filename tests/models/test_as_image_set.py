@@ -143,7 +143,7 @@ def test_classes_that_only_count_stay_in_their_order(images, labelled):
     ids=range(14),
 )  # fmt: skip
 def test_what_is_refused(labelled, make, error, message):
-    model = whence.wrap("small_cnn", NAMES, "standard", (3, 8, 10))
+    model = whence.wrap("small_cnn", NAMES, variant="standard", image_shape=(3, 8, 10))
     with pytest.raises(error, match=message) as caught:
         whence.fit(model, make(labelled), recipe=whence.Recipe(), plan=whence.Plan(epochs=1))
     assert len(str(caught.value)) < 400

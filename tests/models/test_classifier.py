@@ -31,7 +31,7 @@ def memory_images(rng):
 
 def make(variant="memory-wrap", **options):
     torch.manual_seed(0)
-    return whence.wrap("small_cnn", 3, variant, SHAPE, **options).eval()
+    return whence.wrap("small_cnn", 3, variant=variant, image_shape=SHAPE, **options).eval()
 
 
 @pytest.mark.parametrize("variant", ["memory-wrap", "only-memory"])

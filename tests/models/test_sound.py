@@ -23,7 +23,7 @@ def images(rng):
 
 def make(images, variant="memory-wrap", encoder="small_cnn", **options):
     torch.manual_seed(0)
-    model = whence.wrap(encoder, 3, variant, SHAPE, **options).eval()
+    model = whence.wrap(encoder, 3, variant=variant, image_shape=SHAPE, **options).eval()
     return model.remember(images) if model.has_memory else model
 
 

@@ -32,7 +32,7 @@ def train(rng):
 
 def make(variant="memory-wrap"):
     torch.manual_seed(0)
-    return whence.wrap("small_cnn", 3, variant, SHAPE, mean=[0.4], std=[0.3])
+    return whence.wrap("small_cnn", 3, variant=variant, image_shape=SHAPE, mean=[0.4], std=[0.3])
 
 
 def slow_fit(model, train, recipe, plan):

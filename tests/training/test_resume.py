@@ -79,7 +79,9 @@ class Dropping(nn.Module):
 
 def make(encoder, variant="memory-wrap"):
     torch.manual_seed(0)
-    return whence.wrap(Dropping() if encoder == "own" else encoder, 3, variant, SHAPE)
+    return whence.wrap(
+        Dropping() if encoder == "own" else encoder, 3, variant=variant, image_shape=SHAPE
+    )
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from whence.attribution.found import FoundRelevance
 from whence.attribution.method import find_method
 from whence.attribution.score import FunctionScore, Score, check_floats, differentiating
 from whence.attribution.target import Target, TargetLike, find_target
+from whence.bounds import BATCH_SIZE
 from whence.data.as_images import Images, as_images
 from whence.models.classifier import Classifier
 from whence.models.sound import check_outputs
@@ -24,7 +25,7 @@ def attribute(
     method: str = "integrated_gradients",
     target: TargetLike = None,
     *,
-    batch_size: int = 128,
+    batch_size: int = BATCH_SIZE,
     **options: Any,
 ) -> Relevance:
     """Say how much every pixel of images, and of their evidence, matters to a model's score.

@@ -8,6 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from whence.bounds import BATCH_SIZE
 from whence.models.evaluating import evaluating
 
 NO_GRADIENT = (
@@ -54,7 +55,7 @@ class FunctionScore:
     """
 
     function: Callable[[Tensor, Tensor], Tensor]
-    batch_size: int = 128
+    batch_size: int = BATCH_SIZE
     rows: Tensor | None = None
 
     @property

@@ -11,6 +11,7 @@ from whence.attribution.classifier_score import answer, stored_pixels
 from whence.attribution.found import FoundRelevance
 from whence.attribution.path import encode_along, midpoints, pull_back
 from whence.attribution.score import differentiating
+from whence.bounds import BATCH_SIZE
 from whence.data.as_images import Images, as_images
 from whence.memory import SIMILARITIES, VARIANT
 from whence.memory.attention import at_least_float32
@@ -27,7 +28,7 @@ def why_similar(
     rank: int = 0,
     steps: int = 32,
     baseline: str | Tensor = "white",
-    batch_size: int = 128,
+    batch_size: int = BATCH_SIZE,
 ) -> Relevance:
     """Say how much every pixel adds to the similarity of images to one of their evidence images.
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from whence.autoencoders.best_epoch import BestEpoch
 from whence.autoencoders.vae import VAE
-from whence.bounds import check_number
+from whence.bounds import BATCH_SIZE, check_number
 from whence.data.as_images import Images, as_images
 from whence.models.evaluating import evaluating
 from whence.seeds import make_generator
@@ -204,12 +204,12 @@ def cosine(done: float) -> float:
     return (1 + math.cos(math.pi * done)) / 2
 
 
-def measure_bound(vae: VAE, images: Tensor, *, seed: int, batch_size: int = 500) -> float:
+def measure_bound(vae: VAE, images: Tensor, *, seed: int, batch_size: int = BATCH_SIZE) -> float:
     """Return the mean bound of `(N, C, H, W)` images in nats, in eval mode, one sample each."""
-    generator = make_generator(seed)
-    total = 0.0
+    noise = torch.randn(len(images), vae.codes, generator=make_generator(seed))
     with evaluating(vae):
-        for batch in images.split(batch_size):
-            noise = torch.randn(len(batch), vae.codes, generator=generator)
-            total += float(vae.bound(batch, noise).elbo.double().sum())
-    return total / len(images)
+        bounds = [
+            vae.bound(batch, drawn).elbo.double()
+            for batch, drawn in zip(images.split(batch_size), noise.split(batch_size), strict=True)
+        ]
+    return float(torch.cat(bounds).mean())

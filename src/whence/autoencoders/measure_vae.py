@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 
 from whence.autoencoders.fit_vae import measure_bound
 from whence.autoencoders.vae import VAE
+from whence.bounds import BATCH_SIZE
 from whence.data.as_images import Images, as_images
 from whence.data.augment import to_float
 from whence.models.evaluating import evaluating
@@ -32,7 +33,7 @@ class Reconstruction:
 
 
 def measure_reconstruction(
-    vae: VAE, images: Images, *, seed: int = 0, batch_size: int = 500
+    vae: VAE, images: Images, *, seed: int = 0, batch_size: int = BATCH_SIZE
 ) -> Reconstruction:
     """Reconstruct images and average the differences, in eval mode.
 

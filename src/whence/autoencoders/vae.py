@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from whence.bounds import BATCH_SIZE
 from whence.data.as_images import Images, as_images
 from whence.data.augment import to_float
 from whence.models.evaluating import evaluating
@@ -149,7 +150,7 @@ class Grid(nn.Module):
         return rows.view(-1, *self.shape).contiguous(memory_format=torch.channels_last)
 
 
-def encode_images(vae: VAE, images: Images, *, batch_size: int = 500) -> Distribution:
+def encode_images(vae: VAE, images: Images, *, batch_size: int = BATCH_SIZE) -> Distribution:
     """Encode many images `(N, C, H, W)` in eval mode; `(N, Z)` on the autoencoder's device."""
     check_batch_size(batch_size)
     asked = as_images(images, vae)
@@ -160,7 +161,7 @@ def encode_images(vae: VAE, images: Images, *, batch_size: int = 500) -> Distrib
     )
 
 
-def decode_codes(vae: VAE, codes: Tensor, *, batch_size: int = 500) -> Tensor:
+def decode_codes(vae: VAE, codes: Tensor, *, batch_size: int = BATCH_SIZE) -> Tensor:
     """Decode many codes `(N, Z)` in eval mode; `(N, C, H, W)` in [0, 1] on the same device."""
     check_batch_size(batch_size)
     with evaluating(vae):

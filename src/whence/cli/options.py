@@ -7,7 +7,7 @@ from typing import Any
 
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 
-from whence.bounds import check_numbers
+from whence.bounds import BATCH_SIZE, check_numbers
 from whence.runs.parse import one_sentence
 from whence.runs.settings import CHECKPOINT_SECONDS, DATA_ROOT
 from whence.runs.where import Where
@@ -74,7 +74,9 @@ def add_device(parser: ArgumentParser) -> None:
 
 def add_batch_size(parser: ArgumentParser) -> None:
     """Add ``--batch-size``, for commands that answer."""
-    parser.add_argument("--batch-size", type=int, default=128, help="images encoded at once (128)")
+    parser.add_argument(
+        "--batch-size", type=int, default=BATCH_SIZE, help=f"images encoded at once ({BATCH_SIZE})"
+    )
 
 
 def add_images(parser: ArgumentParser) -> None:

@@ -152,10 +152,10 @@ def build_authors_model(
         model = wrap(
             encoder,
             preparation.class_names if named else classes,
-            variant,
-            SHAPE,
-            preparation.mean,
-            preparation.std,
+            variant=variant,
+            image_shape=SHAPE,
+            mean=preparation.mean,
+            std=preparation.std,
         )
     extra = sorted(found.keys() - model.state_dict().keys())
     if extra:

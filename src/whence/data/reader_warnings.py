@@ -8,6 +8,7 @@ import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from typing import TextIO
 
 from PIL import Image
 
@@ -34,14 +35,21 @@ def catch_warnings() -> Iterator[None]:
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         elsewhere = warnings.showwarning
 
-        def keep(message: Warning | str, category: type[Warning], *place: object) -> None:
+        def keep(
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
+        ) -> None:
             heard = getattr(_here, "heard", None)
             if heard is not None and category is UserWarning:
                 heard.append(str(message))
             else:
-                elsewhere(message, category, *place)  # type: ignore[arg-type]
+                elsewhere(message, category, filename, lineno, file, line)
 
-        warnings.showwarning = keep  # type: ignore[assignment]
+        warnings.showwarning = keep
         yield
 
 

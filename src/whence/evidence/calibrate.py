@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor
 
+from whence.bounds import BATCH_SIZE
 from whence.data.fingerprint import content_hashes
 from whence.evidence.answers import Memory, answer, signals_of
 from whence.evidence.known import is_known
@@ -29,7 +30,7 @@ def calibrate(
     model: Classifier,
     images: LabelledImages,
     *,
-    batch_size: int = 128,
+    batch_size: int = BATCH_SIZE,
     features: Tensor | None = None,
 ) -> Calibration | None:
     """Fit the probability that an answer is wrong, from signals of doubt.

@@ -5,7 +5,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from whence.bounds import check_number
+from whence.bounds import BATCH_SIZE, check_number
 from whence.data.fingerprint import content_hashes
 from whence.evidence.answers import Answers, Memory, answer, draw_passes, signals_of
 from whence.evidence.controls import has_labels, measure_nearest, measure_random
@@ -34,7 +34,7 @@ def evaluate(
     draws: int = DRAWS,
     seed: int = 0,
     draw_batch: int = PAPER_BATCH,
-    batch_size: int = 128,
+    batch_size: int = BATCH_SIZE,
     features: Tensor | None = None,
 ) -> Evaluation:
     """Measure accuracy, evidence and signs of doubt, encoding every image once.

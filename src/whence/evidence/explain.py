@@ -5,7 +5,7 @@ from dataclasses import asdict
 import torch
 from torch import Tensor
 
-from whence.bounds import check_number
+from whence.bounds import BATCH_SIZE, check_number
 from whence.data.as_images import Images, as_images
 from whence.evidence.judge import judge
 from whence.evidence.leave_one_out import leave_one_out
@@ -34,7 +34,7 @@ def explain(
     draws: int = DRAWS,
     memory_size: int | None = None,
     seed: int = 0,
-    batch_size: int = 128,
+    batch_size: int = BATCH_SIZE,
 ) -> tuple[Explanation, ...]:
     """Answer for images and show the stored images that each answer was computed from.
 

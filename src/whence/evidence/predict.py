@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from whence.bounds import BATCH_SIZE
 from whence.data.as_images import Images, as_images
 from whence.evidence.judge import judge, judge_pairs
 from whence.memory.attend import Pairs, attend
@@ -21,7 +22,9 @@ from whence.records.answers import Evidence, Prediction
 from whence.shapes import check_batch_size
 
 
-def predict(model: Classifier, images: Images, *, batch_size: int = 128) -> tuple[Prediction, ...]:
+def predict(
+    model: Classifier, images: Images, *, batch_size: int = BATCH_SIZE
+) -> tuple[Prediction, ...]:
     """Classify images with the model's bank.
 
     A stored image that is the very image asked about (same content hash) is left out for it.

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from whence.bounds import BATCH_SIZE
 from whence.data.as_images import Images, as_images
 from whence.evidence.reread import Cached, answer_without, cache, read_whole, weigh_without
 from whence.memory.bank import Bank
@@ -29,7 +30,7 @@ class Found(NamedTuple):
 
 
 def find_removals(
-    model: Classifier, images: Images, *, limit: int = LIMIT, batch_size: int = 128
+    model: Classifier, images: Images, *, limit: int = LIMIT, batch_size: int = BATCH_SIZE
 ) -> tuple[Removal, ...]:
     """Search for the stored images without which each answer would be another one.
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from whence.bounds import BATCH_SIZE
 from whence.memory import VARIANT
 from whence.memory.attend import attend
 from whence.memory.attention import score
@@ -32,7 +33,7 @@ class Votes(NamedTuple):
 
 
 def find_suspicious(
-    model: Classifier, *, least: float = LEAST, batch_size: int = 128
+    model: Classifier, *, least: float = LEAST, batch_size: int = BATCH_SIZE
 ) -> tuple[Suspicion, ...]:
     """List stored images whose label is probably wrong, most suspicious first.
 

@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from whence.attribution.attribute import attribute
+from whence.bounds import BATCH_SIZE
 from whence.evidence.explain import explain
 from whence.evidence.removal import find_removals
 from whence.memory.bank import Bank
@@ -36,7 +37,7 @@ def explain_images(
     seed: int = 0,
     method: str | None = "integrated_gradients",
     options: Mapping[str, Any] | None = None,
-    batch_size: int = 128,
+    batch_size: int = BATCH_SIZE,
 ) -> tuple[Answer, ...]:
     """Explain images and collect all that a report shows of them.
 

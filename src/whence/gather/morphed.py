@@ -9,7 +9,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from whence.autoencoders.vae import VAE
-from whence.bounds import check_number
+from whence.bounds import BATCH_SIZE, check_number
 from whence.gather.morph_training import Training, start_of
 from whence.models.classifier import Classifier
 from whence.models.using import check_images
@@ -64,7 +64,7 @@ def morph_images(
     *,
     question: Question | None = None,
     advice: str = "",
-    batch_size: int = 128,
+    batch_size: int = BATCH_SIZE,
 ) -> tuple[Morph, ...]:
     """Go from another class to images, and collect all that a report shows of it.
 

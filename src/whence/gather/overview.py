@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from whence.bounds import check_number
+from whence.bounds import BATCH_SIZE, check_number
 from whence.evidence.answers import Memory, read_memory, rows_at_once, signals_of
 from whence.evidence.evaluate import evaluate
 from whence.evidence.suspicious import find_suspicious
@@ -84,7 +84,7 @@ def gather_overview(
     *,
     hard: int = 8,
     seed: int = 0,
-    batch_size: int = 128,
+    batch_size: int = BATCH_SIZE,
 ) -> Overview:
     """Measure a model on labelled images, and find what is worth a look.
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from whence.bounds import BATCH_SIZE
 from whence.data.as_images import Images, as_images
 from whence.data.augment import to_float
 from whence.data.fingerprint import content_hashes, find_places, number_equal
@@ -222,7 +223,7 @@ class Classifier(nn.Module):
         sources: Sequence[str] | None = None,
         *,
         features: Tensor | None = None,
-        batch_size: int = 128,
+        batch_size: int = BATCH_SIZE,
     ) -> "Classifier":
         """Encode a memory once and keep it as the bank.
 

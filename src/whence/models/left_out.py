@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from whence.bounds import BATCH_SIZE
 from whence.memory.attention import at_least_float32
 from whence.memory.heads import MemoryHead
 from whence.memory.similarity import find_similarity
@@ -11,7 +12,7 @@ from whence.models.sound import check_outputs
 
 @torch.no_grad()
 def predict_left_out(
-    head: MemoryHead, features: Tensor, groups: Tensor, *, batch_size: int = 128
+    head: MemoryHead, features: Tensor, groups: Tensor, *, batch_size: int = BATCH_SIZE
 ) -> Tensor:
     """Classify every memory image with itself and its copies left out of the memory.
 

@@ -73,4 +73,6 @@ def find_problem_of_calibration(content: object, *, has_memory: bool) -> str | N
 
 def is_number(value: object) -> bool:
     """Say whether a value read from JSON is a finite number of a sensible size."""
-    return type(value) in (int, float) and abs(value) <= LARGEST  # type: ignore[arg-type]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return abs(value) <= LARGEST

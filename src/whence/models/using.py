@@ -2,6 +2,7 @@
 
 from torch import Tensor
 
+from whence.bounds import BATCH_SIZE
 from whence.data.as_images import Images, as_images, check_image_shape
 from whence.models.batches import encode_in_batches
 from whence.models.classifier import Classifier
@@ -17,7 +18,7 @@ def check_images(model: Classifier, images: Tensor) -> None:
     check_image_shape("images", images, model)
 
 
-def encode_all(model: Classifier, images: Images, *, batch_size: int = 128) -> Tensor:
+def encode_all(model: Classifier, images: Images, *, batch_size: int = BATCH_SIZE) -> Tensor:
     """Encode `(N, C, H, W)` images without gradients, `(N, D)` on the model's device.
 
     Where a batch does not fit into the device's memory, half as many are encoded at once; the

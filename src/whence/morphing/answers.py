@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from whence.autoencoders.vae import VAE
+from whence.bounds import BATCH_SIZE
 from whence.data.as_images import Images, as_images
 from whence.memory.attention import at_least_float32
 from whence.memory.copies import mask_copies
@@ -27,7 +28,7 @@ def check_fit(model: Classifier, vae: VAE) -> None:
         )
 
 
-def classify_images(model: Classifier, images: Images, *, batch_size: int = 500) -> Tensor:
+def classify_images(model: Classifier, images: Images, *, batch_size: int = BATCH_SIZE) -> Tensor:
     """Classify real images in eval mode, as ``explain`` does: none of them by a copy of itself.
 
     Args:
@@ -55,7 +56,7 @@ def classify_images(model: Classifier, images: Images, *, batch_size: int = 500)
 
 
 def classify_codes(
-    model: Classifier, vae: VAE, codes: Tensor, *, batch_size: int = 500
+    model: Classifier, vae: VAE, codes: Tensor, *, batch_size: int = BATCH_SIZE
 ) -> tuple[Tensor, Tensor]:
     """Decode `(B, Z)` codes and classify what comes out, in eval mode.
 

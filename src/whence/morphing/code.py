@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from whence.autoencoders.vae import VAE, absolute_distance, encode_images
+from whence.bounds import BATCH_SIZE
 from whence.data.as_images import Images, as_images
 from whence.data.augment import to_float
 from whence.memory.attention import at_least_float32
@@ -82,7 +83,7 @@ def find_codes(
     generator: torch.Generator,
     samples: int = SAMPLES,
     descent: Descent | None = None,
-    batch_size: int = 500,
+    batch_size: int = BATCH_SIZE,
 ) -> Codes:
     """Find the code of each image: sample, and improve one by descent where no sample will do.
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from whence.bounds import BATCH_SIZE
 from whence.memory.attention import at_least_float32
 from whence.models.classifier import Classifier
 from whence.models.evaluating import evaluating
@@ -141,7 +142,7 @@ def group_windows(window: Window, steps: int) -> tuple[str, ...]:
 
 
 def measure_path(
-    model: Classifier, path: Tensor, classes: Tensor, *, batch_size: int = 500
+    model: Classifier, path: Tensor, classes: Tensor, *, batch_size: int = BATCH_SIZE
 ) -> PathAnswers:
     """Classify every image of paths and take the gradient of the class of self.
 

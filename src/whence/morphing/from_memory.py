@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from whence.autoencoders.vae import VAE, encode_images
+from whence.bounds import BATCH_SIZE
 from whence.data.augment import to_float
 from whence.evidence.explain import explain
 from whence.memory.bank import take_images
@@ -16,7 +17,7 @@ from whence.records.answers import Evidence, Explanation
 
 
 def from_memory(
-    model: Classifier, vae: VAE, asked: Asked, stored: StoredCodes, *, batch_size: int = 500
+    model: Classifier, vae: VAE, asked: Asked, stored: StoredCodes, *, batch_size: int = BATCH_SIZE
 ) -> Others:
     """Take the model's own counterfactual: a stored image that took part in the answer.
 

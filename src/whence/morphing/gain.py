@@ -9,6 +9,7 @@ from whence.attribution.methods.gradient import gradient
 from whence.attribution.methods.path_integrated_gradients import path_integrated_gradients
 from whence.attribution.methods.random import draw_like
 from whence.attribution.score import FunctionScore, differentiating
+from whence.bounds import BATCH_SIZE
 from whence.memory.attention import at_least_float32
 from whence.models.classifier import Classifier
 from whence.models.using import check_images
@@ -46,7 +47,7 @@ def gain_kept(
     ranking: Tensor,
     *,
     share: float = SHARE,
-    batch_size: int = 500,
+    batch_size: int = BATCH_SIZE,
 ) -> Kept:
     """Let only the highest ranked pixels follow the path.
 
@@ -110,7 +111,7 @@ def top_pixels(ranking: Tensor, *, share: float = SHARE) -> Tensor:
 
 
 def integrate_gradients(
-    model: Classifier, path: Tensor, classes: Tensor, *, batch_size: int = 500
+    model: Classifier, path: Tensor, classes: Tensor, *, batch_size: int = BATCH_SIZE
 ) -> Tensor:
     """Rank pixels by Integrated Gradients along the path. Sundararajan et al. (2017), 1703.01365.
 
@@ -139,7 +140,7 @@ def integrate_gradients(
 
 
 def plain_gradient(
-    model: Classifier, images: Tensor, classes: Tensor, *, batch_size: int = 500
+    model: Classifier, images: Tensor, classes: Tensor, *, batch_size: int = BATCH_SIZE
 ) -> Tensor:
     """Rank pixels by the absolute gradient of the probability of self, summed over channels.
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from whence.autoencoders.vae import VAE, absolute_distance
+from whence.bounds import BATCH_SIZE
 from whence.memory.attention import at_least_float32
 from whence.models.classifier import Classifier
 from whence.models.evaluating import evaluating
@@ -49,7 +50,7 @@ def improve_codes(
     wanted: Tensor,
     *,
     descent: Descent | None = None,
-    batch_size: int = 500,
+    batch_size: int = BATCH_SIZE,
 ) -> Improved:
     """Change codes until the classifier puts their decodings into the wanted two classes, in order.
 

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from whence.autoencoders.vae import VAE, decode_codes
-from whence.bounds import check_number
+from whence.bounds import BATCH_SIZE, check_number
 from whence.shapes import check_shape
 
 STEPS = 100
@@ -49,7 +49,7 @@ def parts(start: Tensor, end: Tensor, steps: int) -> Tensor:
     return torch.linspace(0, 1, steps, dtype=start.dtype, device=start.device)[:, None]
 
 
-def decode_path(vae: VAE, path: Tensor, *, batch_size: int = 500) -> Tensor:
+def decode_path(vae: VAE, path: Tensor, *, batch_size: int = BATCH_SIZE) -> Tensor:
     """Decode codes `(B, S, Z)` along paths, in eval mode; `(B, S, C, H, W)` in [0, 1].
 
     Raises:

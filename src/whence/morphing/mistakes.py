@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from whence.bounds import BATCH_SIZE
 from whence.data.as_images import as_images
 from whence.models.classifier import Classifier
 from whence.morphing.answers import classify_images
@@ -36,7 +37,7 @@ class Mistakes:
 
 
 def find_mistakes(
-    model: Classifier, images: Tensor, labels: Tensor, *, batch_size: int = 500
+    model: Classifier, images: Tensor, labels: Tensor, *, batch_size: int = BATCH_SIZE
 ) -> Mistakes:
     """Find the images that a classifier puts in another class than their label.
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from whence.autoencoders.vae import VAE
-from whence.bounds import check_number
+from whence.bounds import BATCH_SIZE, check_number
 from whence.data.as_images import Images, as_images
 from whence.models.classifier import Classifier
 from whence.morphing import OTHERS, PATHS
@@ -68,7 +68,7 @@ def morph(
     steps: int = STEPS,
     morph_plan: MorphPlan | None = None,
     mask_plan: MaskPlan | None = None,
-    batch_size: int = 500,
+    batch_size: int = BATCH_SIZE,
 ) -> Morphed:
     """Explain images by the way from another class to their own.
 
@@ -126,7 +126,7 @@ def follow(
     steps: int = STEPS,
     morph_plan: MorphPlan | None = None,
     mask_plan: MaskPlan | None = None,
-    batch_size: int = 500,
+    batch_size: int = BATCH_SIZE,
     report: Callable[[str], None] | None = None,
 ) -> Morphed:
     """Find the others of images whose codes are known, and the paths and masks from them.

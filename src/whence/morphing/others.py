@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from whence.autoencoders.vae import VAE
+from whence.bounds import BATCH_SIZE
 from whence.data.fingerprint import content_hashes
 from whence.models.classifier import Classifier
 from whence.models.using import check_images
@@ -101,7 +102,7 @@ def morphed(
     stored: StoredCodes,
     *,
     plan: MorphPlan | None = None,
-    batch_size: int = 500,
+    batch_size: int = BATCH_SIZE,
 ) -> Others:
     """Make the other by semantic morphing (section 4.5 of the thesis)."""
     check_asked(model, vae, asked)
@@ -113,7 +114,7 @@ def morphed(
 
 
 def take_nearest(
-    model: Classifier, vae: VAE, asked: Asked, stored: StoredCodes, *, batch_size: int = 500
+    model: Classifier, vae: VAE, asked: Asked, stored: StoredCodes, *, batch_size: int = BATCH_SIZE
 ) -> Others:
     """Take the stored image of the class of other with the highest cosine of codes (section 4.3).
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from whence.bounds import check_number
+from whence.bounds import BATCH_SIZE, check_number
 from whence.memory.attention import at_least_float32
 from whence.models.classifier import Classifier
 from whence.models.evaluating import evaluating
@@ -104,7 +104,7 @@ def path_masks(
     classes: Tensor,
     *,
     plan: MaskPlan | None = None,
-    batch_size: int = 500,
+    batch_size: int = BATCH_SIZE,
 ) -> PathMasks:
     """Find the mask of every path, all at once.
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from whence.autoencoders.vae import VAE, encode_images
+from whence.bounds import BATCH_SIZE
 from whence.data.as_images import Images, as_images
 from whence.data.fingerprint import content_hashes, find_places
 from whence.memory.attention import at_least_float32
@@ -44,7 +45,7 @@ def store_codes(
     *,
     classes: int,
     generator: torch.Generator,
-    batch_size: int = 500,
+    batch_size: int = BATCH_SIZE,
     report: Callable[[int], object] | None = None,
 ) -> StoredCodes:
     """Encode the training images once, for all questions.

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from whence.autoencoders.vae import VAE
-from whence.bounds import check_number
+from whence.bounds import BATCH_SIZE, check_number
 from whence.memory.attention import at_least_float32
 from whence.models.classifier import Classifier
 from whence.models.evaluating import evaluating
@@ -133,7 +133,7 @@ def morph_codes(
     norms: Norms,
     *,
     plan: MorphPlan | None = None,
-    batch_size: int = 500,
+    batch_size: int = BATCH_SIZE,
 ) -> Morphs:
     """Morph codes of one class into another, all at once, each stopping on its own.
 

@@ -129,10 +129,10 @@ def build_model(
         model = wrap(
             choose_encoder(settings, (height, width)),
             train.class_names,
-            settings.variant,
-            (channels, height, width),
-            normalisation.mean,
-            normalisation.std,
+            variant=settings.variant,
+            image_shape=(channels, height, width),
+            mean=normalisation.mean,
+            std=normalisation.std,
             similarity=settings.similarity,
             classifier=settings.classifier,
         )

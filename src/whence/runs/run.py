@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from whence.bounds import BATCH_SIZE
 from whence.data.fingerprint import fingerprint
 from whence.models.about import DONE, read_about
 from whence.models.saved_bank import check_sources
@@ -36,7 +37,7 @@ def run(
     resume: bool = False,
     device: str = "cpu",
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
-    batch_size: int = 128,
+    batch_size: int = BATCH_SIZE,
     line_seconds: float = LINE_SECONDS,
     team: Team | None = None,
     features_folder: Path | None = None,

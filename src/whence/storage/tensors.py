@@ -103,6 +103,7 @@ def read_layouts(path: Path) -> dict[str, Layout]:
             )
     try:
         with safe_open(path, framework="pt") as tensors:
+            # what safe_open gives has keys, but cannot be gone through itself
             parts = {name: tensors.get_slice(name) for name in tensors.keys()}  # noqa: SIM118
             found = {name: (part.get_shape(), part.get_dtype()) for name, part in parts.items()}
     except SafetensorError as error:

@@ -46,5 +46,5 @@ def count_parameters(encoder: str, variant: str) -> int:
     11173962
     """
     with torch.device("meta"):  # shapes alone, no memory is taken
-        model = wrap(encoder, CLASSES, variant, (3, SIDE, SIDE))
+        model = wrap(encoder, CLASSES, variant=variant, image_shape=(3, SIDE, SIDE))
     return sum(parameter.numel() for parameter in model.parameters())

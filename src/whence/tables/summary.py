@@ -114,7 +114,7 @@ def read_result(folder: Path, seed: int, measure: str) -> Result:
     Raises:
         ValueError: if the run is damaged.
     """
-    identity, metrics = read_about(folder).get("run"), read_json(folder / METRICS)
+    identity, metrics = read_about(folder)["run"], read_json(folder / METRICS)
     try:
         test = metrics["test"]
         measured = measure == ACCURACY or measure in test
@@ -125,7 +125,7 @@ def read_result(folder: Path, seed: int, measure: str) -> Result:
             folder=folder,
             whole_memory=float(whole) if whole is not None or measure == ACCURACY else None,
             draws=None if draws is None else float(draws["mean"]),
-            fingerprint=" ".join(str(identity[name]) for name in FINGERPRINTS),  # type: ignore[index]
+            fingerprint=" ".join(str(identity[name]) for name in FINGERPRINTS),
             measure=measure,
             measured=measured,
         )
