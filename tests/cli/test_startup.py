@@ -97,7 +97,7 @@ DECIDED = [  # by the arguments alone, or by a small file that they name
     (["train-vae", "digits", "--codes", "0"], "codes must be at least 1, got 0."),
     (["train", "my.toml"], "No settings file my.toml."),
     (["train", "bad.toml"], "bad.toml has an unknown setting 'colour'. Choose from: data,"),
-    (["train", "bad.yaml"], "bad.yaml must give batch_size_test, it is missing."),
+    (["train", "bad.yaml"], "bad.yaml must give save, it is missing."),
     (["evaluate", "RUN", "--batch-size", "0"], "batch-size must be at least 1, got 0."),
     (["predict", "RUN", "x.png", "--batch-size", "0"], "batch-size must be at least 1, got 0."),
     (["predict", "RUN", "none.png"], "No image none.png."),
