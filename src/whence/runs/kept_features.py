@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from whence.bounds import BATCH_SIZE
 from whence.data.fingerprint import fingerprint
 from whence.encoders.weights import hash_tensors
 from whence.models.classifier import Classifier
@@ -32,7 +33,7 @@ def encode_once(
     images: ImageSet,
     folder: Path,
     *,
-    batch_size: int = 128,
+    batch_size: int = BATCH_SIZE,
     team: Team | None = None,
 ) -> Tensor:
     """Return the features `(N, D)` of images, from a file where they were encoded before.

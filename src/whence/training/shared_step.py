@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from whence.bounds import BATCH_SIZE
 from whence.memory.attention import at_least_float32
 from whence.models.classifier import Classifier
 from whence.models.using import encode_all
@@ -144,7 +145,7 @@ class _Gather(torch.autograd.Function):
 
 
 def encode_together(
-    model: Classifier, images: Tensor, team: Team, *, batch_size: int = 128
+    model: Classifier, images: Tensor, team: Team, *, batch_size: int = BATCH_SIZE
 ) -> Tensor:
     """Encode `(N, C, H, W)` images in eval mode, each process a share; `(N, D)` everywhere."""
     if team.size == 1:
