@@ -41,6 +41,7 @@ class Bounds:
 BOUNDS: Mapping[str, Bounds] = MappingProxyType(
     {
         "batch_size": Bounds(1, 10**6),
+        "channels": Bounds(1, 3),
         "checkpoint_seconds": Bounds(0, MANY, whole=False),
         "codes": Bounds(1, 2**16),
         "draw_batch": Bounds(1, MANY),

@@ -10,12 +10,19 @@ import time
 
 import pytest
 import torch
+from torch import nn
 
+import whence
+from whence.autoencoders import VAES
 from whence.autoencoders.measure_vae import measure_reconstruction
 from whence.autoencoders.saved_vae import load_vae
 from whence.cli import main
 from whence.cli.train_vae import build
+from whence.data.fingerprint import fingerprint
+from whence.morphing.answers import check_fit
 from whence.runs import vae_run as work
+from whence.runs.images import load_data
+from whence.runs.settings import Settings
 from whence.runs.vae_settings import VAE_FIELDS, VAESettings, check_vae_settings
 from whence.storage.checkpoint import find_checkpoints
 from whence.storage.plain_files import refuse_constant
@@ -176,6 +183,8 @@ BAD = [
     (["--vae", "thesis_mnist"], "thesis_mnist cannot decode images of 8 x 8 pixels; bring them"),
     (["--train-examples", "1"], "images must be at least 2, got 1."),
     (["--device", "tpu"], "device must be cpu or cuda, got 'tpu'."),
+    (["--channels", "2"], "channels must be 1 (grey) or 3 (colour), got 2."),
+    (["--channels", "4"], "channels must be at most 3, got 4."),
     (["--size", "0"], "size must be"),
 ]
 
@@ -187,6 +196,26 @@ def test_bad_input_is_one_sentence_and_writes_nothing(options, message, tmp_path
     assert errors.startswith(f"whence: {message}"), errors
     assert errors.count("\n") == 1
     assert list_files(tmp_path) == {}
+
+
+def test_grey_images_in_the_channels_of_a_foreign_run(tmp_path):
+    """A pretrained network takes three channels of grey photographs; so must its autoencoder."""
+    out = tmp_path / "vae"
+    assert main([*TRAIN, "--epochs", "1", "--channels", "3", "--out", str(out)]) == 0
+    assert load_vae(out).image_shape == (3, 8, 8)
+    run = load_data(Settings(data="digits", encoder="torchvision:resnet18"))
+    seen = work.load_vae_data(VAESettings(data="digits", channels=3))
+    assert torch.equal(run.train.images, seen.train.images)
+    made = json.loads((out / "vae.json").read_text())["run"]
+    assert made["train_fingerprint"] == fingerprint(run.train)
+    model = whence.wrap(nn.Flatten(), 2, image_shape=(3, 8, 8))
+    check_fit(model, load_vae(out))
+    grey = VAES["residual"]((1, 8, 8))
+    way_out = r"got \(1, 8, 8\); .*: whence train-vae DATA --size 8 --channels 3$"
+    with pytest.raises(ValueError, match=way_out):
+        check_fit(model, grey)
+    with pytest.raises(ValueError, match=r"whence train-vae DATA --channels 3$"):
+        check_fit(whence.wrap(nn.Flatten(), 2, image_shape=(3, 8, 9)), grey)
 
 
 def test_unknown_data(tmp_path, capsys):

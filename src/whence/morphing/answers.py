@@ -17,14 +17,17 @@ def check_fit(model: Classifier, vae: VAE) -> None:
     """Refuse a classifier and an autoencoder of different images.
 
     Raises:
-        ValueError: with both sizes.
+        ValueError: with both sizes, and the command that trains an autoencoder which fits.
         RuntimeError: inside ``torch.inference_mode()``.
     """
     check_gradients()
     if tuple(model.image_shape) != tuple(vae.image_shape):
+        channels, height, width = model.image_shape
+        size = f" --size {height}" if height == width else ""
         raise ValueError(
-            f"vae must be of images {tuple(model.image_shape)} as the classifier is, "
-            f"got {tuple(vae.image_shape)}; train one on the same images: whence train-vae DATA"
+            f"vae must be of images {tuple(model.image_shape)} as the classifier is, got "
+            f"{tuple(vae.image_shape)}; train one on the same images: whence train-vae DATA{size} "
+            f"--channels {channels}"
         )
 
 

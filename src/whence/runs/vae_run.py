@@ -43,8 +43,14 @@ class VAEParts:
 
 
 def load_vae_data(settings: VAESettings) -> Dataset:
-    """Load the images that settings name."""
-    return load_dataset(settings.data, root=Path(settings.data_root), size=settings.size, seed=0)
+    """Load the images that settings name, in the size and channels that they name."""
+    return load_dataset(
+        settings.data,
+        root=Path(settings.data_root),
+        size=settings.size,
+        channels=settings.channels,
+        seed=0,
+    )
 
 
 def prepare_vae(settings: VAESettings, dataset: Dataset) -> VAEParts:

@@ -25,6 +25,11 @@ class VAESettings:
     data: str = field(metadata={"help": "a dataset's name, or an image folder"})
     data_root: str = option(DATA_ROOT, "folder that holds downloaded datasets")
     size: int | None = option(None, "height and width that images are brought to, in pixels")
+    channels: int | None = option(
+        None,
+        "1 (grey) or 3 (colour): those that the run to morph takes, 3 with networks of torchvision "
+        "and timm; by default those of the images",
+    )
     vae: str = option(DEFAULT, ", ".join(VAES))
     codes: int = option(100, "numbers in a code")
     train_examples: int | None = option(None, "training images to use; all of them by default")
@@ -54,5 +59,7 @@ def check_vae_settings(settings: VAESettings) -> None:
     if settings.vae not in list(VAES):
         raise ValueError(f"Unknown vae {settings.vae!r}. Choose from: {', '.join(VAES)}.")
     check_numbers(asdict(settings).items())
+    if settings.channels not in (None, 1, 3):
+        raise ValueError(f"channels must be 1 (grey) or 3 (colour), got {settings.channels}.")
     check_number("batch_size", settings.batch_size, least=2)
     check_number("learning_rate", settings.learning_rate, above=0)
