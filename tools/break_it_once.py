@@ -205,7 +205,7 @@ BREAKS = [  # file below src/whence, text that is right, text that is wrong, tes
     ),
     ("memory/copies.py", "mask[row, list(copies)] = False", "pass", "test_explain"),
     ("evidence/leave_one_out.py", "without - read.logits[rows]", "without", "test_explain"),
-    ("evidence/reliance.py", "(memory - neither)", "(memory + neither)", "test_explain"),
+    ("evidence/reliance.py", "(memory - neither)", "(memory + neither)", "test_reliance"),
     ("evidence/random_memories.py", "kept += (best >= 0) & ", "kept += ", "test_explain"),
     ("evidence/random_memories.py", "tied.argmin(1)", "same.argmax(1)", "test_explain"),
     ("evidence/explain.py", "masked_fill(same,", "masked_fill(~same,", "test_explain"),
@@ -271,12 +271,12 @@ BREAKS = [  # file below src/whence, text that is right, text that is wrong, tes
         "return scale * gradient",
         "test_attend",
     ),
-    ("morphing/strides.py", "0.999**stride\n", "0.999\n", "test_walk"),
+    ("morphing/strides.py", "0.999**stride\n", "0.999\n", "test_strides"),
     (
         "morphing/strides.py",
         "penalty > 0, objective / penalty",
         "penalty > 0, penalty / objective",
-        "test_walk",
+        "test_strides",
     ),
     (
         "morphing/walk.py",
@@ -284,7 +284,7 @@ BREAKS = [  # file below src/whence, text that is right, text that is wrong, tes
         "entropy < plan.entropy",
         "test_walk",
     ),
-    ("morphing/walk.py", "seen.reached & ~inside", "seen.reached", "test_walk"),
+    ("morphing/walk.py", "seen.reached & ~inside", "seen.reached", "test_walk_norm"),
     (
         "morphing/walk.py",
         "goal = goal - logits.scatter(",

@@ -1,7 +1,6 @@
 """Hashes: equal for equal images, on every machine and in every layout, different otherwise."""
 
 import hashlib
-import time
 from dataclasses import replace
 
 import pytest
@@ -90,17 +89,6 @@ def test_floats_count_as_pixels_only_where_they_are(dtype):
 
 def test_no_images():
     assert content_hashes(torch.zeros(0, 3, 4, 4, dtype=torch.uint8)) == ()
-
-
-def test_is_quick():
-    """Claim: 50,000 images of 3 x 32 x 32 in less than a second; here a tenth of them."""
-    pixels = torch.zeros(5000, 3, 32, 32, dtype=torch.uint8)
-    times = []
-    for _ in range(5):
-        start = time.perf_counter()
-        content_hashes(pixels)
-        times.append(time.perf_counter() - start)
-    assert min(times) < 0.1
 
 
 def test_rejects_one_image():

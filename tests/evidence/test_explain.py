@@ -7,12 +7,9 @@ import torch
 import whence
 from tests.helpers.explaining import CLASSES, build, build_with_memory, draw_images
 from whence.data.memory_draw import draw_memory
-from whence.evidence.active import order_active
 from whence.evidence.random_memories import find_example
-from whence.evidence.reliance import log_odds, measure_reliance
-from whence.evidence.reread import Cached, answer_without, cache, read_whole
+from whence.evidence.reread import answer_without, cache, read_whole
 from whence.memory.copies import mask_copies
-from whence.memory.heads import MemoryWrap
 from whence.models.evaluating import evaluating
 
 IMAGES = draw_images(9)
@@ -261,65 +258,6 @@ def test_a_standard_model_has_no_evidence():
 
 def test_no_images_give_no_explanations():
     assert whence.explain(build_with_memory(), IMAGES[:0]) == ()
-
-
-def test_reliance_by_hand():
-    """A linear head adds both parts up, so the log-odds of two classes split exactly."""
-    head = MemoryWrap(2, 2, classifier="linear")
-    with torch.no_grad():
-        head.classifier.weight.copy_(torch.tensor([[1.0, 0, 3, 0], [0, 0, 0, 0]]))
-        head.classifier.bias.zero_()
-    memory = torch.tensor([[2.0, 0], [-2, 0]])
-    queries = torch.tensor([[5.0, 0]])
-    read = head(queries, memory)
-    assert read.weights.tolist() == [[1, 0]]
-    cached = Cached(head, queries, memory, read.scores)
-    # o = (0, 0): the image gives 5 - 0, the memory 3 (2 - 0)
-    assert measure_reliance(cached, read).tolist() == [pytest.approx(6 / 11)]
-
-
-def test_log_odds_by_hand():
-    logits = torch.tensor([[1.0, 2.0, 0.5]])
-    p = logits.softmax(1)[0, 1]
-    torch.testing.assert_close(log_odds(logits, torch.tensor([1]))[0], (p / (1 - p)).log())
-
-
-def test_reliance_is_one_without_the_image_and_zero_when_the_memory_is_not_read():
-    only = build_with_memory(variant="only-memory")
-    assert all(e.reliance == 1 for e in whence.explain(only, IMAGES))
-    model = build_with_memory()
-    with torch.no_grad():
-        model.head.classifier[0].weight[:, 5:] = 0
-    model.remember(model.bank.images, model.bank.labels)
-    assert all(e.reliance == 0 for e in whence.explain(model, IMAGES))
-    with torch.no_grad():
-        torch.nn.init.normal_(
-            model.head.classifier[0].weight[:, 5:], generator=torch.Generator().manual_seed(0)
-        )
-        model.head.classifier[0].weight[:, :5] = 0
-    model.remember(model.bank.images, model.bank.labels)
-    assert all(e.reliance == 1 for e in whence.explain(model, IMAGES))
-
-
-def test_order_active_breaks_ties_by_index():
-    weights = torch.tensor([[0.25, 0.5, 0.25, 0.0], [0.0, 0.0, 1.0, 0.0]])
-    found = order_active(weights, torch.tensor([30, 20, 10, 0]))
-    assert [one.tolist() for one in found] == [[1, 2, 0], [2]]
-
-
-def test_order_active_against_sorting_whole_rows():
-    """The slow way; most weights are tied."""
-    generator = torch.Generator().manual_seed(0)
-    weights = torch.randint(-4, 4, (7, 30), generator=generator).clamp_min(0) / 8.0
-    weights[3] = 0
-    indices = torch.randperm(30, generator=generator) * 3
-    by_index = indices.argsort()
-    order = by_index[weights[:, by_index].argsort(dim=1, descending=True, stable=True)]
-    found = order_active(weights, indices)
-    assert len(found) == 7
-    for one, row, count in zip(found, order, (weights > 0).sum(1).tolist(), strict=True):
-        assert one.tolist() == row[:count].tolist()
-    assert order_active(weights[:0], indices) == ()
 
 
 def test_mask_copies_finds_all_of_them_and_none_else():

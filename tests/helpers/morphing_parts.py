@@ -5,6 +5,7 @@ from torch import nn
 
 import whence
 from whence.autoencoders.vae import VAE, Grid
+from whence.morphing.norms import measure_norms
 
 CLASSES = ("ant", "bee", "cow", "dog")
 SHAPE = (2, 3, 5)
@@ -96,3 +97,15 @@ def same_state(before, after):
             assert wants == wants_after
             assert grad is grad_after is None
             assert torch.equal(value, value_after)
+
+
+def ask(model, vae, count=8, *, seed=3):
+    """Draw codes, and take the two classes that the model puts each decoding in first."""
+    codes = draw(count, CODES, seed=seed).to(vae.variance.dtype)
+    with torch.no_grad():
+        return codes, model(vae.decode(codes)).topk(2).indices
+
+
+def draw_norms(scale=1.0):
+    """Measure the norms of random codes of four classes."""
+    return measure_norms(scale * draw(40, CODES, seed=5), torch.arange(40) % 4, classes=4)

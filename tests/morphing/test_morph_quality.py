@@ -11,7 +11,7 @@ from torch import nn
 import benchmarks.class_autoencoders as small
 import benchmarks.morph_figures as figures
 import benchmarks.morph_quality as quality
-from tests.helpers.morphing_parts import CLASSES, SHAPE, build, build_vae, draw_images
+from tests.helpers.morphing_parts import CLASSES, build, build_vae, draw_images
 from whence.data.augment import to_float
 from whence.morphing.answers import classify_images
 from whence.morphing.entropy import measure_entropy
@@ -99,42 +99,6 @@ def test_correlation_by_pixel():
     whole = quality.correlate_each(entropies, values[:, :, 0], torch.Generator())
     expected = np.corrcoef(entropies.flatten().numpy(), values[:, :, 0].flatten().numpy())[0, 1]
     assert whole.value == pytest.approx(expected, abs=1e-6)
-
-
-def test_autoencoders_learn_their_own_class():
-    patterns = torch.rand(3, *SHAPE, generator=torch.Generator().manual_seed(1))
-    labels = torch.arange(90) % 3
-    noise = 0.05 * torch.rand(90, *SHAPE, generator=torch.Generator().manual_seed(2))
-    images = ((0.8 * patterns[labels] + noise) * 255).byte()
-    trained = small.train_autoencoders(images, labels, classes=3, seed=0, steps=60)
-    pixels = to_float(images)
-    errors = torch.stack(
-        [(by(pixels) - pixels).square().mean((1, 2, 3)) for by in trained.of_class]
-    )
-    assert torch.equal(errors.argmin(0), labels)
-    together = (trained.of_all(pixels) - pixels).square().mean((1, 2, 3))
-    assert float(errors.amin(0).mean()) < float(together.mean()) < float(errors.amax(0).mean())
-    again = small.train(images[labels == 2], seed=0, steps=60)
-    assert torch.equal(again(pixels), trained.of_class[2](pixels))
-    assert not any(p.requires_grad for p in trained.of_all.parameters())
-    assert not trained.of_all.training
-
-
-def test_another_seed_gives_another_autoencoder():
-    images = draw_images(6)
-    one, two = (small.train(images, seed=seed, steps=0) for seed in (0, 1))
-    assert not torch.equal(one(to_float(images)), two(to_float(images)))
-
-
-def test_training_leaves_the_global_random_numbers_alone():
-    before = torch.random.get_rng_state()
-    small.train(draw_images(4), seed=3, steps=2)
-    assert torch.equal(torch.random.get_rng_state(), before)
-
-
-def test_a_class_without_images_has_no_autoencoder():
-    with pytest.raises(ValueError, match="Class 1 must have images to train an autoencoder"):
-        small.train_autoencoders(draw_images(3), torch.tensor([0, 2, 0]), classes=3, seed=0)
 
 
 def test_realism_image_by_image():

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Sequence
 
 from whence.cli.plain_text import escape
-from whence.cli.traces import without_compiler_folder
 from whence.messages import describe_failure
 from whence.table import Table
 
@@ -76,6 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def call(command: str, arguments: list[str]) -> int:
     """Run a command; what is wrong with its input becomes one sentence, the rest is raised."""
+    from whence.cli.traces import without_compiler_folder  # late: the help has no use for it
+
     try:
         with without_compiler_folder():
             code: int | None = COMMANDS.find(command)(arguments)
