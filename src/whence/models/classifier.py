@@ -32,6 +32,11 @@ NO_MEMORY = (
     "or pass memory images as the second argument."
 )
 
+NO_EXPORT = (
+    "A model with a memory cannot be exported as one graph, because which stored images are read "
+    "depends on the image; export model.encoder, and keep the head and the memory in Python."
+)
+
 
 class Classifier(nn.Module):
     """An encoder with a head; made by :func:`wrap`, which explains the arguments.
@@ -180,6 +185,8 @@ class Classifier(nn.Module):
 
         Images come first: the running statistics of BatchNorm depend on the order.
         """
+        if torch.compiler.is_exporting():
+            raise RuntimeError(NO_EXPORT)
         if memory_images is not None:
             stored = as_images(memory_images, self, name="memory_images")
             return self._encode(images), self._encode(stored), None
@@ -196,8 +203,8 @@ class Classifier(nn.Module):
         """Choose what encodes: the encoder, or for answers alone its faster merged copy."""
         if self.training or torch.is_grad_enabled() or self.kind.family == "module":
             return self.encoder
-        if torch._C._are_functorch_transforms_active():  # the parameters may be stand-ins
-            return self.encoder
+        if torch._C._are_functorch_transforms_active() or torch.compiler.is_exporting():
+            return self.encoder  # the parameters may be stand-ins
         if self._merged is None or not self._merged.fits(self.encoder):
             self._merged = Merged(self.encoder, self.image_shape)
         return self._merged.network
