@@ -8,8 +8,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 STAGES = [
-    "table",
     "messages",
+    "table",
     "bounds",
     "shapes",
     "seeds",

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from typing import Any
 
+from whence.messages import quote
+
 
 class Table(Mapping[str, Callable[..., Any]]):
     """Map public names to functions given as ``"module:function"``.
@@ -44,5 +46,7 @@ class Table(Mapping[str, Callable[..., Any]]):
             ValueError: if the table has no such name.
         """
         if name not in self._entries:
-            raise ValueError(f"Unknown {self.family} {name!r}. Choose from: {', '.join(self)}.")
+            raise ValueError(
+                f"Unknown {self.family} {quote(name)}. Choose from: {', '.join(self)}."
+            )
         return self[name]

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from whence.attribution.baselines import BASELINES, COLOURS, IN_WORDS
+from whence.messages import quote
 from whence.shapes import check_shape
 
 Baseline: TypeAlias = Callable[[Tensor], Tensor]
@@ -44,8 +45,8 @@ def find_start(baseline: str | Tensor, images: Tensor, *, pixels: bool) -> PathS
         of = BASELINES.find(baseline)
         if baseline in COLOURS and not pixels and not inside(images):
             raise ValueError(
-                f"baseline {baseline!r} is a colour of pixels in [0, 1], which the images leave; "
-                "give a tensor (C, H, W) in their units, or one of the names mean and blur."
+                f"baseline {quote(baseline)} is a colour of pixels in [0, 1], which the images "
+                "leave; give a tensor (C, H, W) in their units, or one of the names mean and blur."
             )
         return PathStart(of, IN_WORDS[baseline])
     given = baseline.detach()

@@ -10,6 +10,7 @@ from torch import Tensor
 from whence.attribution import METHODS
 from whence.attribution.found import FoundRelevance
 from whence.attribution.score import Score
+from whence.messages import quote
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +47,7 @@ class Method:
         for name in given:
             if name not in known:
                 choices = f"Choose from: {', '.join(known)}." if known else "It has none."
-                raise ValueError(f"Unknown option {name[:200]!r} of {self.name}. {choices}")
+                raise ValueError(f"Unknown option {quote(name)} of {self.name}. {choices}")
         used = known | dict(given)
         for name, value in used.items():
             if value is inspect.Parameter.empty:

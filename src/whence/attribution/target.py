@@ -9,6 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from whence.messages import quote
+
 Classes: TypeAlias = int | str | Sequence[int | str] | NDArray[np.integer[Any]] | Tensor | None
 TargetLike: TypeAlias = Classes | tuple[Classes, Classes] | Callable[[Tensor], Tensor]
 
@@ -102,7 +104,7 @@ def find_class_index(one: object, class_names: Sequence[str]) -> int:
     if isinstance(one, str):
         if one not in class_names:
             shown = ", ".join(class_names[:10]) + (", ..." if len(class_names) > 10 else "")
-            raise ValueError(f"Unknown target {one[:200]!r}. Choose from: {shown}.")
+            raise ValueError(f"Unknown target {quote(one)}. Choose from: {shown}.")
         return class_names.index(one)
     if isinstance(one, bool) or not isinstance(one, SupportsIndex):
         raise TypeError(

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from whence.autoencoders.vae import VAE
 from whence.encoders.weights import copy_into
+from whence.messages import quote
 from whence.storage.checkpoint import Checkpoint
 from whence.training.progress import Progress
 from whence.training.state import find_other_layout
@@ -59,7 +60,7 @@ class BestEpoch:
         if best is None:
             return None
         if type(best) is not float or not math.isfinite(best):
-            return f"the best bound, got {best!r}"
+            return f"the best bound, got {quote(best)}"
         return find_other_layout("best", checkpoint, self.vae)
 
     def unpack(self, checkpoint: Checkpoint) -> None:

@@ -10,6 +10,7 @@ from whence.autoencoders import VAES
 from whence.autoencoders.vae import VAE
 from whence.bounds import BOUNDS
 from whence.encoders.weights import copy_into
+from whence.messages import quote
 from whence.models.about import find_problem_of_origin, find_problem_of_shape
 from whence.models.sound import check_sound
 from whence.storage.plain_files import hash_file, read_mark
@@ -138,12 +139,12 @@ def find_problem_of_vae(about: dict[str, Any]) -> str | None:
     """Check the fields of ``vae.json``; return the first problem as a clause."""
     shape, codes = about.get("image_shape"), about.get("codes")
     if about.get("vae") not in list(VAES):
-        return f"must name a vae of {', '.join(VAES)}, got {about.get('vae')!r}"
+        return f"must name a vae of {', '.join(VAES)}, got {quote(about.get('vae'))}"
     problem = find_problem_of_shape(shape, LARGEST_DECODED)
     if problem is not None:
         return problem
     if type(codes) is not int or not 1 <= codes <= MOST_CODES:
-        return f"must have codes in 1 to {MOST_CODES}, got {codes!r}"
+        return f"must have codes in 1 to {MOST_CODES}, got {quote(codes)}"
     if not isinstance(about.get("sha256"), str):
         return f"must give the hash of {TENSORS}"
     return find_problem_of_origin(about)

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from whence.messages import quote
+
 
 def check_choices(what: str, given: Sequence[str], choices: Sequence[str]) -> None:
     """Refuse names that are not to be chosen from.
@@ -11,4 +13,4 @@ def check_choices(what: str, given: Sequence[str], choices: Sequence[str]) -> No
     """
     for name in given:
         if name not in choices:
-            raise ValueError(f"Unknown {what} {name!r}. Choose from: {', '.join(choices)}.")
+            raise ValueError(f"Unknown {what} {quote(name)}. Choose from: {', '.join(choices)}.")

@@ -22,6 +22,7 @@ from whence.cli.options import (
     choose_device,
     parse,
 )
+from whence.messages import quote
 
 FORMATS = ("html", "png", "json")
 IN_PYTHON = ("path_integrated_gradients",)
@@ -128,7 +129,9 @@ def choose_format(options: Namespace) -> str:
     kind = options.format or ("json" if options.json else "html")
     check_choices("format", [kind], FORMATS)
     if options.json and kind != "json":
-        raise ValueError(f"format must be json with --json, got {kind!r}; leave one of them out.")
+        raise ValueError(
+            f"format must be json with --json, got {quote(kind)}; leave one of them out."
+        )
     return str(kind)
 
 

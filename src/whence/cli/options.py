@@ -8,6 +8,7 @@ from typing import Any
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 
 from whence.bounds import BATCH_SIZE, check_numbers
+from whence.messages import quote
 from whence.runs.parse import one_sentence
 from whence.runs.settings import CHECKPOINT_SECONDS, DATA_ROOT
 from whence.runs.where import Where
@@ -156,9 +157,9 @@ def read_map(options: Namespace) -> dict[str, str]:
     for pair in options.map or ():
         old, equals, new = pair.partition("=")
         if not (old and equals and new):
-            raise ValueError(f"map must be OLD=NEW, got {pair[:200]!r}.")
+            raise ValueError(f"map must be OLD=NEW, got {quote(pair)}.")
         if renamed.setdefault(old, new) != new:
-            raise ValueError(f"map must name {old[:200]!r} once, it leads to two classes.")
+            raise ValueError(f"map must name {quote(old)} once, it leads to two classes.")
     if renamed and options.data is None:
         raise ValueError("map is for the classes of other images; name them with --data.")
     return renamed
@@ -202,7 +203,7 @@ def check_device(name: str | None) -> None:
         ValueError: if the name is neither cpu nor cuda, nor one of them with a number.
     """
     if name is not None and re.fullmatch("(cpu|cuda)(:(0|[1-9][0-9]?))?", name) is None:
-        raise ValueError(f"device must be cpu or cuda, got {name!r}.")
+        raise ValueError(f"device must be cpu or cuda, got {quote(name)}.")
 
 
 def given(namespace: Namespace) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 from whence.cli.options import add_device, build_parser, check_device, given, parse
 from whence.cli.workers import add_workers
+from whence.messages import quote
 from whence.runs.settings import Settings
 from whence.tables.cell import FULL, Cell
 from whence.tables.paper_tables import (
@@ -37,7 +38,7 @@ def build() -> ArgumentParser:
     parser.add_argument("--encoder", type=str, metavar="NAME", help="only its cells")
     parser.add_argument("--variant", type=str, metavar="V", help="only its cells")
     parser.add_argument(
-        "--train-examples", type=str, metavar="K", help=f"only cells of K images, or {FULL!r}"
+        "--train-examples", type=str, metavar="K", help=f"only cells of K images, or '{FULL}'"
     )
     parser.add_argument("--memory-size", type=str, metavar="M", help="only its cells")
     parser.add_argument(
@@ -94,7 +95,7 @@ def read_number(text: str) -> int:
         ValueError: if there is no such table here.
     """
     if text not in map(str, NUMBERS):
-        raise ValueError(f"table must be one of {', '.join(map(str, NUMBERS))}, got {text!r}.")
+        raise ValueError(f"table must be one of {', '.join(map(str, NUMBERS))}, got {quote(text)}.")
     return int(text)
 
 

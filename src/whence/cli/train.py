@@ -12,6 +12,7 @@ from whence.compat.options import AUTHORS_OPTIONS, add_authors_options, read_aut
 from whence.compat.train_yaml import read_authors_yaml
 from whence.data import DATASETS
 from whence.encoders import check_encoder
+from whence.messages import quote, shorten_text
 from whence.runs.parse import add_setting, from_mapping
 from whence.runs.settings import DATA_ROOT, FIELDS, Settings, read_toml
 from whence.runs.where import AS_SETTINGS_SAY, Where, may_download_to
@@ -109,7 +110,7 @@ def find_where(options: Namespace, settings: Settings) -> Where:
     if options.data_root is None and settings.data_root != DATA_ROOT:
         raise ValueError(
             "download writes to no folder that a settings file names "
-            f"({settings.data_root[:200]}); name it yourself with --data-root."
+            f"({shorten_text(settings.data_root)}); name it yourself with --data-root."
         )
     return may_download_to(settings.data_root)
 
@@ -137,7 +138,7 @@ def combine_settings(data: str, options: dict[str, Any]) -> tuple[Settings, int]
             values = read_toml(path)
             seeds = values.pop("seeds", 1)
             if type(seeds) is not int:
-                raise ValueError(f"{path} must have seeds as a whole number, got {seeds!r}.")
+                raise ValueError(f"{path} must have seeds as a whole number, got {quote(seeds)}.")
             values.pop("paper", None)
             values = place_beside(path, unpack_cell(path, values))
         where = str(path)
@@ -175,9 +176,9 @@ def unpack_cell(path: Path, values: dict[str, Any]) -> dict[str, Any]:
     inner = values.pop("settings")
     if values:
         raise ValueError(
-            f"{path} has an unknown setting {next(iter(values))!r} beside its [settings]; "
+            f"{path} has an unknown setting {quote(next(iter(values)))} beside its [settings]; "
             "move it there or remove it."
         )
     if not isinstance(inner, dict):
-        raise ValueError(f"{path} must have settings as a table, got {inner!r}.")
+        raise ValueError(f"{path} must have settings as a table, got {quote(inner)}.")
     return inner

@@ -19,6 +19,7 @@ from whence.cluster.check import (
 )
 from whence.cluster.local import GPU, RUN, share_devices, start_workers
 from whence.cluster.worker import LOG_VARIABLE, FileLog
+from whence.messages import quote
 
 ADDRESS = re.compile(r"(?:(tcp|tls)://)?(\[[0-9A-Fa-f:.]+\]|[\w.-]+):(\d{1,5})")
 MOST_PORTS = 65535
@@ -91,11 +92,11 @@ def check_choice(scheduler: str | None, workers: int | None, device: str | None)
     found = ADDRESS.fullmatch(scheduler)
     if found is None or int(found[3]) > MOST_PORTS:
         raise ValueError(
-            f"scheduler must be an address such as tcp://10.0.0.1:8786, got {scheduler!r}."
+            f"scheduler must be an address such as tcp://10.0.0.1:8786, got {quote(scheduler)}."
         )
     if device is not None and ":" in device:
         raise ValueError(
-            f"device must be cpu or cuda with a scheduler, got {device!r}; "
+            f"device must be cpu or cuda with a scheduler, got {quote(device)}; "
             "which GPU a worker uses is chosen where it is started."
         )
 

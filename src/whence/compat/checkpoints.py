@@ -15,6 +15,7 @@ from whence.compat.preparation import PREPARATIONS, VIT_PREPARATIONS, AuthorsPre
 from whence.encoders.vit import vit
 from whence.encoders.weights import fill
 from whence.encoders.weights_file import only_tensors, read_pytorch_file
+from whence.messages import quote
 from whence.models.classifier import Classifier
 from whence.models.wrap import wrap
 from whence.records.labels import MOST_CLASSES
@@ -77,14 +78,14 @@ def load_authors_checkpoint(path: str | Path, *, dataset_name: str | None = None
     preparation = look_up_field("dataset_name", content["dataset_name"], PREPARATIONS, path)
     if dataset_name not in (None, content["dataset_name"]):
         raise ValueError(
-            f"dataset_name must be {content['dataset_name']!r}, which {path} says, "
-            f"got {dataset_name!r}."
+            f"dataset_name must be {quote(content['dataset_name'])}, which {path} says, "
+            f"got {quote(dataset_name)}."
         )
     found = rename_keys(only_tensors(content["model_state_dict"], path), RENAMED)
     classes = read_classes(found, path)
     if content["num_classes"] != classes:
         raise ValueError(
-            f"{path} must have a last layer of num_classes={content['num_classes']!r} rows, "
+            f"{path} must have a last layer of num_classes={quote(content['num_classes'])} rows, "
             f"got {classes}."
         )
     return build_authors_model(name, variant, preparation, found, path)
@@ -112,7 +113,7 @@ def look_up_field(field: str, name: object, table: Mapping[str, Value], path: Pa
     """Look a field of a file up in a table."""
     if not isinstance(name, str) or name not in table:
         raise ValueError(
-            f"{path} has an unknown {field} {name!r}. Choose from: {', '.join(table)}."
+            f"{path} has an unknown {field} {quote(name)}. Choose from: {', '.join(table)}."
         )
     return table[name]
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from whence.memory import SIMILARITIES
 from whence.memory.attention import recall, score, weigh
+from whence.messages import quote
 
 
 class AuthorsLayer(nn.Module):
@@ -97,7 +98,9 @@ def one_of(encoder_output_dim: int | None, encoder_dim: int | None) -> int:
 def check_distance(distance: str) -> str:
     """Return the distance if it is a known one."""
     if distance not in SIMILARITIES:
-        raise ValueError(f"Unknown distance {distance!r}. Choose from: {', '.join(SIMILARITIES)}.")
+        raise ValueError(
+            f"Unknown distance {quote(distance)}. Choose from: {', '.join(SIMILARITIES)}."
+        )
     return distance
 
 

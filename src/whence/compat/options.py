@@ -5,6 +5,7 @@ import argparse
 from jsonargparse import ArgumentParser, Namespace
 
 from whence.compat.names import MODALITIES
+from whence.messages import quote
 
 AUTHORS_OPTIONS = ("--modality", "--continue-train", "--log-interval")
 
@@ -35,7 +36,7 @@ def read_authors_options(options: Namespace) -> None:
     if modality is not None:
         if modality not in MODALITIES:
             raise ValueError(
-                f"Unknown modality {modality[:200]!r}. Choose from: {', '.join(MODALITIES)}."
+                f"Unknown modality {quote(modality)}. Choose from: {', '.join(MODALITIES)}."
             )
         if options.variant is not None:
             raise ValueError("modality and variant both name the head, give one of them.")

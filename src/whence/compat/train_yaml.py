@@ -6,6 +6,7 @@ from typing import Any
 import yaml
 
 from whence.compat.names import AUTHORS_DATASETS, AUTHORS_MODELS
+from whence.messages import quote
 from whence.runs.parse import read_block
 from whence.storage.plain_files import read_small
 
@@ -55,19 +56,19 @@ def read_authors_yaml(path: Path) -> tuple[dict[str, Any], int]:
     if name not in AUTHORS_DATASETS or name not in content:
         raise ValueError(
             f"{path} must name a dataset_name that it has a block for "
-            f"({', '.join(AUTHORS_DATASETS)}), got {name!r}."
+            f"({', '.join(AUTHORS_DATASETS)}), got {quote(name)}."
         )
     optimizer = read_block(path, "optimizer.", content["optimizer"], OPTIMIZER_KEYS, OPTIMIZER_KEYS)
     block = read_block(path, f"{name}.", content[name], DATASET_KEYS, DATASET_KEYS)
     if content["model"] not in AUTHORS_MODELS:
         raise ValueError(
-            f"{path} has an unknown model {content['model']!r}. "
+            f"{path} has an unknown model {quote(content['model'])}. "
             f"Choose from: {', '.join(AUTHORS_MODELS)}."
         )
     if block["num_classes"] != AUTHORS_CLASS_COUNT:
         raise ValueError(
             f"{path} must have {name}.num_classes {AUTHORS_CLASS_COUNT}, "
-            f"got {block['num_classes']!r}."
+            f"got {quote(block['num_classes'])}."
         )
     examples = to_number(path, "train_examples", content["train_examples"])
     settings = {
@@ -90,7 +91,7 @@ def read_authors_yaml(path: Path) -> tuple[dict[str, Any], int]:
         settings["train_examples"] = content["train_examples"]
     runs = content["runs"]
     if type(runs) is not int or runs < 1:
-        raise ValueError(f"{path} must have runs of at least 1, got {runs!r}.")
+        raise ValueError(f"{path} must have runs of at least 1, got {quote(runs)}.")
     return settings, runs
 
 
@@ -101,4 +102,4 @@ def to_number(path: Path, key: str, value: object) -> float:
             return float(value)
         except ValueError:
             pass
-    raise ValueError(f"{path} must have a number for {key}, got {value!r}.")
+    raise ValueError(f"{path} must have a number for {key}, got {quote(value)}.")

@@ -138,7 +138,7 @@ def _list(root: Path, below: str, unused: list[str]) -> _Part:
     class_names, loose, others = list_entries(folder)
     unused += [below + name for name in loose + others]
     if len(class_names) < 2:
-        found = f"only {class_names[0]!r}" if class_names else "no folder"
+        found = f"only {quote(class_names[0])}" if class_names else "no folder"
         raise ValueError(
             f"{folder} must hold one folder of images per class, for at least two classes, "
             f"it holds {found}; put the images of each class into a folder named after it."
@@ -153,9 +153,9 @@ def _list(root: Path, below: str, unused: list[str]) -> _Part:
         images, other = list_class(root, f"{below}{name}/")
         if not images:
             first = other[0].removeprefix(f"{below}{name}/") if other else ""
-            found = f"only {first!r}" if other else "nothing"
+            found = f"only {quote(first)}" if other else "nothing"
             if len(other) > 1:
-                found = f"{len(other)} other things (first: {first!r})"
+                found = f"{len(other)} other things (first: {quote(first)})"
             raise ValueError(
                 f"Class folder {folder / name} must hold image files, it holds {found}; "
                 "add images to it or remove it."
@@ -173,7 +173,7 @@ def _divide(root: Path, part: _Part, seed: int) -> list[_Part]:
     if (counts < 2).any():
         name = part.class_names[int(counts.argmin())]
         raise ValueError(
-            f"Class {name!r} in {root} must have at least 2 images, one to train and one to "
+            f"Class {quote(name)} in {root} must have at least 2 images, one to train and one to "
             "test, it has 1; add images or remove the class."
         )
     examples = max(len(counts), round(TEST_SHARE * len(labels)))

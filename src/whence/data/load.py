@@ -7,6 +7,7 @@ from whence.data import DATASETS
 from whence.data.channels import check_channels, to_channels
 from whence.data.folder import image_folder
 from whence.data.resize import check_size, resize
+from whence.messages import quote
 from whence.records.images import Dataset, ImageSet
 
 
@@ -64,7 +65,7 @@ def find_folder(name_or_path: str | Path) -> Path:
     path = Path(name_or_path).expanduser()
     if isinstance(name_or_path, str) and not path.exists():
         raise ValueError(
-            f"Unknown dataset {name_or_path[:200]!r}, and there is no such folder. "
+            f"Unknown dataset {quote(name_or_path)}, and there is no such folder. "
             f"Give an image folder or choose from: {', '.join(DATASETS)}."
         )
     return path

@@ -10,6 +10,7 @@ import torch
 from whence.data.folder import check_is_folder, list_class, list_entries, note_unused
 from whence.data.image_file import read_files
 from whence.data.names import SUFFIXES, compose, find_path
+from whence.messages import quote, shorten_text
 from whence.records.images import ImageSet, Sample
 from whence.records.labels import NAMED, list_names
 
@@ -141,19 +142,19 @@ def match_classes(
     for name, new in mapped.items():
         if name not in map(compose, found):
             raise ValueError(
-                f"map must name classes of {where} ({list_names(found)}), got {name[:200]!r}."
+                f"map must name classes of {where} ({list_names(found)}), got {quote(name)}."
             )
         if new not in labels:
             raise ValueError(
                 f"map must lead to classes of the model ({list_names(class_names)}), got "
-                f"{new[:200]!r}."
+                f"{quote(new)}."
             )
     wanted = {name: mapped.get(compose(name), compose(name)) for name in found}
     unknown = [name for name, new in wanted.items() if new not in labels]
     if unknown:
         raise ValueError(
             f"{where} must have the classes of the model ({list_names(class_names)}), got "
-            f"{list_names(unknown)}; say which is which with --map {unknown[0][:200]}="
+            f"{list_names(unknown)}; say which is which with --map {shorten_text(unknown[0])}="
             f"{class_names[0]}, or take it out."
         )
     return {name: labels[new] for name, new in wanted.items()}

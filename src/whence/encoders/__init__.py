@@ -1,5 +1,6 @@
 """Encoders: networks that turn images `(B, C, H, W)` into features `(B, D)`."""
 
+from whence.messages import quote
 from whence.table import Table
 
 ENCODERS = Table(
@@ -35,7 +36,7 @@ def check_encoder(name: str) -> None:
     library, colon, _ = name.partition(":")
     if name not in list(ENCODERS) and not (colon and library in FOREIGN):
         raise ValueError(
-            f"Unknown encoder {name!r}. Choose from: {', '.join(ENCODERS)}, "
+            f"Unknown encoder {quote(name)}. Choose from: {', '.join(ENCODERS)}, "
             f"{', '.join(f'{one}:NAME' for one in FOREIGN)}."
         )
 

@@ -8,6 +8,7 @@ from torch import nn
 from whence.encoders import ENCODERS, check_encoder
 from whence.encoders.drop_classifier import CLASSIFIERS, drop_classifier, has_classifier
 from whence.encoders.libraries import LIBRARIES
+from whence.messages import quote
 
 Family = Literal["whence", "torchvision", "timm", "module"]
 FAMILIES: tuple[str, ...] = get_args(Family)
@@ -28,7 +29,7 @@ class EncoderKind:
     def __post_init__(self) -> None:
         if self.family not in FAMILIES:
             raise ValueError(
-                f"Unknown encoder family {self.family!r}. Choose from: {', '.join(FAMILIES)}."
+                f"Unknown encoder family {quote(self.family)}. Choose from: {', '.join(FAMILIES)}."
             )
 
 
@@ -84,8 +85,8 @@ def adopt_encoder(
         network, kind = build_encoder(encoder, image_shape)
         if drop is False and kind.family != "whence":
             raise ValueError(
-                f"drop_classifier=False needs a module, got the name {encoder!r}; a network built "
-                "by name comes without its classifier."
+                f"drop_classifier=False needs a module, got the name {quote(encoder)}; a network "
+                "built by name comes without its classifier."
             )
         return network, kind
     if not isinstance(encoder, nn.Module):

@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 
+from whence.messages import quote
+
 BUILD_ERRORS = (
     RuntimeError,
     ValueError,
@@ -47,7 +49,7 @@ def check_listed(library: str, name: str, names: list[str]) -> None:
     if name not in names:
         close = get_close_matches(name[:200], names, n=5, cutoff=0.5)
         hint = f"Did you mean: {', '.join(close)}?" if close else "No name comes close."
-        raise ValueError(f"Unknown {library} classification network {name[:200]!r}. {hint}")
+        raise ValueError(f"Unknown {library} classification network {quote(name)}. {hint}")
 
 
 def check_cached(name: str, file: Path | None) -> Path:

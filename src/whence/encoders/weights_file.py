@@ -12,6 +12,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from whence.messages import shorten_text
+
 AVERAGED = (
     *("state_dict_ema", "model_ema", "ema_state_dict", "model_ema_state_dict", "ema_model", "ema"),
     "teacher",
@@ -150,7 +152,7 @@ def describe(content: object) -> str:
     full = [str(name) for name, value in content.items() if isinstance(value, Mapping)]
     full = [name for name in full if has_tensors(content[name])]
     if full:
-        names = ", ".join(full)[:200]
+        names = shorten_text(", ".join(full))
         return f"several: {names}; save the one that is meant, torch.save(content[NAME], FILE)"
-    names = ", ".join(map(str, content))[:200]
+    names = shorten_text(", ".join(map(str, content)))
     return f"none; its entries are {names}" if names else "none"

@@ -13,6 +13,7 @@ from whence.memory import HEADS
 from whence.memory.attend import read_vectors
 from whence.memory.attention import at_least_float32, recall, score, weigh
 from whence.memory.similarity import find_similarity
+from whence.messages import quote
 
 
 class Read(NamedTuple):
@@ -211,7 +212,7 @@ def build_classifier(width: int, hidden: int, classes: int, kind: str) -> nn.Mod
         return nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, classes))
     if kind == "linear":
         return nn.Linear(width, classes)
-    raise ValueError(f"Unknown classifier {kind!r}. Choose from: mlp, linear.")
+    raise ValueError(f"Unknown classifier {quote(kind)}. Choose from: mlp, linear.")
 
 
 def matched_width(features: int, classes: int) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 from whence.encoders.adopt import FAMILIES
 from whence.memory import HEADS, SIMILARITIES
 from whence.memory.heads import find_head
+from whence.messages import quote
 from whence.models.saved_bank import is_list_of_names
 from whence.models.saved_calibration import find_problem_of_calibration
 from whence.records.labels import find_problem_of_names
@@ -88,10 +89,10 @@ def find_problem_of_images(about: dict[str, Any]) -> str | None:
 def find_problem_of_shape(shape: object, largest: Mapping[str, int]) -> str | None:
     """Check the shape (C, H, W) of images against the largest number of each axis."""
     if not isinstance(shape, list) or len(shape) != 3:
-        return f"must give image_shape as [C, H, W], got {shape!r}"
+        return f"must give image_shape as [C, H, W], got {quote(shape)}"
     for letter, size in zip("CHW", shape, strict=True):
         if type(size) is not int or not 1 <= size <= largest[letter]:
-            return f"must have image_shape {letter} in 1 to {largest[letter]}, got {size!r}"
+            return f"must have image_shape {letter} in 1 to {largest[letter]}, got {quote(size)}"
     return None
 
 
@@ -99,7 +100,7 @@ def find_problem_of_network(about: dict[str, Any]) -> str | None:
     """Check what the encoder and the head are."""
     encoder, features = about.get("encoder"), about.get("features")
     if about.get("variant") not in tuple(HEADS):
-        return f"must have a variant of {', '.join(HEADS)}, got {about.get('variant')!r}"
+        return f"must have a variant of {', '.join(HEADS)}, got {quote(about.get('variant'))}"
     similarities = tuple(SIMILARITIES) if find_head(about["variant"]).has_memory else (None,)
     for name, choices in (
         ("similarity", similarities),
@@ -107,15 +108,16 @@ def find_problem_of_network(about: dict[str, Any]) -> str | None:
         ("dtype", tuple(FLOATS)),
     ):
         if about.get(name) not in choices:
-            return f"must have a {name} of {', '.join(map(str, choices))}, got {about.get(name)!r}"
+            listed = ", ".join(map(str, choices))
+            return f"must have a {name} of {listed}, got {quote(about.get(name))}"
     if type(features) is not int or not 1 <= features <= LARGEST_FEATURES:
-        return f"must have features in 1 to {LARGEST_FEATURES}, got {features!r}"
+        return f"must have features in 1 to {LARGEST_FEATURES}, got {quote(features)}"
     if not isinstance(encoder, dict) or not isinstance(encoder.get("name"), str):
         return "must describe the encoder"
     if encoder.get("family") not in FAMILIES:
-        return f"must have an encoder of {', '.join(FAMILIES)}, got {encoder.get('family')!r}"
+        return f"must have an encoder of {', '.join(FAMILIES)}, got {quote(encoder.get('family'))}"
     if encoder["family"] == "whence" and ":" in encoder["name"]:
-        return f"must name an encoder of ours, got {encoder['name']!r}"
+        return f"must name an encoder of ours, got {quote(encoder['name'])}"
     return None
 
 
@@ -134,5 +136,5 @@ def find_problem_of_origin(about: Mapping[str, Any]) -> str | None:
     """Check that what made a folder is there: the run, and the versions of the packages."""
     for name in ("run", "versions"):
         if not isinstance(about.get(name), dict):
-            return f"must have an object {name}, got {about.get(name)!r}"
+            return f"must have an object {name}, got {quote(about.get(name))}"
     return None

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from whence.data.fingerprint import content_hashes
 from whence.memory.bank import Bank
+from whence.messages import quote
 from whence.models.classifier import Classifier
 from whence.models.sound import check_sound
 from whence.storage.tensors import Layout, read_layouts, read_tensors
@@ -143,7 +144,9 @@ def check_sources(where: str, names: tuple[str, ...] | list[str]) -> None:
     for name in names:
         parts = PurePosixPath(name.replace("\\", "/"))
         if parts.is_absolute() or ".." in parts.parts or re.match("[A-Za-z]:", name):
-            raise ValueError(f"{where} must name files inside the dataset's folder, got {name!r}.")
+            raise ValueError(
+                f"{where} must name files inside the dataset's folder, got {quote(name)}."
+            )
 
 
 def is_list_of_names(value: object) -> TypeGuard[list[str]]:

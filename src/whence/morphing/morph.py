@@ -10,6 +10,7 @@ from torch import Tensor
 from whence.autoencoders.vae import VAE
 from whence.bounds import BATCH_SIZE, check_number
 from whence.data.as_images import Images, as_images
+from whence.messages import quote
 from whence.models.classifier import Classifier
 from whence.morphing import OTHERS, PATHS
 from whence.morphing.answers import classify_images
@@ -180,4 +181,4 @@ def check_choices(other: str, path: str, steps: int, morph_plan: MorphPlan | Non
     PATHS.find(path)
     check_number("steps", steps, least=2)  # the two ends
     if morph_plan is not None and other != "morph":
-        raise ValueError(f"morph_plan must be left out for {other!r}, which makes no morph.")
+        raise ValueError(f"morph_plan must be left out for {quote(other)}, which makes no morph.")

@@ -10,6 +10,7 @@ from torch import Tensor
 from whence.autoencoders.vae import VAE
 from whence.bounds import BATCH_SIZE, check_number
 from whence.memory.attention import at_least_float32
+from whence.messages import quote
 from whence.models.classifier import Classifier
 from whence.models.evaluating import evaluating
 from whence.morphing.answers import blank_broken, check_fit
@@ -62,7 +63,7 @@ class MorphPlan:
         if self.lead_after is not None and self.lead_after < 0:
             raise ValueError(f"lead_after must be at least 0 or None, got {self.lead_after}.")
         if self.norm not in ("proximal", "gradient"):
-            raise ValueError(f"norm must be 'proximal' or 'gradient', got {self.norm!r}.")
+            raise ValueError(f"norm must be 'proximal' or 'gradient', got {quote(self.norm)}.")
 
 
 @dataclass(frozen=True, eq=False, repr=False)

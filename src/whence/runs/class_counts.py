@@ -2,6 +2,7 @@
 
 from torch import Tensor
 
+from whence.messages import quote
 from whence.records.images import Dataset, ImageSet
 from whence.records.labels import NAMED
 from whence.runs.divide import divide
@@ -57,4 +58,4 @@ def list_missing(labels: Tensor, class_names: tuple[str, ...]) -> list[str]:
 def shorten_names(names: list[str]) -> str:
     """Name the first classes and count the others."""
     rest = f" and {len(names) - NAMED} more classes" if len(names) > NAMED else ""
-    return ", ".join(repr(name[:200]) for name in names[:NAMED]) + rest
+    return ", ".join(quote(name) for name in names[:NAMED]) + rest

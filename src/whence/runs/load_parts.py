@@ -9,6 +9,7 @@ from torch import Tensor
 from whence.data import DATASETS
 from whence.data.find_files import FoundFiles, find_files
 from whence.data.fingerprint import content_hashes, fingerprint
+from whence.messages import shorten_text
 from whence.records.images import Dataset, ImageParts, ImageSet
 from whence.runs.divide import divide
 from whence.runs.finished import read_run, read_settings
@@ -132,8 +133,8 @@ def check_there(folder: Path, settings: Settings, where: Where) -> Path:
     place = Path(settings.data).expanduser() if where.root is None else where.root
     if not place.is_dir():
         raise FileNotFoundError(
-            f"{folder} was made with the images in {settings.data[:200]}, and {place} is no "
-            "folder; name the one that they are in now with --data-root."
+            f"{folder} was made with the images in {shorten_text(settings.data)}, and "
+            f"{place} is no folder; name the one that they are in now with --data-root."
         )
     return place
 
@@ -144,8 +145,8 @@ def say_gone(folder: Path, place: str, found: FoundFiles, total: int) -> str:
     first = found.sources[missing[0]] if found.sources else f"image {missing[0]}"
     return (
         f"{place} must hold the images that {folder} was made with, {len(missing):,} of {total:,} "
-        f"are gone or changed (first: {first[:200]}); name the folder that they are in now with "
-        "--data-root, or other images with --data."
+        f"are gone or changed (first: {shorten_text(first)}); name the folder that they are in "
+        "now with --data-root, or other images with --data."
     )
 
 
@@ -187,9 +188,9 @@ def load_divided(folder: Path, about: dict[str, Any], where: Where) -> ImagePart
     for name, images in (("train", dataset.train), ("test", dataset.test)):
         if fingerprint(images) != about["run"].get(f"{name}_fingerprint"):
             raise ValueError(
-                f"{settings.data[:200]} must hold the images that {folder} was made with, its "
-                f"{name} images changed; name the folder that they are in now with --data-root, or "
-                "other images with --data."
+                f"{shorten_text(settings.data)} must hold the images that {folder} was made "
+                f"with, its {name} images changed; name the folder that they are in now with "
+                "--data-root, or other images with --data."
             )
     parts = divide(dataset, settings)
     train, validation = dataset.train.take(parts.train), dataset.train.take(parts.validation)

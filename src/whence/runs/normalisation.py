@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from whence.data.pixel_values import measure_pixels
 from whence.encoders.preparation import Preparation
+from whence.messages import quote
 from whence.records.images import ImageSet
 from whence.runs.published import PUBLISHED
 from whence.runs.settings import Settings
@@ -54,7 +55,7 @@ def take_given(settings: Settings) -> Normalisation:
         raise ValueError("mean and std must be given together, got one of them.")
     if settings.normalisation is not None:
         raise ValueError(
-            f"normalisation {settings.normalisation!r} and mean and std say it twice; "
+            f"normalisation {quote(settings.normalisation)} and mean and std say it twice; "
             "leave one of them out."
         )
     return Normalisation(settings.mean, settings.std, "the settings")
@@ -74,7 +75,8 @@ def named(settings: Settings, prepared: Preparation | None) -> Normalisation | N
         )
     if settings.normalisation == "paper" and published is None:
         raise ValueError(
-            f"normalisation 'paper' needs data of {', '.join(PUBLISHED)}, got {settings.data!r}."
+            f"normalisation 'paper' needs data of {', '.join(PUBLISHED)}, "
+            f"got {quote(settings.data)}."
         )
     if settings.normalisation in (None, "weights") and prepared is not None:
         return Normalisation(prepared.mean, prepared.std, prepared.source)

@@ -73,7 +73,7 @@ def from_mapping(values: Mapping[str, Any], kind: type[AnySettings], *, where: s
     unknown = [name for name in values if name not in known]
     if unknown:
         raise ValueError(
-            f"{where} has an unknown setting {unknown[0]!r}. Choose from: {', '.join(known)}."
+            f"{where} has an unknown setting {quote(unknown[0])}. Choose from: {', '.join(known)}."
         )
     parser = ArgumentParser(exit_on_error=False)
     for name in values:
@@ -131,5 +131,5 @@ def one_sentence(message: str, known: Mapping[str, Field[Any]] = FIELDS) -> str:
         else:
             kind = re.search(r"Expected a <class '(\w+)'>", message)
             wanted = NAMES.get(kind[1], kind[1]) if kind else "of another type"
-        return f"{name} must be {wanted}, got {value[1].strip()!r}."
+        return f"{name} must be {wanted}, got {quote(value[1].strip())}."
     return " ".join(message.split())

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import tomli_w
 
 from whence.memory import HEADS, SIMILARITIES, VARIANT
+from whence.messages import quote
 from whence.storage.plain_files import read_small
 
 if TYPE_CHECKING:
@@ -169,5 +170,5 @@ def first_difference(one: AnySettings, other: AnySettings) -> str | None:
     """
     for name in (setting.name for setting in fields(one)):
         if name != "data_root" and getattr(one, name) != getattr(other, name):
-            return f"{name} ({getattr(one, name)!r} and {getattr(other, name)!r})"
+            return f"{name} ({quote(getattr(one, name))} and {quote(getattr(other, name))})"
     return None

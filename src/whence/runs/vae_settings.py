@@ -7,6 +7,7 @@ from typing import Any
 
 from whence.autoencoders import VAES
 from whence.bounds import check_number, check_numbers
+from whence.messages import quote
 from whence.runs.settings import DATA_ROOT, option
 
 DEFAULT = next(iter(VAES))
@@ -57,7 +58,7 @@ def check_vae_settings(settings: VAESettings) -> None:
         ValueError: naming the setting, what it must be and what came.
     """
     if settings.vae not in list(VAES):
-        raise ValueError(f"Unknown vae {settings.vae!r}. Choose from: {', '.join(VAES)}.")
+        raise ValueError(f"Unknown vae {quote(settings.vae)}. Choose from: {', '.join(VAES)}.")
     check_numbers(asdict(settings).items())
     if settings.channels not in (None, 1, 3):
         raise ValueError(f"channels must be 1 (grey) or 3 (colour), got {settings.channels}.")

@@ -9,6 +9,8 @@ import math
 from pathlib import Path
 from typing import Any
 
+from whence.messages import quote
+
 JSON_LIMIT = 16 * 2**20
 """The largest JSON or TOML file, and the largest header of a tensor file, in bytes."""
 
@@ -62,7 +64,7 @@ def read_mark(path: Path, newest: int) -> dict[str, Any]:
     about = read_json(path)
     found = about.get("format")
     if type(found) is not int or found < 1:
-        raise ValueError(f"{path} must name its format, got {found!r}; it is damaged.")
+        raise ValueError(f"{path} must name its format, got {quote(found)}; it is damaged.")
     if found > newest:
         raise ValueError(
             f"{path.parent} was written by a newer whence (format {found}, this one reads "

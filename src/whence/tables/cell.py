@@ -8,6 +8,7 @@ from typing import Any
 
 from whence.data import DATASETS
 from whence.encoders import ENCODERS
+from whence.messages import quote
 from whence.runs.parse import from_mapping, read_block
 from whence.runs.settings import FIELDS, Settings, read_toml
 
@@ -16,7 +17,7 @@ FULL = "full"
 
 BLOCKS = ("seeds", "settings", "paper")
 TEXT, WHOLE, FRACTION = "text", "a whole number of at least 1", "a fraction in [0, 1]"
-WHOLE_OR_FULL = f"{WHOLE}, or {FULL!r}"
+WHOLE_OR_FULL = f"{WHOLE}, or '{FULL}'"
 
 ACCURACY = "accuracy"
 EXPLANATION_TABLES: Mapping[str, tuple[int, ...]] = MappingProxyType(
@@ -121,7 +122,7 @@ def read_cell(path: Path) -> Cell:
     content = read_block(path, "", read_toml(path), BLOCKS, BLOCKS)
     seeds = content["seeds"]
     if type(seeds) is not int or seeds < 1:
-        raise ValueError(f"{path} must have seeds as {WHOLE}, got {seeds!r}.")
+        raise ValueError(f"{path} must have seeds as {WHOLE}, got {quote(seeds)}.")
     known = [name for name in FIELDS if name != "seed"]  # the runs are numbered by seeds
     values = read_block(path, "settings.", content["settings"], known, ("data", "encoder"))
     settings = from_mapping(values, Settings, where=str(path))
@@ -131,7 +132,8 @@ def read_cell(path: Path) -> Cell:
     ):
         if value not in list(table):  # asking the table itself would import the name's module
             raise ValueError(
-                f"{path} has an unknown settings.{name} {value!r}. Choose from: {', '.join(table)}."
+                f"{path} has an unknown settings.{name} {quote(value)}. "
+                f"Choose from: {', '.join(table)}."
             )
     return Cell(path.stem, settings, seeds, read_paper(path, content["paper"]))
 
@@ -164,7 +166,9 @@ def check_values(
     """Refuse a value of a block that is not what its check names."""
     for name, value in values.items():
         if not is_like(value, checks[name]):
-            raise ValueError(f"{path} must have {prefix}{name} as {checks[name]}, got {value!r}.")
+            raise ValueError(
+                f"{path} must have {prefix}{name} as {checks[name]}, got {quote(value)}."
+            )
 
 
 def is_like(value: object, check: str) -> bool:

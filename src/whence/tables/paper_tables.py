@@ -10,6 +10,7 @@ from whence.bounds import check_numbers
 from whence.data import DATASETS
 from whence.encoders import ENCODERS
 from whence.memory import HEADS
+from whence.messages import quote
 from whence.runs.published import PUBLISHED
 from whence.runs.settings import Settings
 from whence.tables.cell import ACCURACY, EXPLANATION_TABLES, FULL, Cell, read_cell
@@ -146,7 +147,7 @@ def select(cells: Sequence[Cell], wanted: Mapping[str, str]) -> tuple[Cell, ...]
         there = dict.fromkeys(FILTERS[name](cell) for cell in left)
         if value not in there:
             raise ValueError(
-                f"{name.replace('_', '-')} must be one that the table has, got {value!r}. "
+                f"{name.replace('_', '-')} must be one that the table has, got {quote(value)}. "
                 f"Choose from: {', '.join(there)}."
             )
         left = tuple(cell for cell in left if FILTERS[name](cell) == value)

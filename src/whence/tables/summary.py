@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from whence.messages import quote
 from whence.models.about import DONE, read_about
 from whence.records.spread import find_spread
 from whence.runs.folder import METRICS, check_folder
@@ -131,7 +132,7 @@ def read_result(folder: Path, seed: int, measure: str) -> Result:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
-            f"{folder} must hold the accuracies of a finished run, it is damaged ({error!r}); "
+            f"{folder} must hold the accuracies of a finished run, it is damaged ({quote(error)}); "
             "move it away and run it again."
         ) from error
 

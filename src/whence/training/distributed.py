@@ -13,6 +13,8 @@ from typing import NoReturn, TypeVar, cast
 import torch
 from torch import distributed
 
+from whence.messages import quote
+
 T = TypeVar("T")
 
 PATIENCE = timedelta(minutes=30)
@@ -232,7 +234,7 @@ def choose_place(device: str, local_rank: int) -> str:
     if chosen.index is not None:
         raise ValueError(
             f"device must be cpu or cuda under torchrun, which gives each process a GPU of its "
-            f"own, got {device!r}."
+            f"own, got {quote(device)}."
         )
     here = torch.cuda.device_count()
     if local_rank >= here:

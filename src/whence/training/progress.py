@@ -6,6 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from whence.messages import quote
 from whence.storage.checkpoint import Checkpoint
 
 LOWER = "try a lower learning rate (--learning-rate)"
@@ -119,7 +120,7 @@ class Progress:
         tensors, steps = checkpoint.tensors, self.steps_per_epoch
         step, place = checkpoint.numbers.get("step"), checkpoint.numbers.get("place")
         if type(step) is not int or type(place) is not int or place != step % steps:
-            return f"a step and its place in {steps}, got {step!r} and {place!r}"
+            return f"a step and its place in {steps}, got {quote(step)} and {quote(place)}"
         if not 1 <= step <= self.epochs * steps:
             return f"a step in 1 to {self.epochs * steps}, got {step}"
         for name in self._said:

@@ -9,6 +9,8 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
+from whence.messages import quote
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -84,7 +86,7 @@ def build_optimizer(recipe: Recipe, parameters: Iterable[nn.Parameter]) -> torch
         return torch.optim.Adam(chosen, betas=betas, **shared)
     if recipe.optimizer == "adamw":
         return torch.optim.AdamW(chosen, betas=betas, **shared)
-    raise ValueError(f"Unknown optimizer {recipe.optimizer!r}. Choose from: sgd, adam, adamw.")
+    raise ValueError(f"Unknown optimizer {quote(recipe.optimizer)}. Choose from: sgd, adam, adamw.")
 
 
 def rate_at(recipe: Recipe, *, step: int, steps_per_epoch: int, epochs: int) -> float:
@@ -113,4 +115,4 @@ def rate_at(recipe: Recipe, *, step: int, steps_per_epoch: int, epochs: int) -> 
         done = (step - warmup) / max(1, epochs * steps_per_epoch - warmup)
         span = recipe.learning_rate - recipe.final_learning_rate
         return recipe.final_learning_rate + span * (1 + math.cos(math.pi * done)) / 2
-    raise ValueError(f"Unknown schedule {recipe.schedule!r}. Choose from: steps, cosine.")
+    raise ValueError(f"Unknown schedule {quote(recipe.schedule)}. Choose from: steps, cosine.")

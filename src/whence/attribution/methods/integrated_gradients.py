@@ -12,6 +12,7 @@ from whence.attribution.moved import MOVED, Moved
 from whence.attribution.path import midpoints
 from whence.attribution.scene import set_scene
 from whence.attribution.score import Score, batches, find_slopes
+from whence.messages import quote
 from whence.records.relevance import OUTSIDE
 
 
@@ -47,7 +48,7 @@ def integrated_gradients(
         RuntimeError: if the score has no gradient.
     """
     if memory not in MOVED:
-        raise ValueError(f"Unknown memory {memory!r}. Choose from: {', '.join(MOVED)}.")
+        raise ValueError(f"Unknown memory {quote(memory)}. Choose from: {', '.join(MOVED)}.")
     points, pixels = midpoints(steps), isinstance(score, ClassifierScore)
     start = find_start(baseline, images, pixels=pixels)
     if isinstance(score, ClassifierScore):

@@ -13,6 +13,7 @@ from whence.cli.options import choose_device
 from whence.cli.plain_text import escape
 from whence.cli.work.table_text import describe_table, to_json
 from whence.cli.workers import choose_worker_device, raise_failed
+from whence.messages import quote
 from whence.runs.settings import Settings
 from whence.studies.parameter_counts import PARAMETERS, count_parameters
 from whence.tables.cell import Cell
@@ -102,7 +103,7 @@ def show_parameters(options: Namespace) -> None:
         there, value = dict.fromkeys(pair[place] for pair in chosen), getattr(options, name)
         if value is not None and value not in there:
             raise ValueError(
-                f"{name} must be one that the table has, got {value!r}. "
+                f"{name} must be one that the table has, got {quote(value)}. "
                 f"Choose from: {', '.join(there)}."
             )
         chosen = [pair for pair in chosen if value in (None, pair[place])]
