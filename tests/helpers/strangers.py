@@ -34,10 +34,10 @@ ADDITIONS = {
 
 from torch import Tensor
 
-from whence.memory.heads import MemoryHead, classify
+from whence.memory.heads import FeatureHead, classify
 
 
-class SumHead(MemoryHead):
+class SumHead(FeatureHead):
     """Classify the query's features plus the memory vector."""
 
     variant, title = "sum", "Sum"

@@ -7,7 +7,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from whence import MemoryWrap, OnlyMemory
-from whence.memory import HEADS, SIMILARITIES, heads
+from whence.memory import HEADS, SIMILARITIES, heads, votes
 from whence.memory.attention import recall, score, weigh
 from whence.memory.heads import MemoryHead, Standard, build_head, find_head
 
@@ -34,22 +34,23 @@ def test_a_head_says_what_it_is(variant):
     assert kind.variant == variant
     assert kind.title
     assert kind.has_memory == issubclass(kind, MemoryHead)
+    similarity = "dot" if variant == "votes" else "l2"
     for layers in (None, "mlp", "linear"):
-        head = build_head(variant, 7, 4, similarity="l2", classifier=layers)
+        head = build_head(variant, 7, 4, similarity=similarity, classifier=layers)
         assert type(head) is kind
-        assert (head.features, head.similarity) == (7, "l2" if kind.has_memory else None)
+        assert (head.features, head.similarity) == (7, similarity if kind.has_memory else None)
         kinds = {nn.Sequential: "mlp", nn.Linear: "linear"}
-        assert head.last_layers == kinds[type(head.classifier)]
+        assert head.last_layers == kinds[type(head.keys if variant == "votes" else head.classifier)]
         assert layers in (None, head.last_layers)
 
 
 def test_every_head_is_in_the_table():
-    kinds = [kind for kind in vars(heads).values() if isinstance(kind, type)]
-    found = [kind for kind in kinds if issubclass(kind, heads.Head) and hasattr(kind, "variant")]
+    kinds = [kind for kind in (vars(heads) | vars(votes)).values() if isinstance(kind, type)]
+    found = {kind for kind in kinds if issubclass(kind, heads.Head) and hasattr(kind, "variant")}
     assert {kind.variant for kind in found} == set(HEADS)
     assert len(found) == len(HEADS)
-    with pytest.raises(ValueError, match=r"Unknown variant 'votes'. Choose from: memory-wrap, "):
-        build_head("votes", 7, 4, similarity="cosine", classifier=None)
+    with pytest.raises(ValueError, match=r"Unknown variant 'voting'. Choose from: votes, memory-"):
+        build_head("voting", 7, 4, similarity="cosine", classifier=None)
 
 
 @pytest.mark.parametrize("similarity", SLOW)

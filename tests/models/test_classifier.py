@@ -11,7 +11,7 @@ from torch.testing import assert_close
 
 import whence
 from whence.memory.attention import recall, score, weigh
-from whence.memory.heads import MemoryHead
+from whence.memory.heads import FeatureHead
 from whence.models.classifier import Classifier
 from whence.models.left_out import predict_left_out
 from whence.models.using import encode_all
@@ -99,7 +99,7 @@ def test_bank_keeps_where_its_images_came_from(memory_images):
     )
 
 
-class Nearest(MemoryHead):
+class Nearest(FeatureHead):
     """A head that stands in no table: the features of what is read are the logits."""
 
     variant, title, vectors, memory_alone = "nearest", "Nearest", 1, True

@@ -78,7 +78,13 @@ class ClassifierScore:
         bank = self.model.checked_bank()
         moved = None if evidence is None else self._encode(evidence)
         logits = read_moved(
-            self.model.memory_head, queries, bank.features, self.places, moved, self.mask
+            self.model.memory_head,
+            queries,
+            bank.features,
+            bank.labels,
+            self.places,
+            moved,
+            self.mask,
         )
         return self.target.of(logits, self.rows)
 
@@ -161,7 +167,7 @@ def answer(model: Classifier, images: Tensor) -> tuple[Tensor, tuple[Tensor, ...
         bank = model.checked_bank()
         mask = mask_copies(bank, images)
         scale = bank.scale(model.memory_head.similarity)
-        read = model.memory_head(queries, bank.features, mask, scale=scale)
+        read = model.memory_head(queries, bank.features, mask, labels=bank.labels, scale=scale)
         check_outputs("logits", read.logits, model.head)
         return read.logits, order_active(read.weights, bank.indices), mask
 
@@ -170,6 +176,7 @@ def read_moved(
     head: MemoryHead,
     queries: Tensor,
     features: Tensor,
+    labels: Tensor,
     places: tuple[Tensor, ...],
     moved: Tensor | None,
     mask: Tensor | None,
@@ -180,6 +187,7 @@ def read_moved(
         head: its classifier and similarity.
         queries: `(B, D)`.
         features: `(M, D)` of the stored images as they are.
+        labels: `(M,)` of them.
         places: for each query `(A,)`, the stored images that it sees elsewhere.
         moved: `(E, D)` their features as it sees them, query by query; None moves nothing.
         mask: `(B, M)` bool, True where a stored image may be used; None allows all.
@@ -199,8 +207,10 @@ def read_moved(
         scores = similarity(queries, features)  # (B, M)
         own = similarity(queries[owners][:, None], moved[:, None])[:, 0, 0]  # (E,)
         weights = weigh(scores.index_put((owners, stored), own), mask=mask)
-        changes = weights[owners, stored][:, None] * (moved - features[stored])
-        vectors = recall(weights, features).index_add(0, owners, changes)  # (B, D)
+        values = head.values(features, labels)  # (M, V)
+        changes = head.values(moved, labels[stored]) - values[stored]
+        changes = weights[owners, stored][:, None] * changes
+        vectors = recall(weights, values).index_add(0, owners, changes)  # (B, V)
     return head.respond(queries, vectors)
 
 

@@ -23,6 +23,7 @@ class Memory(NamedTuple):
     """Stored images, some of which move, seen from S points on the path."""
 
     features: Tensor  # (M, D) of the images as they are
+    labels: Tensor  # (M,)
     moved: Tensor  # (S, U, D) of the images that move, at each point
     places: Tensor  # (U,) which images these are
     moves: Tensor  # (B, M) bool, True where an image moves for an input
@@ -72,7 +73,7 @@ def differentiate(
         moving = (top > 0) & memory.moves[image[:, None], places]
         read, known = pick(memory, step, places, moving), numbers[image]
         scores, (query_gradients, read_gradients) = differentiate_active(
-            head, queries[step, image], read, top > 0, target, known
+            head, queries[step, image], read, memory.labels[places], top > 0, target, known
         )
         yield Gradients(rows, scores, query_gradients, read_gradients, places, moving)
 
@@ -113,6 +114,7 @@ def differentiate_active(
     head: MemoryHead,
     queries: Tensor,
     read: Tensor,
+    labels: Tensor,
     allowed: Tensor,
     target: Target,
     numbers: Tensor,
@@ -123,6 +125,7 @@ def differentiate_active(
         head: its classifier and similarity.
         queries: `(n, D)`.
         read: `(n, A, D)` the memory of each.
+        labels: `(n, A)` of it.
         allowed: `(n, A)` bool, False in the padding.
         target: makes scores of logits.
         numbers: `(n,)` by which it knows the inputs.
@@ -135,7 +138,7 @@ def differentiate_active(
     query, stored = leaves
     with torch.autocast(query.device.type, enabled=False):
         weights = weigh(similarity(query[:, None], stored)[:, 0], mask=allowed)  # (n, A)
-        vectors = (weights[:, None] @ stored)[:, 0]  # (n, D)
+        vectors = (weights[:, None] @ head.values(stored, labels))[:, 0]  # (n, V)
     scores = target.of(head.respond(query, vectors), numbers)
     return scores.detach(), torch.autograd.grad(scores.sum(), leaves)
 

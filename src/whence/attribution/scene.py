@@ -73,7 +73,8 @@ def differentiate_at(scene: Scene, times: Tensor, moved: Tensor) -> Iterator[Gra
     if not score.model.has_memory:
         head = cast(Standard, score.model.head)
         return iter([differentiate_alone(head, queries, score.target, score.rows)])
-    memory = Memory(scene.features, moved, scene.places, scene.moves, score.mask)
+    labels = score.model.checked_bank().labels
+    memory = Memory(scene.features, labels, moved, scene.places, scene.moves, score.mask)
     return differentiate(score.model.memory_head, queries, memory, score.target, score.rows)
 
 
@@ -81,7 +82,7 @@ def encode_stored(scene: Scene, times: Tensor) -> Tensor:
     """Encode the stored images that move, at points `(S,)` of the path; `(S, U, D)`."""
     score = scene.score
     if len(scene.places) == 0:
-        return times.new_zeros((len(times), 0, score.model.features))
+        return times.new_zeros((len(times), 0, score.model.head.width))
     return encode_along(
         score.model,
         scene.stored,

@@ -128,11 +128,18 @@ def read_memory(head: MemoryHead, queries: Tensor, memory: Memory) -> Reading:
         large one they hold at least those with a weight, and what fills up a row has weight 0,
         score minus infinity and any place.
     """
+    values = head.values(memory.features, memory.labels)
     if len(memory.features) <= SMALL:
-        read: Read = head(queries, memory.features, scale=memory.scale)
+        read: Read = head(queries, memory.features, labels=memory.labels, scale=memory.scale)
         places = torch.arange(len(memory.features), device=queries.device).expand_as(read.weights)
-        return Reading(read, places, recall(read.weights, memory.features))
-    found = attend(queries, memory.features, similarity=head.similarity, scale=memory.scale)
+        return Reading(read, places, recall(read.weights, values))
+    found = attend(
+        queries,
+        memory.features,
+        similarity=head.similarity,
+        scale=memory.scale,
+        values=values,
+    )
     places, weights, scores = lay_out(found.pairs, len(queries))
     read = Read(head.respond(queries, found.vectors), weights, scores)
     return Reading(read, places, found.vectors)
@@ -212,8 +219,8 @@ def draw_passes(
                 draw_memory(total, memory_size, generator=g).to(device) for g in (generator, second)
             )
             features = memory.features[drawn]
-            own = model.head(features, memory.features[other]).logits.argmax(1)  # (M,)
-            chosen = Memory(features, memory.labels[drawn], own)
+            second_read = model.head(features, memory.features[other], labels=memory.labels[other])
+            chosen = Memory(features, memory.labels[drawn], second_read.logits.argmax(1))
             parts.append(answer(model, part, truth, chosen, batch_size=draw_batch))
         passes.append(join(parts))
     return passes

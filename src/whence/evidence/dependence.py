@@ -87,6 +87,6 @@ def count_changed(
     changed, rows = 0, rows_at_once(batch_size, len(memory.features))
     for part, classes in zip(queries.split(rows), labels.split(rows), strict=True):
         kept = memory.labels != classes[:, None]  # (B, M)
-        logits = head.logits(part, memory.features, kept, scale=memory.scale)
+        logits = head.logits(part, memory.features, kept, labels=memory.labels, scale=memory.scale)
         changed += int((logits.argmax(1) != classes).sum())
     return changed

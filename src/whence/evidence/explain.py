@@ -88,8 +88,9 @@ def explain_batch(
     cached = cache(model, images, batch_size=batch_size)
     read = read_whole(cached)
     left_out = [list_left_out(bank, row) for row in cached.scores.isneginf()]
-    answers = explain_read(read, bank, left_out, judge(model, read))
+    answers = explain_read(cached.head, read, bank, left_out, judge(model, read))
     without = leave_one_out(cached, read, bank.indices, batch_size=batch_size)
+    logits = read.logits.float().cpu()
     misses = find_near_misses(cached, read, bank)
     reliance = measure_reliance(cached, read).tolist()
     draws: list[Draws | None] = [None] * len(answers)
@@ -100,6 +101,7 @@ def explain_batch(
             answer,
             model.class_names,
             without=without[row],
+            probabilities_without=cached.head.probabilities(logits[row] + without[row]),
             near_miss=misses[row],
             draws=draws[row],
             reliance=reliance[row],
@@ -113,6 +115,7 @@ def assemble(
     names: tuple[str, ...],
     *,
     without: Tensor,
+    probabilities_without: Tensor,
     near_miss: Evidence | None,
     draws: Draws | None,
     reliance: float,
@@ -131,6 +134,7 @@ def assemble(
         evidence=answer.evidence,
         threshold=answer.threshold,
         without=without,
+        probabilities_without=probabilities_without,
         example=examples[0] if examples else None,
         example_reason=None if examples else describe_missing_example(answer, name),
         counterfactual=counterfactuals[0] if counterfactuals else None,
@@ -180,6 +184,7 @@ def find_near_misses(cached: Cached, read: Read, bank: Bank) -> list[Evidence | 
     same = bank.predicted == read.logits.argmax(1, keepdim=True)  # (B, M)
     scores = cached.scores.masked_fill(same, -torch.inf)
     best, places = scores.max(1)
+    best = cached.head.unscale(best)
     return [
         None
         if similarity == -torch.inf
@@ -197,6 +202,7 @@ def explain_without_memory(model: Classifier, images: Tensor) -> list[Explanatio
             evidence=(),
             threshold=None,
             without=answer.probabilities.new_empty(0, len(answer.probabilities)),
+            probabilities_without=answer.probabilities.new_empty(0, len(answer.probabilities)),
             example=None,
             example_reason=NO_MEMORY,
             counterfactual=None,

@@ -13,7 +13,7 @@ from whence.evidence.judge import judge, judge_pairs
 from whence.memory.attend import Pairs, attend
 from whence.memory.bank import Bank
 from whence.memory.copies import mask_copies
-from whence.memory.heads import Read
+from whence.memory.heads import MemoryHead, Read
 from whence.metrics.doubt import read_alone
 from whence.models.classifier import Classifier
 from whence.models.evaluating import evaluating
@@ -63,13 +63,14 @@ def answer_batch(model: Classifier, images: Tensor) -> list[Prediction]:
         similarity=head.similarity,
         mask=mask,
         scale=bank.scale(head.similarity),
+        values=head.values(bank.features, bank.labels),
     )
     logits = head.respond(queries, found.vectors)
     check_outputs("logits", logits, model)
     errors = judge_pairs(model, logits, found.pairs)
     allowed = [None] * len(images) if mask is None else mask.cpu()
     left_out = [() if row is None else list_left_out(bank, ~row) for row in allowed]
-    return explain_pairs(logits, found.pairs, bank, left_out, errors)
+    return explain_pairs(head, logits, found.pairs, bank, left_out, errors)
 
 
 def answer_without_memory(model: Classifier, images: Tensor) -> list[Prediction]:
@@ -87,7 +88,7 @@ def answer_without_memory(model: Classifier, images: Tensor) -> list[Prediction]
             flag=False,
             error_probability=error,
         )
-        for row, error in zip(logits.float().softmax(1).cpu(), errors, strict=True)
+        for row, error in zip(model.head.probabilities(logits).cpu(), errors, strict=True)
     ]
 
 
@@ -97,15 +98,20 @@ def list_left_out(bank: Bank, copies: Tensor) -> tuple[int, ...]:
 
 
 def explain_read(
-    read: Read, bank: Bank, left_out: Sequence[tuple[int, ...]], errors: Tensor | None
+    head: MemoryHead,
+    read: Read,
+    bank: Bank,
+    left_out: Sequence[tuple[int, ...]],
+    errors: Tensor | None,
 ) -> list[Prediction]:
     """Turn what the head returned for `B` images into records."""
     rows, places = (read.weights > 0).nonzero(as_tuple=True)
     pairs = Pairs(rows, places, read.weights[rows, places], read.scores[rows, places])
-    return explain_pairs(read.logits, pairs, bank, left_out, errors)
+    return explain_pairs(head, read.logits, pairs, bank, left_out, errors)
 
 
 def explain_pairs(
+    head: MemoryHead,
     logits: Tensor,
     pairs: Pairs,
     bank: Bank,
@@ -115,6 +121,7 @@ def explain_pairs(
     """Turn answers and the stored images with a weight into records.
 
     Args:
+        head: that answered.
         logits: `(B, K)`.
         pairs: of the images and the stored ones that they read.
         bank: of the stored images.
@@ -135,9 +142,9 @@ def explain_pairs(
         )
         for predicted, row, evidence, threshold, copies, error in zip(
             answers.tolist(),
-            logits.float().softmax(1).cpu(),
-            list_evidence(answers, pairs, bank),
-            find_similarity_thresholds(pairs, len(answers)),
+            head.probabilities(logits).cpu(),
+            list_evidence(answers, pairs._replace(scores=head.unscale(pairs.scores)), bank),
+            head.unscale(find_score_thresholds(pairs, len(answers))).tolist(),
             left_out,
             judged,
             strict=True,
@@ -157,13 +164,12 @@ def list_evidence(answers: Tensor, pairs: Pairs, bank: Bank) -> list[tuple[Evide
     return [tuple(islice(items, count)) for count in rows.bincount(minlength=len(answers)).tolist()]
 
 
-def find_similarity_thresholds(pairs: Pairs, queries: int) -> list[float]:
-    """Find for each query the similarity from which on stored images got a weight.
+def find_score_thresholds(pairs: Pairs, queries: int) -> Tensor:
+    """Find for each query the score from which on stored images got a weight; `(B,)` float64.
 
-    Sparsemax takes one number off all similarities and keeps what is above 0 (Martins and Astudillo
+    Sparsemax takes one number off all scores and keeps what is above 0 (Martins and Astudillo
     2016, arXiv:1602.02068, equation 2), so the weights of the evidence say what that number was.
     """
     taken_off = pairs.scores.double() - pairs.weights.double()
     sums = taken_off.new_zeros(queries).index_add_(0, pairs.rows, taken_off)
-    found: list[float] = (sums / pairs.rows.bincount(minlength=queries)).tolist()
-    return found
+    return sums / pairs.rows.bincount(minlength=queries)

@@ -64,7 +64,7 @@ def measure_draws(cached: Cached, read: Read, bank: Bank, plan: Plan) -> list[Dr
     for places in plan.places:
         again = read_part(cached, places)
         answer = again.logits.argmax(1)
-        probabilities += again.logits.softmax(1)
+        probabilities += cached.head.probabilities(again.logits)
         changed += answer != predicted
         there = (places == example[:, None]).any(1) & (example >= 0)
         own, indices = bank.predicted[places], bank.indices[places]
@@ -97,7 +97,7 @@ def read_part(cached: Cached, places: Tensor) -> Read:
     forbidden = scores.isneginf().all(1, keepdim=True)
     scores = scores.masked_fill(forbidden, 0)  # copies are all equally similar
     weights = weigh(scores)
-    vectors = recall(weights, cached.memory[places])
+    vectors = recall(weights, cached.values[places])
     return Read(cached.head.respond(cached.queries, vectors), weights, scores)
 
 

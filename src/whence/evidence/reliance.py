@@ -28,7 +28,7 @@ def measure_reliance(cached: Cached, read: Read) -> Tensor:
     """
     if cached.head.memory_alone:
         return torch.ones(len(cached.queries), device=cached.queries.device)
-    queries, vectors = cached.queries, recall(read.weights, cached.memory)  # (B, D) both
+    queries, vectors = cached.queries, recall(read.weights, cached.values)  # (B, D) both
     nothing = cached.memory.mean(0).expand_as(queries).to(vectors.dtype)
     predicted = read.logits.argmax(1)
 

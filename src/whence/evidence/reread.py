@@ -21,8 +21,9 @@ class Cached(NamedTuple):
     """What answers are computed from, encoded once."""
 
     head: MemoryHead
-    queries: Tensor  # (B, D)
-    memory: Tensor  # (M, D)
+    queries: Tensor  # (B, E)
+    memory: Tensor  # (M, E)
+    values: Tensor  # (M, V), what is summed by weight
     scores: Tensor  # (B, M), minus infinity where a stored image may not be used
 
 
@@ -37,17 +38,18 @@ def cache(model: Classifier, images: Tensor, *, batch_size: int) -> Cached:
     bank = model.checked_bank()
     queries = encode_all(model, images, batch_size=batch_size)
     mask = mask_copies(bank, images)
-    similarity = model.memory_head.similarity
-    scores = score(queries, bank.features, similarity=similarity, scale=bank.scale(similarity))
+    head = model.memory_head
+    scale = bank.scale(head.similarity)
+    scores = score(queries, bank.features, similarity=head.similarity, scale=scale)
     if mask is not None:
         scores = scores.masked_fill(~mask, -torch.inf)
-    return Cached(model.memory_head, queries, bank.features, scores)
+    return Cached(head, queries, bank.features, head.values(bank.features, bank.labels), scores)
 
 
 def read_whole(cached: Cached) -> Read:
     """Answer for all queries from the whole memory."""
     weights = weigh(cached.scores)
-    vectors = recall(weights, cached.memory)  # (B, D)
+    vectors = recall(weights, cached.values)  # (B, V)
     logits = cached.head.respond(cached.queries, vectors)
     check_outputs("logits", logits, cached.head)
     return Read(logits, weights, cached.scores)
@@ -73,11 +75,11 @@ def answer_without(cached: Cached, rows: Tensor, removed: Tensor, *, batch_size:
     for part, gone in zip(rows.split(batch_size), removed.split(batch_size), strict=True):
         places, weights = weigh_without(cached.scores, part, gone)
         if weights.shape[1] == len(cached.memory):  # all were looked at, in their order
-            vectors = recall(weights, cached.memory)  # (t, D)
+            vectors = recall(weights, cached.values)  # (t, V)
         else:
             read = weights > 0  # (t, L)
-            memory = cached.memory.to(weights.dtype)
-            vectors = sum_rows(memory, places[read], read.sum(1), weights[read])
+            values = cached.values.to(weights.dtype)
+            vectors = sum_rows(values, places[read], read.sum(1), weights[read])
         logits.append(cached.head.respond(cached.queries[part], vectors))
     return torch.cat(logits)
 

@@ -103,7 +103,12 @@ def collect_votes(model: Classifier, bank: Bank, groups: Tensor, rows: Tensor) -
     head = model.memory_head
     scale = bank.scale(head.similarity)
     vectors, pairs = attend(
-        queries, bank.features, similarity=head.similarity, mask=others, scale=scale
+        queries,
+        bank.features,
+        similarity=head.similarity,
+        mask=others,
+        scale=scale,
+        values=head.values(bank.features, bank.labels),
     )
     logits = head.respond(queries, vectors)
     check_outputs("logits", logits, head)
@@ -114,7 +119,7 @@ def collect_votes(model: Classifier, bank: Bank, groups: Tensor, rows: Tensor) -
     shares = ballots.new_zeros(logits.shape)  # (b, K)
     return Votes(
         predicted=logits.argmax(1),
-        probabilities=logits.softmax(1).gather(1, labels[:, None]).squeeze(1),
+        probabilities=head.probabilities(logits).gather(1, labels[:, None]).squeeze(1),
         masses=vectors.new_zeros(len(rows)).index_add_(0, pairs.rows, pairs.weights * same),
         shares=shares.index_add_(1, bank.labels.clamp_min(0), ballots),
     )

@@ -5,6 +5,7 @@ from whence.table import Table
 HEADS = Table(
     "variant",
     {
+        "votes": "whence.memory.votes:Votes",
         "memory-wrap": "whence.memory.heads:MemoryWrap",
         "only-memory": "whence.memory.heads:OnlyMemory",
         "standard": "whence.memory.heads:Standard",

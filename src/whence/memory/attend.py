@@ -13,9 +13,9 @@ from whence.memory.attention import (
     score,
     weigh,
 )
-from whence.memory.read_pairs import ReadPairs, read_without_rule
+from whence.memory.read_pairs import ReadPairs, read_without_rule, sum_rows
 from whence.memory.similarity import find_similarity, suit
-from whence.memory.support import BLOCK, find_support
+from whence.memory.support import BLOCK, Support, find_support
 from whence.shapes import check_shape
 
 SMALL, FEW = 512, 2048
@@ -35,7 +35,7 @@ class Pairs(NamedTuple):
 class Attended(NamedTuple):
     """What attention reads out of a memory."""
 
-    vectors: Tensor  # (B, D)
+    vectors: Tensor  # (B, D), or (B, V) of values
     pairs: Pairs
 
 
@@ -46,6 +46,7 @@ def attend(
     similarity: str = "cosine",
     mask: Tensor | None = None,
     scale: Tensor | None = None,
+    values: Tensor | None = None,
     block: int = BLOCK,
 ) -> Attended:
     """Read a memory with sparse attention, never holding all weights or their gradient.
@@ -62,6 +63,7 @@ def attend(
         mask: `(B, M)` bool, True where a stored image may be used; None allows all.
         scale: `(M,)` of this memory, from ``Similarity.scale``, if it was computed before; saves a
             pass over the memory.
+        values: `(M, V)` what is summed by weight; None, or the memory itself, sums its features.
         block: scores computed at once; changes memory use, not the result.
 
     Returns:
@@ -78,6 +80,9 @@ def attend(
     """
     check_pair(queries, memory)
     known = find_similarity(similarity)
+    other = None if values is memory else values
+    if other is not None:
+        check_shape("values", other, "M V", M=len(memory))
     if mask is not None:
         check_mask(mask, len(queries), len(memory))
     if scale is not None:
@@ -94,7 +99,16 @@ def attend(
             weights, vectors = read_without_rule(queries, memory, *found, known)
         else:
             weights, vectors = ReadPairs.apply(queries, memory, scale, *found, known.rule)
+        if other is not None:
+            vectors = sum_values(other, found, weights, len(queries))
     return Attended(vectors, Pairs(found.rows, found.places, weights, found.scores))
+
+
+def sum_values(values: Tensor, found: Support, weights: Tensor, queries: int) -> Tensor:
+    """Sum values `(M, V)` by the weights `(N,)` of pairs; `(B, V)`, NaN where a query has none."""
+    counts = found.rows.bincount(minlength=queries)
+    summed = sum_rows(values.to(weights.dtype), found.places, counts, weights)
+    return summed.masked_fill((counts == 0)[:, None], torch.nan)
 
 
 def lay_out(pairs: Pairs, queries: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -130,17 +144,21 @@ def read_vectors(
     similarity: str,
     mask: Tensor | None = None,
     scale: Tensor | None = None,
+    values: Tensor | None = None,
 ) -> Tensor:
     """Compute the memory vectors `(B, D)` alone, in the way that is faster for this memory.
 
     Arguments as for ``attend``. Of a small memory all weights are held.
     """
+    values = memory if values is None else values
     if not torch._C._are_functorch_transforms_active():  # these take operations that they know
         if len(memory) > SMALL and len(queries) * len(memory) > FEW:
-            found = attend(queries, memory, similarity=similarity, mask=mask, scale=scale)
+            found = attend(
+                queries, memory, similarity=similarity, mask=mask, scale=scale, values=values
+            )
             return found.vectors
         read = find_similarity(similarity).read
-        if read is not None and torch.is_grad_enabled():
+        if read is not None and torch.is_grad_enabled() and values is memory:
             return read(queries, memory, mask)
     scores = score(queries, memory, similarity=similarity, scale=scale)
-    return recall(weigh(scores, mask=mask), memory)
+    return recall(weigh(scores, mask=mask), values)

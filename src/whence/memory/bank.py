@@ -20,7 +20,8 @@ class Bank:
     """Encoded memory images, and where each of them came from.
 
     Attributes:
-        features: `(M, D)` the encoder's output in eval mode.
+        features: `(M, E)` what the head compares: the encoder's output in eval mode, or keys of
+            it.
         indices: `(M,)` int64, index of each image in its dataset.
         labels: `(M,)` int64, -1 where the label is not known.
         predicted: `(M,)` int64, the model's own class for each image, with that image left out.
@@ -42,7 +43,7 @@ class Bank:
     __repr__ = show_record
 
     def __post_init__(self) -> None:
-        sizes = check_shape("features", self.features, "M D")
+        sizes = check_shape("features", self.features, "M E")
         for name in ("indices", "labels", "predicted"):
             check_shape(name, getattr(self, name), "M", M=sizes["M"])
 

@@ -48,9 +48,101 @@ class Head(nn.Module, ABC):
         self.last_layers = last_layers
         self.similarity = similarity
 
+    @property
+    def width(self) -> int:
+        """Return E, how many numbers ``embed`` makes of an image."""
+        return self.features
+
+    def embed(self, features: Tensor) -> Tensor:
+        """Turn the encoder's output `(B, D)` into what is compared and classified, `(B, E)`."""
+        return features
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """Turn logits `(B, K)` into the probabilities that people see, float32."""
+        return logits.float().softmax(1)
+
 
 class MemoryHead(Head):
-    """Read a memory, then classify what was read: what Memory Wrap and Only Memory share.
+    """Read a memory: what all heads that have one share."""
+
+    has_memory = True
+    similarity: str
+
+    memory_alone: ClassVar[bool]
+    """The answer hangs on the query by what is read alone."""
+
+    reads_labels: ClassVar[bool] = False
+    """It reads the labels of the stored images, so each of them must have one."""
+
+    def forward(
+        self,
+        queries: Tensor,
+        memory: Tensor,
+        mask: Tensor | None = None,
+        *,
+        labels: Tensor | None = None,
+        scale: Tensor | None = None,
+    ) -> Read:
+        """Classify `(B, E)` queries with a memory `(M, E)`, both from ``embed``.
+
+        Args:
+            queries: `(B, E)`.
+            memory: `(M, E)`.
+            mask: `(B, M)` bool, True where a stored image may be used; None allows all.
+            labels: `(M,)` of the stored images, for a head that reads them.
+            scale: `(M,)` of the memory, from ``Similarity.scale``, if it was computed before.
+        """
+        scores = score(queries, memory, similarity=self.similarity, scale=scale)
+        weights = weigh(scores, mask=mask)
+        vectors = recall(weights, self.values(memory, labels))
+        return Read(self.respond(queries, vectors), weights, scores)
+
+    def logits(
+        self,
+        queries: Tensor,
+        memory: Tensor,
+        mask: Tensor | None = None,
+        *,
+        labels: Tensor | None = None,
+        scale: Tensor | None = None,
+    ) -> Tensor:
+        """Compute the logits `(B, K)` of ``forward`` alone; holds no weights of a large memory.
+
+        Arguments as for ``forward``.
+        """
+        vectors = read_vectors(
+            queries,
+            memory,
+            values=self.values(memory, labels),
+            similarity=self.similarity,
+            mask=mask,
+            scale=scale,
+        )
+        return self.respond(queries, vectors)
+
+    def values(self, memory: Tensor, labels: Tensor | None) -> Tensor:
+        """Choose what is summed by weight: here the stored images' features themselves.
+
+        Args:
+            memory: `(..., M, E)` stored images, from ``embed``.
+            labels: `(..., M)` their classes; None where they are not known.
+
+        Returns:
+            `(..., M, V)`.
+        """
+        return memory
+
+    def unscale(self, scores: Tensor) -> Tensor:
+        """Turn scores, or differences of them, into the unit that people see."""
+        return scores
+
+    @abstractmethod
+    def respond(self, queries: Tensor, vectors: Tensor) -> Tensor:
+        """Classify queries `(B, E)` with their memory vectors `(B, V)`; logits `(B, K)`."""
+
+
+class FeatureHead(MemoryHead):
+    """Sum the stored images' features by weight, then classify: Memory Wrap and Only Memory.
 
     Args:
         features: D, the encoder's output width.
@@ -59,14 +151,8 @@ class MemoryHead(Head):
         classifier: "mlp", one hidden layer of twice the input width, or "linear" (paper, A.2).
     """
 
-    has_memory = True
-    similarity: str
-
     vectors: ClassVar[int]
     """How many vectors of D features the last layers take."""
-
-    memory_alone: ClassVar[bool]
-    """The answer hangs on the query by what is read alone."""
 
     def __init__(
         self, features: int, classes: int, *, similarity: str = "cosine", classifier: str = "mlp"
@@ -76,50 +162,11 @@ class MemoryHead(Head):
         width = self.vectors * features
         self.classifier = build_classifier(width, 2 * width, classes, classifier)
 
-    def forward(
-        self,
-        queries: Tensor,
-        memory: Tensor,
-        mask: Tensor | None = None,
-        *,
-        scale: Tensor | None = None,
-    ) -> Read:
-        """Classify `(B, D)` queries with `(M, D)` memory features.
 
-        Args:
-            queries: `(B, D)` features.
-            memory: `(M, D)` features.
-            mask: `(B, M)` bool, True where a stored image may be used; None allows all.
-            scale: `(M,)` of the memory, from ``Similarity.scale``, if it was computed before.
-        """
-        scores = score(queries, memory, similarity=self.similarity, scale=scale)
-        weights = weigh(scores, mask=mask)
-        return Read(self.respond(queries, recall(weights, memory)), weights, scores)
-
-    def logits(
-        self,
-        queries: Tensor,
-        memory: Tensor,
-        mask: Tensor | None = None,
-        *,
-        scale: Tensor | None = None,
-    ) -> Tensor:
-        """Compute the logits `(B, K)` of ``forward`` alone; holds no weights of a large memory.
-
-        Arguments as for ``forward``.
-        """
-        vectors = read_vectors(queries, memory, similarity=self.similarity, mask=mask, scale=scale)
-        return self.respond(queries, vectors)
-
-    @abstractmethod
-    def respond(self, queries: Tensor, vectors: Tensor) -> Tensor:
-        """Classify queries `(B, D)` with their memory vectors `(B, D)`; logits `(B, K)`."""
-
-
-class MemoryWrap(MemoryHead):
+class MemoryWrap(FeatureHead):
     """Classify the query's features joined with the memory vector (equation 4).
 
-    Arguments as for ``MemoryHead``.
+    Arguments as for ``FeatureHead``.
     """
 
     variant, title = "memory-wrap", "Memory Wrap"
@@ -131,10 +178,10 @@ class MemoryWrap(MemoryHead):
         return classify(self.classifier, joined)
 
 
-class OnlyMemory(MemoryHead):
+class OnlyMemory(FeatureHead):
     """Classify the memory vector alone: the query decides only which memories are read.
 
-    Arguments as for ``MemoryHead``.
+    Arguments as for ``FeatureHead``.
     """
 
     variant, title = "only-memory", "Only Memory"

@@ -117,7 +117,11 @@ class Classifier(nn.Module):
         return cast("MemoryHead", self.head)
 
     def forward(
-        self, images: Images, memory_images: Images | None = None, mask: Tensor | None = None
+        self,
+        images: Images,
+        memory_images: Images | None = None,
+        mask: Tensor | None = None,
+        memory_labels: Tensor | None = None,
     ) -> Tensor:
         """Classify images with the memory given, or with the bank.
 
@@ -125,6 +129,7 @@ class Classifier(nn.Module):
             images: `(B, C, H, W)` uint8 or float in [0, 1], or what else ``predict`` takes.
             memory_images: `(M, C, H, W)`, or such others; None reads the bank (eval mode only).
             mask: `(B, M)` bool, True where a memory image may be used; None allows all.
+            memory_labels: `(M,)` of the memory given, which the head of votes needs.
 
         Returns:
             `(B, K)` logits.
@@ -134,12 +139,16 @@ class Classifier(nn.Module):
             ValueError: if images are of another shape, or, in eval mode, what comes out is not
                 finite.
         """
-        logits = self.logits(images, memory_images, mask)
+        logits = self.logits(images, memory_images, mask, memory_labels)
         self._check_outputs("logits", logits)
         return logits
 
     def logits(
-        self, images: Images, memory_images: Images | None = None, mask: Tensor | None = None
+        self,
+        images: Images,
+        memory_images: Images | None = None,
+        mask: Tensor | None = None,
+        memory_labels: Tensor | None = None,
     ) -> Tensor:
         """Compute the logits `(B, K)` of ``forward``; what is not finite is the caller's to find.
 
@@ -150,22 +159,29 @@ class Classifier(nn.Module):
             self._refuse_memory(memory_images is None and mask is None)
             logits: Tensor = self.head(self._encode(images))
             return logits
-        queries, memory, scale = self._encode_both(images, memory_images)
-        return self.memory_head.logits(queries, memory, mask, scale=scale)
+        queries, memory, labels, scale = self._encode_both(images, memory_images, memory_labels)
+        return self.memory_head.logits(queries, memory, mask, labels=labels, scale=scale)
 
     def read(
-        self, images: Images, memory_images: Images | None = None, mask: Tensor | None = None
+        self,
+        images: Images,
+        memory_images: Images | None = None,
+        mask: Tensor | None = None,
+        memory_labels: Tensor | None = None,
     ) -> Read:
         """Do what ``forward`` does and return logits, weights and scores."""
         head = self.memory_head
         mask = None if mask is None else mask.to(self.mean.device)
-        queries, memory, scale = self._encode_both(images, memory_images)
-        found: Read = head(queries, memory, mask, scale=scale)
+        queries, memory, labels, scale = self._encode_both(images, memory_images, memory_labels)
+        found: Read = head(queries, memory, mask, labels=labels, scale=scale)
         self._check_outputs("logits", found.logits)
         return found
 
     def encode(self, images: Images) -> Tensor:
-        """Normalise `(B, C, H, W)` images and encode them to `(B, D)`, in the model's mode.
+        """Normalise `(B, C, H, W)` images and make of them what the head compares, `(B, E)`.
+
+        In the model's mode. E is ``head.width``, which is D, the encoder's output width, unless
+        the head makes keys of it.
 
         Raises:
             ValueError: if images are of another shape, or, in eval mode, features are not finite.
@@ -175,13 +191,17 @@ class Classifier(nn.Module):
         return features
 
     def _encode(self, images: Images) -> Tensor:
+        return self.head.embed(self.encode_features(images))
+
+    def encode_features(self, images: Images) -> Tensor:
+        """Normalise `(B, C, H, W)` images and encode them to `(B, D)`; the head sees nothing."""
         features: Tensor = self._network()(self.normalise(images))
         return features
 
     def _encode_both(
-        self, images: Images, memory_images: Images | None
-    ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Encode images, and memory images unless the bank has them; the bank's scale comes last.
+        self, images: Images, memory_images: Images | None, labels: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
+        """Encode images, and memory images unless the bank has them; with its labels and scale.
 
         Images come first: the running statistics of BatchNorm depend on the order.
         """
@@ -189,10 +209,11 @@ class Classifier(nn.Module):
             raise RuntimeError(NO_EXPORT)
         if memory_images is not None:
             stored = as_images(memory_images, self, name="memory_images")
-            return self._encode(images), self._encode(stored), None
+            known = None if labels is None else labels.to(self.mean.device)
+            return self._encode(images), self._encode(stored), known, None
         bank = self.checked_bank()
         scale = bank.scale(self.memory_head.similarity)
-        return self._encode(images), bank.features, scale
+        return self._encode(images), bank.features, bank.labels, scale
 
     def _check_outputs(self, name: str, outputs: Tensor) -> None:
         """Refuse NaN in eval mode; a step of training does not wait for its numbers."""
@@ -266,6 +287,7 @@ class Classifier(nn.Module):
         known_labels = torch.full((total,), -1)
         if labels is not None:
             known_labels = read_labels(labels, self.class_names, total, least=-1)
+        self._check_known(known_labels)
         places = torch.arange(total)
         if indices is not None:
             places = read_whole_numbers("indices", indices, total)
@@ -287,7 +309,7 @@ class Classifier(nn.Module):
                 distinct = pixels if len(first) == total else pixels[first]
                 encoded = encode_in_batches(self.encode, distinct, batch_size=batch_size)
             else:
-                encoded = features.to(device)[first.to(device)]
+                encoded = self.head.embed(features.to(device)[first.to(device)])
         groups = groups.to(device)
         features = encoded[groups] if len(first) < total else encoded
         self.attach(
@@ -296,7 +318,11 @@ class Classifier(nn.Module):
                 indices=places.to(device),
                 labels=known_labels.to(device),
                 predicted=predict_left_out(
-                    self.memory_head, features, groups, batch_size=batch_size
+                    self.memory_head,
+                    features,
+                    groups,
+                    labels=known_labels.to(device),
+                    batch_size=batch_size,
                 ),
                 hashes=hashes,
                 images=kept.cpu(),
@@ -304,6 +330,19 @@ class Classifier(nn.Module):
             )
         )
         return self
+
+    def _check_known(self, labels: Tensor) -> None:
+        """Refuse stored images without a label, -1 in `(M,)`, where the head reads labels.
+
+        Raises:
+            ValueError: with how many there are.
+        """
+        unknown = int((labels < 0).sum())
+        if unknown and self.memory_head.reads_labels:
+            raise ValueError(
+                f"labels must name the class of every stored image, because each votes for its own;"
+                f" {unknown} of {len(labels)} have none."
+            )
 
     def attach(self, bank: Bank) -> None:
         """Keep a bank that was encoded with the parameters the model has now."""

@@ -12,7 +12,12 @@ from whence.models.sound import check_outputs
 
 @torch.no_grad()
 def predict_left_out(
-    head: MemoryHead, features: Tensor, groups: Tensor, *, batch_size: int = BATCH_SIZE
+    head: MemoryHead,
+    features: Tensor,
+    groups: Tensor,
+    *,
+    labels: Tensor | None = None,
+    batch_size: int = BATCH_SIZE,
 ) -> Tensor:
     """Classify every memory image with itself and its copies left out of the memory.
 
@@ -20,8 +25,9 @@ def predict_left_out(
 
     Args:
         head: of the classifier.
-        features: `(M, D)` the encoded memory.
+        features: `(M, E)` the encoded memory.
         groups: `(M,)` a number for each image that its copies share.
+        labels: `(M,)` of the memory, for a head that reads them.
         batch_size: how many are classified at once.
 
     Returns:
@@ -37,7 +43,7 @@ def predict_left_out(
     predicted = []
     for rows in places.split(batch_size):
         mask = None if alone else groups[rows, None] != groups  # (b, M)
-        logits = head.logits(features[rows], features, mask, scale=scale)
+        logits = head.logits(features[rows], features, mask, labels=labels, scale=scale)
         check_outputs("logits", logits, head)
         predicted.append(logits.argmax(1))
     return torch.cat(predicted)

@@ -101,7 +101,7 @@ def declare_bank(path: Path, found: dict[str, Layout], model: Classifier) -> dic
         raise ValueError(f"{path} must hold at least one image, got none.")
     dtype = features.dtype if features.dtype.is_floating_point else torch.float32
     declared = {
-        "features": Layout((size, model.features), dtype),
+        "features": Layout((size, model.head.width), dtype),
         "indices": Layout((size,), torch.int64),
         "labels": Layout((size,), torch.int64),
         "predicted": Layout((size,), torch.int64),

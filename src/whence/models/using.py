@@ -7,6 +7,7 @@ from whence.data.as_images import Images, as_images, check_image_shape
 from whence.models.batches import encode_in_batches
 from whence.models.classifier import Classifier
 from whence.models.evaluating import evaluating
+from whence.models.sound import check_outputs
 
 
 def check_images(model: Classifier, images: Tensor) -> None:
@@ -19,10 +20,10 @@ def check_images(model: Classifier, images: Tensor) -> None:
 
 
 def encode_all(model: Classifier, images: Images, *, batch_size: int = BATCH_SIZE) -> Tensor:
-    """Encode `(N, C, H, W)` images without gradients, `(N, D)` on the model's device.
+    """Make of `(N, C, H, W)` images what the head compares, `(N, E)` on the model's device.
 
-    Where a batch does not fit into the device's memory, half as many are encoded at once; the
-    features are the same.
+    Without gradients. Where a batch does not fit into the device's memory, half as many are encoded
+    at once; the features are the same.
 
     Raises:
         RuntimeError: if the model is in training mode.
@@ -30,3 +31,19 @@ def encode_all(model: Classifier, images: Images, *, batch_size: int = BATCH_SIZ
     """
     with evaluating(model):
         return encode_in_batches(model.encode, as_images(images, model), batch_size=batch_size)
+
+
+def encode_frozen(model: Classifier, images: Images, *, batch_size: int = BATCH_SIZE) -> Tensor:
+    """Encode `(N, C, H, W)` images for a head that is still to be trained, `(N, D)`.
+
+    The encoder's own output, without gradients, on the model's device.
+
+    Raises:
+        RuntimeError: if the model is in training mode.
+        ValueError: if images are of another shape, or features are not finite.
+    """
+    with evaluating(model):
+        pixels = as_images(images, model)
+        features = encode_in_batches(model.encode_features, pixels, batch_size=batch_size)
+    check_outputs("features", features, model)
+    return features

@@ -54,11 +54,12 @@ class Prediction:
 
     Attributes:
         predicted: class index.
-        probabilities: `(K,)` float32, the softmax of the logits.
+        probabilities: `(K,)` float32, the softmax of the logits; for votes the weight on each
+            label.
         evidence: the stored images with weight above 0, highest weight first, weights sum to 1;
             empty for a standard model.
         threshold: the similarity from which on a stored image counts: the weight of each is its
-            similarity minus this; None for a standard model.
+            similarity minus this (of votes, a multiple of it); None for a standard model.
         left_out: dataset indices of stored images that are the very image asked about (same content
             hash); they took no part in the answer.
         flag: the evidence of highest weight is a counterfactual, a sign of doubt.
@@ -110,13 +111,15 @@ class Explanation:
 
     Attributes:
         predicted: class index.
-        probabilities: `(K,)` float32, the softmax of the logits.
+        probabilities: `(K,)` float32, the softmax of the logits; for votes the weight on each
+            label.
         evidence: the stored images with weight above 0, highest weight first, weights sum to 1;
             empty for a standard model.
         threshold: the similarity from which on a stored image counts: the weight of each is its
-            similarity minus this; None for a standard model.
+            similarity minus this (of votes, a multiple of it); None for a standard model.
         without: `(A, K)` float32, how much every logit changes when one evidence image is left out
             of the memory, in the order of ``evidence``; NaN where it is the whole memory.
+        probabilities_without: `(A, K)` float32, the probabilities that are left then.
         example: the evidence of highest weight that the model puts in the predicted class.
         example_reason: why there is none, in a sentence; None when there is one.
         counterfactual: the evidence of highest weight that it puts in another class.
@@ -137,6 +140,7 @@ class Explanation:
     evidence: tuple[Evidence, ...]
     threshold: float | None
     without: Tensor
+    probabilities_without: Tensor
     example: Evidence | None
     example_reason: str | None
     counterfactual: Evidence | None

@@ -27,7 +27,7 @@ from whence.report.cards import (
 )
 from whence.report.doubt import find_doubt
 from whence.report.morph_blocks import show_ways
-from whence.report.numbers import add_weights, count, leave_out, percent
+from whence.report.numbers import add_weights, count, percent
 from whence.report.reading import say_reading
 from whence.report.relevance_blocks import show_pair
 
@@ -125,7 +125,7 @@ def show_evidence(answer: Answer, classes: Sequence[str]) -> tuple[PageBlock, ..
 def make_evidence_strip(answer: Answer, classes: Sequence[str]) -> Strip:
     """Give every evidence image a card; say on it what leaving it out would change."""
     explanation = answer.explanation
-    left = leave_out(explanation.probabilities, explanation.without)
+    left = explanation.probabilities_without
     cards: list[Card] = []
     for item, after in zip(explanation.evidence[:SHOWN], left, strict=False):
         card = make_evidence_card(item, answer, classes)
@@ -184,7 +184,7 @@ def say_deciding(
 ) -> tuple[str, ...]:
     """Say whether a single stored image decides, and how many do together."""
     predicted = explanation.predicted
-    left = leave_out(explanation.probabilities, explanation.without)  # (A, K)
+    left = explanation.probabilities_without  # (A, K)
     if bool(left.isnan().any()):
         return ()
     changing = int((left.argmax(1) != predicted).sum())

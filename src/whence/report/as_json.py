@@ -10,7 +10,6 @@ from whence.records.relevance import Relevance
 from whence.report.as_morph_json import lay_out_morph
 from whence.report.doubt import find_doubt
 from whence.report.json_values import lay_out_origin, to_class, to_list
-from whence.report.numbers import leave_out
 from whence.report.reading import say_reading
 
 
@@ -41,7 +40,7 @@ def to_json(
 def lay_out(answer: Answer, classes: Sequence[str], with_pixels: bool) -> dict[str, Any]:
     """Lay one answer out."""
     explanation = answer.explanation
-    left = leave_out(explanation.probabilities, explanation.without)
+    left = explanation.probabilities_without
     found = lay_out_answer(answer.name, explanation, classes)
     for item, change, after in zip(found["evidence"], explanation.without, left, strict=True):
         item["without"] = {"logit_changes": to_list(change), "probabilities": to_list(after)}

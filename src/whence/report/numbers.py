@@ -3,10 +3,7 @@
 import math
 from collections.abc import Iterable
 
-from torch import Tensor
-
 from whence.records.answers import Evidence
-from whence.shapes import check_shape
 
 MINUS = "\N{MINUS SIGN}"
 """As wide as a plus, unlike the hyphen."""
@@ -63,24 +60,6 @@ def add_weights(items: Iterable[Evidence], role: str | None = None) -> float:
     Weights are float32 and sum to 1 up to their last digits, which are rounded away.
     """
     return min(1.0, round(sum(item.weight for item in items if role in (None, item.role)), 6))
-
-
-def leave_out(probabilities: Tensor, changes: Tensor) -> Tensor:
-    """Compute the probabilities that remain when one stored image is left out.
-
-    A logit is the logarithm of its probability plus a number that all classes share, so that
-    softmax(log p + change) is exact. What float32 rounded to a probability of 0 stays 0.
-
-    Args:
-        probabilities: `(K,)` of the answer.
-        changes: `(A, K)` change of every logit; NaN where nothing would be left.
-
-    Returns:
-        `(A, K)` float64; NaN where the change is.
-    """
-    sizes = check_shape("changes", changes, "A K")
-    check_shape("probabilities", probabilities, "K", K=sizes["K"])
-    return (probabilities.double().log() + changes.double()).softmax(1)
 
 
 def number_or_none(value: float, form: str) -> str:

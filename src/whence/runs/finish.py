@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from whence.evidence.calibrate import calibrate
@@ -113,8 +114,10 @@ def measure_parts(
         part = images[name]
         if len(part) == 0:
             continue
-        features = known_features.get(name)
-        if features is None:
+        if name in known_features:
+            with torch.no_grad():
+                features = model.head.embed(known_features[name])
+        else:
             features = encode_all(model, part.images, batch_size=batch_size)
         found = evaluate(
             model,

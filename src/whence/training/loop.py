@@ -187,7 +187,7 @@ def fit(
         encode: Callable[[Tensor], Tensor] = model.encode
         look_up = look_up_augmented(labelled.images, recipe.augmentation, randomness.generator)
         if plan.freeze_encoder:
-            learned, encode = model.head, nn.Identity()
+            learned, encode = model.head, model.head.embed
             if features is None:
                 model.eval()
                 features = encode_together(model, labelled.images, team)

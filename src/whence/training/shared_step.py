@@ -13,8 +13,9 @@ from torch.nn.parallel import DistributedDataParallel
 
 from whence.bounds import BATCH_SIZE
 from whence.memory.attention import at_least_float32
+from whence.memory.heads import Head
 from whence.models.classifier import Classifier
-from whence.models.using import encode_all
+from whence.models.using import encode_frozen
 from whence.seeds import seed_global
 from whence.training.distributed import Team, rows_of
 from whence.training.step import Batch, Criterion, classify
@@ -58,7 +59,7 @@ class SharedStep:
         rows = rows_of(total, self.team)
         mask = None if batch.mask is None else batch.mask[rows]
         with self.criterion.autocast(batch.images.device):
-            logits = self.part(batch.images[rows], batch.memory, mask)
+            logits = self.part(batch.images[rows], batch.memory, batch.memory_labels, mask)
         loss, hits = self.criterion.judge(logits, batch.labels[rows])
         weight = (rows.stop - rows.start) * self.team.size / total
         return loss * weight, hits * weight
@@ -97,17 +98,22 @@ class Part(nn.Module):
         self.team = team
         self.frozen = frozen
 
-    def forward(self, rows: Tensor, memory: Tensor | None, mask: Tensor | None) -> Tensor:
+    def forward(
+        self, rows: Tensor, memory: Tensor | None, labels: Tensor | None, mask: Tensor | None
+    ) -> Tensor:
         """Compute logits `(b, K)`; the memory is whole, of its images only a share is encoded."""
         if self.frozen:
-            return classify(self.learned, rows, memory, mask)
+            # torch gives every submodule the type Module
+            head: Head = self.learned  # type: ignore[assignment]
+            memory = None if memory is None else head.embed(memory)
+            return classify(head, head.embed(rows), memory, labels, mask)
         # torch gives every submodule the type Module
         model: Classifier = self.learned  # type: ignore[assignment]
         queries = model.encode(rows)
         if memory is not None:
             own = model.encode(memory[rows_of(len(memory), self.team)])
             memory = gather(at_least_float32(own), len(memory), self.team)
-        return classify(model.head, queries, memory, mask)
+        return classify(model.head, queries, memory, labels, mask)
 
 
 def gather(own: Tensor, total: int, team: Team) -> Tensor:
@@ -149,9 +155,9 @@ def encode_together(
 ) -> Tensor:
     """Encode `(N, C, H, W)` images in eval mode, each process a share; `(N, D)` everywhere."""
     if team.size == 1:
-        return encode_all(model, images, batch_size=batch_size)
+        return encode_frozen(model, images, batch_size=batch_size)
     with torch.no_grad():
-        own = encode_all(model, images[rows_of(len(images), team)], batch_size=batch_size)
+        own = encode_frozen(model, images[rows_of(len(images), team)], batch_size=batch_size)
         return gather(own, len(images), team)
 
 

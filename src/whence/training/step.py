@@ -19,6 +19,7 @@ class Batch(NamedTuple):
         images: `(B, C, H, W)` augmented, or `(B, D)` features where the encoder is frozen.
         labels: `(B,)` their classes.
         memory: `(M, C, H, W)` or `(M, D)`; None for a standard model.
+        memory_labels: `(M,)` its classes; None for a standard model.
         mask: `(B, M)` bool, True where an image may be used; None allows all.
         step: counted from 0 over the whole training.
     """
@@ -26,6 +27,7 @@ class Batch(NamedTuple):
     images: Tensor
     labels: Tensor
     memory: Tensor | None
+    memory_labels: Tensor | None
     mask: Tensor | None
     step: int
 
@@ -53,14 +55,15 @@ class BatchDraws:
         device = self.labels.device
         places = picked.to(device, non_blocking=True)  # a GPU's work goes on meanwhile
         if self.memory_size is None:
-            return Batch(self.look_up(places), self.labels[places], None, None, step)
+            return Batch(self.look_up(places), self.labels[places], None, None, None, step)
         drawn = draw_memory(len(self.labels), self.memory_size, generator=self.generator)
         mask = None
         if not self.self_attention:
             mask = (picked[:, None] != drawn).to(device, non_blocking=True)  # (B, M)
         images = self.look_up(places)
-        memory = self.look_up(drawn.to(device, non_blocking=True))
-        return Batch(images, self.labels[places], memory, mask, step)
+        stored = drawn.to(device, non_blocking=True)
+        memory = self.look_up(stored)
+        return Batch(images, self.labels[places], memory, self.labels[stored], mask, step)
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,7 @@ class LoneStep:
     """A step of a process alone.
 
     Attributes:
-        encode: maps images to features; the identity where the encoder is frozen.
+        encode: maps images, or features where the encoder is frozen, to what the head compares.
         head: classifies features.
         criterion: makes the loss.
     """
@@ -104,7 +107,7 @@ class LoneStep:
         with self.criterion.autocast(batch.images.device):
             queries = self.encode(batch.images)
             memory = None if batch.memory is None else self.encode(batch.memory)
-            logits = classify(self.head, queries, memory, batch.mask)
+            logits = classify(self.head, queries, memory, batch.memory_labels, batch.mask)
         return self.criterion.judge(logits, batch.labels)
 
     def finish(self, *numbers: Tensor) -> tuple[Tensor, ...]:
@@ -113,10 +116,14 @@ class LoneStep:
 
 
 def classify(
-    head: nn.Module, queries: Tensor, memory: Tensor | None, mask: Tensor | None
+    head: nn.Module,
+    queries: Tensor,
+    memory: Tensor | None,
+    labels: Tensor | None,
+    mask: Tensor | None,
 ) -> Tensor:
-    """Compute logits `(B, K)` from features, with a memory or, for a standard model, without."""
+    """Compute logits `(B, K)` with a memory and its labels or, for a standard model, without."""
     if memory is None:
         logits: Tensor = head(queries)
         return logits
-    return cast("MemoryHead", head).logits(queries, memory, mask)
+    return cast("MemoryHead", head).logits(queries, memory, mask, labels=labels)

@@ -1,0 +1,167 @@
+"""Votes: the probability of a class is the weight on the stored images that carry its label."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import one_hot
+
+from whence.memory.attention import at_least_float32, check_mask, recall, score
+from whence.memory.cosine import to_unit_length
+from whence.memory.heads import MemoryHead, Read
+
+KEY, HIDDEN, DROPOUT = 128, 512, 0.2
+"""Numbers of a key, width of the hidden layer before it, and what is dropped there in training."""
+
+FLOOR = 0.05
+"""Share of the probability that logits spread over all classes, so that none is minus infinity."""
+
+WARMTH = 10.0
+"""By what cosines are multiplied at the start of training."""
+
+
+class Votes(MemoryHead):
+    """Let stored images vote for their labels, each with its weight.
+
+    Images are compared by the cosine of their keys, which are a learned projection of their
+    features. Answers are read with sparsemax (Martins and Astudillo 2016, arXiv:1602.02068) of the
+    cosines times ``sharpness``, and
+
+        p(class) = sum of the weights of the stored images with that label.
+
+    In training the weights are a softmax, as of a matching network (Vinyals et al. 2016,
+    arXiv:1606.04080) with the learned metric of neighbourhood components analysis (Goldberger et
+    al. 2004): every stored image has a gradient then.
+
+    Args:
+        features: D, the encoder's output width.
+        classes: K.
+        similarity: "cosine"; or "dot", which is the same for keys of one length.
+        classifier: "mlp", keys with one hidden layer, or "linear", a plain projection.
+
+    Raises:
+        ValueError: for another similarity or classifier.
+    """
+
+    variant, title = "votes", "Votes"
+    memory_alone, reads_labels = True, True
+
+    mean: Tensor
+    """`(D,)` taken off the features; 0 unless ``standardise`` set it."""
+
+    deviation: Tensor
+    """`(D,)` that they are divided by then; 1 unless ``standardise`` set it."""
+
+    sharpness: Tensor
+    """By what cosines are multiplied before sparsemax; the larger, the fewer images vote."""
+
+    def __init__(
+        self, features: int, classes: int, *, similarity: str = "cosine", classifier: str = "mlp"
+    ) -> None:
+        if similarity not in ("cosine", "dot"):
+            raise ValueError(f"Votes compare images by similarity cosine, got {similarity!r}.")
+        super().__init__(features, last_layers=classifier, similarity="dot")
+        self.classes = classes
+        self.keys = build_keys(features, classifier)
+        self.log_scale = nn.Parameter(torch.tensor(math.log(WARMTH)))
+        self.register_buffer("mean", torch.zeros(features))
+        self.register_buffer("deviation", torch.ones(features))
+        self.register_buffer("sharpness", torch.tensor(WARMTH))
+
+    @property
+    def width(self) -> int:
+        """Return E, the numbers of a key."""
+        return KEY
+
+    def embed(self, features: Tensor) -> Tensor:
+        """Turn features `(..., D)` into keys `(..., E)`, whose products are scaled cosines."""
+        plain = (at_least_float32(features) - self.mean) / self.deviation
+        keys = at_least_float32(self.keys(plain.to(self.mean.dtype)))
+        scale = self.log_scale.exp() if self.training else self.sharpness
+        return to_unit_length(keys) * scale.sqrt()
+
+    def standardise(self, features: Tensor) -> None:
+        """Take the mean and deviation of features `(N, D)` off all that come from now on.
+
+        A feature that never changes stays as it is.
+        """
+        deviation, mean = torch.std_mean(at_least_float32(features), dim=0, correction=0)
+        self.mean.copy_(mean)
+        self.deviation.copy_(torch.where(deviation > 0, deviation, 1))
+
+    def values(self, memory: Tensor, labels: Tensor | None) -> Tensor:
+        """Turn the labels `(..., M)` of a memory `(..., M, E)` into votes `(..., M, K)`.
+
+        Raises:
+            ValueError: if a stored image has none.
+        """
+        if labels is None:
+            raise ValueError("Votes need the label of every stored image, got none.")
+        return one_hot(labels, self.classes).to(at_least_float32(memory).dtype)
+
+    def forward(
+        self,
+        queries: Tensor,
+        memory: Tensor,
+        mask: Tensor | None = None,
+        *,
+        labels: Tensor | None = None,
+        scale: Tensor | None = None,
+    ) -> Read:
+        """Classify keys `(B, E)` with a memory `(M, E)` whose labels are `(M,)`.
+
+        Arguments as for ``MemoryHead``.
+        """
+        if not self.training:
+            return super().forward(queries, memory, mask, labels=labels, scale=scale)
+        scores = score(queries, memory, similarity=self.similarity)
+        weights = soften(scores, mask)
+        vectors = recall(weights, self.values(memory, labels))
+        return Read(self.respond(queries, vectors), weights, scores)
+
+    def logits(
+        self,
+        queries: Tensor,
+        memory: Tensor,
+        mask: Tensor | None = None,
+        *,
+        labels: Tensor | None = None,
+        scale: Tensor | None = None,
+    ) -> Tensor:
+        """Compute the logits `(B, K)` of ``forward`` alone."""
+        if self.training:
+            read: Read = self(queries, memory, mask, labels=labels)
+            return read.logits
+        return super().logits(queries, memory, mask, labels=labels, scale=scale)
+
+    def respond(self, queries: Tensor, vectors: Tensor) -> Tensor:
+        """Turn the weight on each label `(B, K)` into logits, the log of it and of the floor."""
+        return torch.log(vectors * (1 - FLOOR) + FLOOR / self.classes)
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """Turn logits `(B, K)` back into the weight on each label, float32."""
+        shares = (logits.double().softmax(1) - FLOOR / self.classes) / (1 - FLOOR)
+        return shares.round(decimals=6).clamp(0, 1).abs().float()
+
+    def unscale(self, scores: Tensor) -> Tensor:
+        """Turn scores, or differences of them, into cosines."""
+        return scores / self.sharpness
+
+
+def soften(scores: Tensor, mask: Tensor | None) -> Tensor:
+    """Turn scores `(B, M)` into weights by a softmax over what the mask `(B, M)` allows."""
+    if mask is None:
+        return scores.softmax(1)
+    check_mask(mask, *scores.shape)
+    return scores.masked_fill(~mask, -torch.inf).softmax(1)
+
+
+def build_keys(features: int, kind: str) -> nn.Module:
+    """Build what makes keys of features: "linear", or "mlp" with a hidden layer and dropout."""
+    if kind == "mlp":
+        return nn.Sequential(
+            nn.Linear(features, HIDDEN), nn.ReLU(), nn.Dropout(DROPOUT), nn.Linear(HIDDEN, KEY)
+        )
+    if kind == "linear":
+        return nn.Linear(features, KEY, bias=False)
+    raise ValueError(f"Unknown classifier {kind!r}. Choose from: mlp, linear.")
