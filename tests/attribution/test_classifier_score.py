@@ -6,6 +6,7 @@ from torch.testing import assert_close
 
 from tests.helpers.attributing import EXACT, as_pixels, make
 from whence.attribution.classifier_score import read_moved, score_classifier
+from whence.memory.heads import build_head
 
 
 def score_of(model, images, **options):
@@ -58,14 +59,15 @@ def test_what_does_not_go_through_at_once_has_the_same_gradient(images, stored):
         assert_close(a, b, **EXACT)
 
 
-def test_a_stored_image_that_is_moved_for_one_query_stays_for_the_others():
+@pytest.mark.parametrize("variant", ["memory-wrap", "votes"])
+def test_a_stored_image_that_is_moved_for_one_query_stays_for_the_others(variant):
     torch.manual_seed(0)
-    head = make().head
-    queries, features = torch.randn(2, 5).double(), torch.randn(4, 5).double()
-    moved = torch.randn(2, 5).double()
+    head = build_head(variant, 5, 3, similarity="dot", classifier=None).double().eval()
+    queries, features, moved = (head.embed(torch.randn(n, 5).double()) for n in (2, 4, 2))
+    labels = torch.tensor([0, 2, 1, 0])
     places = (torch.tensor([1, 3]), torch.tensor([], dtype=torch.int64))
-    found = read_moved(head, queries, features, places, moved, None)
+    found = read_moved(head, queries, features, labels, places, moved, None)
     elsewhere = features.clone()
     elsewhere[[1, 3]] = moved
-    assert_close(found[:1], head(queries[:1], elsewhere).logits, **EXACT)
-    assert_close(found[1:], head(queries[1:], features).logits, **EXACT)
+    assert_close(found[:1], head(queries[:1], elsewhere, labels=labels).logits, **EXACT)
+    assert_close(found[1:], head(queries[1:], features, labels=labels).logits, **EXACT)

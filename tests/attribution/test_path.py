@@ -74,7 +74,14 @@ def test_encode_along_is_ordered_by_step_then_image(images):
 
 def test_pick_takes_moved_features_only_where_they_move():
     features, moved = torch.arange(4.0)[:, None], torch.tensor([[[10.0], [20.0]], [[30.0], [40.0]]])
-    memory = Memory(features, moved, torch.tensor([1, 3]), torch.ones(1, 4).bool(), None)
+    memory = Memory(
+        features,
+        torch.zeros(4, dtype=torch.int64),
+        moved,
+        torch.tensor([1, 3]),
+        torch.ones(1, 4).bool(),
+        None,
+    )
     found = pick(
         memory,
         torch.tensor([1, 0]),

@@ -48,7 +48,7 @@ def test_few_pairs_at_once_change_nothing(images, stored, variant):
     queries = torch.stack([model.encode(some).detach() for some in (images, images.flip(0))])
     moved = torch.stack([0.9 * model.bank.features, 1.1 * model.bank.features])
     moves = torch.arange(7) % 2 == torch.tensor([[0], [1], [0]])
-    memory = Memory(model.bank.features, moved, torch.arange(7), moves, None)
+    memory = Memory(model.bank.features, model.bank.labels, moved, torch.arange(7), moves, None)
     target = Target(lambda logits, rows: logits[torch.arange(len(rows)), rows], ())
     numbers = torch.tensor([2, 0, 3])
     whole, *none = differentiate(model.head, queries, memory, target, numbers)

@@ -22,7 +22,7 @@ def test_reliance_by_hand():
     queries = torch.tensor([[5.0, 0]])
     read = head(queries, memory)
     assert read.weights.tolist() == [[1, 0]]
-    cached = Cached(head, queries, memory, read.scores)
+    cached = Cached(head, queries, memory, memory, read.scores)
     # o = (0, 0): the image gives 5 - 0, the memory 3 (2 - 0)
     assert measure_reliance(cached, read).tolist() == [pytest.approx(6 / 11)]
 

@@ -39,7 +39,7 @@ def draw(size, *, kind="ordinary", similarity="cosine", masked=False, seed=0, do
         scores = torch.full_like(scores, -torch.inf).scatter(1, kept, scores.gather(1, kept))
     logits = head.respond(queries, sparsemax(scores) @ memory)
     head.classifier[2].bias.sub_(logits.mean(0))  # no class rules
-    return Cached(head, queries, memory, scores)
+    return Cached(head, queries, memory, memory, scores)
 
 
 def weigh_slowly(cached, row, gone):

@@ -1,0 +1,78 @@
+"""A model of votes: its answers are its evidence, whatever is done to the memory."""
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+import whence
+
+SHAPE = (1, 8, 8)
+NAMES = ("ant", "bee", "cat")
+
+
+@pytest.fixture
+def stored(rng):
+    return torch.randint(0, 256, (30, *SHAPE), generator=rng, dtype=torch.uint8)
+
+
+@pytest.fixture
+def asked(rng):
+    return torch.randint(0, 256, (6, *SHAPE), generator=rng, dtype=torch.uint8)
+
+
+@pytest.fixture
+def model(stored):
+    torch.manual_seed(0)
+    found = whence.wrap("small_cnn", NAMES, "votes", SHAPE).eval()
+    found.head.sharpness.fill_(40)
+    return found.remember(stored, torch.arange(30) % 3)
+
+
+def add_up(evidence, key):
+    shares = torch.zeros(3)
+    for item in evidence:
+        shares[key(item)] += item.weight
+    return shares
+
+
+def test_the_answer_is_the_weight_of_its_evidence(model, asked):
+    for answers in (whence.predict(model, asked), whence.explain(model, asked)):
+        for answer in answers:
+            shares = add_up(answer.evidence, lambda item: item.label)
+            assert_close(answer.probabilities, shares, atol=2e-6, rtol=0)
+            for item in answer.evidence:
+                assert -1 <= item.similarity <= 1.0001
+                above = 40 * (item.similarity - answer.threshold)
+                assert item.weight == pytest.approx(above, abs=1e-4)
+
+
+def test_what_is_left_without_an_image_is_what_an_edited_model_says(model, asked):
+    answer = whence.explain(model, asked[:1])[0]
+    for item, left in zip(answer.evidence, answer.probabilities_without, strict=True):
+        edited = whence.predict(whence.edit(model, remove=item.index), asked[:1])[0]
+        assert_close(edited.probabilities, left, atol=2e-5, rtol=0)
+
+
+def test_no_answer_outlives_its_class(model, asked, stored):
+    assert whence.explain(model, asked)[0].reliance == 1
+    for answer in whence.predict(model, asked):
+        left = whence.edit(model, remove=NAMES[answer.predicted])
+        again = whence.predict(left, asked)
+        assert all(float(one.probabilities[answer.predicted]) == 0 for one in again)
+
+
+def test_a_saved_model_answers_the_same(model, asked, tmp_path):
+    whence.save(model, tmp_path / "model")
+    loaded = whence.load(tmp_path / "model")
+    assert loaded.variant == "votes"
+    assert_close(loaded(asked), model(asked), atol=0, rtol=0)
+    assert loaded.bank.features.shape == (30, 128)
+
+
+def test_every_stored_image_must_have_a_label(model, asked, stored):
+    with pytest.raises(ValueError, match="because each votes for its own; 30 of 30 have none"):
+        model.remember(stored)
+    with pytest.raises(ValueError, match="Votes need the label of every stored image"):
+        model(asked, stored)
+    labels = torch.arange(30) % 3
+    assert_close(model(asked, stored, memory_labels=labels), model(asked), atol=1e-3, rtol=1e-3)
