@@ -132,7 +132,7 @@ def test_sentences():
         "Without any stored image of the answered class, 99 of 1,000 right answers change (9.9%)."
     )
     assert three.startswith("So the evidence hardly decides: ")
-    assert three.endswith("train with --variant only-memory.")
+    assert three.endswith("train with --variant votes.")
     enough = Reliance(0.25, 0.1, 0.2, 0.3, right=30, changed=3, changed_share=DECORATION_BOUND)
     assert decides(enough)
     assert len(say_dependence(enough)) == 2

@@ -47,7 +47,14 @@ def explanation(items=None, **changes):
         "flag": False,
         "error_probability": None,
     }
-    return Explanation(**(fields | changes))
+    fields |= changes
+    known = {"probabilities_without": leave_out(fields["probabilities"], fields["without"])}
+    return Explanation(**(known | fields))
+
+
+def leave_out(probabilities, changes):
+    """Compute the probabilities `(A, K)` that changes of every logit leave."""
+    return (probabilities.log() + changes).softmax(1)
 
 
 def picture(number, shape=(3, 8, 10)):

@@ -81,7 +81,9 @@ def test_in_training_every_stored_image_that_may_vote_does(rng):
         for label in range(3):
             mine = sum(s for s, place in zip(shares, usable, strict=True) if labels[place] == label)
             p = mine / sum(shares)
-            assert float(logits[row, label].detach()) == pytest.approx(math.log(0.95 * p + 0.05 / 3))
+            assert float(logits[row, label].detach()) == pytest.approx(
+                math.log(0.95 * p + 0.05 / 3)
+            )
     logits.sum().backward()
     assert float(head.log_scale.grad.abs()) > 0
     assert all(bool(p.grad.abs().sum() > 0) for p in head.keys.parameters() if p.ndim > 1)

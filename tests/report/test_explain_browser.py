@@ -50,7 +50,8 @@ def rich_page(shape=(3, 8, 10), classes=CLASSES):
     )
     near = replace(evidence(77, 0.0, 2), role="counterfactual")
     few = explanation((evidence(4, 1.0, 1),), near_miss=near, counterfactual_reason="None.")
-    few = replace(few, probabilities=sized, without=torch.full((1, len(classes)), torch.nan))
+    nothing = torch.full((1, len(classes)), torch.nan)
+    few = replace(few, probabilities=sized, without=nothing, probabilities_without=nothing)
     second = answer(few, shape=shape, name="second.png")
     return render_answers([first, second], replace(ORIGIN, notes=("All are grey.",)), classes)
 

@@ -37,7 +37,13 @@ def rich_page(classes=CLASSES, largest=1000, shape=(3, 8, 10)):
     for one in hard_answers(shape):
         chances = torch.full((total,), 0.5 / (total - 1))
         chances[1] = 0.5
-        told = replace(one.explanation, probabilities=chances, without=torch.zeros(3, total))
+        same = chances.expand(3, total)
+        told = replace(
+            one.explanation,
+            probabilities=chances,
+            without=same * 0,
+            probabilities_without=same,
+        )
         given.append(replace(one, name=f"{'x' * 90}.png", explanation=told))
     return render_overview(found, given, replace(ORIGIN, notes=("All are grey.",)))
 

@@ -23,7 +23,7 @@ LEAST = 0.5
 """Listed from this score on: half of the usual votes for the label are missing."""
 
 
-class Votes(NamedTuple):
+class Ballots(NamedTuple):
     """What `R` stored images look like to the others."""
 
     predicted: Tensor  # (R,) int64
@@ -79,7 +79,7 @@ def find_suspicious(
         if len(rows) == 0:
             return ()
         parts = [collect_votes(model, bank, groups, part) for part in rows.split(batch_size)]
-    votes = Votes(*(torch.cat(column) for column in zip(*parts, strict=True)))
+    votes = Ballots(*(torch.cat(column) for column in zip(*parts, strict=True)))
     return describe(bank, rows, votes, least)
 
 
@@ -96,7 +96,7 @@ def find_comparable(bank: Bank, groups: Tensor) -> Tensor:
     return found.nonzero().squeeze(1)
 
 
-def collect_votes(model: Classifier, bank: Bank, groups: Tensor, rows: Tensor) -> Votes:
+def collect_votes(model: Classifier, bank: Bank, groups: Tensor, rows: Tensor) -> Ballots:
     """Ask the model and the other stored images about those at ``rows`` `(b,)`."""
     queries, labels = bank.features[rows], bank.labels[rows]
     others = groups[rows, None] != groups  # (b, M)
@@ -117,7 +117,7 @@ def collect_votes(model: Classifier, bank: Bank, groups: Tensor, rows: Tensor) -
     silent = ~others | (bank.labels < 0)
     ballots = (alike / TEMPERATURE).masked_fill(silent, -torch.inf).softmax(1)
     shares = ballots.new_zeros(logits.shape)  # (b, K)
-    return Votes(
+    return Ballots(
         predicted=logits.argmax(1),
         probabilities=head.probabilities(logits).gather(1, labels[:, None]).squeeze(1),
         masses=vectors.new_zeros(len(rows)).index_add_(0, pairs.rows, pairs.weights * same),
@@ -146,7 +146,7 @@ def compare_with_usual(shares: Tensor, labels: Tensor) -> Tensor:
     return (shares / usual).nan_to_num(nan=0.0)
 
 
-def describe(bank: Bank, rows: Tensor, votes: Votes, least: float) -> tuple[Suspicion, ...]:
+def describe(bank: Bank, rows: Tensor, votes: Ballots, least: float) -> tuple[Suspicion, ...]:
     """Turn votes on the images at ``rows`` into records of those listed, in their order."""
     labels = bank.labels[rows]
     relative = compare_with_usual(votes.shares, labels)

@@ -47,6 +47,6 @@ def say_dependence(reliance: Reliance) -> tuple[str, ...]:
         sentences.append(
             "So the evidence hardly decides: the stored images that are shown resemble the image, "
             "but the answer would mostly be the same without them. For answers that come from the "
-            "evidence, train with --variant only-memory."
+            "evidence, train with --variant votes."
         )
     return tuple(sentences)

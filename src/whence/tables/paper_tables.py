@@ -9,7 +9,6 @@ from typing import Any
 from whence.bounds import check_numbers
 from whence.data import DATASETS
 from whence.encoders import ENCODERS
-from whence.memory import HEADS
 from whence.messages import quote
 from whence.runs.published import PUBLISHED
 from whence.runs.settings import Settings
@@ -51,7 +50,7 @@ RUNS_OF = (1, 2, 3)
 DATASET_ORDER = ("svhn", "cifar10", "cinic10")
 """The order of the paper's tables 1 to 3; other datasets come after them."""
 
-VARIANTS = tuple(reversed(tuple(HEADS)))
+VARIANTS = ("standard", "only-memory", "memory-wrap")
 """The order of the paper's rows, the model without a memory first."""
 
 FILTERS: Mapping[str, Callable[[Cell], str]] = MappingProxyType(

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from whence.cli.files import encode_page
 from whence.evidence.predict import predict
 from whence.gather.explained import describe_origin, explain_images
-from whence.memory import HEADS, VARIANT
+from whence.memory import VARIANT
 from whence.memory.heads import find_head
 from whence.models.about import read_about
 from whence.models.classifier import Classifier
@@ -30,7 +30,9 @@ from whence.runs.settings import Settings
 from whence.storage.whole_files import write_whole
 
 SETTINGS = Settings(data="digits", train_examples=100, memory_size=50, epochs=120)
-TITLES = {find_head(variant).title: variant for variant in reversed(tuple(HEADS))}
+TITLES = {
+    find_head(variant).title: variant for variant in ("standard", "only-memory", "memory-wrap")
+}
 """What the models are called; the one without a memory first."""
 SHOWN, COLUMNS = 4, 5
 
