@@ -24,7 +24,7 @@ from torch import Tensor
 
 import whence
 from benchmarks.sides import alternate, machine
-from whence.training.loop import fit
+from whence.training.fit import fit
 from whence.training.plan import Plan
 from whence.training.recipes import Recipe
 

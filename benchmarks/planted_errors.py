@@ -32,7 +32,7 @@ from whence.runs.prepare import prepare
 from whence.runs.published import PUBLISHED
 from whence.runs.settings import Settings
 from whence.runs.where import may_download_to
-from whence.training.loop import fit
+from whence.training.fit import fit
 
 PART = 20
 """One label in so many is changed."""

@@ -32,7 +32,7 @@ from whence.runs.recipe_and_plan import choose_plan, choose_recipe
 from whence.runs.settings import Settings
 from whence.tables.cell import ACCURACY, Cell
 from whence.tables.paper_tables import MEMORY_SIZE, SIDE, TABLES, name_measure, read_cells
-from whence.training.loop import fit
+from whence.training.fit import fit
 from whence.training.plan import Plan
 from whence.training.recipes import Recipe
 

@@ -23,7 +23,7 @@ from whence.data.augment import flip
 from whence.data.memory_draw import draw_memory
 from whence.records.images import ImageSet
 from whence.runs.precision import choose_bfloat16, has_bfloat16_units
-from whence.training.loop import fit
+from whence.training.fit import fit
 from whence.training.plan import Plan
 from whence.training.recipes import Recipe
 

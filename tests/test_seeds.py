@@ -23,7 +23,7 @@ from whence.runs.settings import Settings
 from whence.runs.vae_run import prepare_vae
 from whence.runs.vae_settings import VAESettings
 from whence.seeds import STATE_WORDS, make_generator, seed_global
-from whence.training.loop import fit
+from whence.training.fit import fit
 from whence.training.plan import Plan
 from whence.training.recipes import Recipe
 

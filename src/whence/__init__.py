@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from whence.morphing.walk import MorphPlan
     from whence.records.images import ImageSet
     from whence.runs.load_parts import load_parts
-    from whence.training.loop import fit
+    from whence.training.fit import fit
     from whence.training.plan import Plan
     from whence.training.recipes import RECIPES, Recipe
 
@@ -69,7 +69,7 @@ PLACES = {
     "explain": "whence.evidence.explain",
     "find_removals": "whence.evidence.removal",
     "find_suspicious": "whence.evidence.suspicious",
-    "fit": "whence.training.loop",
+    "fit": "whence.training.fit",
     "fit_vae": "whence.autoencoders.fit_vae",
     "load": "whence.models.load",
     "load_dataset": "whence.data.load",

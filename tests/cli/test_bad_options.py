@@ -40,7 +40,7 @@ from tests.helpers.bad_input import DIGITS
         (["--weights", "default"], "needs a torchvision or timm network"),
         (["--encoder", "resnet19"], "Unknown encoder 'resnet19'. Choose from: small_cnn, mobilenet_v2"),
         (["--encoder", "torchvision:resnet19"], "Did you mean: resnet18"),
-        (["--variant", "none"], "variant must be one of memory-wrap, only-memory, standard, got 'none'"),
+        (["--variant", "none"], "variant must be one of votes, memory-wrap, only-memory, standard, got 'none'"),
         (["--recipe", "x"], "recipe must be one of paper, vit, finetune, got 'x'"),
         (["--modality", "x"], "unrecognized arguments: --modality x; whence train --help lists the options"),
         (["--augmentation", "x"], "augmentation must be one of none, flip, crop_flip"),
@@ -86,7 +86,7 @@ def test_no_gpu(fails, run, finished, command):
         ("data = ['digits']", "data must be text"),
         (
             "data = 'digits'\nvariant = 'x'",
-            "variant must be one of memory-wrap, only-memory, standard",
+            "variant must be one of votes, memory-wrap, only-memory, standard",
         ),
         ("data = 'digits'\nencoder = 'x'", "Unknown encoder 'x'. Choose from: small_cnn"),
         ("data = 'digits'\nmilestones = 3", "milestones must be a list"),

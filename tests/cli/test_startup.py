@@ -60,7 +60,7 @@ SAID = {
     "study": ["parameter_counts", "--list", "--out FOLDER", "--json"],
     "demo": ["--seeds N", "(default 3)", "(default runs/demo)", "--device"],
     "train": [
-        *("memory-wrap, only-memory or standard", "cosine, l2 or dot", "mlp or linear"),
+        *("votes, memory-wrap, only-memory or standard", "cosine, l2 or dot", "mlp or linear"),
         *("paper, vit or finetune", "sgd, adam or adamw", "none, flip or crop_flip"),
         *("(default 30)", "(default 0)", "(default 500)", "--no-pixels"),
     ],
@@ -88,7 +88,10 @@ DECIDED = [  # by the arguments alone, or by a small file that they name
     (["trane"], "Unknown command 'trane'."),
     (["demo", "--seeds", "0"], "seeds must be at least 1, got 0."),
     (["train", "digits", "--epochs", "many"], "epochs must be a whole number, got 'many'."),
-    (["train", "digits", "--variant", "both"], "variant must be one of memory-wrap, only-memory,"),
+    (
+        ["train", "digits", "--variant", "both"],
+        "variant must be one of votes, memory-wrap, only-memory,",
+    ),
     (["train", "digits", "--encoder", "resnet19"], "Unknown encoder 'resnet19'. Choose from: sm"),
     (["train", "digits", "--encoder", "vit", "--device", "x"], "device must be cpu or cuda, got"),
     (["train", "bad.yaml", "--modality", "x"], "Unknown modality 'x'. Choose from: std, memory"),

@@ -19,7 +19,7 @@ from whence.runs.run import run
 from whence.storage.tensors import write_tensors
 from whence.storage.whole_files import write_json
 from whence.training.distributed import join, rows_of
-from whence.training.loop import fit
+from whence.training.fit import fit
 from whence.training.plan import Plan
 from whence.training.recipes import Recipe
 from whence.training.shared_step import SharedStep, gather

@@ -52,7 +52,7 @@ def test_the_probability_of_a_label_is_the_weight_on_it(plain, sharpness, weight
 @pytest.mark.parametrize("total", [7, SMALL + 90])
 def test_against_sums_image_by_image(rng, classifier, total):
     head = make(6, 4, classifier=classifier)
-    head.standardise(torch.randn(50, 6, generator=rng) * 3 + 1)
+    head.centre(torch.randn(50, 6, generator=rng) * 3 + 1)
     head.sharpness.fill_(17)
     labels = torch.randint(0, 4, (total,), generator=rng)
     features = (torch.randn(n, 6, generator=rng).double() for n in (9, total))
@@ -95,14 +95,14 @@ def test_probabilities_are_exactly_0_and_1_where_the_weights_are():
     assert head.probabilities(head.respond(shares, shares)).tolist() == shares.tolist()
 
 
-def test_standardised_features_that_never_change_stay_finite(rng):
+def test_features_are_centred_and_of_one_length(rng):
     head = make(3)
-    features = torch.randn(20, 3, generator=rng) * 4 + 2
-    features[:, 1] = 5
-    head.standardise(features)
-    plain = (features - head.mean) / head.deviation
-    assert_close(plain.std(0, correction=0), torch.tensor([1.0, 0, 1]).double())
-    assert_close(plain.mean(0), torch.zeros(3).double(), atol=1e-6, rtol=0)
+    features = torch.randn(20, 3, generator=rng).double() * 4 + 2
+    head.centre(features)
+    centred = features - features.mean(0)
+    wanted = centred / centred.norm(dim=1, keepdim=True) * 3**0.5
+    assert_close(head.level(features), wanted, atol=1e-5, rtol=1e-5)
+    assert head.level(features[:1] * 0 + features.mean(0)).abs().max() < 1e-9  # no direction
 
 
 def test_values_are_read_as_one_by_one(rng):

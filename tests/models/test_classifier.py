@@ -116,7 +116,7 @@ def test_a_head_that_is_not_in_the_table_is_what_it_says(images, memory_images, 
     model.eval().remember(memory_images)
     weights = weigh(score(model.encode(images), model.bank.features))
     assert_close(model(images), recall(weights, model.bank.features))
-    with pytest.raises(ValueError, match=r"must have a variant of memory-wrap, .*, got 'nearest'"):
+    with pytest.raises(ValueError, match=r"must have a variant of votes, .*, got 'nearest'"):
         whence.save(model, tmp_path / "saved")
 
 
@@ -350,7 +350,7 @@ def test_a_module_of_the_users_own():
         ({"classes": 1}, "classes must be 2 to 100000 different names, got 1"),
         ({"classes": ["a", "b\x1b[2J"]}, "named by printable text"),
         ({"classes": ["a", "a"]}, "classes must be 2 to 100000 different names, got 'a' twice"),
-        ({"classes": 3, "variant": "mw"}, "Unknown variant 'mw'. Choose from: memory-wrap"),
+        ({"classes": 3, "variant": "mw"}, "Unknown variant 'mw'. Choose from: votes, memory-wrap"),
         ({"classes": 3, "mean": [0.1, 0.2]}, r"one number per channel \(1\), got 2 and 1"),
         ({"classes": 3, "std": [0.0]}, "std must be above 0 and at most 1, as pixels are, got 0.0"),
         ({"classes": 3, "similarity": "l3"}, "Unknown similarity 'l3'"),

@@ -53,7 +53,7 @@ def test_the_good_folder_is_good(folder):
         ({"image_shape": [1, 10**9, 8]}, "image_shape H in 1 to 4096"),
         ({"image_shape": [1, 4096, 4096]}, r"bank.safetensors must hold images \(6, 1, 4096, 4096\) uint8, got"),
         ({"image_shape": [1024, 8, 8]}, r"must hold mean \(1024, 1, 1\) float32, got"),
-        ({"variant": "os:system"}, "variant of memory-wrap, only-memory, standard, got 'os:system'"),
+        ({"variant": "os:system"}, "variant of votes, memory-wrap, only-memory, standard, got 'os:system'"),
         ({"variant": ["memory-wrap"]}, "variant of"),
         ({"variant": "only-memory"}, r"head.classifier.0.weight \(256, 128\) float32, got \(512, 256\)"),
         ({"variant": "standard", "similarity": None}, "must name the files model.safetensors, got"),

@@ -16,7 +16,7 @@ from whence.encoders import ENCODERS
 from whence.models.about import BANK, DONE, MODEL
 from whence.storage.plain_files import read_json
 
-VARIANTS = ["votes", "memory-wrap", "only-memory", "standard"]
+VARIANTS = ["memory-wrap", "only-memory", "standard"]
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

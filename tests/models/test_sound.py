@@ -13,7 +13,7 @@ from whence.models.using import encode_all
 from whence.storage.plain_files import hash_file
 
 SHAPE = (1, 8, 8)
-VARIANTS = ["votes", "memory-wrap", "only-memory", "standard"]
+VARIANTS = ["memory-wrap", "only-memory", "standard"]
 
 
 @pytest.fixture

@@ -76,3 +76,14 @@ def test_every_stored_image_must_have_a_label(model, asked, stored):
         model(asked, stored)
     labels = torch.arange(30) % 3
     assert_close(model(asked, stored, memory_labels=labels), model(asked), atol=1e-3, rtol=1e-3)
+
+
+def test_features_that_are_not_finite_give_no_answer(stored, asked):
+    class Divides(torch.nn.Module):
+        def forward(self, images):
+            found = images.flatten(1)
+            return found / found.sum(1, keepdim=True)
+
+    model = whence.wrap(Divides(), NAMES, "votes", SHAPE).eval().remember(stored, [0, 1, 2] * 10)
+    with pytest.raises(ValueError, match="must be finite numbers, those of image 1 have NaN"):
+        whence.predict(model, torch.stack([asked[0], asked[0] * 0]))

@@ -20,7 +20,7 @@ from whence.runs.prepare import prepare
 from whence.runs.run import run
 from whence.runs.settings import Settings
 from whence.storage.lock import hold
-from whence.training.loop import fit
+from whence.training.fit import fit
 from whence.training.plan import Plan
 from whence.training.recipes import Recipe
 

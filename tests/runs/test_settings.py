@@ -42,7 +42,10 @@ def test_first_difference_sees_every_setting():
         ({}, "must name its data"),
         ({"data": "digits", "epoch": 3}, "unknown setting 'epoch'. Choose from: data"),
         ({"data": "digits", "epochs": "many"}, "epochs must be a whole number, got 'many'"),
-        ({"data": "digits", "variant": "std"}, "variant must be one of memory-wrap, only-memory"),
+        (
+            {"data": "digits", "variant": "std"},
+            "variant must be one of votes, memory-wrap, only-memory",
+        ),
         ({"data": "digits", "milestones": ["a"]}, "milestones must be a list, each a whole number"),
     ],
 )

@@ -12,7 +12,7 @@ import whence
 from whence.data.memory_draw import draw_memory
 from whence.evidence.answers import SECOND_MEMORY, Memory, answer, draw_passes
 from whence.records.images import ImageSet
-from whence.training.loop import check_end, fit
+from whence.training.fit import check_end, fit
 from whence.training.plan import Plan
 from whence.training.progress import DivergedError
 from whence.training.recipes import RECIPES, Recipe, build_optimizer, rate_at

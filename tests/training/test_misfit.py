@@ -10,7 +10,7 @@ from torch.testing import assert_close
 import whence
 from whence.records.images import ImageSet
 from whence.storage.checkpoint import Checkpoint
-from whence.training.loop import fit
+from whence.training.fit import fit
 from whence.training.plan import Plan
 from whence.training.recipes import Recipe
 from whence.training.state import OptimizerState, names_of_state

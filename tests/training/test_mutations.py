@@ -12,7 +12,7 @@ from whence.autoencoders.transposed import end
 from whence.autoencoders.vae import VAE, Grid
 from whence.records.images import ImageSet
 from whence.storage.checkpoint import Checkpoint
-from whence.training.loop import fit
+from whence.training.fit import fit
 from whence.training.plan import Plan
 from whence.training.recipes import Recipe
 

@@ -16,7 +16,7 @@ import whence
 from whence.cli import main
 from whence.records.images import ImageSet
 from whence.storage.checkpoint import find_checkpoints, read_newest_checkpoint, write_checkpoint
-from whence.training.loop import fit
+from whence.training.fit import fit
 from whence.training.plan import Plan
 from whence.training.recipes import Recipe
 

@@ -18,7 +18,7 @@ from whence.training.distributed import (
     launched,
     rows_of,
 )
-from whence.training.loop import fit
+from whence.training.fit import fit
 from whence.training.plan import Plan
 from whence.training.recipes import Recipe
 from whence.training.shared_step import (

@@ -47,10 +47,7 @@ class Votes(MemoryHead):
     memory_alone, reads_labels = True, True
 
     mean: Tensor
-    """`(D,)` taken off the features; 0 unless ``standardise`` set it."""
-
-    deviation: Tensor
-    """`(D,)` that they are divided by then; 1 unless ``standardise`` set it."""
+    """`(D,)` taken off the features; 0 unless ``centre`` set it."""
 
     sharpness: Tensor
     """By what cosines are multiplied before sparsemax; the larger, the fewer images vote."""
@@ -65,7 +62,6 @@ class Votes(MemoryHead):
         self.keys = build_keys(features, classifier)
         self.log_scale = nn.Parameter(torch.tensor(math.log(WARMTH)))
         self.register_buffer("mean", torch.zeros(features))
-        self.register_buffer("deviation", torch.ones(features))
         self.register_buffer("sharpness", torch.tensor(WARMTH))
 
     @property
@@ -75,19 +71,29 @@ class Votes(MemoryHead):
 
     def embed(self, features: Tensor) -> Tensor:
         """Turn features `(..., D)` into keys `(..., E)`, whose products are scaled cosines."""
-        plain = (at_least_float32(features) - self.mean) / self.deviation
-        keys = at_least_float32(self.keys(plain.to(self.mean.dtype)))
-        scale = self.log_scale.exp() if self.training else self.sharpness
-        return to_unit_length(keys) * scale.sqrt()
+        return self.scale_keys(self.keys(self.level(features).to(self.mean.dtype)))
 
-    def standardise(self, features: Tensor) -> None:
-        """Take the mean and deviation of features `(N, D)` off all that come from now on.
+    def level(self, features: Tensor) -> Tensor:
+        """Take the mean off features `(..., D)` and bring them to one length, the root of D.
 
-        A feature that never changes stays as it is.
+        Wang et al. (2019), arXiv:1911.04623.
         """
-        deviation, mean = torch.std_mean(at_least_float32(features), dim=0, correction=0)
-        self.mean.copy_(mean)
-        self.deviation.copy_(torch.where(deviation > 0, deviation, 1))
+        centred = at_least_float32(features) - self.mean
+        return to_unit_length(centred) * math.sqrt(self.features)
+
+    def scale_keys(self, keys: Tensor) -> Tensor:
+        """Bring keys `(..., E)` to the length at which their products are scaled cosines."""
+        scale = self.log_scale.exp() if self.training else self.sharpness
+        return to_unit_length(at_least_float32(keys)) * scale.sqrt()
+
+    def centre(self, features: Tensor) -> None:
+        """Take the mean of features `(N, D)` off all that come from now on."""
+        self.mean.copy_(at_least_float32(features).mean(0))
+
+    def reset(self, keys: nn.Module) -> None:
+        """Take other keys, and the scale that training begins with."""
+        self.keys = keys
+        nn.init.constant_(self.log_scale, math.log(WARMTH))
 
     def values(self, memory: Tensor, labels: Tensor | None) -> Tensor:
         """Turn the labels `(..., M)` of a memory `(..., M, E)` into votes `(..., M, K)`.

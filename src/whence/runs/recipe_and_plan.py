@@ -8,6 +8,9 @@ from whence.runs.settings import Settings
 from whence.training.plan import Plan, enough_epochs
 from whence.training.recipes import RECIPES, Recipe
 
+EPOCHS_AT_ONCE = 80
+"""Epochs of votes that are trained on all images at once."""
+
 
 def choose_recipe(settings: Settings) -> Recipe:
     """Start from the named recipe and apply the settings that were given."""
@@ -15,6 +18,7 @@ def choose_recipe(settings: Settings) -> Recipe:
     if name is None:
         name = "vit" if settings.encoder == "vit" else "paper"
         name = "finetune" if settings.weights is not None else name
+        name = "at-once" if is_at_once(settings) else name
     recipe = RECIPES[name]
     published = PUBLISHED.get(settings.data)
     if published is not None and not settings.freeze_encoder:
@@ -38,12 +42,19 @@ def choose_recipe(settings: Settings) -> Recipe:
     return recipe
 
 
+def is_at_once(settings: Settings) -> bool:
+    """Say whether a head is trained on all images at once: votes of a frozen encoder."""
+    return settings.variant == "votes" and settings.freeze_encoder
+
+
 def choose_plan(
     settings: Settings, recipe: Recipe, total: int, has_memory: bool, *, bfloat16: bool = False
 ) -> Plan:
     """Fix epochs and memory size."""
     published = PUBLISHED.get(settings.data)
     epochs = settings.epochs
+    if epochs is None and is_at_once(settings):
+        epochs = EPOCHS_AT_ONCE
     if epochs is None and published is not None:
         epochs = published.epochs
     if epochs is None:

@@ -24,9 +24,9 @@ from whence.runs.settings import CHECKPOINT_SECONDS, Settings
 from whence.storage.checkpoint import Checkpoint, remove_checkpoints
 from whence.storage.plain_files import read_json
 from whence.training.distributed import Team
-from whence.training.loop import EpochReport, fit
+from whence.training.fit import fit
 from whence.training.plan import Plan, check_plan
-from whence.training.progress import LOWER, DivergedError
+from whence.training.progress import LOWER, DivergedError, EpochReport
 
 
 def run(
@@ -232,6 +232,8 @@ def train(
                 recipe=parts.recipe,
                 plan=parts.plan,
                 features=features.get("train"),
+                validation=parts.validation,
+                validation_features=features.get("validation"),
                 resume=checkpoint,
                 on_step=journal.on_step,
                 on_epoch=on_epoch,

@@ -80,11 +80,15 @@ class Settings:
     memory_size: int | None = option(
         None, "images drawn into the memory at every step; at most 100 by default"
     )
-    recipe: Literal["paper", "vit", "finetune"] | None = option(
-        None, "paper, vit or finetune; by default paper, vit for vit, finetune with weights"
+    recipe: Literal["paper", "vit", "finetune", "at-once"] | None = option(
+        None,
+        "paper, vit, finetune or at-once; by default paper, vit for vit, finetune with weights, "
+        "at-once for votes of a frozen encoder",
     )
     epochs: int | None = option(
-        None, "by default the paper's where it names them, else 40, or more to make 800 steps"
+        None,
+        "by default the paper's where it names them, 80 for votes of a frozen encoder, else 40, or "
+        "more to make 800 steps",
     )
     batch_size: int | None = option(None, "images per step; the recipe's by default")
     optimizer: Literal["sgd", "adam", "adamw"] | None = option(None, "sgd, adam or adamw")

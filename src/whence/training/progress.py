@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -14,6 +15,28 @@ LOWER = "try a lower learning rate (--learning-rate)"
 
 class DivergedError(ValueError):
     """The loss is not finite, or ended far above that of a guess; the message says what to try."""
+
+
+@dataclass(frozen=True)
+class EpochReport:
+    """One line of the log: mean loss and training accuracy (fraction) of one epoch."""
+
+    epoch: int
+    loss: float
+    accuracy: float
+    learning_rate: float
+
+
+OnEpoch = Callable[[EpochReport], None]
+"""Called after every epoch."""
+
+
+def describe_loss(loss: float, step: int) -> str:
+    """Say that a loss is not finite, and what to try."""
+    return (
+        f"The loss became {loss} at step {step}; {LOWER}, or the other precision "
+        "(--precision float32)."
+    )
 
 
 class Progress:

@@ -65,9 +65,16 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             warmup_epochs=1,
             batch_size=64,
         ),
+        "at-once": Recipe(
+            optimizer="adamw",
+            learning_rate=2e-3,
+            weight_decay=0.3,
+            schedule="cosine",
+        ),
     }
 )
-"""Recipes by name: the paper's, the one of its ViT runs, and one for pretrained encoders."""
+"""Recipes by name: the paper's, the one of its ViT runs, one for pretrained encoders, and one for
+votes of a frozen encoder, which are trained on all images at once."""
 
 
 def build_optimizer(recipe: Recipe, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:

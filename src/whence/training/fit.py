@@ -1,0 +1,260 @@
+"""Fit a classifier: its head alone on features encoded once, or all of it, in place."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from whence.data import AUGMENTATIONS
+from whence.memory.votes import Votes
+from whence.models.as_image_set import LabelledImages, as_image_set
+from whence.models.classifier import Classifier
+from whence.records.images import ImageSet
+from whence.shapes import check_shape
+from whence.storage.checkpoint import Checkpoint
+from whence.training.distributed import Team
+from whence.training.loop import Loop, OnStep, seeded
+from whence.training.plan import Plan, check_plan, usual_plan
+from whence.training.progress import (
+    LOWER,
+    DivergedError,
+    EpochReport,
+    OnEpoch,
+    Progress,
+    describe_loss,
+)
+from whence.training.recipes import Recipe, build_optimizer, rate_at
+from whence.training.shared_step import SharedStep, encode_together
+from whence.training.state import ModuleState, RandomState
+from whence.training.step import BatchDraws, Criterion, LoneStep
+from whence.training.voting import Labelled, choose_sharpness, fit_votes
+
+FAR = 100
+"""Times the loss of a guess at which the training is said to have diverged."""
+
+
+def fit(
+    model: Classifier,
+    train: LabelledImages,
+    *,
+    recipe: Recipe | None = None,
+    plan: Plan | None = None,
+    features: Tensor | None = None,
+    validation: LabelledImages | None = None,
+    validation_features: Tensor | None = None,
+    resume: Checkpoint | None = None,
+    on_step: OnStep | None = None,
+    on_epoch: OnEpoch | None = None,
+    team: Team | None = None,
+) -> None:
+    """Train a classifier in place, on the device that it is on.
+
+    At every step one memory is drawn for the whole batch, without replacement; batch and memory
+    go through the encoder as two batches, so that BatchNorm sees them apart, and gradients flow
+    through both (La Rosa et al. 2021, A.1.2). A batch image that is in the memory as well may not
+    attend to itself unless the plan says so. Votes of a frozen encoder are trained on all images at
+    once instead, see ``whence.training.voting``; that takes seconds and has no checkpoints.
+
+    The global random state is left as it was. With the same arguments on the same CPU the result
+    is the same to the bit, also when it was interrupted and went on from a checkpoint.
+
+    Args:
+        model: trained in place; left in eval mode, without a bank.
+        train: N training images, labelled: an ``ImageSet``, (X, y), or a data set of (image, label)
+            such as torchvision's ``ImageFolder``.
+        recipe: optimiser, schedule, augmentation; None is the paper's.
+        plan: epochs, memory and seed; None sees each image 40 times, more often where that is under
+            800 steps, with memories of 100 images.
+        features: `(N, D)` of the images by the encoder in eval mode, where the plan freezes it;
+            None encodes them.
+        validation: labelled images on which a head of votes chooses how many of them count; None,
+            or no images, keeps training images for that. Other heads do not look at them.
+        validation_features: `(V, D)` of them, as ``features``.
+        resume: where an earlier training with the same arguments stopped.
+        on_step: called after every step with a function that makes a checkpoint of that moment.
+        on_epoch: called after every epoch.
+        team: the processes that train this model together, each calling this with the same
+            arguments (``on_step`` may differ); they end with the same parameters. Batch size and
+            memory size are those of all processes together.
+
+    Raises:
+        ValueError: if the images are fewer than the memory, or none, or too few to be divided, or
+            the checkpoint is of another training, or there are features for an encoder that is
+            trained, or of another shape.
+        DivergedError: if the loss becomes NaN or infinite, or ends far above that of a guess.
+    """
+    team, device = team or Team(), model.mean.device
+    labelled = as_image_set(train, model, name="train").to(str(device))
+    recipe = recipe or Recipe()
+    plan = plan or usual_plan(len(labelled), recipe)
+    check_plan(len(labelled), recipe, plan, model.has_memory, team)
+    check_frozen_features(model, features, len(labelled), plan)
+    model.eval()
+    if plan.freeze_encoder:
+        if features is None:
+            features = encode_together(model, labelled.images, team)
+        features = features.to(device)
+    votes = model.head if isinstance(model.head, Votes) else None
+    with seeded(plan.seed, device) as randomness:
+        if votes is not None and features is not None:
+            asked = encode_labelled(model, validation, validation_features, team)
+            model.train()
+            stored = Labelled(features, labelled.labels)
+            loss = fit_votes(votes, stored, asked, recipe=recipe, plan=plan, on_epoch=on_epoch)
+        else:
+            model.train()
+            loss = train_in_steps(
+                model,
+                labelled,
+                features,
+                randomness,
+                recipe=recipe,
+                plan=plan,
+                resume=resume,
+                on_step=on_step,
+                on_epoch=on_epoch,
+                team=team,
+            )
+        model.bank = None
+    model.eval()
+    check_end(loss, len(labelled.class_names))
+    if votes is not None and features is None:
+        stored = Labelled(encode_together(model, labelled.images, team), labelled.labels)
+        asked = encode_labelled(model, validation, None, team)
+        votes.sharpness.fill_(choose_sharpness(votes, stored, asked))
+
+
+def encode_labelled(
+    model: Classifier, images: LabelledImages | None, features: Tensor | None, team: Team
+) -> Labelled | None:
+    """Encode labelled images by the encoder as it is; None if there are none.
+
+    Args:
+        model: in eval mode.
+        images: labelled, or None.
+        features: `(V, D)` of them, where they are known.
+        team: the processes.
+    """
+    if images is None:
+        return None
+    device = model.mean.device
+    known = as_image_set(images, model, name="validation").to(str(device))
+    if len(known) == 0:
+        return None
+    if features is None:
+        features = encode_together(model, known.images, team)
+    return Labelled(features.to(device), known.labels)
+
+
+def train_in_steps(
+    model: Classifier,
+    train: ImageSet,
+    features: Tensor | None,
+    randomness: RandomState,
+    *,
+    recipe: Recipe,
+    plan: Plan,
+    resume: Checkpoint | None,
+    on_step: OnStep | None,
+    on_epoch: OnEpoch | None,
+    team: Team,
+) -> float:
+    """Train on one batch after another, each with a memory of its own; returns the last loss.
+
+    Arguments as for ``fit``; features where the encoder is frozen, None where it learns.
+    """
+    progress = Progress(
+        len(train),
+        recipe.batch_size,
+        plan.epochs,
+        device=train.labels.device,
+        names=("losses", "hits"),
+        word=describe_loss,
+    )
+
+    def end_epoch(rate: float) -> None:
+        loss, accuracy = progress.mean_loss(), float(progress.numbers_of("hits").mean())
+        if on_epoch is not None:
+            on_epoch(EpochReport(progress.epoch, loss, accuracy, rate))
+            model.train()  # what was called may have measured it in eval mode
+
+    learned: nn.Module = model
+    encode: Callable[[Tensor], Tensor] = model.encode
+    if features is None:
+        look_up = look_up_augmented(train.images, recipe.augmentation, randomness.generator)
+    else:
+        learned, encode, look_up = model.head, model.head.embed, look_up_in(features)
+    draws = BatchDraws(
+        look_up,
+        train.labels,
+        plan.memory_size if model.has_memory else None,
+        plan.self_attention,
+        randomness.generator,
+    )
+    criterion = Criterion(recipe.label_smoothing, plan.bfloat16)
+    loop = Loop(
+        draw=draws.draw,
+        step=LoneStep(encode, model.head, criterion)
+        if team.size == 1
+        else SharedStep(model, team, criterion, seed=plan.seed, frozen=plan.freeze_encoder),
+        optimizer=build_optimizer(recipe, learned.parameters()),
+        rate_at=lambda step: rate_at(
+            recipe, step=step, steps_per_epoch=progress.steps_per_epoch, epochs=plan.epochs
+        ),
+        end_epoch=end_epoch,
+        progress=progress,
+        randomness=randomness,
+        others=(ModuleState(model),),
+    )
+    loop.run(resume, on_step)
+    return progress.last_loss()
+
+
+def check_frozen_features(
+    model: Classifier, features: Tensor | None, total: int, plan: Plan
+) -> None:
+    """Refuse features that are not those of ``total`` images by a frozen encoder.
+
+    Raises:
+        ValueError: naming what they must be.
+    """
+    if features is None:
+        return
+    if not plan.freeze_encoder:
+        raise ValueError(
+            "features are those of a frozen encoder, and this plan trains it; "
+            "leave them out, or set freeze_encoder."
+        )
+    check_shape("features", features, "N D", N=total, D=model.features)
+
+
+def look_up_augmented(
+    images: Tensor, augmentation: str, generator: torch.Generator
+) -> Callable[[Tensor], Tensor]:
+    """Return what looks images `(n, C, H, W)` up at places `(n,)` and augments them."""
+    augment = AUGMENTATIONS[augmentation]
+
+    def look_up(places: Tensor) -> Tensor:
+        found: Tensor = augment(images[places], generator=generator)
+        return found
+
+    return look_up
+
+
+def look_up_in(features: Tensor) -> Callable[[Tensor], Tensor]:
+    """Return what looks features `(n, D)` up at places `(n,)`."""
+    return lambda places: features[places]
+
+
+def check_end(loss: float, classes: int) -> None:
+    """Refuse the last loss of a training that went astray without becoming NaN.
+
+    Raises:
+        DivergedError: if it is far above that of answers with the same probability for all classes.
+    """
+    guess = math.log(classes)
+    if loss > FAR * guess:
+        raise DivergedError(
+            f"The loss ended at {loss:.3g}, far above the {guess:.3g} of a guess; {LOWER}."
+        )

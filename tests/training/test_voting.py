@@ -1,0 +1,142 @@
+"""Votes of a frozen encoder: trained on all images at once, against the same image by image."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.testing import assert_close
+
+import whence
+from whence.data.load import load_dataset
+from whence.memory.sparsemax import sparsemax
+from whence.memory.votes import FLOOR, Votes, build_keys
+from whence.training import voting
+from whence.training.plan import Plan
+from whence.training.progress import DivergedError
+from whence.training.recipes import RECIPES
+from whence.training.voting import Labelled, choose_sharpness, fit_votes, hold_out
+
+RECIPE = RECIPES["at-once"]
+
+
+def plan(epochs=4, seed=0):
+    return Plan(epochs, seed=seed, freeze_encoder=True)
+
+
+@pytest.fixture
+def known(rng):
+    labels = torch.arange(40) % 4
+    spots = torch.eye(4, 6)[labels] * 2
+    return Labelled(spots + torch.randn(40, 6, generator=rng), labels)
+
+
+def fit(known, validation=None, **options):
+    reports = []
+    head = Votes(6, 4).train()
+    with torch.random.fork_rng():
+        fit_votes(
+            head,
+            known,
+            validation,
+            recipe=options.pop("recipe", RECIPE),
+            plan=plan(**options),
+            on_epoch=reports.append,
+        )
+    return head, reports
+
+
+def test_the_first_loss_is_that_of_every_image_answered_by_all_others(known):
+    _, reports = fit(known, known)
+    torch.manual_seed(0)
+    keys = build_keys(6, "mlp")
+    plain = known.features - known.features.mean(0)
+    plain = plain / plain.norm(dim=1, keepdim=True) * 6**0.5
+    found = keys(plain)  # with the dropout of the seed
+    found = (found / found.norm(dim=1, keepdim=True)).detach()
+    losses, hits = [], 0
+    for row in range(40):
+        votes = [0.0] * 4
+        for place in range(40):
+            if place != row:
+                votes[known.labels[place]] += math.exp(10 * float(found[row] @ found[place]))
+        shares = [(1 - FLOOR) * vote / sum(votes) + FLOOR / 4 for vote in votes]
+        losses.append(-math.log(shares[known.labels[row]]))
+        hits += shares.index(max(shares)) == known.labels[row]
+    assert reports[0].loss == pytest.approx(sum(losses) / 40, rel=1e-4)
+    assert reports[0].accuracy == hits / 40
+    assert reports[0].learning_rate == RECIPE.learning_rate
+    assert [one.epoch for one in reports] == [1, 2, 3, 4]
+
+
+def test_the_seed_alone_decides(known):
+    heads = [fit(known, seed=seed)[0].state_dict() for seed in (3, 3, 4)]
+    for name, tensor in heads[0].items():
+        assert_close(heads[1][name], tensor, rtol=0, atol=0)
+    assert not torch.equal(heads[2]["keys.0.weight"], heads[0]["keys.0.weight"])
+
+
+def test_without_validation_images_all_are_trained_on_in_the_end(known):
+    one, other = fit(known)[0], fit(known, known)[0]
+    for mine, theirs in zip(one.keys.parameters(), other.keys.parameters(), strict=True):
+        assert_close(mine, theirs, rtol=0, atol=0)
+    part, kept = hold_out(known, 0)
+    assert (len(part.labels), len(kept.labels)) == (32, 8)
+    assert kept.labels.bincount().tolist() == [2, 2, 2, 2]
+    both = torch.cat([part.features, kept.features])
+    assert sorted(both.tolist()) == sorted(known.features.tolist())
+    single = Labelled(known.features[:4], known.labels[:4])
+    assert hold_out(single, 0) == (single, None)
+    assert fit(single)[0].sharpness > 0
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_the_sharpness_is_the_likeliest_of_those_with_few_voters(known, asked, monkeypatch):
+    head = fit(known, known)[0].eval()
+    monkeypatch.setattr(voting, "FEW_VOTERS", 5)
+    head.sharpness.fill_(1)
+    keys = head.embed(known.features)
+    cosines = keys @ keys.T
+    if not asked:
+        cosines = cosines.masked_fill(torch.eye(40, dtype=torch.bool), -torch.inf)
+    losses = {}
+    for sharpness in voting.SHARPNESSES:
+        weights = sparsemax(cosines * sharpness)
+        right = torch.stack(
+            [row[known.labels == y].sum() for row, y in zip(weights, known.labels, strict=True)]
+        )
+        loss = -torch.log((1 - FLOOR) * right + FLOOR / 4).mean()
+        if float((weights > 0).sum(1).double().median()) <= 5:
+            losses[sharpness] = float(loss.detach())
+    assert 2 < len(losses) < len(voting.SHARPNESSES)
+    found = choose_sharpness(head, known, known if asked else None)
+    assert losses[found] == pytest.approx(min(losses.values()), abs=1e-6)
+    assert not head.training
+
+
+def test_more_images_than_are_looked_at_together(known, monkeypatch):
+    monkeypatch.setattr(voting, "AT_ONCE", 16)
+    _, reports = fit(known, known, epochs=30)
+    assert len(reports) == 30
+    assert reports[-1].loss < 0.6 * reports[0].loss
+
+
+def test_a_rate_that_leads_nowhere_is_said(known):
+    with pytest.raises(DivergedError, match=r"The loss became nan at step \d+; try a lower"):
+        fit(known, recipe=whence.Recipe(learning_rate=1e30, optimizer="sgd"))
+
+
+def test_a_whole_model_learns_and_its_answers_need_their_evidence():
+    digits = load_dataset("digits")
+    train, test = digits.train.take(torch.arange(200)), digits.test.take(torch.arange(200))
+    model = whence.wrap(nn.Flatten(), 10, "votes", (1, 8, 8)).eval()
+    state = torch.random.get_rng_state()
+    whence.fit(model, train, recipe=RECIPE, plan=plan(epochs=60), validation=test.take(range(0)))
+    assert torch.equal(torch.random.get_rng_state(), state)
+    found = whence.evaluate(model.remember(train), test)
+    assert found.whole_memory > 0.9
+    assert found.reliance.changed_share == 1
+    assert found.evidence.support_size_median <= 20  # chosen for 15, on other images
+    shuffled = train.labels[torch.randperm(200, generator=torch.Generator().manual_seed(0))]
+    model.remember(train.images, shuffled)
+    assert whence.evaluate(model, test).whole_memory < 0.3
