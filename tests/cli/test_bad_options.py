@@ -41,7 +41,7 @@ from tests.helpers.bad_input import DIGITS
         (["--encoder", "resnet19"], "Unknown encoder 'resnet19'. Choose from: small_cnn, mobilenet_v2"),
         (["--encoder", "torchvision:resnet19"], "Did you mean: resnet18"),
         (["--variant", "none"], "variant must be one of votes, memory-wrap, only-memory, standard, got 'none'"),
-        (["--recipe", "x"], "recipe must be one of paper, vit, finetune, got 'x'"),
+        (["--recipe", "x"], "recipe must be one of paper, vit, finetune, at-once, got 'x'"),
         (["--modality", "x"], "unrecognized arguments: --modality x; whence train --help lists the options"),
         (["--augmentation", "x"], "augmentation must be one of none, flip, crop_flip"),
         (["--epochz", "3"], "unrecognized arguments: --epochz 3; whence train --help lists the options"),

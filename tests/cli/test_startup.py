@@ -61,7 +61,7 @@ SAID = {
     "demo": ["--seeds N", "(default 3)", "(default runs/demo)", "--device"],
     "train": [
         *("votes, memory-wrap, only-memory or standard", "cosine, l2 or dot", "mlp or linear"),
-        *("paper, vit or finetune", "sgd, adam or adamw", "none, flip or crop_flip"),
+        *("paper, vit, finetune or at-once", "sgd, adam or adamw", "none, flip or crop_flip"),
         *("(default 30)", "(default 0)", "(default 500)", "--no-pixels"),
     ],
     "train-vae": [
