@@ -100,7 +100,7 @@ def images():
 
 def make_model():
     torch.manual_seed(0)
-    return whence.wrap("small_cnn", ["a", "b", "c"], "memory-wrap", (1, 8, 8))
+    return whence.wrap("small_cnn", ["a", "b", "c"], image_shape=(1, 8, 8))
 
 
 def fitted(images, seed, **changes):

@@ -51,7 +51,7 @@ class SumHead(FeatureHead):
         after='"memory-wrap": "whence.memory.heads:MemoryWrap",\n',
         line='        "sum": "whence.memory.sum_head:SumHead",\n',
         proof="""
-model = whence.wrap("small_cnn", 3, "sum", (1, 8, 8)).eval()
+model = whence.wrap("small_cnn", 3, variant="sum", image_shape=(1, 8, 8)).eval()
 model.remember(images[:9], labels[:9])
 whence.save(model, "sum")
 again = whence.load("sum")

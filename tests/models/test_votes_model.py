@@ -23,7 +23,7 @@ def asked(rng):
 @pytest.fixture
 def model(stored):
     torch.manual_seed(0)
-    found = whence.wrap("small_cnn", NAMES, "votes", SHAPE).eval()
+    found = whence.wrap("small_cnn", NAMES, variant="votes", image_shape=SHAPE).eval()
     found.head.sharpness.fill_(40)
     return found.remember(stored, torch.arange(30) % 3)
 
@@ -84,6 +84,10 @@ def test_features_that_are_not_finite_give_no_answer(stored, asked):
             found = images.flatten(1)
             return found / found.sum(1, keepdim=True)
 
-    model = whence.wrap(Divides(), NAMES, "votes", SHAPE).eval().remember(stored, [0, 1, 2] * 10)
+    model = (
+        whence.wrap(Divides(), NAMES, variant="votes", image_shape=SHAPE)
+        .eval()
+        .remember(stored, [0, 1, 2] * 10)
+    )
     with pytest.raises(ValueError, match="must be finite numbers, those of image 1 have NaN"):
         whence.predict(model, torch.stack([asked[0], asked[0] * 0]))

@@ -129,7 +129,7 @@ def test_a_rate_that_leads_nowhere_is_said(known):
 def test_a_whole_model_learns_and_its_answers_need_their_evidence():
     digits = load_dataset("digits")
     train, test = digits.train.take(torch.arange(200)), digits.test.take(torch.arange(200))
-    model = whence.wrap(nn.Flatten(), 10, "votes", (1, 8, 8)).eval()
+    model = whence.wrap(nn.Flatten(), 10, variant="votes", image_shape=(1, 8, 8)).eval()
     state = torch.random.get_rng_state()
     whence.fit(model, train, recipe=RECIPE, plan=plan(epochs=60), validation=test.take(range(0)))
     assert torch.equal(torch.random.get_rng_state(), state)
