@@ -39,7 +39,7 @@ def test_a_head_says_what_it_is(variant):
         head = build_head(variant, 7, 4, similarity=similarity, classifier=layers)
         assert type(head) is kind
         assert (head.features, head.similarity) == (7, similarity if kind.has_memory else None)
-        kinds = {nn.Sequential: "mlp", nn.Linear: "linear"}
+        kinds = {nn.Sequential: "mlp", votes.DeepKeys: "mlp", nn.Linear: "linear"}
         assert head.last_layers == kinds[type(head.keys if variant == "votes" else head.classifier)]
         assert layers in (None, head.last_layers)
 

@@ -37,7 +37,7 @@ class Votes(MemoryHead):
         features: D, the encoder's output width.
         classes: K.
         similarity: "cosine"; or "dot", which is the same for keys of one length.
-        classifier: "mlp", keys with one hidden layer, or "linear", a plain projection.
+        classifier: of the keys: "linear", a projection, or "mlp", a network beside it.
 
     Raises:
         ValueError: for another similarity or classifier.
@@ -162,12 +162,29 @@ def soften(scores: Tensor, mask: Tensor | None) -> Tensor:
     return scores.masked_fill(~mask, -torch.inf).softmax(1)
 
 
+class DeepKeys(nn.Module):
+    """Make keys `(..., E)` of features `(..., D)`: a projection, plus a network of one layer.
+
+    Args:
+        features: D.
+    """
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.plain = nn.Linear(features, KEY, bias=False)
+        self.hidden = nn.Sequential(nn.Linear(features, HIDDEN), nn.ReLU(), nn.Dropout(DROPOUT))
+        self.last = nn.Linear(HIDDEN, KEY)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Make keys `(..., E)` of features `(..., D)`."""
+        keys: Tensor = self.plain(features) + self.last(self.hidden(features))
+        return keys
+
+
 def build_keys(features: int, kind: str) -> nn.Module:
-    """Build what makes keys of features: "linear", or "mlp" with a hidden layer and dropout."""
+    """Build what makes keys of features: "linear", a projection, or "mlp", which adds a network."""
     if kind == "mlp":
-        return nn.Sequential(
-            nn.Linear(features, HIDDEN), nn.ReLU(), nn.Dropout(DROPOUT), nn.Linear(HIDDEN, KEY)
-        )
+        return DeepKeys(features)
     if kind == "linear":
         return nn.Linear(features, KEY, bias=False)
     raise ValueError(f"Unknown classifier {kind!r}. Choose from: mlp, linear.")

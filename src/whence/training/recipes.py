@@ -68,7 +68,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
         "at-once": Recipe(
             optimizer="adamw",
             learning_rate=2e-3,
-            weight_decay=0.3,
+            weight_decay=3.0,
             schedule="cosine",
         ),
     }
