@@ -140,7 +140,7 @@ BREAKS = [  # file below src/whence, text that is right, text that is wrong, tes
     ("runs/journal.py", "    trim_log(", "    (lambda *a, **k: None)(", "test_journal"),
     ("cli/__init__.py", 'name.replace("_", "-")', "name", "test_cli"),
     (
-        "runs/measured.py",
+        "records/spread.py",
         "statistics.pstdev(known)",
         "statistics.stdev(known)",
         "test_measured",

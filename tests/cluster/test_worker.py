@@ -1,6 +1,7 @@
 """What a worker process does, without one."""
 
 import errno
+import math
 import os
 import sys
 import threading
@@ -106,15 +107,22 @@ def test_relative_names_start_from_the_home_of_the_command(loads, tmp_path, monk
 
 
 def test_work_reports_numbers_seconds_and_what_was_said(loads, tmp_path, monkeypatch, capsys):
-    def pretend(settings, folder, dataset, *, resume, device, checkpoint_seconds, line_seconds):
+    def pretend(settings, folder, dataset, **options):
         assert (settings, folder, dataset.name) == (task.settings, task.folder, "digits")
-        assert (resume, device, checkpoint_seconds) == (True, "cpu", 7.0)
+        assert options == {
+            "resume": True,
+            "device": "cpu",
+            "checkpoint_seconds": 7.0,
+            "line_seconds": math.inf,
+            "features_folder": kept,
+        }
         assert not sys.stderr.isatty()
         sys.stderr.write("careful\n")
         return NUMBERS
 
     monkeypatch.setattr(cluster_worker, "run", pretend)
-    task = task_in(tmp_path / "run", device="cpu", checkpoint_seconds=7.0)
+    kept = tmp_path / "features"
+    task = task_in(tmp_path / "run", device="cpu", checkpoint_seconds=7.0, features_folder=kept)
     task.folder.mkdir()
     assert work(task) == Outcome(NUMBERS, None, 1.5, ("careful",), 0)
     (task.folder / "checkpoint-12.json").touch()

@@ -21,6 +21,6 @@ NUMBERS = {"test": {"accuracy": 0.5, "accuracy_draws": None, "images": 8}, "trai
 
 
 def task_in(folder, **changes):
-    names = ("home", "device", "checkpoint_seconds", "probe", "session")
+    names = ("home", "device", "checkpoint_seconds", "features_folder", "probe", "session")
     options = {name: changes.pop(name) for name in names if name in changes}
     return Task(replace(SETTINGS, **changes), folder, options.pop("home", Path.cwd()), **options)
