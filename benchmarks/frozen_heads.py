@@ -1,0 +1,363 @@
+"""Heads on the features of a frozen encoder: is an answer that is its evidence less accurate?
+
+Claim: votes are as accurate as the best of a linear probe, a network of one hidden layer and
+Memory Wrap, chosen for every seed on the validation images, while every right answer changes once
+the stored images of its class are gone.
+
+    python -m benchmarks.frozen_heads DATA --encoder NAME --weights FILE --images 100 500 --seeds 20
+
+Every finished cell is a JSON file in ``--out``, so that tables grow from call to call; all that are
+there are summed up at the end: means over the seeds, and what votes have more than the rival that
+had the best validation accuracy, paired by seed, with a 95 % interval (Student's t).
+"""
+
+import argparse
+import json
+import math
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from scipy import stats
+from sklearn.linear_model import LogisticRegression
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from whence.data.stratify import stratified
+from whence.evidence.evaluate import evaluate
+from whence.models.classifier import Classifier
+from whence.records.images import Dataset, ImageSet
+from whence.runs.images import load_data
+from whence.runs.kept_features import encode_once
+from whence.runs.prepare import Parts, prepare
+from whence.runs.settings import Settings
+from whence.runs.where import may_download_to
+from whence.seeds import make_generator, seed_global
+from whence.storage.whole_files import write_json
+from whence.training.fit import fit
+
+PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+"""Inverse strengths of the linear probe's penalty, of which the validation images choose."""
+
+DECAYS = (0.01, 0.3)
+"""Weight decays of the network, of which the validation images choose."""
+
+HIDDEN, BATCH, EPOCHS, LEAST_STEPS, RATE = 512, 128, 60, 300, 1e-3
+NEIGHBOURS = 10
+RIVALS = ("linear", "mlp", "memory-wrap")
+MEASURES = ("accuracy", "balanced", "nll", "changed", "permuted", "voters", "purity", "seconds")
+
+
+class Problem(NamedTuple):
+    """One seed's images as features."""
+
+    parts: Parts
+    train: Tensor  # (N, D)
+    validation: Tensor  # (V, D)
+    test: Tensor  # (T, D)
+
+
+def main() -> None:
+    """Fill in the cells that are missing, then print the table of all."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data")
+    parser.add_argument("--data-root", default="datasets")
+    parser.add_argument("--name", help="of the images, in the table")
+    parser.add_argument("--size", type=int)
+    parser.add_argument("--encoder", required=True)
+    parser.add_argument("--weights", required=True)
+    parser.add_argument("--images", type=int, nargs="+", required=True)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--heads", nargs="+", choices=HEADS, default=list(HEADS))
+    parser.add_argument("--pool", type=int, default=6000, help="training images drawn from")
+    parser.add_argument("--test", type=int, default=3000, help="test images, at most")
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    settings = Settings(
+        data=options.data,
+        data_root=options.data_root,
+        size=options.size,
+        encoder=options.encoder,
+        weights=options.weights,
+        freeze_encoder=True,
+    )
+    dataset = thin(load_data(settings, may_download_to(options.data_root)), options)
+    for seed in range(options.seeds):
+        for images in options.images:
+            chosen = replace(
+                settings,
+                seed=seed,
+                train_examples=images,
+                validation_examples=max(150, images // 5),
+            )
+            fill(chosen, dataset, options)
+    print_table(options.out)
+
+
+def thin(dataset: Dataset, options: argparse.Namespace) -> Dataset:
+    """Keep so many training and test images as are asked for, class by class."""
+
+    def take(images: ImageSet, count: int) -> ImageSet:
+        if len(images) <= count:
+            return images
+        return images.take(stratified(images.labels, count, generator=make_generator(0)))
+
+    train, test = take(dataset.train, options.pool), take(dataset.test, options.test)
+    return replace(dataset, train=train, test=test)
+
+
+def fill(settings: Settings, dataset: Dataset, options: argparse.Namespace) -> None:
+    """Measure the heads of one seed and number of images that have no file yet."""
+    name = options.name or Path(settings.data).name
+    stem = f"{name}-{settings.train_examples}-{settings.seed}"
+    missing = [head for head in options.heads if not (options.out / f"{stem}-{head}.json").exists()]
+    if not missing:
+        return
+    problem = encode(settings, dataset, options.out / "features")
+    for head in missing:
+        started = time.process_time()
+        found = HEADS[head](problem, settings)
+        content = {
+            "images": name,
+            "train_examples": settings.train_examples,
+            "seed": settings.seed,
+            "head": head,
+            **found,
+            "seconds": time.process_time() - started,
+            "settings": asdict(settings) | {"weights": Path(str(settings.weights)).name},
+            "fingerprint": problem.parts.identity["train_fingerprint"],
+            "torch": torch.__version__,
+        }
+        write_json(options.out / f"{stem}-{head}.json", content)
+        print(f"{stem} {head}: {found['accuracy']:.2%}", flush=True)
+
+
+def encode(settings: Settings, dataset: Dataset, folder: Path) -> Problem:
+    """Divide the images by the seed, and look their features up."""
+    parts = prepare(settings, dataset)
+    model = parts.model.eval()
+    train, test = (encode_once(model, one, folder) for one in (dataset.train, parts.test))
+    return Problem(parts, train[parts.indices], train[parts.validation_indices], test)
+
+
+def standardise(problem: Problem) -> tuple[Tensor, Tensor, Tensor]:
+    """Bring every feature to mean 0 and deviation 1 on the training images."""
+    mean, deviation = problem.train.mean(0), problem.train.std(0) + 1e-3
+    train, validation, test = (
+        (part - mean) / deviation for part in (problem.train, problem.validation, problem.test)
+    )
+    return train, validation, test
+
+
+def judge(log_probabilities: Tensor, labels: Tensor) -> dict[str, float]:
+    """Measure answers `(T, K)` to images with true classes `(T,)`."""
+    hits = log_probabilities.argmax(1) == labels
+    recalls = [float(hits[labels == one].double().mean()) for one in labels.unique().tolist()]
+    return {
+        "accuracy": float(hits.double().mean()),
+        "balanced": statistics.fmean(recalls),
+        "nll": float(F.cross_entropy(log_probabilities, labels)),
+    }
+
+
+def probe(problem: Problem, settings: Settings) -> dict[str, Any]:
+    """Logistic regression on standardised features, its penalty chosen on validation images."""
+    (train, validation, test), parts = standardise(problem), problem.parts
+    best: dict[str, Any] = {}
+    for penalty in PENALTIES:
+        fitted = LogisticRegression(C=penalty, max_iter=300)
+        fitted.fit(train.numpy(), parts.train.labels.numpy())
+        known = fitted.score(validation.numpy(), parts.validation.labels.numpy())
+        if not best or known > best["validation"]:
+            answers = np.full((len(test), len(parts.train.class_names)), -30.0)
+            answers[:, fitted.classes_] = fitted.predict_log_proba(test.numpy())
+            best = {"validation": float(known), "chosen": penalty}
+            best |= judge(torch.from_numpy(answers), parts.test.labels)
+    return best
+
+
+def network(problem: Problem, settings: Settings) -> dict[str, Any]:
+    """A network of one hidden layer, its weight decay chosen on validation images."""
+    (train, validation, test), parts = standardise(problem), problem.parts
+    labels, total = parts.train.labels, len(train)
+    size = min(BATCH, total)
+    steps = max(LEAST_STEPS, EPOCHS * (total // size))
+    best: dict[str, Any] = {}
+    for decay in DECAYS:
+        seed_global(settings.seed)
+        generator = make_generator(settings.seed)
+        net = nn.Sequential(
+            nn.Linear(train.shape[1], HIDDEN),
+            nn.ReLU(),
+            nn.Dropout(0.2),
+            nn.Linear(HIDDEN, len(parts.train.class_names)),
+        )
+        optimizer = torch.optim.AdamW(net.parameters(), lr=RATE, weight_decay=decay, fused=True)
+        order = torch.empty(0, dtype=torch.int64)
+        for step in range(steps):
+            if len(order) < size:
+                order = torch.randperm(total, generator=generator)
+            batch, order = order[:size], order[size:]
+            optimizer.param_groups[0]["lr"] = RATE * (1 + math.cos(math.pi * step / steps)) / 2
+            optimizer.zero_grad()
+            F.cross_entropy(net(train[batch]), labels[batch]).backward()
+            optimizer.step()
+        with torch.no_grad():
+            net.eval()
+            hits = net(validation).argmax(1) == parts.validation.labels
+            known = float(hits.double().mean())
+            if not best or known > best["validation"]:
+                best = {"validation": known, "chosen": decay}
+                best |= judge(net(test).log_softmax(1), parts.test.labels)
+    return best
+
+
+def neighbours(problem: Problem, settings: Settings) -> dict[str, Any]:
+    """The most frequent label of the nearest training images, by centred cosine."""
+    parts, mean = problem.parts, problem.train.mean(0)
+    train, validation, test = (
+        F.normalize(part - mean, dim=1)
+        for part in (problem.train, problem.validation, problem.test)
+    )
+    votes = F.one_hot(parts.train.labels, len(parts.train.class_names)).double()
+
+    def answer(asked: Tensor) -> Tensor:
+        places = (asked @ train.T).topk(min(NEIGHBOURS, len(train))).indices
+        return (0.95 * votes[places].mean(1) + 0.05 / votes.shape[1]).log()
+
+    hits = answer(validation).argmax(1) == parts.validation.labels
+    found = answer(test)
+    shares = (found.exp() - 0.05 / votes.shape[1]) / 0.95
+    purity = shares.gather(1, parts.test.labels[:, None]).mean()
+    judged = judge(found, parts.test.labels)
+    return {"validation": float(hits.double().mean()), **judged, "purity": float(purity)}
+
+
+def whole_model(variant: str) -> Callable[[Problem, Settings], dict[str, Any]]:
+    """Make what trains a head of the library, by its defaults, and measures it."""
+
+    def measure(problem: Problem, settings: Settings) -> dict[str, Any]:
+        chosen = replace(settings, variant=variant)
+        if variant != "votes":
+            chosen = replace(chosen, epochs=EPOCHS, batch_size=64)
+        parts = prepare(chosen, as_dataset(problem.parts), device="cpu")
+        model, ours = parts.model, problem.parts
+        fit(
+            model,
+            ours.train,
+            recipe=parts.recipe,
+            plan=parts.plan,
+            features=problem.train,
+            validation=ours.validation,
+            validation_features=problem.validation,
+        )
+        model.remember(ours.train.images, ours.train.labels, features=problem.train)
+        with torch.no_grad():
+            asked, held = model.head.embed(problem.test), model.head.embed(problem.validation)
+        known = evaluate(model, ours.validation, memory_size=1, draws=1, features=held)
+        found = evaluate(model, ours.test, memory_size=1, draws=1, features=asked)
+        return {
+            "validation": known.whole_memory,
+            **judge(answer_features(model, asked), ours.test.labels),
+            "changed": None if found.reliance is None else found.reliance.changed_share,
+            "voters": None if found.evidence is None else found.evidence.support_size_median,
+            "purity": None if found.evidence is None else found.evidence.purity,
+            "permuted": permute(model, problem, asked),
+        }
+
+    return measure
+
+
+def as_dataset(parts: Parts) -> Dataset:
+    """Lay the parts out as a dataset, from which the same images are taken again."""
+    return Dataset("frozen", parts.train, parts.test, ())
+
+
+def answer_features(model: Classifier, features: Tensor) -> Tensor:
+    """Answer for features with the bank; log probabilities `(N, K)`."""
+    bank, head = model.checked_bank(), model.memory_head
+    with torch.no_grad():
+        logits = head.logits(
+            features, bank.features, labels=bank.labels, scale=bank.scale(head.similarity)
+        )
+    return logits.log_softmax(1)
+
+
+def permute(model: Classifier, problem: Problem, asked: Tensor) -> float:
+    """Measure the accuracy once the labels of the stored images are shuffled."""
+    train = problem.parts.train
+    labels = train.labels[torch.randperm(len(train.labels), generator=make_generator(0))]
+    model.remember(train.images, labels, features=problem.train)
+    hits = answer_features(model, asked).argmax(1) == problem.parts.test.labels
+    return float(hits.double().mean())
+
+
+HEADS: Mapping[str, Callable[[Problem, Settings], dict[str, Any]]] = {
+    "linear": probe,
+    "mlp": network,
+    "neighbours": neighbours,
+    "memory-wrap": whole_model("memory-wrap"),
+    "votes": whole_model("votes"),
+}
+
+
+def print_table(folder: Path) -> None:
+    """Print the means of all cells in a folder, and what votes have more than the best rival."""
+    cells = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+    print("| images | number | head | seeds | " + " | ".join(MEASURES) + " |")
+    print("| --- " * (4 + len(MEASURES)) + "|")
+    problems = sorted({(one["images"], one["train_examples"]) for one in cells})
+    for problem in problems:
+        mine = [one for one in cells if (one["images"], one["train_examples"]) == problem]
+        for head in HEADS:
+            rows = [one for one in mine if one["head"] == head]
+            if rows:
+                numbers = [mean_of(rows, name) for name in MEASURES]
+                print(
+                    "| "
+                    + " | ".join([problem[0], str(problem[1]), head, str(len(rows)), *numbers])
+                    + " |"
+                )
+    print("\n| images | number | seeds | votes less the rival chosen, points | 95 % |")
+    print("| --- | --- | --- | --- | --- |")
+    for problem in problems:
+        mine = [one for one in cells if (one["images"], one["train_examples"]) == problem]
+        print("| " + " | ".join([problem[0], str(problem[1]), *compare(mine)]) + " |")
+
+
+def mean_of(rows: list[dict[str, Any]], name: str) -> str:
+    """Average a number over cells that have it."""
+    known = [one[name] for one in rows if one.get(name) is not None]
+    if not known:
+        return ""
+    mean = statistics.fmean(known)
+    return (
+        f"{100 * mean:.2f}"
+        if name in ("accuracy", "balanced", "changed", "permuted")
+        else f"{mean:.3g}"
+    )
+
+
+def compare(cells: list[dict[str, Any]]) -> list[str]:
+    """Compare votes with the rival of the best validation accuracy, seed by seed."""
+    seeds = {one["seed"]: one["accuracy"] for one in cells if one["head"] == "votes"}
+    differences = []
+    for seed, accuracy in seeds.items():
+        rivals = [one for one in cells if one["seed"] == seed and one["head"] in RIVALS]
+        if rivals:
+            best = max(rivals, key=lambda one: (one["validation"], one["head"]))
+            differences.append(100 * (accuracy - best["accuracy"]))
+    if len(differences) < 2:
+        return [str(len(differences)), "", ""]
+    mean, error = statistics.fmean(differences), statistics.stdev(differences)
+    half = float(stats.t.ppf(0.975, len(differences) - 1)) * error / math.sqrt(len(differences))
+    return [str(len(differences)), f"{mean:+.2f}", f"{mean - half:+.2f} to {mean + half:+.2f}"]
+
+
+if __name__ == "__main__":
+    main()
