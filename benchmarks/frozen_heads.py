@@ -50,12 +50,14 @@ DECAYS = (0.01, 0.3)
 HIDDEN, BATCH, EPOCHS, LEAST_STEPS, RATE = 512, 128, 60, 300, 1e-3
 NEIGHBOURS = 10
 RIVALS = ("linear", "mlp", "memory-wrap")
+SHARES = ("accuracy", "balanced", "changed", "permuted")
 MEASURES = ("accuracy", "balanced", "nll", "changed", "permuted", "voters", "purity", "seconds")
 
 
 class Problem(NamedTuple):
     """One seed's images as features."""
 
+    dataset: Dataset
     parts: Parts
     train: Tensor  # (N, D)
     validation: Tensor  # (V, D)
@@ -142,7 +144,7 @@ def encode(settings: Settings, dataset: Dataset, folder: Path) -> Problem:
     parts = prepare(settings, dataset)
     model = parts.model.eval()
     train, test = (encode_once(model, one, folder) for one in (dataset.train, parts.test))
-    return Problem(parts, train[parts.indices], train[parts.validation_indices], test)
+    return Problem(dataset, parts, train[parts.indices], train[parts.validation_indices], test)
 
 
 def standardise(problem: Problem) -> tuple[Tensor, Tensor, Tensor]:
@@ -245,7 +247,7 @@ def whole_model(variant: str) -> Callable[[Problem, Settings], dict[str, Any]]:
         chosen = replace(settings, variant=variant)
         if variant != "votes":
             chosen = replace(chosen, epochs=EPOCHS, batch_size=64)
-        parts = prepare(chosen, as_dataset(problem.parts), device="cpu")
+        parts = prepare(chosen, problem.dataset)
         model, ours = parts.model, problem.parts
         fit(
             model,
@@ -271,11 +273,6 @@ def whole_model(variant: str) -> Callable[[Problem, Settings], dict[str, Any]]:
         }
 
     return measure
-
-
-def as_dataset(parts: Parts) -> Dataset:
-    """Lay the parts out as a dataset, from which the same images are taken again."""
-    return Dataset("frozen", parts.train, parts.test, ())
 
 
 def answer_features(model: Classifier, features: Tensor) -> Tensor:
@@ -309,38 +306,36 @@ HEADS: Mapping[str, Callable[[Problem, Settings], dict[str, Any]]] = {
 def print_table(folder: Path) -> None:
     """Print the means of all cells in a folder, and what votes have more than the best rival."""
     cells = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
-    print("| images | number | head | seeds | " + " | ".join(MEASURES) + " |")
-    print("| --- " * (4 + len(MEASURES)) + "|")
-    problems = sorted({(one["images"], one["train_examples"]) for one in cells})
-    for problem in problems:
-        mine = [one for one in cells if (one["images"], one["train_examples"]) == problem]
+    problems: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    for one in cells:
+        problems.setdefault((one["images"], one["train_examples"]), []).append(one)
+    print_row("images", "number", "head", "seeds", *MEASURES)
+    print_row(*["---"] * (4 + len(MEASURES)))
+    for (name, count), mine in sorted(problems.items()):
         for head in HEADS:
             rows = [one for one in mine if one["head"] == head]
             if rows:
-                numbers = [mean_of(rows, name) for name in MEASURES]
-                print(
-                    "| "
-                    + " | ".join([problem[0], str(problem[1]), head, str(len(rows)), *numbers])
-                    + " |"
-                )
-    print("\n| images | number | seeds | votes less the rival chosen, points | 95 % |")
-    print("| --- | --- | --- | --- | --- |")
-    for problem in problems:
-        mine = [one for one in cells if (one["images"], one["train_examples"]) == problem]
-        print("| " + " | ".join([problem[0], str(problem[1]), *compare(mine)]) + " |")
+                numbers = (mean_of(rows, measure) for measure in MEASURES)
+                print_row(name, str(count), head, str(len(rows)), *numbers)
+    print()
+    print_row("images", "number", "seeds", "votes less the rival chosen, points", "95 %")
+    print_row(*["---"] * 5)
+    for (name, count), mine in sorted(problems.items()):
+        print_row(name, str(count), *compare(mine))
+
+
+def print_row(*entries: str) -> None:
+    """Print a row of a table in Markdown."""
+    print("| " + " | ".join(entries) + " |")
 
 
 def mean_of(rows: list[dict[str, Any]], name: str) -> str:
-    """Average a number over cells that have it."""
+    """Average a number over the cells that have it."""
     known = [one[name] for one in rows if one.get(name) is not None]
     if not known:
         return ""
     mean = statistics.fmean(known)
-    return (
-        f"{100 * mean:.2f}"
-        if name in ("accuracy", "balanced", "changed", "permuted")
-        else f"{mean:.3g}"
-    )
+    return f"{100 * mean:.2f}" if name in SHARES else f"{mean:.3g}"
 
 
 def compare(cells: list[dict[str, Any]]) -> list[str]:
