@@ -1,6 +1,7 @@
 """Answers with everything they were computed from."""
 
 from dataclasses import asdict
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -23,6 +24,9 @@ from whence.shapes import check_batch_size
 DRAWS = 20
 DRAWN = 100
 """Images in a drawn memory, as in the paper; the whole bank where it holds fewer."""
+
+LIKELY = 3
+"""Classes of an answer, the most probable ones, that a nearest stored image is found for."""
 
 NO_MEMORY = "A standard model has no memory."
 
@@ -93,6 +97,7 @@ def explain_batch(
     logits = read.logits.float().cpu()
     misses = find_near_misses(cached, read, bank)
     reliance = measure_reliance(cached, read).tolist()
+    nearest = find_nearest_of_classes(cached, read, bank)
     draws: list[Draws | None] = [None] * len(answers)
     if plan is not None:
         draws = [*measure_draws(cached, read, bank, plan)]
@@ -105,6 +110,7 @@ def explain_batch(
             near_miss=misses[row],
             draws=draws[row],
             reliance=reliance[row],
+            nearest=nearest[row],
         )
         for row, answer in enumerate(answers)
     ]
@@ -119,6 +125,7 @@ def assemble(
     near_miss: Evidence | None,
     draws: Draws | None,
     reliance: float,
+    nearest: tuple[Evidence, ...],
 ) -> Explanation:
     """Choose example and counterfactuals among the evidence, and say why one is missing."""
     examples = [item for item in answer.evidence if item.role == "example"]
@@ -148,6 +155,8 @@ def assemble(
         reliance=reliance,
         flag=answer.flag,
         error_probability=answer.error_probability,
+        by_label=answer.by_label,
+        nearest=nearest,
     )
 
 
@@ -191,6 +200,35 @@ def find_near_misses(cached: Cached, read: Read, bank: Bank) -> list[Evidence | 
         else Evidence(**asdict(stored), weight=0.0, similarity=similarity, role="counterfactual")
         for similarity, stored in zip(best.tolist(), bank.stored(places), strict=True)
     ]
+
+
+def find_nearest_of_classes(cached: Cached, read: Read, bank: Bank) -> list[tuple[Evidence, ...]]:
+    """Find, for each answer, the most similar stored image of each of its likeliest classes.
+
+    People over-rely less on wrong answers when they see these (Nguyen et al. 2023,
+    arXiv:2308.13651).
+    """
+    ranked = read.logits.argsort(dim=1, descending=True, stable=True)[:, :LIKELY]  # (B, L)
+    found: list[list[Evidence]] = [[] for _ in range(len(ranked))]
+    for classes in ranked.unbind(1):
+        other = bank.labels != classes[:, None]  # (B, M)
+        best, places = cached.scores.masked_fill(other, -torch.inf).max(1)
+        weights = read.weights.gather(1, places[:, None]).squeeze(1).tolist()
+        same = (bank.predicted[places] == ranked[:, 0]).tolist()
+        similarities = cached.head.unscale(best).tolist()
+        for row, stored in enumerate(bank.stored(places)):
+            if similarities[row] != -torch.inf:
+                role: Literal["example", "counterfactual"]
+                role = "example" if same[row] else "counterfactual"
+                found[row].append(
+                    Evidence(
+                        **asdict(stored),
+                        weight=weights[row],
+                        similarity=similarities[row],
+                        role=role,
+                    )
+                )
+    return [tuple(items) for items in found]
 
 
 def explain_without_memory(model: Classifier, images: Tensor) -> list[Explanation]:

@@ -139,6 +139,7 @@ def explain_pairs(
             left_out=copies,
             flag=evidence[0].role == "counterfactual",
             error_probability=error,
+            by_label=head.reads_labels,
         )
         for predicted, row, evidence, threshold, copies, error in zip(
             answers.tolist(),

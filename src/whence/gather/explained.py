@@ -110,7 +110,7 @@ def collect_stored(
     if bank is None:
         return {}
     near: tuple[Evidence, ...] = () if explanation.near_miss is None else (explanation.near_miss,)
-    named = [item.index for item in (*explanation.evidence, *near)]
+    named = [item.index for item in (*explanation.evidence, *explanation.nearest, *near)]
     if removal is not None:
         named += [*removal.removed, *(removal.smallest or ())]
     return {index: take_stored(bank, places[index]) for index in named}

@@ -64,6 +64,8 @@ class Prediction:
             hash); they took no part in the answer.
         flag: the evidence of highest weight is a counterfactual, a sign of doubt.
         error_probability: calibrated on validation images, in [0, 1]; None when not calibrated.
+        by_label: a class's probability is the weight on the stored images with its label, as votes
+            have it.
     """
 
     predicted: int
@@ -73,6 +75,7 @@ class Prediction:
     left_out: tuple[int, ...]
     flag: bool
     error_probability: float | None
+    by_label: bool = False
 
     __repr__ = show_record
 
@@ -133,6 +136,10 @@ class Explanation:
         reliance: how much of the answer comes from the memory, in [0, 1]; 0 for a standard model.
         flag: the evidence of highest weight is a counterfactual, a sign of doubt.
         error_probability: calibrated on validation images, in [0, 1]; None when not calibrated.
+        by_label: a class's probability is the weight on the stored images with its label, as votes
+            have it.
+        nearest: the most similar stored image with the label of each of the three most probable
+            classes, with a weight or without; classes that no stored image has are left out.
     """
 
     predicted: int
@@ -152,6 +159,8 @@ class Explanation:
     reliance: float
     flag: bool
     error_probability: float | None
+    by_label: bool = False
+    nearest: tuple[Evidence, ...] = ()
 
     __repr__ = show_record
 

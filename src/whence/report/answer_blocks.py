@@ -166,11 +166,12 @@ def say_evidence(
     decides = say_deciding(explanation, removal, classes)
     if len(evidence) == 1:
         return ("The answer was computed with 1 stored image, which has all the weight.", *decides)
-    inside, reading = percent(add_weights(evidence, "example")), say_reading(explanation.threshold)
+    reading = say_reading(explanation, classes)
+    inside = percent(add_weights(evidence, "example"))
+    own = f" Of the weight, {inside} is on images that the model itself puts in {predicted}, too."
     return (
         f"The answer was computed with {count(len(evidence), 'stored image')}, highest weight "
-        f"first; a full bar would be all of the weight. Of the weight, {inside} is on images that "
-        f"the model itself puts in {predicted}, too.",
+        f"first; a full bar would be all of the weight.{'' if explanation.by_label else own}",
         "The frame follows what the model itself sees in a stored image, not its label: an example "
         f"is an image that it puts in {predicted}, too, a counterfactual one that it puts in "
         "another class.",
@@ -217,6 +218,17 @@ def show_others(answer: Answer, classes: Sequence[str]) -> tuple[PageBlock, ...]
     rest = f"Not shown: those of {more:,} more." if more else ""
     title = "The best counterfactual of every other class"
     return (PageBlock(title, shown=(make_strip(cards, rest),)),)
+
+
+def show_nearest(answer: Answer, classes: Sequence[str]) -> tuple[PageBlock, ...]:
+    """Show the most similar stored image of each likely class, to compare with."""
+    found = answer.explanation.nearest
+    if len(found) < 2:
+        return ()
+    cards = [make_evidence_card(item, answer, classes) for item in found]
+    title = "The most similar stored image of each likely class"
+    text = "Compare them with the image: is it really more like the first than like the others?"
+    return (PageBlock(title, (text,), shown=(make_strip(cards, ""),)),)
 
 
 def show_removal(answer: Answer, classes: Sequence[str]) -> tuple[PageBlock, ...]:
@@ -316,6 +328,7 @@ ANSWER_BLOCKS = (
     show_evidence,
     show_pair,
     show_others,
+    show_nearest,
     show_removal,
     show_reliance,
     show_morph,

@@ -1,18 +1,32 @@
-"""How similarities became weights, in words."""
+"""How similarities became weights, and weights the answer, in words."""
+
+from collections.abc import Sequence
+
+from whence.records.answers import Explanation, Prediction
+from whence.report.numbers import percent
 
 
-def say_reading(threshold: float | None) -> str | None:
-    """Say from which similarity on a stored image had a weight in an answer.
+def say_reading(answer: Prediction | Explanation, classes: Sequence[str]) -> str | None:
+    """Say from which similarity on a stored image had a weight, and what votes make of weights.
 
     Args:
-        threshold: of the answer; None for a model without a memory, of which there is nothing to
-            say.
+        answer: the record.
+        classes: names.
 
-    >>> say_reading(0.70968)
-    'A stored image counts from a similarity of 0.7097 on; the more above, the more.'
+    Returns:
+        None for an answer of a model without a memory, of which there is nothing to say.
     """
-    if threshold is None:
+    if answer.threshold is None:
         return None
-    return (
-        f"A stored image counts from a similarity of {threshold:.4g} on; the more above, the more."
+    text = (
+        f"A stored image counts from a similarity of {answer.threshold:.4g} on; "
+        "the more above, the more."
     )
+    return f"{say_votes(answer, classes)} {text}" if answer.by_label else text
+
+
+def say_votes(answer: Prediction | Explanation, classes: Sequence[str]) -> str:
+    """Say how much of the weight is on images with the label that is the answer."""
+    share = percent(float(answer.probabilities[answer.predicted]))
+    name = classes[answer.predicted]
+    return f"Of the weight, {share} is on images labelled {name}: that is the answer."

@@ -33,7 +33,7 @@ def describe_prediction(name: str, answer: Prediction, classes: Sequence[str], *
     if top and more:
         rest = sum(item.weight for item in more)
         lines.append(f"  {rest:6.1%} {'':{BAR}} {count(len(more), 'more training image')}")
-    reading, doubt = say_reading(answer.threshold), find_doubt(answer, classes)
+    reading, doubt = say_reading(answer, classes), find_doubt(answer, classes)
     if top and reading is not None:
         lines.append(f"  {reading}")
     if top:
