@@ -50,6 +50,18 @@ BREAKS = [  # file below src/whence, text that is right, text that is wrong, tes
     ("models/sound.py", "low < 0", "low < -1e9", "test_sound"),
     ("training/step.py", "picked[:, None] != drawn", "picked[:, None] > -drawn - 1", "test_loop"),
     ("training/loop.py", "        seed_global(seed)\n", "", "test_loop"),
+    ("memory/votes.py", " * (1 - FLOOR) + FLOOR / self.classes)", " + FLOOR)", "test_votes"),
+    (
+        "memory/votes.py",
+        "self.log_scale.exp() if self.training else self.sharpness",
+        "self.sharpness",
+        "test_votes",
+    ),
+    ("memory/votes.py", "return scores / self.sharpness", "return scores", "test_votes_model"),
+    ("training/voting.py", "too_many = voters > most", "too_many = False", "test_voting"),
+    ("training/voting.py", "cosines.fill_diagonal_(-torch.inf)", "pass", "test_voting"),
+    ("training/voting.py", "made, made, others, labels", "made, made, labels", "test_voting"),
+    ("evidence/explain.py", "other = bank.labels", "other = bank.predicted", "test_votes_model"),
     ("training/recipes.py", "epochs * 3 // 4", "epochs * 2 // 4", "test_loop"),
     ("training/recipes.py", "nesterov=nesterov, ", "", "test_loop"),
     (
@@ -338,8 +350,8 @@ BREAKS = [  # file below src/whence, text that is right, text that is wrong, tes
     ("attribution/score.py", "self.rows[rows]", "rows", "test_methods"),
     (
         "attribution/classifier_score.py",
-        "(moved - features[stored])",
-        "moved",
+        "head.values(moved, labels[stored]) - values[stored]",
+        "head.values(moved, labels[stored])",
         "test_classifier_score",
     ),
     (

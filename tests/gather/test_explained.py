@@ -32,6 +32,7 @@ def test_answers_hold_the_pixels_that_they_name(measured_run, measured_digits):
     places = {index: place for place, index in enumerate(model.bank.indices.tolist())}
     for row, answer in enumerate(answers):
         named = {item.index for item in answer.explanation.evidence} | {*answer.removal.removed}
+        named |= {item.index for item in answer.explanation.nearest}
         if answer.explanation.near_miss:
             named.add(answer.explanation.near_miss.index)
         assert set(answer.stored) == named

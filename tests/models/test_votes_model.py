@@ -5,6 +5,7 @@ import torch
 from torch.testing import assert_close
 
 import whence
+from whence.report.reading import say_reading
 
 SHAPE = (1, 8, 8)
 NAMES = ("ant", "bee", "cat")
@@ -59,6 +60,35 @@ def test_no_answer_outlives_its_class(model, asked, stored):
         left = whence.edit(model, remove=NAMES[answer.predicted])
         again = whence.predict(left, asked)
         assert all(float(one.probabilities[answer.predicted]) == 0 for one in again)
+
+
+def test_the_nearest_of_each_likely_class_is_found(model, asked, stored):
+    keys, asked_keys = model.bank.features, model.encode(asked).detach()
+    for row, answer in enumerate(whence.explain(model, asked)):
+        order = answer.probabilities.argsort(descending=True, stable=True).tolist()
+        assert [item.label for item in answer.nearest] == order
+        for item in answer.nearest:
+            places = [place for place in range(30) if place % 3 == item.label]
+            best = max(places, key=lambda place: float(asked_keys[row] @ keys[place]))
+            assert item.index == best
+            cosine = torch.nn.functional.cosine_similarity(asked_keys[row], keys[best], dim=0)
+            assert item.similarity == pytest.approx(float(cosine), abs=1e-4)
+            weights = {one.index: one.weight for one in answer.evidence}
+            assert item.weight == weights.get(item.index, 0)
+            assert item.role == (
+                "example" if item.predicted == answer.predicted else "counterfactual"
+            )
+
+
+def test_the_simple_truth_is_said(model, asked):
+    answer = whence.predict(model, asked[:1])[0]
+    share = float(answer.probabilities[answer.predicted])
+    said = say_reading(answer, NAMES)
+    name = NAMES[answer.predicted]
+    assert said.startswith(f"Of the weight, {share:.1%} is on images labelled {name}: that is the ")
+    assert f"A stored image counts from a similarity of {answer.threshold:.4g} on" in said
+    wrap = whence.wrap("small_cnn", NAMES, image_shape=SHAPE).eval().remember(model.bank.images)
+    assert say_reading(whence.predict(wrap, asked[:1])[0], NAMES).startswith("A stored image")
 
 
 def test_a_saved_model_answers_the_same(model, asked, tmp_path):
