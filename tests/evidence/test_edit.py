@@ -169,7 +169,7 @@ def test_training_mode_is_kept():
 @pytest.mark.parametrize(
     "change, error, message",
     [
-        ({}, ValueError, "must be told what to remove, keep or swap, got nothing"),
+        ({}, ValueError, "must be told what to remove, keep, swap, relabel or add"),
         ({"swap": {}}, ValueError, "got nothing"),
         (
             {"remove": [7, 2**63, 8]},

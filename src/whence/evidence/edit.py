@@ -3,18 +3,22 @@
 import copy
 import operator
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
+from whence.bounds import BATCH_SIZE
 from whence.data.names import compose
 from whence.memory.bank import Bank
 from whence.messages import quote
+from whence.models.as_image_set import LabelledImages, as_image_set
 from whence.models.classifier import Classifier
+from whence.models.left_out import predict_left_out
 from whence.records.answers import Evidence, StoredImage
-from whence.records.labels import list_names
+from whence.records.labels import list_names, read_labels
 
 One: TypeAlias = int | str | Evidence | Callable[[StoredImage], bool]
 Selection: TypeAlias = One | Iterable[One]
@@ -26,13 +30,16 @@ def edit(
     remove: Selection | None = None,
     keep: Selection | None = None,
     swap: Mapping[One, Selection] | None = None,
+    relabel: Mapping[One, int | str] | None = None,
+    add: LabelledImages | None = None,
+    batch_size: int = BATCH_SIZE,
 ) -> Classifier:
     """Make a model with another memory; it predicts exactly as if it had stored only that.
 
     Images are chosen by dataset index (int), by label (a class name, str), by file as evidence
     shows it ("cat/3.png", str) or a pattern of files ("cat/*", str), by an ``Evidence`` record, by
     a predicate on ``StoredImage`` records, or by several of these in a list. A text that is a class
-    name is no file. ``keep`` is applied first, then ``remove``, then ``swap``.
+    name is no file. ``keep`` is applied first, then ``remove``, ``swap``, ``relabel`` and ``add``.
 
     Args:
         model: with a bank.
@@ -42,6 +49,13 @@ def edit(
             all that the model has remembered, also those that an earlier edit took out; all at
             once, so that ``{3: 7, 7: 3}`` changes nothing. An image that is in the memory already
             is then there twice, and shares its weight with itself.
+        relabel: ``{images: label}``, the label by index or by name. Votes answer by it; other
+            heads only show it.
+        add: labelled images, which are encoded: an ``ImageSet``, (X, y), or a data set of (image,
+            label). Their indices follow the largest one that the model has remembered; where
+            stored images have files and these have none, they are called "added/INDEX". The own
+            class of each is predicted from all other images of the new memory.
+        batch_size: images encoded at once; changes memory use, not the result.
 
     Returns:
         A new model in the same mode that shares encoder and head with the old one. The own classes
@@ -50,13 +64,15 @@ def edit(
 
     Raises:
         ValueError: if the model has no memory, nothing is asked for, a choice names no stored
-            image, or nothing would be left.
+            image, a label no class, or nothing would be left.
         RuntimeError: if the bank does not fit the model.
     """
     if not model.has_memory:
         raise ValueError("A standard model has no memory to edit; edit takes one with a bank.")
-    if remove is None and keep is None and not swap:
-        raise ValueError("edit must be told what to remove, keep or swap, got nothing.")
+    if remove is None and keep is None and not swap and not relabel and add is None:
+        raise ValueError(
+            "edit must be told what to remove, keep, swap, relabel or add, got nothing."
+        )
     bank = model.fitting_bank()
     pool = model.pool if model.pool is not None else bank
     names = model.class_names
@@ -68,10 +84,63 @@ def edit(
         going = [choose(bank, out, names, "swap") for out in swap]
         coming = [choose(pool, new, names, "swap") for new in swap.values()]
         bank = join(bank.take(others(bank, torch.cat(going))), pool.take(torch.cat(coming)))
+    if relabel:
+        bank = change_labels(bank, relabel, names)
+    if add is not None:
+        added = encode_added(model, bank, pool, add, batch_size=batch_size)
+        bank, pool = join(bank, added), join(pool, added)
     edited = copy.copy(model)
     edited.attach(bank)
     edited.pool = pool
     return edited
+
+
+def change_labels(bank: Bank, relabel: Mapping[One, int | str], names: tuple[str, ...]) -> Bank:
+    """Give the images of each choice another label.
+
+    Raises:
+        ValueError: if a choice names no image, or a label no class.
+    """
+    labels = bank.labels.clone()
+    for one, label in relabel.items():
+        places = choose(bank, one, names, "relabel")
+        labels[places] = read_labels([label], names, 1).to(labels.device)
+    return replace(bank, labels=labels)
+
+
+@torch.no_grad()
+def encode_added(
+    model: Classifier, bank: Bank, pool: Bank, images: LabelledImages, *, batch_size: int
+) -> Bank:
+    """Encode images that come to a memory, and predict their own classes from all the others.
+
+    Args:
+        model: in eval mode.
+        bank: that they come to.
+        pool: all that the model has remembered, which their indices follow.
+        images: labelled.
+        batch_size: images encoded at once.
+    """
+    given = as_image_set(images, model, name="add")
+    if len(given) == 0:
+        raise ValueError("add must hold at least one image, got none.")
+    first = 1 + max(int(pool.indices.max()), int(bank.indices.max()))
+    indices, sources = list(range(first, first + len(given))), given.sources
+    if sources is None and bank.sources is not None:
+        sources = tuple(f"added/{index}" for index in indices)
+    known = copy.copy(model)
+    known.remember(given.images, given.labels, indices, sources, batch_size=batch_size)
+    added = known.fitting_bank()
+    whole = join(bank, added)
+    own = predict_left_out(
+        model.memory_head,
+        whole.features,
+        whole.groups,
+        labels=whole.labels,
+        rows=torch.arange(len(bank), len(whole), device=whole.labels.device),
+        batch_size=batch_size,
+    )
+    return replace(added, predicted=own)
 
 
 def choose(bank: Bank, wanted: Selection, names: tuple[str, ...], argument: str) -> Tensor:

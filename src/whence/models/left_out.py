@@ -17,6 +17,7 @@ def predict_left_out(
     groups: Tensor,
     *,
     labels: Tensor | None = None,
+    rows: Tensor | None = None,
     batch_size: int = BATCH_SIZE,
 ) -> Tensor:
     """Classify every memory image with itself and its copies left out of the memory.
@@ -28,22 +29,23 @@ def predict_left_out(
         features: `(M, E)` the encoded memory.
         groups: `(M,)` a number for each image that its copies share.
         labels: `(M,)` of the memory, for a head that reads them.
+        rows: `(R,)` places of the images to classify; None is all.
         batch_size: how many are classified at once.
 
     Returns:
-        `(M,)` class indices.
+        `(M,)` class indices, or `(R,)` of the rows.
 
     Raises:
         ValueError: if logits are not finite.
     """
-    places = torch.arange(len(features), device=features.device)
+    places = torch.arange(len(features), device=features.device) if rows is None else rows
     alone = bool((groups == groups[0]).all())
     measure = find_similarity(head.similarity).scale
     scale = None if measure is None else measure(at_least_float32(features))
     predicted = []
-    for rows in places.split(batch_size):
-        mask = None if alone else groups[rows, None] != groups  # (b, M)
-        logits = head.logits(features[rows], features, mask, labels=labels, scale=scale)
+    for part in places.split(batch_size):
+        mask = None if alone else groups[part, None] != groups  # (b, M)
+        logits = head.logits(features[part], features, mask, labels=labels, scale=scale)
         check_outputs("logits", logits, head)
         predicted.append(logits.argmax(1))
     return torch.cat(predicted)
