@@ -137,6 +137,9 @@ class Settings:
         "folder without test/ are drawn with seed 0 for all runs, so that they can be compared",
     )
 
+    def __post_init__(self) -> None:
+        check_texts(asdict(self).items())
+
 
 FIELDS: Mapping[str, Field[Any]] = MappingProxyType({f.name: f for f in fields(Settings)})
 """Every setting by name."""
@@ -144,6 +147,26 @@ FIELDS: Mapping[str, Field[Any]] = MappingProxyType({f.name: f for f in fields(S
 
 AnySettings = TypeVar("AnySettings", bound="DataclassInstance")
 """The settings of a training, of whatever kind."""
+
+
+def check_texts(values: Iterable[tuple[str, object]]) -> None:
+    """Refuse texts that no settings file can hold: names of files that are not UTF-8.
+
+    Args:
+        values: names and values of settings.
+
+    Raises:
+        ValueError: naming the first such setting.
+    """
+    for name, value in values:
+        if isinstance(value, str) and not value.isascii():
+            try:
+                value.encode()
+            except UnicodeEncodeError as error:
+                raise ValueError(
+                    f"{name} must be text in UTF-8, which settings.toml holds, "
+                    f"got {quote(value)}; rename it."
+                ) from error
 
 
 def to_toml(settings: "DataclassInstance") -> bytes:

@@ -8,7 +8,7 @@ from typing import Any
 from whence.autoencoders import VAES
 from whence.bounds import check_number, check_numbers
 from whence.messages import quote
-from whence.runs.settings import DATA_ROOT, option
+from whence.runs.settings import DATA_ROOT, check_texts, option
 
 DEFAULT = next(iter(VAES))
 
@@ -45,6 +45,9 @@ class VAESettings:
     )
     patience: int = option(10, "epochs without a better validation bound before it stops; 0: never")
     seed: int = option(0, "of the split, the start, the batches and the sampled codes")
+
+    def __post_init__(self) -> None:
+        check_texts(asdict(self).items())
 
 
 VAE_FIELDS: Mapping[str, Field[Any]] = MappingProxyType({f.name: f for f in fields(VAESettings)})
