@@ -6,9 +6,9 @@ the stored images of its class are gone.
 
     python -m benchmarks.frozen_heads DATA --encoder NAME --weights FILE --images 100 500 --seeds 20
 
-Every finished cell is a JSON file in ``--out``, so that tables grow from call to call; all that are
-there are summed up at the end: means over the seeds, and what votes have more than the rival that
-had the best validation accuracy, paired by seed, with a 95 % interval (Student's t).
+Every finished cell is a line of JSON in ``--cells``, so that tables grow from call to call. At the
+end all that are there are summed up: means over the seeds, and what votes have more than the rival
+of the best validation accuracy, paired by seed, with a 95 % interval (Student's t).
 """
 
 import argparse
@@ -17,7 +17,7 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,7 +38,6 @@ from whence.runs.prepare import Parts, prepare
 from whence.runs.settings import Settings
 from whence.runs.where import may_download_to
 from whence.seeds import make_generator, seed_global
-from whence.storage.whole_files import write_json
 from whence.training.fit import fit
 
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
@@ -52,6 +51,10 @@ NEIGHBOURS = 10
 RIVALS = ("linear", "mlp", "memory-wrap")
 SHARES = ("accuracy", "balanced", "changed", "permuted")
 MEASURES = ("accuracy", "balanced", "nll", "changed", "permuted", "voters", "purity", "seconds")
+
+
+CELLS = Path(__file__).parents[1] / "docs" / "cells" / "frozen_heads.jsonl"
+"""The cells that are published."""
 
 
 class Problem(NamedTuple):
@@ -78,7 +81,8 @@ def main() -> None:
     parser.add_argument("--heads", nargs="+", choices=HEADS, default=list(HEADS))
     parser.add_argument("--pool", type=int, default=6000, help="training images drawn from")
     parser.add_argument("--test", type=int, default=3000, help="test images, at most")
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--cells", type=Path, default=CELLS)
+    parser.add_argument("--features", type=Path, required=True, help="folder of kept features")
     options = parser.parse_args()
     settings = Settings(
         data=options.data,
@@ -98,7 +102,7 @@ def main() -> None:
                 validation_examples=max(150, images // 5),
             )
             fill(chosen, dataset, options)
-    print_table(options.out)
+    print_table(read_cells(options.cells))
 
 
 def thin(dataset: Dataset, options: argparse.Namespace) -> Dataset:
@@ -116,27 +120,35 @@ def thin(dataset: Dataset, options: argparse.Namespace) -> Dataset:
 def fill(settings: Settings, dataset: Dataset, options: argparse.Namespace) -> None:
     """Measure the heads of one seed and number of images that have no file yet."""
     name = options.name or Path(settings.data).name
-    stem = f"{name}-{settings.train_examples}-{settings.seed}"
-    missing = [head for head in options.heads if not (options.out / f"{stem}-{head}.json").exists()]
+    here = {"images": name, "train_examples": settings.train_examples, "seed": settings.seed}
+    known = [one for one in read_cells(options.cells) if here.items() <= one.items()]
+    missing = [head for head in options.heads if head not in {one["head"] for one in known}]
     if not missing:
         return
-    problem = encode(settings, dataset, options.out / "features")
+    problem = encode(settings, dataset, options.features)
     for head in missing:
         started = time.process_time()
         found = HEADS[head](problem, settings)
         content = {
-            "images": name,
-            "train_examples": settings.train_examples,
-            "seed": settings.seed,
+            **here,
             "head": head,
             **found,
             "seconds": time.process_time() - started,
-            "settings": asdict(settings) | {"weights": Path(str(settings.weights)).name},
+            "encoder": settings.encoder,
+            "size": settings.size,
             "fingerprint": problem.parts.identity["train_fingerprint"],
             "torch": torch.__version__,
         }
-        write_json(options.out / f"{stem}-{head}.json", content)
-        print(f"{stem} {head}: {found['accuracy']:.2%}", flush=True)
+        with options.cells.open("a") as file:
+            file.write(json.dumps(content) + "\n")
+        print(f"{here} {head}: {found['accuracy']:.2%}", flush=True)
+
+
+def read_cells(path: Path) -> list[dict[str, Any]]:
+    """Read the finished cells; none where there is no file."""
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 def encode(settings: Settings, dataset: Dataset, folder: Path) -> Problem:
@@ -303,9 +315,8 @@ HEADS: Mapping[str, Callable[[Problem, Settings], dict[str, Any]]] = {
 }
 
 
-def print_table(folder: Path) -> None:
-    """Print the means of all cells in a folder, and what votes have more than the best rival."""
-    cells = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+def print_table(cells: list[dict[str, Any]]) -> None:
+    """Print the means of all cells, and what votes have more than the best rival."""
     problems: dict[tuple[str, int], list[dict[str, Any]]] = {}
     for one in cells:
         problems.setdefault((one["images"], one["train_examples"]), []).append(one)
