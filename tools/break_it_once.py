@@ -296,7 +296,7 @@ BREAKS = [  # file below src/whence, text that is right, text that is wrong, tes
         "entropy < plan.entropy",
         "test_walk",
     ),
-    ("morphing/walk.py", "seen.reached & ~inside", "seen.reached", "test_walk_norm"),
+    ("morphing/walk.py", "seen.reached & ~inside", "seen.reached", "test_walk"),
     (
         "morphing/walk.py",
         "goal = goal - logits.scatter(",
