@@ -2,9 +2,15 @@
 
 import re
 import runpy
+import shlex
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+
+import whence
+from whence.cli import COMMANDS
 
 ROOT = Path(__file__).parents[1]
 TEXTS = ("README.md", "docs/guide.md", "docs/evidence.md", "docs/morph.md")
@@ -12,6 +18,13 @@ BLOCKS = [
     (path.name, number, block)
     for path in (ROOT / name for name in TEXTS)
     for number, block in enumerate(re.findall(r"```python\n(.*?)```", path.read_text(), re.DOTALL))
+]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+LINES = [
+    (path.name, line)
+    for path in PAGES
+    for block in re.findall(r"```sh\n(.*?)```", path.read_text(), re.DOTALL)
+    for line in block.replace("\\\n", " ").splitlines()
 ]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 
@@ -26,6 +39,36 @@ def test_block_runs(block, tmp_path, monkeypatch):
 def test_example_runs(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     runpy.run_path(str(path), run_name="__main__")
+
+
+@pytest.mark.parametrize(("name", "line"), LINES)
+def test_commands_of_the_pages_can_be_given(name, line):
+    for command in re.split(r"&&|;", line):
+        words = [word for word in shlex.split(command, comments=True) if word != "..."]
+        if "whence" in words[:1] and len(words) > 1:
+            import_module(COMMANDS[words[1]].__module__).build().parse_args(words[2:])
+        elif words[:2] == ["python", "-m"]:
+            assert find_spec(words[2]) is not None, words[2]
+
+
+def test_public_names_of_the_pages_are_there():
+    for path in PAGES:
+        text = re.sub(r"whence\.(json|text|log)\b", "", path.read_text())
+        for name in re.findall(r"`whence\.(\w+)", text):
+            assert hasattr(whence, name) or find_spec(f"whence.{name}"), f"{path.name}: {name}"
+
+
+def test_files_that_the_pages_name_are_there():
+    rooms = {path.name for path in (ROOT / "src/whence").iterdir() if path.is_dir()}
+    for path in PAGES:
+        for word in re.findall(r"`([\w./-]+/[\w.-]*)`", path.read_text()):
+            if re.search("NAME|RUN|FOLDER|-NN", word):
+                continue
+            room = word.split("/")[0]
+            base = ROOT / "src/whence" if room in rooms else ROOT
+            if room in rooms | {"src", "tests", "docs", "benchmarks", "tools", "examples"}:
+                there = (base / word).exists() or (ROOT / word).exists()
+                assert there, f"{path.name}: {word}"
 
 
 def test_there_is_something_to_run():

@@ -33,7 +33,7 @@ def test_the_head_says_what_the_run_is_and_how_good():
         f"kind is between {percent(low)} and {percent(high)} (95% interval).",
         *say_balance(overview()),
         "By the paper's way, with 6 random stored images for every 9 test images in place of the "
-        "whole memory, it is 81.0% (mean of 2 passes, standard deviation 1.00 percentage points).",
+        "whole memory, 81.0% are right (mean of 2 passes, standard deviation 1.00 percentage points).",
     )
     other = say_head(overview(made=replace(MADE, measured_on="zoo", variant="only-memory")))
     assert other[0].endswith("Only Memory, seed 5; measured on zoo.")

@@ -36,14 +36,14 @@ def test_measures_of_the_evidence_in_words():
     found = say_evidence(evaluation().evidence, 100)
     assert found[0].startswith("For 75.0% of the images (75 of 100),")
     assert found[1:] == (
-        "Of these answers 90.0% are right, of the other 25 40.0%.",
+        "Of these answers 90.0% are right; of the other 25, 40.0% are.",
         "So a stored image of another class on top is a sign of doubt.",
     )
     assert len(say_evidence(EvidenceMeasures(0.75, 0.4, 0.4), 100)) == 2
     assert len(say_evidence(EvidenceMeasures(1.0, 0.4, None), 100)) == 1
     few = say_evidence(EvidenceMeasures(0.99, 0.4, 1.0), 100)
     assert few[1:] == (
-        "Of these answers 40.0% are right, of the other 1 100%.",
+        "Of these answers 40.0% are right; of the other 1, 100% are.",
         "So few others say little.",
     )
 

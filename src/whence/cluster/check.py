@@ -127,7 +127,7 @@ def check_workers(cluster: Cluster, addresses: Sequence[str]) -> None:
 
 
 def check_machine(machine: Machine, address: str, cluster: Cluster) -> None:
-    """Refuse one worker, see ``check_workers``."""
+    """Refuse one worker of another version, or one that does not see our files or its device."""
     who = f"The worker {address} on {machine.name}"
     if machine.version != version("whence"):
         raise ValueError(

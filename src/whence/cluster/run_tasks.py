@@ -76,7 +76,7 @@ def train_all(
         out: the folder that holds them.
         scheduler: address of a Dask scheduler, or None.
         workers: processes to start here, or None.
-        device: see ``open_cluster``.
+        device: "cpu", "cuda" or "cuda:N", where each worker trains; None is the best it has.
         check: called once for every dataset before the first run; may refuse its images.
         clean: makes a sentence fit for the terminal.
 
@@ -162,7 +162,7 @@ def run_all(
         show: takes what composes the line of progress, many times, and calls it when the line is
             to be seen.
         say: takes a sentence, once.
-        retries: see ``RETRIES``.
+        retries: further attempts for a run after an error that is not of the user's.
 
     Returns:
         One outcome per task.

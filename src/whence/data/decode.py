@@ -75,7 +75,7 @@ def decode(path: Path, *, size: tuple[int, int] | None, large_size: int) -> Deco
         path: an image file.
         size: (H, W) in pixels that the image is made to cover and is then cropped to; None keeps
             images of at most 96 pixels and makes larger ones squares of ``large_size``.
-        large_size: pixels, see ``size``.
+        large_size: pixels of a side of these squares.
 
     Raises:
         FileNotFoundError: if there is no such file.

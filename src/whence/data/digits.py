@@ -18,7 +18,7 @@ def digits(root: Path, *, download: bool = True) -> Dataset:
 
     Args:
         root: taken for the sake of the other datasets, changes nothing.
-        download: likewise; the images come with scikit-learn.
+        download: changes nothing either; the images come with scikit-learn.
 
     Returns:
         Images `(1297, 1, 8, 8)` and `(500, 1, 8, 8)` uint8, each class in proportion.

@@ -45,7 +45,7 @@ def image_folder(
             keeps the size if all images agree and are at most 96 pixels, else makes squares of
             ``default_large_size`` pixels.
         channels: 1 or 3; None is 1 if all images are grey, else 3.
-        default_large_size: pixels of a side, see ``size``.
+        default_large_size: pixels of a side of these squares.
         seed: the draw of test images from a folder without ``test/``.
 
     Raises:

@@ -31,7 +31,8 @@ def load_dataset(
         size: pixels of a side; None keeps the size of a named dataset, and for a folder does
             what ``image_folder`` does.
         channels: 1 or 3; None keeps what the images have.
-        default_large_size: for a folder, see ``image_folder``.
+        default_large_size: of a folder without ``size`` whose images are not all alike and small,
+            pixels of a side.
         seed: for a folder without ``test/``, the draw of its test images.
         download: fetch files of a named dataset that are not there.
 

@@ -73,7 +73,7 @@ def calibrate(
 def fit_calibration(signals: Tensor, errors: Tensor, names: tuple[str, ...]) -> Calibration | None:
     """Fit a logistic regression of errors on signals.
 
-    The signals are prepared (log-odds and logs, see ``models.calibration``) and standardised;
+    The signals are prepared (log-odds and logs) and standardised;
     the squared coefficients are penalised (scikit-learn's C = 1). The rarer of wrong and right
     answers limits what can be learnt: the first signal is taken alone while there are fewer than
     20 of them, and one more for every 10. Measured on FashionMNIST and CIFAR-10 (1,000 training

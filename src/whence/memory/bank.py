@@ -28,7 +28,7 @@ class Bank:
         hashes: one content hash per image.
         images: `(M, C, H, W)` pixels, uint8 (float only where uint8 would lose something), or None
             when the run was saved without pixels. They stay on the CPU, wherever the model is:
-            answers do not read them, see ``take_images``.
+            answers do not read them.
         sources: one file per image, or None.
     """
 

@@ -36,7 +36,7 @@ def to_unit_length(features: Tensor) -> Tensor:
 def unit_scale(features: Tensor) -> Tensor:
     """Compute what brings each row of `(..., D)` to unit length, `(...)`, in one pass.
 
-    0 where the squared length overflows, from 1.8e19 on in float32; see ``shorten``.
+    0 where the squared length overflows, from 1.8e19 on in float32; ``shorten`` is for those.
     """
     lengths: Tensor = torch.linalg.vector_norm(features, dim=-1)
     return (lengths.square() + EPSILON).rsqrt()

@@ -86,7 +86,7 @@ class Reliance:
     """How far the answers to a set of images hang on the stored images; fractions in [0, 1].
 
     Attributes:
-        mean: of how much of each answer comes from the memory, see ``measure_reliance``.
+        mean: share of an answer that comes from the memory, averaged over the answers.
         lower_quartile: a quarter of the answers have less than this.
         median: half of them have less than this.
         upper_quartile: three quarters of them have less than this.
@@ -166,8 +166,8 @@ class Evaluation:
         evidence: what the memory images that were read say, with the bank; None for a standard
             model.
         draws_evidence: the same for each pass.
-        controls: the same with another image in place of the top memory: "random" and "nearest",
-            see ``whence.evidence.controls``; empty for a standard model.
+        controls: the same with another image in place of the top memory: "random" and "nearest"
+            (by Euclidean distance of the features); empty for a standard model.
         signals: how well each signal of doubt finds the wrong answers, with the bank;
             "error_probability" is among them when the model is calibrated.
         calibration: the model's, None when it is not calibrated.

@@ -116,7 +116,7 @@ def say_head(overview: Overview) -> tuple[str, ...]:
         images = count(made.drawn, "random stored image")
         sentences.append(
             f"By the paper's way, with {images} for every {made.draw_batch:,} test images in place "
-            f"of the whole memory, it is {percent(found.draws_mean)} "
+            f"of the whole memory, {percent(found.draws_mean)} are right "
             f"(mean of {len(found.draws)} passes, standard "
             f"deviation {100 * found.draws_std:.2f} percentage points)."
         )

@@ -33,8 +33,8 @@ COVERED = 0.8
 CONTROLS = (
     "The last two columns are controls: the same measures with another stored image in place of "
     "the one with the highest weight, any one of them by chance, or the one whose features are "
-    "nearest. Evidence that tells something of the answers does better than chance. whence "
-    "evaluate adds a third control, the network before training."
+    "nearest. Evidence that tells something of the answers does better than chance. The command "
+    "whence evaluate adds a third control, the network before training."
 )
 
 SIGNAL_WORDS = (
@@ -132,9 +132,8 @@ def say_evidence(found: EvidenceMeasures, images: int) -> tuple[str, ...]:
     same, other = found.example_accuracy, found.counterfactual_accuracy
     if same is not None and other is not None:
         sentences.append(
-            f"Of these answers {percent(same)} are right, of the other "
-            f"{images - agreeing:,} "
-            f"{percent(other)}."
+            f"Of these answers {percent(same)} are right; of the other {images - agreeing:,}, "
+            f"{percent(other)} are."
         )
         if images - agreeing < FEW:
             sentences.append("So few others say little.")

@@ -89,12 +89,12 @@ def train_missing_side_by_side(
     """Train every run that is not finished in worker processes, here or on other machines.
 
     Args:
-        jobs: as for ``train_missing``.
+        jobs: the runs of a table, finished ones too.
         out: the folder that holds all their runs.
-        scheduler: see ``train_all`` of ``whence.cluster.run_tasks``.
-        workers: likewise.
-        device: likewise.
-        clean: likewise.
+        scheduler: address of a Dask scheduler; None starts workers on this machine.
+        workers: how many of these; None where a scheduler is given.
+        device: "cpu", "cuda" or "cuda:N", where each worker trains; None is the best it has.
+        clean: makes a sentence fit for the terminal before it is printed.
 
     Returns:
         How many runs failed, and how many there were to do.
@@ -147,7 +147,7 @@ def load_images(job: Job, *, say: Callable[[str], None]) -> Dataset:
 
 
 def check_images(job: Job, classes: int, channels: int) -> None:
-    """Refuse images of the user's that cannot stand in for the paper's, see ``load_images``."""
+    """Refuse images of the user's that cannot stand in for the paper's."""
     replaced = job.settings.data != job.cell.settings.data
     if replaced and (classes, channels) != (CLASSES, CHANNELS):
         raise ValueError(
