@@ -29,7 +29,7 @@ RELIANCES = {
 
 def describe_measured(result: dict[str, Any]) -> str:
     """Say how good a run is, and how far its evidence and its signs of doubt can be trusted."""
-    line = f"{result['run']}: {result['accuracy']:.2%} of {result['images']} images right"
+    line = f"{result['run']}: {result['accuracy']:.2%} of {result['images']:,} images right"
     draws = result["accuracy_draws"]
     if draws:
         line += f" with the whole memory, {draws['mean']:.2%} ± {draws['std']:.2%} with draws"
@@ -107,8 +107,8 @@ def describe_signals(result: dict[str, Any]) -> list[str]:
         )
     else:
         lines.append(
-            f"calibrated on {flag['calibration_images']} validation images, "
-            f"{flag['calibration_errors']} of them wrong"
+            f"calibrated on {flag['calibration_images']:,} validation images, "
+            f"{flag['calibration_errors']:,} of them wrong"
         )
     return lines
 

@@ -123,7 +123,7 @@ def describe_trained(results: dict[str, dict[str, Any]]) -> str:
     lines = []
     for place, metrics in results.items():
         test = metrics["test"]
-        line = f"{escape(place)}: {test['accuracy']:.2%} of {test['images']} test images right"
+        line = f"{escape(place)}: {test['accuracy']:.2%} of {test['images']:,} test images right"
         if test["accuracy_draws"]:
             line += (
                 f" with the whole memory, {test['accuracy_draws']['mean']:.2%} with random draws"
