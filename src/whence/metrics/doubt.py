@@ -75,7 +75,8 @@ def measure_doubts(read: Read, own: Tensor, names: Sequence[str]) -> Tensor:
 
     Args:
         read: logits `(B, K)`, weights and scores `(B, M)`; M is 0 for a standard model
-            (``read_alone`` makes such a read). Scores of memory images that may not be used are minus infinity.
+            (``read_alone`` makes such a read). Scores of memory images that may not be used are
+            minus infinity.
         own: `(M,)` or `(B, M)` the model's own class for each memory image.
         names: from ``SIGNALS``.
 
