@@ -37,6 +37,12 @@ NO_EXPORT = (
     "depends on the image; export model.encoder, and keep the head and the memory in Python."
 )
 
+REPLACED = (
+    "model.encoder is another module than the one that encoded the memory; call "
+    "model.remember(memory_images) again, or, to compile the encoder that it was, "
+    "model.encoder.compile()."
+)
+
 
 class Classifier(nn.Module):
     """An encoder with a head; made by :func:`wrap`, which explains the arguments.
@@ -388,6 +394,8 @@ class Classifier(nn.Module):
         if self.bank is None:
             raise RuntimeError(NO_MEMORY)
         if not self._is_stamped():
+            if self._stamp is not None and self.encoder not in self._stamp.modules:
+                raise RuntimeError(REPLACED)
             raise RuntimeError(
                 "The parameters changed since the memory was encoded; "
                 "call model.remember(memory_images) again."
