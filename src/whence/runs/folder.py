@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 SETTINGS, METRICS = "settings.toml", "metrics.json"
 
+ENDINGS = frozenset({".json", ".jsonl", ".safetensors", ".toml"})
+"""Of the files that a training writes, and replaces or removes without a look at what they are."""
+
 
 def check_folder(folder: Path, settings: "DataclassInstance", *, resume: bool) -> None:
     """Refuse a folder that holds something else.
@@ -39,6 +42,9 @@ def check_folder(folder: Path, settings: "DataclassInstance", *, resume: bool) -
         raise FileExistsError(
             f"{folder} is not empty; choose another --out, or add --resume to go on with its run."
         )
+    for path in content:
+        if path.suffix in ENDINGS and path.is_dir() and not path.is_symlink():
+            raise FileExistsError(f"{path} must be a plain file, it is a folder; remove it.")
     path = folder / SETTINGS
     if not path.exists():
         raise FileExistsError(f"{folder} holds no run that could go on; choose another --out.")

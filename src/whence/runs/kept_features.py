@@ -123,7 +123,8 @@ def remove_features(folder: Path) -> None:
     if folder.is_symlink() or not folder.is_dir():
         return
     for path in folder.iterdir():
-        if path.suffix == ENDING or path.name == LOCK or is_leftover(path):
+        ours = path.suffix == ENDING or path.name == LOCK or is_leftover(path)
+        if ours and (path.is_symlink() or not path.is_dir()):
             path.unlink(missing_ok=True)
     if not any(folder.iterdir()):
         folder.rmdir()

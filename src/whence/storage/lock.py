@@ -25,12 +25,15 @@ def hold(folder: Path, *, wait: bool = False) -> Iterator[None]:
         wait: for another process that is writing to it, rather than to refuse.
 
     Raises:
-        FileExistsError: if another process is writing to it, or its lock is a link.
+        FileExistsError: if another process is writing to it, or its lock is no plain file.
     """
     make_folder(folder)
-    if (folder / LOCK).is_symlink():
-        raise FileExistsError(f"{folder / LOCK} must be a plain file, it is a link.")
-    lock = FileLock(folder / LOCK)
+    path = folder / LOCK
+    if path.is_symlink():
+        raise FileExistsError(f"{path} must be a plain file, it is a link.")
+    if path.exists() and not path.is_file():
+        raise FileExistsError(f"{path} must be a plain file, it is not.")
+    lock = FileLock(path)
     try:
         lock.acquire(timeout=ENDLESS if wait else 0)
     except Timeout as error:
