@@ -1,6 +1,7 @@
 """With sparsemax, a weight is a similarity minus one threshold of the answer."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -38,7 +39,7 @@ def test_a_standard_model_has_no_threshold():
     )
     assert prediction.threshold is None
     assert explanation.threshold is None
-    assert say_reading(None) is None
+    assert say_reading(prediction, ("0", "1", "2")) is None
 
 
 def test_the_commands_say_it(tmp_path, capsys):
@@ -51,7 +52,7 @@ def test_the_commands_say_it(tmp_path, capsys):
     found = json.loads(capsys.readouterr().out)
     (wanted,) = whence.predict(model, images[:1])
     assert found["threshold"] == pytest.approx(wanted.threshold, abs=1e-6)
-    assert found["reading"] == say_reading(found["threshold"])
+    assert found["reading"] == say_reading(wanted, ("0", "1", "2"))
     assert main(["predict", str(tmp_path / "model"), str(tmp_path / "x.png")]) == 0
     assert f"\n  {found['reading']}\n" in capsys.readouterr().out
     out = tmp_path / "x.json"
@@ -65,6 +66,8 @@ def test_the_commands_say_it(tmp_path, capsys):
 def test_the_smallest_similarity_that_counts_by_hand():
     weights = whence.sparsemax(torch.tensor([0.9, 0.5, 0.1]))
     torch.testing.assert_close(weights, torch.tensor([0.7, 0.3, 0.0]))
-    assert say_reading(0.9 - 0.7) == (
+    (answer,) = whence.predict(build_with_memory(5), draw_images(1))
+    answer = replace(answer, threshold=0.9 - 0.7)
+    assert say_reading(answer, ("0", "1", "2")) == (
         "A stored image counts from a similarity of 0.2 on; the more above, the more."
     )

@@ -102,7 +102,16 @@ def work(folder, team):
     model = make("plain", seed=team.rank)  # the leader's parameters count
     step = SharedStep(model, team, Criterion(), seed=0, frozen=False)
     images = make_images()
-    step.loss(Batch(images.images[:7], images.labels[:7], images.images[7:12], None, step=0))
+    step.loss(
+        Batch(
+            images.images[:7],
+            images.labels[:7],
+            images.images[7:12],
+            images.labels[7:12],
+            None,
+            step=0,
+        )
+    )
     tensors |= {"drawn": torch.rand(1), "first": next(model.parameters())}
     write_tensors(folder / f"pieces-{team.rank}.safetensors", tensors)
 

@@ -9,6 +9,7 @@ from torch.nn.functional import one_hot
 from whence.memory.attention import at_least_float32, check_mask, recall, score
 from whence.memory.cosine import to_unit_length
 from whence.memory.heads import MemoryHead, Read
+from whence.messages import quote
 
 KEY, HIDDEN, DROPOUT = 128, 512, 0.2
 """Numbers of a key, width of the hidden layer before it, and what is dropped there in training."""
@@ -56,7 +57,7 @@ class Votes(MemoryHead):
         self, features: int, classes: int, *, similarity: str = "cosine", classifier: str = "mlp"
     ) -> None:
         if similarity not in ("cosine", "dot"):
-            raise ValueError(f"Votes compare images by similarity cosine, got {similarity!r}.")
+            raise ValueError(f"Votes compare images by similarity cosine, got {quote(similarity)}.")
         super().__init__(features, last_layers=classifier, similarity="dot")
         self.classes = classes
         self.keys = build_keys(features, classifier)
@@ -187,4 +188,4 @@ def build_keys(features: int, kind: str) -> nn.Module:
         return DeepKeys(features)
     if kind == "linear":
         return nn.Linear(features, KEY, bias=False)
-    raise ValueError(f"Unknown classifier {kind!r}. Choose from: mlp, linear.")
+    raise ValueError(f"Unknown classifier {quote(kind)}. Choose from: mlp, linear.")
