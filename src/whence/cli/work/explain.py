@@ -52,7 +52,10 @@ def explain_all(
         from whence.cli.work.morph import prepare_morph  # late: few explanations need it
 
         ready = prepare_morph(options, folder, about, model)
-    asked = read_test(folder, options.test, where) if options.test else read_asked(paths, model)
+    if options.test:
+        asked = read_test(folder, options.test, where, model)
+    else:
+        asked = read_asked(paths, model)
     for note in (*asked.notes, *(note for notes in asked.own_notes for note in notes)):
         print_note(note)
     answers = explain_images(

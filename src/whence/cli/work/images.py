@@ -2,14 +2,20 @@
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from torch import Tensor
 
+from whence.data import DATASETS
 from whence.data.image_file import FileImage, read_files, read_readable
+from whence.data.load import load_dataset
+from whence.data.names import find_path
 from whence.models.classifier import Classifier
-from whence.runs.finished import read_run
+from whence.records.images import ImageSet
+from whence.runs.finished import read_run, read_settings
+from whence.runs.images import load_or_download
 from whence.runs.load_parts import load_part
 from whence.runs.where import Where
 
@@ -81,13 +87,14 @@ def report_unread(unread: int, total: int) -> int:
     return int(unread > 0)
 
 
-def read_test(folder: Path, indices: Sequence[int], where: Where) -> Asked:
+def read_test(folder: Path, indices: Sequence[int], where: Where, model: Classifier) -> Asked:
     """Take images of the run's own test set.
 
     Args:
         folder: of the run.
         indices: in its test set.
         where: the images are, and may be downloaded to.
+        model: of the run.
 
     Raises:
         ValueError: if an index is out of range, or the images are not there any more.
@@ -102,4 +109,48 @@ def read_test(folder: Path, indices: Sequence[int], where: Where) -> Asked:
         f"test image {index}" + (f", {source}" if source else "")
         for index, source in zip(indices, sources, strict=True)
     ]
-    return Asked(chosen.images, names, chosen.labels.tolist(), (), [()] * len(indices))
+    settings = read_settings(folder)
+    originals = read_originals(test, indices, settings.data, where, model, known=settings.data_root)
+    own: list[tuple[str, ...]] = [()] * len(indices)
+    return Asked(chosen.images, names, chosen.labels.tolist(), (), own, originals=tuple(originals))
+
+
+def read_originals(
+    images: ImageSet,
+    places: Sequence[int],
+    data: str,
+    where: Where,
+    model: Classifier,
+    *,
+    known: str,
+) -> list[Tensor | None]:
+    """Read a few images once more, `(C, h, w)` uint8 each, as sharp as a page shows them.
+
+    Args:
+        images: as the model sees them; the test images of a dataset, or those of a folder.
+        places: which of them.
+        data: a dataset's name, or the folder that their sources are below.
+        where: the images are.
+        model: that they were read for.
+        known: where the files of a named dataset are if ``where`` does not say.
+
+    Returns:
+        For each its original; None where the model sees it at its own size.
+    """
+    if not places:
+        return []
+    chosen = images.take(places)
+    if data in DATASETS:
+        whole = load_or_download(partial(load_dataset, data), where, known=known).test.images
+        if whole.shape[2:] == images.images.shape[2:] or len(whole) != len(images):
+            return [None] * len(places)
+        return list(whole[list(places)])
+    if chosen.sources is None:
+        return [None] * len(places)
+    root = Path(data).expanduser() if where.root is None else where.root
+    channels, height, width = model.image_shape
+    paths = [find_path(root, source) for source in chosen.sources]
+    return [
+        read_original(file, model)
+        for file in read_files(paths, size=(height, width), channels=channels).files
+    ]

@@ -106,7 +106,10 @@ def morph_all(options: Namespace, paths: Sequence[Path], files: Sequence[Path], 
     ready = get_ready(
         folder, about, model, place, question, where=where, batch_size=options.batch_size
     )
-    asked = read_test(folder, options.test, where) if options.test else read_asked(paths, model)
+    if options.test:
+        asked = read_test(folder, options.test, where, model)
+    else:
+        asked = read_asked(paths, model)
     for note in (*ready.notes, *asked.notes, *(one for notes in asked.own_notes for one in notes)):
         print_note(note)
     morphs = ready.ask(asked)

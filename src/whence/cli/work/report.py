@@ -11,6 +11,8 @@ from jsonargparse import Namespace
 from whence.cli.files import encode_page
 from whence.cli.options import read_where
 from whence.cli.plain_text import escape, print_note
+from whence.cli.work.images import read_originals
+from whence.data import DATASETS
 from whence.data.fingerprint import fingerprint
 from whence.evidence.known import count_known
 from whence.gather.explained import describe_origin, explain_images, lacks_pixels
@@ -19,7 +21,7 @@ from whence.gather.overview_json import overview_to_json
 from whence.models.classifier import Classifier
 from whence.models.load import load_to_answer
 from whence.records.explained import Answer
-from whence.records.images import Sample
+from whence.records.images import ImageSet, Sample
 from whence.records.overview import Hard, Overview
 from whence.report.known import say_known
 from whence.report.numbers import count, percent
@@ -27,6 +29,7 @@ from whence.report.overview_page import render_overview
 from whence.runs.finished import read_run, read_settings
 from whence.runs.image_record import find_seen, note_record, read_image_record
 from whence.runs.sample_of_run import choose_sample
+from whence.runs.where import AS_SETTINGS_SAY
 from whence.storage.whole_files import write_whole
 
 STEPS = 16
@@ -74,6 +77,7 @@ def report_run(
         answers = explain_hard(
             model, sample, overview.hard, seed=seed, batch_size=options.batch_size
         )
+        answers = add_originals(answers, overview.hard, sample.images, folder, options, model)
         settings = describe_settings(model, sample, seed, explained=len(answers))
         origin = describe_origin(folder, about, model, settings)
         content = render_overview(overview, answers, origin)
@@ -102,6 +106,32 @@ def explain_hard(
         seed=seed,
         options={"steps": STEPS},
         batch_size=batch_size,
+    )
+
+
+def add_originals(
+    answers: Sequence[Answer],
+    hard: Sequence[Hard],
+    images: ImageSet,
+    folder: Path,
+    options: Namespace,
+    model: Classifier,
+) -> tuple[Answer, ...]:
+    """Put the originals of hard cases beside what the model saw of them."""
+    settings, where = read_settings(folder), read_where(options)
+    if options.data is not None and options.data not in DATASETS:
+        where = AS_SETTINGS_SAY  # a folder of other images is where it is
+    originals = read_originals(
+        images,
+        [one.place for one in hard],
+        options.data or settings.data,
+        where,
+        model,
+        known=settings.data_root,
+    )
+    return tuple(
+        replace(answer, original=original)
+        for answer, original in zip(answers, originals, strict=True)
     )
 
 
