@@ -31,9 +31,9 @@ COVERED = 0.8
 """Share of the images that the sentence on leaving out doubtful answers speaks of."""
 
 CONTROLS = (
-    "The last two columns are controls: the same measures with another stored image in place of "
-    "the one with the highest weight, any one of them by chance, or the one whose features are "
-    "nearest. Evidence that tells something of the answers does better than chance. The command "
+    "A random image and the nearest image are controls: the same measures with another stored "
+    "image in place of the one with the highest weight, any by chance, or the one with the nearest "
+    "features. Evidence that tells something of the answers does better than chance. The command "
     "whence evaluate adds a third control, the network before training."
 )
 
