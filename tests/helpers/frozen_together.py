@@ -1,0 +1,37 @@
+"""A run with a frozen encoder that ``torchrun`` does with this file.
+
+torchrun --nproc-per-node 2 tests/helpers/frozen_together.py FOLDER WEIGHTS
+"""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import whence
+from tests.helpers.run_folders import SETTINGS
+from whence.runs.kept_features import FEATURES, encode_once
+from whence.runs.prepare import prepare
+from whence.runs.run import encode_parts, train
+from whence.storage.tensors import write_tensors
+from whence.training.distributed import join
+
+
+def work(folder, weights, team):
+    settings = replace(SETTINGS, encoder="small_cnn", weights=weights, freeze_encoder=True)
+    dataset = whence.load_dataset("digits")
+    parts = prepare(settings, dataset)
+    kept = folder / FEATURES
+    for start in ("first", "again"):  # the second time from the file
+        features = encode_parts(parts, dataset, kept, team, batch_size=128)
+        write_tensors(folder / f"{start}-{team.rank}.safetensors", features)
+    place = folder / f"run-{team.rank}"
+    place.mkdir()
+    train(parts, place, None, features, 1e9, team, line_seconds=1e9)
+    write_tensors(folder / f"trained-{team.rank}.safetensors", parts.model.state_dict())
+    known = encode_once(parts.model.eval(), parts.test, kept, team=team)
+    write_tensors(folder / f"after-{team.rank}.safetensors", {"test": known})
+
+
+if __name__ == "__main__":
+    with join("cpu") as team:
+        work(Path(sys.argv[1]), sys.argv[2], team)

@@ -1,0 +1,48 @@
+"""Two processes that train on the features of a frozen encoder."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from tests.helpers import frozen_together
+from tests.helpers.torchrun import ALONE, TORCHRUN
+from whence.encoders import ENCODERS
+from whence.runs.kept_features import FEATURES
+
+
+@pytest.fixture(scope="module")
+def together(tmp_path_factory):
+    """Return the folder of what two processes left."""
+    torch.manual_seed(3)
+    place = tmp_path_factory.mktemp("frozen")
+    weights, folder = place / "w.safetensors", place / "together"
+    save_file(ENCODERS["small_cnn"](channels=1).state_dict(), weights)
+    folder.mkdir()
+    command = [*TORCHRUN, frozen_together.__file__, str(folder), str(weights)]
+    root = Path(__file__).parents[2]
+    path = {"PYTHONPATH": f"{root / 'src'}:{root}"}
+    subprocess.run(command, env={**ALONE, **path}, check=True, timeout=120, capture_output=True)
+    return folder
+
+
+def assert_equal(one, other):
+    assert one.keys() == other.keys()
+    assert all(torch.equal(tensor, other[name]) for name, tensor in one.items())
+
+
+@pytest.mark.parametrize("what", ["first", "again", "trained", "after"])
+def test_both_processes_have_the_same_bits(together, what):
+    one, other = (load_file(together / f"{what}-{rank}.safetensors") for rank in (0, 1))
+    assert_equal(one, other)
+
+
+def test_both_read_the_one_file_that_their_leader_wrote(together):
+    kept = sorted((together / FEATURES).glob("*.safetensors"))
+    assert len(kept) == 2  # of training and validation images, and of test images
+    first, again = (load_file(together / f"{start}-1.safetensors") for start in ("first", "again"))
+    assert_equal(first, again)
+    files = {len(found): found for found in (load_file(path)["features"] for path in kept)}
+    assert torch.equal(files[len(again["test"])], again["test"])
