@@ -138,7 +138,13 @@ def test_fit_needs_no_recipe_and_no_plan():
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (8, 1, 8, 8), generator=generator, dtype=torch.uint8)
     data = (images, [0, 1] * 4)
-    alone, told = make(), make()
+
+    def make_small():
+        torch.manual_seed(0)
+        encoder = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 6))
+        return whence.wrap(encoder, 2, image_shape=(1, 8, 8), drop_classifier=False)
+
+    alone, told = make_small(), make_small()
     seen = []
     whence.fit(alone, data, on_epoch=seen.append)
     whence.fit(told, data, recipe=whence.Recipe(), plan=whence.Plan(epochs=800, memory_size=8))
