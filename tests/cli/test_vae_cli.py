@@ -94,7 +94,7 @@ def killed(tmp_path_factory):
             process.send_signal(signal.SIGKILL)
             break
         time.sleep(0.002)
-    assert process.wait(timeout=60) == -signal.SIGKILL
+    assert process.wait(timeout=300) == -signal.SIGKILL
     assert 5 <= max(find_checkpoints(folder)) < 12
     return folder
 

@@ -55,7 +55,7 @@ def browse(tmp_path, *arguments):
     assert name, "Chromium is needed for these tests; name it with WHENCE_CHROMIUM."
     profile = f"--user-data-dir={tmp_path / 'profile'}"
     command = [name, *FLAGS, profile, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
     return done.stdout
 
 

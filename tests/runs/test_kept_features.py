@@ -123,7 +123,7 @@ def test_who_comes_second_waits_for_the_first(model, images, tmp_path):
         waiting.join(timeout=0.3)
         assert waiting.is_alive()
         assert not list(tmp_path.glob("*.safetensors"))
-    waiting.join(timeout=60)
+    waiting.join(timeout=300)
     assert the_file(tmp_path).is_file()
 
 

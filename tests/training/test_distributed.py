@@ -43,7 +43,7 @@ def together(tmp_path_factory):
         env=ALONE,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     return folder, done

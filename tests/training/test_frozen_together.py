@@ -24,7 +24,7 @@ def together(tmp_path_factory):
     command = [*TORCHRUN, frozen_together.__file__, str(folder), str(weights)]
     root = Path(__file__).parents[2]
     path = {"PYTHONPATH": f"{root / 'src'}:{root}"}
-    subprocess.run(command, env={**ALONE, **path}, check=True, timeout=120, capture_output=True)
+    subprocess.run(command, env={**ALONE, **path}, check=True, timeout=300, capture_output=True)
     return folder
 
 

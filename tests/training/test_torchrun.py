@@ -99,7 +99,7 @@ def test_killed_interrupted_and_finished_by_one_process(tmp_path, capsys):
     os.kill(ranks[1], signal.SIGKILL)
     wait_until_dead(ranks[0])
     os.kill(process.pid, signal.SIGCONT)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=300)
     assert process.returncode == 1
     assert errors.count("whence: ") == 1
     assert "whence: Another process of this training stopped, so all do" in errors
@@ -110,7 +110,7 @@ def test_killed_interrupted_and_finished_by_one_process(tmp_path, capsys):
     process = start(folder, "--resume")
     wait_for(process, folder, stopped + 2)
     os.killpg(process.pid, signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=300)
     assert errors.count("Stopped; add --resume to go on") == 1
     assert "KeyboardInterrupt" not in errors
     assert stopped + 2 <= find_checkpoints(folder)[0] < 24
@@ -141,7 +141,7 @@ def test_what_goes_wrong_is_said_once_and_ends_all(tmp_path, options, message):
     if not options:
         (tmp_path / "notes.txt").write_text("mine")
     process = start(tmp_path, *options)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=300)
     assert process.returncode == 1
     assert errors.count("whence: ") == 1
     assert message in errors
