@@ -58,7 +58,7 @@ def start(folder, *more):
 
 def wait_for(process, folder, step):
     """Wait for a checkpoint of a step or a later one; the processes must not end before."""
-    end = time.monotonic() + 60
+    end = time.monotonic() + 300
     while not folder.exists() or max(find_checkpoints(folder), default=0) < step:
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < end, f"no checkpoint {step}"
@@ -80,7 +80,7 @@ def find_process(parent, rank):
 
 def wait_until_dead(number):
     """Wait until a process has ended, also if its parent has not noticed."""
-    end = time.monotonic() + 60
+    end = time.monotonic() + 300
     while Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
         assert time.monotonic() < end, f"process {number} hangs"
         time.sleep(0.01)
