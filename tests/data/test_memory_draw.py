@@ -2,7 +2,6 @@
 
 import itertools
 import math
-import time
 
 import pytest
 import torch
@@ -48,23 +47,11 @@ def test_follows_the_generator():
     assert not torch.equal(draw_memory(900, 30, generator=generator), first)
 
 
-def test_is_quick(rng):
-    """Claim: far below a millisecond for 100 of 50,000; here the best of many, for busy machines."""
-    times = []
-    for _ in range(200):
-        start = time.perf_counter()
-        draw_memory(50_000, 100, generator=rng)
-        times.append(time.perf_counter() - start)
-    assert min(times) < 2e-4
-
-
-def test_a_memory_of_everything_is_quick_too(rng):
-    times = []
-    for _ in range(5):
-        start = time.perf_counter()
-        draw_memory(100_000, 99_000, generator=rng)
-        times.append(time.perf_counter() - start)
-    assert min(times) < 0.02
+@pytest.mark.parametrize("size", [100, 99_000])
+def test_few_of_many_and_nearly_all_of_them(rng, size):
+    found = draw_memory(100_000, size, generator=rng)
+    assert len(found.unique()) == size
+    assert 0 <= int(found.min()) <= int(found.max()) < 100_000
 
 
 def test_rejects(rng):

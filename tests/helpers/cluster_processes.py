@@ -51,7 +51,7 @@ def newest(run):
     return max(find_checkpoints(run), default=0) if run.is_dir() else 0
 
 
-def wait_until(condition, what, seconds=60):
+def wait_until(condition, what, seconds=300):
     end = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < end, f"no {what}"

@@ -230,7 +230,7 @@ def launch(folder, *more):
 
 def wait_for(process, folder, step):
     """Wait until there is a checkpoint of a step or a later one; the process must not end before."""
-    end = time.monotonic() + 60
+    end = time.monotonic() + 300
     while not folder.exists() or max(find_checkpoints(folder), default=0) < step:
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < end, f"no checkpoint {step}"
