@@ -10,7 +10,7 @@ from tests.helpers.pages import CLASSES, answer, evidence, explanation, picture,
 from whence.records.explained import Answer
 from whence.records.picture import NEGATIVE, POSITIVE, to_data_uri
 from whence.report.colours import find_colours
-from whence.report.relevance_blocks import show_pair
+from whence.report.relevance_blocks import FLAT, show_pair
 
 
 def pair(found, **changes):
@@ -117,3 +117,17 @@ def test_relevance_must_fit_the_image():
         answer(found, relevance=relevance(found, shape=(1, 8, 10)))
     with pytest.raises(ValueError, match=r"image must be \(C, H, W\)"):
         Answer("x", torch.zeros(8, 10, dtype=torch.uint8), None, found)
+
+
+def test_rounding_is_not_coloured():
+    """Votes at 100 % stay there from a white image on; their relevance is the last digits."""
+    found = explanation()
+    known = relevance(found)
+    small = {name: amounts * 1e-6 for name, amounts in known.ledger.items()}
+    parts = {"images": known.images * 1e-6, "evidence": (known.evidence[0] * 1e-6,)}
+    block = pair(found, relevance=replace(known, **parts, ledger=small))
+    assert [card.relevance for card in block.shown[0].cards] == [None] * 3
+    assert len(block.shown) == 1
+    assert block.after == (FLAT,)
+    plain = pair(found, relevance=replace(known, **parts, ledger=None))
+    assert plain.shown[0].cards[0].relevance is not None  # in units of its own

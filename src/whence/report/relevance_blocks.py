@@ -16,19 +16,37 @@ from whence.report.numbers import MINUS, count, percent, signed
 LARGE_ERROR = 0.05
 """A larger share of the score's change that is unexplained needs a word."""
 
+LEAST_CHANGE = 1e-3
+"""Of a score, in logits; relevance that is less in all is rounding."""
+
+FLAT = (
+    "The relevance of pixels is not shown: the score stays the same all the way from a plain image "
+    "to this one, so that no pixel changes it."
+)
+
 
 def show_pair(answer: Answer, classes: Sequence[str]) -> tuple[PageBlock, ...]:
     """Set the image, its example and its counterfactual side by side, relevance below them."""
     explanation, colours = answer.explanation, find_colours(answer)
     if not explanation.evidence and colours is None:
         return ()
+    flat = answer.relevance is not None and is_flat(answer.relevance)
+    colours = None if flat else colours
     strip = make_pair(answer, classes, colours)
     title = "Example and counterfactual" if explanation.evidence else "Attribution"
     if colours is None or answer.relevance is None:
-        return (PageBlock(title, say_missing(answer), shown=(strip,)),)
+        told = (FLAT,) if flat else ()
+        return (PageBlock(title, say_missing(answer), shown=(strip,), after=told),)
     scale = make_scale(colours, answer.relevance.target[0])
     after = (say_colours(scale, colours), *say_relevance(answer.relevance))
     return (PageBlock(title, say_missing(answer), shown=(strip, scale), after=after),)
+
+
+def is_flat(relevance: Relevance) -> bool:
+    """Say whether one image's relevance adds up to a score that hardly changes: it is rounding."""
+    total = float(relevance.images.abs().sum())
+    total += sum(float(one.abs().sum()) for one in relevance.evidence)
+    return relevance.ledger is not None and total < LEAST_CHANGE
 
 
 def make_pair(answer: Answer, classes: Sequence[str], colours: Colours | None) -> Strip:

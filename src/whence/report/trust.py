@@ -95,7 +95,7 @@ def rest_on(name: str, measures: EvidenceMeasures, images: int) -> str:
     """Say how many answers a measure of the whole memory rests on, where not on all."""
     agreeing = round(measures.explanation_accuracy * images)
     counts = {"example_accuracy": agreeing, "counterfactual_accuracy": images - agreeing}
-    return f" of {counts[name]:,}" if name in counts else ""
+    return f" of {counts[name]:,}" if counts.get(name) else ""
 
 
 def read_measure(measures: EvidenceMeasures, name: str) -> float | None:
