@@ -11,6 +11,13 @@ from tests.helpers.morph_runs import split_by_code, train_morph_runs
 from whence.data.load import load_dataset
 from whence.runs.run import run
 
+LONG = ("test_torchrun", "test_cluster", "test_resume", "test_distributed", "test_frozen_together")
+"""Files of few tests that take long; they come first, so that no worker waits for one at the end."""
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.stem not in LONG)
+
 
 @pytest.fixture
 def rng() -> torch.Generator:
