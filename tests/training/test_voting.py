@@ -142,3 +142,19 @@ def test_a_whole_model_learns_and_its_answers_need_their_evidence():
     shuffled = train.labels[torch.randperm(200, generator=torch.Generator().manual_seed(0))]
     model.remember(train.images, shuffled)
     assert whence.evaluate(model, test).whole_memory < 0.3
+
+
+def test_an_encoder_that_learns_has_its_sharpness_chosen_too():
+    digits = load_dataset("digits")
+    train, held = digits.train.take(torch.arange(60)), digits.test.take(torch.arange(30))
+    encoder = nn.Sequential(nn.Flatten(), nn.Linear(64, 8))
+    model = whence.wrap(
+        encoder, 10, variant="votes", image_shape=(1, 8, 8), drop_classifier=False
+    ).eval()
+    learning = Plan(2, memory_size=20)
+    whence.fit(model, train, recipe=RECIPES["finetune"], plan=learning, validation=held)
+    found = float(model.head.sharpness)
+    assert found in voting.SHARPNESSES
+    with torch.no_grad():
+        parts = (Labelled(model.encode_features(one.images), one.labels) for one in (train, held))
+    assert found == choose_sharpness(model.head, *parts)

@@ -54,7 +54,7 @@ def fit(
     go through the encoder as two batches, so that BatchNorm sees them apart, and gradients flow
     through both (La Rosa et al. 2021, A.1.2). A batch image that is in the memory as well may not
     attend to itself unless the plan says so. Votes of a frozen encoder are trained on all images at
-    once instead, see ``whence.training.voting``; that takes seconds and has no checkpoints.
+    once instead, which takes seconds and has no checkpoints.
 
     The global random state is left as it was. With the same arguments on the same CPU the result
     is the same to the bit, also when it was interrupted and went on from a checkpoint.
