@@ -65,14 +65,15 @@ def test_options_of_a_method_change_its_relevance(call_explain, digits_run, digi
         content = json.loads(call_explain("--test", 0, "--json", "--draws", 0, *words)[1])
         return content["answers"][0]["attribution"]
 
-    plain = sums()
-    assert sums("--baseline", "black")["image_sum"] != plain["image_sum"]
+    few = ("--steps", 4)
+    plain = sums(*few)
+    assert sums(*few, "--baseline", "black")["image_sum"] != plain["image_sum"]
     assert sums("--steps", 3)["image_sum"] != plain["image_sum"]
-    assert sums("--memory", "all")["rest"] is not None
+    assert sums(*few, "--memory", "all")["rest"] is not None
     assert plain["rest"] is None
     assert sums("--attribution", "none") is None
-    pixels = torch.tensor(sums("--with-pixels")["image"])
-    maps = whence.attribute(whence.load(digits_run), digits.test.images[:1])
+    pixels = torch.tensor(sums(*few, "--with-pixels")["image"])
+    maps = whence.attribute(whence.load(digits_run), digits.test.images[:1], steps=4)
     torch.testing.assert_close(pixels, maps.images[0], rtol=1e-4, atol=1e-6)
 
 
@@ -101,7 +102,11 @@ def test_what_is_drawn_follows_the_seed(call_explain):
 
 def test_the_batch_size_changes_nothing(call_explain):
     one, many = (
-        json.loads(call_explain("--test", 0, 1, 2, "--json", "--steps", 4, "--batch-size", size)[1])
+        json.loads(
+            call_explain(
+                *("--test", 0, 1, "--json", "--steps", 2, "--draws", 5, "--batch-size", size)
+            )[1]
+        )
         for size in (1, 128)
     )
     for left, right in zip(one["answers"], many["answers"], strict=True):

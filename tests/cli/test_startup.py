@@ -1,7 +1,7 @@
 """Help, and whatever the arguments alone decide, come without the libraries that compute.
 
-Help and wrong options are real processes, started as a user starts them, that say at their end what
-they loaded. Nothing here measures time; benchmarks/startup.py does.
+``whence`` itself is started as a user starts it, and says at its end what it loaded. Nothing here
+measures time; benchmarks/startup.py does.
 """
 
 import json
@@ -36,7 +36,10 @@ found, before = [], set()
 for arguments in cases:
     with contextlib.redirect_stdout(io.StringIO()) as out:
         with contextlib.redirect_stderr(io.StringIO()) as err:
-            code = main(arguments)
+            try:
+                code = main(arguments)
+            except SystemExit as error:  # of --help
+                code = error.code
     loaded = {name.split(".")[0] for name in sys.modules} & set(heavy)
     found.append([code, out.getvalue(), err.getvalue(), sorted(loaded - before)])
     before = loaded
@@ -55,6 +58,8 @@ NEEDED = {
     "study": ["parameter_counts"],
 }
 """Arguments that each command cannot do without."""
+
+WRONG = ["--colour", "red"]
 
 SAID = {
     "study": ["parameter_counts", "--list", "--out FOLDER", "--json"],
@@ -151,22 +156,28 @@ def start(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def decided(tmp_path_factory):
-    """Run all of DECIDED, one after the other in one process, for speed."""
-    folder = tmp_path_factory.mktemp("decided")
+def in_turn(tmp_path_factory):
+    """Run help, wrong options and all of DECIDED, one after the other in one process, for speed."""
+    folder = tmp_path_factory.mktemp("in-turn")
     (folder / "x.png").write_bytes(b"never read")
     (folder / "photos").mkdir()
     (folder / "empty").mkdir()
     (folder / "photos" / "x.png").write_bytes(b"never read")
     (folder / "bad.toml").write_text('data = "digits"\ncolour = "red"\n')
     (folder / "bad.yaml").write_text("model: resnet18\nbatch_size_train: 1\n")
-    cases = json.dumps([sorted(HEAVY), [arguments for arguments, _ in DECIDED]])
-    command = [sys.executable, "-c", IN_TURN]
+    cases = [[name, "--help"] for name in COMMANDS]
+    cases += [[name, *NEEDED[name], *WRONG] for name in COMMANDS]
+    cases += [arguments for arguments, _ in DECIDED]
     done = subprocess.run(
-        command, input=cases, capture_output=True, text=True, cwd=folder, check=False
+        [sys.executable, "-c", IN_TURN],
+        input=json.dumps([sorted(HEAVY), cases]),
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        check=False,
     )
     assert done.stderr == ""
-    return json.loads(done.stdout)
+    return dict(zip(map(tuple, cases), json.loads(done.stdout), strict=True))
 
 
 def check_refused(code, output, errors, sentence):
@@ -184,26 +195,27 @@ def test_whence_itself_loads_nothing_heavy(start, arguments):
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_help_names_choices_and_loads_nothing_heavy(start, name):
-    done, heavy = start(name, "--help")
-    assert (done.returncode, done.stderr, heavy) == (0, "", set())
-    assert done.stdout.startswith(f"usage: whence {name}")
-    text = " ".join(done.stdout.split())
+def test_help_names_choices_and_loads_nothing_heavy(in_turn, name):
+    code, output, errors, heavy = in_turn[name, "--help"]
+    assert (code, errors, heavy) == (0, "", [])
+    assert output.startswith(f"usage: whence {name}")
+    text = " ".join(output.split())
     assert [words for words in SAID[name] if words not in text] == []
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_wrong_option_loads_nothing_heavy(start, name):
-    done, heavy = start(name, *NEEDED[name], "--colour", "red")
+def test_a_wrong_option_loads_nothing_heavy(in_turn, name):
+    code, output, errors, heavy = in_turn[name, *NEEDED[name], *WRONG]
     sentence = f"unrecognized arguments: --colour red; whence {name} --help lists the options."
-    check_refused(done.returncode, done.stdout, done.stderr, sentence)
-    assert heavy == set()
+    check_refused(code, output, errors, sentence)
+    assert heavy == []
 
 
 @pytest.mark.parametrize("place", range(len(DECIDED)), ids=lambda n: " ".join(DECIDED[n][0]))
-def test_what_the_arguments_decide_loads_nothing_heavy(decided, place):
-    code, output, errors, heavy = decided[place]
-    check_refused(code, output, errors, DECIDED[place][1])
+def test_what_the_arguments_decide_loads_nothing_heavy(in_turn, place):
+    arguments, sentence = DECIDED[place]
+    code, output, errors, heavy = in_turn[tuple(arguments)]
+    check_refused(code, output, errors, sentence)
     assert heavy == []
 
 

@@ -1,18 +1,15 @@
 """``whence train-vae``: the folder, a kill at any moment, and bad input."""
 
 import json
-import os
 import shutil
 import signal
-import subprocess
-import sys
-import time
 
 import pytest
 import torch
 from torch import nn
 
 import whence
+from tests.helpers.forked import Forked
 from whence.autoencoders import VAES
 from whence.autoencoders.measure_vae import measure_reconstruction
 from whence.autoencoders.saved_vae import load_vae
@@ -34,7 +31,6 @@ TRAIN = [
 SETTINGS = VAESettings(
     data="digits", train_examples=40, validation_examples=20, batch_size=10, codes=4, epochs=3
 )
-ALONE = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
 @pytest.fixture(scope="module")
@@ -85,16 +81,11 @@ def test_the_folder(finished):
 def killed(tmp_path_factory):
     """A training that was killed after five or more of its twelve steps."""
     folder = tmp_path_factory.mktemp("killed") / "vae"
-    command = [sys.executable, "-u", "-m", "whence", *TRAIN, "--out", str(folder)]
-    command += ["--checkpoint-seconds", "0"]
-    process = subprocess.Popen(command, env=ALONE, stderr=subprocess.DEVNULL)
-    limit = time.monotonic() + 120
-    while process.poll() is None and time.monotonic() < limit:
-        if folder.is_dir() and max(find_checkpoints(folder), default=0) >= 5:
-            process.send_signal(signal.SIGKILL)
-            break
-        time.sleep(0.002)
-    assert process.wait(timeout=300) == -signal.SIGKILL
+    command = [*TRAIN, "--out", str(folder), "--checkpoint-seconds", "0"]
+    process = Forked(main, command, place=folder.parent / "printed")
+    process.wait_for_step(folder, 5)
+    process.send(signal.SIGKILL)
+    assert process.wait()[0] == -signal.SIGKILL
     assert 5 <= max(find_checkpoints(folder)) < 12
     return folder
 

@@ -1,10 +1,6 @@
 """Encoders are filled from files, or from what their library publishes: in whole or not at all."""
 
 import errno
-import json
-import os
-import subprocess
-import sys
 from email.message import Message
 from urllib.error import HTTPError, URLError
 
@@ -12,13 +8,14 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from tests.helpers.hub import put_network, use_hub
 from tests.helpers.networks import SHAPE, plain, snapshot, write
 from whence.encoders.adopt import EncoderKind, adopt_encoder
 from whence.encoders.load_weights import is_of_disk, load_weights, read_weights
 
 
-def load(encoder, kind, weights):
-    return load_weights(encoder, read_weights(kind, weights, SHAPE))
+def load(encoder, kind, weights, shape=SHAPE):
+    return load_weights(encoder, read_weights(kind, weights, shape))
 
 
 def test_weights_of_a_whole_network_by_name(tmp_path):
@@ -109,51 +106,21 @@ def test_default_weights_without_a_network(cache):
     assert_close(snapshot(encoder), before, rtol=0, atol=0)
 
 
-LOAD_FROM_TIMM = """
-import json, sys, torch
-from whence.encoders.adopt import adopt_encoder
-from whence.encoders.load_weights import load_weights, read_weights
-encoder, kind = adopt_encoder("timm:resnet10t", (1, 32, 32))
-try:
-    record = load_weights(encoder, read_weights(kind, "default", (1, 32, 32)))
-except (OSError, ValueError) as error:
-    record = f"{type(error).__name__}: {error}"
-torch.save(encoder.state_dict(), sys.argv[1])
-print(json.dumps(record))
-"""
-
-
-def load_from_timm(hub, folder):
-    """What a fresh process gets from timm when the hub's cache is ``hub``: record and encoder."""
-    environment = {**os.environ, "HF_HOME": str(hub), "HF_HUB_OFFLINE": "1"}
-    command = [sys.executable, "-c", LOAD_FROM_TIMM, str(folder / "found.pt")]
-    done = subprocess.run(
-        command, capture_output=True, text=True, env=environment, check=True, cwd=folder
-    )
-    return json.loads(done.stdout), torch.load(folder / "found.pt")
-
-
-def test_default_weights_of_timm(tmp_path):
-    import timm
-
-    torch.manual_seed(0)
-    whole = timm.create_model("resnet10t", num_classes=1000)
-    repository = tmp_path / "hub" / "models--timm--resnet10t.c3_in1k"
-    for part in ("refs", "snapshots/1"):
-        (repository / part).mkdir(parents=True)
-    (repository / "refs" / "main").write_text("1")
-    write(repository / "snapshots" / "1" / "model.safetensors", whole.state_dict())
-    record, found = load_from_timm(tmp_path, tmp_path)
+def test_default_weights_of_timm(tmp_path, monkeypatch):
+    use_hub(monkeypatch, tmp_path)
+    expected = put_network(tmp_path)
+    encoder, kind = adopt_encoder("timm:resnet10t", (1, 32, 32))
+    record = load(encoder, kind, "default", (1, 32, 32))
     assert record.startswith("weights from timm:resnet10t, sha256 ")
-    expected = {key: t for key, t in whole.state_dict().items() if not key.startswith("fc.")}
-    expected["conv1.0.weight"] = expected["conv1.0.weight"].sum(1, keepdim=True)  # grey images
-    assert_close(found, expected)
+    assert_close(encoder.state_dict(), expected)
 
 
-def test_weights_that_timm_cannot_get(tmp_path):
-    record, _ = load_from_timm(tmp_path / "empty", tmp_path)
-    assert record.startswith("ConnectionError: The pretrained weights of timm:resnet10t could not")
-    assert record.endswith("--weights FILE")
+def test_weights_that_timm_cannot_get(tmp_path, monkeypatch):
+    use_hub(monkeypatch, tmp_path / "empty")
+    encoder, kind = adopt_encoder("timm:resnet10t", SHAPE)
+    message = r"^The pretrained weights of timm:resnet10t could not .*--weights FILE$"
+    with pytest.raises(ConnectionError, match=message):
+        load(encoder, kind, "default")
 
 
 def test_a_cache_that_cannot_be_written_to_is_named_as_what_it_is(tmp_path, monkeypatch):
@@ -164,12 +131,11 @@ def test_a_cache_that_cannot_be_written_to_is_named_as_what_it_is(tmp_path, monk
     message = r"kept in the cache: .*file.*: Not a directory; name a folder .* variable TORCH_HOME"
     with pytest.raises(PermissionError, match=message):
         load(encoder, kind, "default")
-    record, _ = load_from_timm(tmp_path / "file" / "hub", tmp_path)
-    assert record.startswith(
-        "PermissionError: The pretrained weights of timm:resnet10t could not be"
-    )
-    assert "Not a directory" in record
-    assert "variable HF_HOME" in record
+    use_hub(monkeypatch, tmp_path / "file" / "hub")
+    encoder, kind = adopt_encoder("timm:resnet10t", SHAPE)
+    message = "weights of timm:resnet10t could not be .*Not a directory.* variable HF_HOME"
+    with pytest.raises(PermissionError, match=message):
+        load(encoder, kind, "default")
 
 
 @pytest.mark.parametrize(

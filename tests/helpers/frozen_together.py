@@ -1,11 +1,6 @@
-"""A run with a frozen encoder that ``torchrun`` does with this file.
+"""A run with a frozen encoder that two processes do together."""
 
-torchrun --nproc-per-node 2 tests/helpers/frozen_together.py FOLDER WEIGHTS
-"""
-
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import whence
 from tests.helpers.run_folders import SETTINGS
@@ -16,7 +11,12 @@ from whence.storage.tensors import write_tensors
 from whence.training.distributed import join
 
 
-def work(folder, weights, team):
+def work(folder, weights):
+    with join("cpu") as team:
+        train_frozen(folder, weights, team)
+
+
+def train_frozen(folder, weights, team):
     settings = replace(SETTINGS, encoder="small_cnn", weights=weights, freeze_encoder=True)
     dataset = whence.load_dataset("digits")
     parts = prepare(settings, dataset)
@@ -30,8 +30,3 @@ def work(folder, weights, team):
     write_tensors(folder / f"trained-{team.rank}.safetensors", parts.model.state_dict())
     known = encode_once(parts.model.eval(), parts.test, kept, team=team)
     write_tensors(folder / f"after-{team.rank}.safetensors", {"test": known})
-
-
-if __name__ == "__main__":
-    with join("cpu") as team:
-        work(Path(sys.argv[1]), sys.argv[2], team)

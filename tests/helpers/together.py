@@ -1,11 +1,6 @@
-"""Trainings that test_distributed.py does alone, and that ``torchrun`` does with this file.
+"""Trainings that test_distributed.py does alone, and two processes together."""
 
-torchrun --nproc-per-node 2 tests/helpers/together.py FOLDER
-"""
-
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 from torch import nn
@@ -82,7 +77,15 @@ def train(case, **options):
     return model, reports
 
 
-def work(folder, team):
+def work(folder):
+    with join("cpu") as team:
+        try:
+            train_all(folder, team)
+        except ValueError as error:
+            raise SystemExit(f"said: {error}") from None
+
+
+def train_all(folder, team):
     for case in CASES:
         kept = []
         on_step = None
@@ -134,11 +137,3 @@ def write(path, model, reports):
         path.with_suffix(".json"),
         {"losses": [r.loss for r in reports], "hits": [r.accuracy for r in reports]},
     )
-
-
-if __name__ == "__main__":
-    with join("cpu") as team:
-        try:
-            work(Path(sys.argv[1]), team)
-        except ValueError as error:
-            raise SystemExit(f"said: {error}") from None

@@ -191,7 +191,7 @@ def test_what_the_run_measured_is_what_the_saved_model_answers(finished_frozen, 
     assert found.whole_memory == metrics["test"]["accuracy"]
 
 
-@pytest.mark.parametrize("more", [[], ["--workers", "2"]])
+@pytest.mark.parametrize("more", [[], ["--workers", "1"]])
 def test_the_command_removes_them_after_the_last_seed(frozen, tmp_path, more):
     out = tmp_path / "runs"
     command = ["train", "digits", "--encoder", "small_cnn", "--weights", frozen.weights]

@@ -1,8 +1,6 @@
-"""One training over two processes, started by torchrun, against the same training in one."""
+"""One training over two processes, against the same training in one."""
 
 import json
-import subprocess
-from pathlib import Path
 
 import pytest
 import torch
@@ -11,8 +9,8 @@ from torch import nn
 from torch.nn import functional as F
 from torch.testing import assert_close
 
-from tests.helpers.together import CASES, RUN, make, make_images, train
-from tests.helpers.torchrun import ALONE, TORCHRUN
+from tests.helpers.forked import start_pair
+from tests.helpers.together import CASES, RUN, make, make_images, train, work
 from whence.cli import main
 from whence.data.augment import crop_flip
 from whence.data.memory_draw import draw_memory
@@ -36,17 +34,10 @@ def one_thread():
 
 @pytest.fixture(scope="module")
 def together(tmp_path_factory):
-    """What two processes wrote that did all of together.py."""
+    """What two processes wrote that did all of together.py, and how they ended."""
     folder = tmp_path_factory.mktemp("together")
-    done = subprocess.run(
-        [*TORCHRUN, str(Path(__file__).parents[1] / "helpers" / "together.py"), str(folder)],
-        env=ALONE,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    return folder, done
+    pair = start_pair(work, folder, place=folder)
+    return folder, [process.wait() for process in pair]
 
 
 def read(folder, name, rank):
@@ -171,8 +162,9 @@ def test_what_processes_tell_each_other(together):
 def test_one_process_writes_and_speaks(together):
     folder, done = together
     metrics = json.loads((folder / "run" / "metrics.json").read_text())
-    lines = [line for line in done.stdout.splitlines() if line]
-    assert [json.loads(line) for line in lines] == [{str(folder / "run"): metrics}]
+    (_, out, _), (_, other, _) = done
+    assert json.loads(out) == {str(folder / "run"): metrics}
+    assert other == ""
     about = json.loads((folder / "run" / "whence.json").read_text())
     assert about["run"]["processes"] == 2
     assert len((folder / "run" / "log.jsonl").read_text().splitlines()) == 2
@@ -189,7 +181,8 @@ def test_a_finished_run_is_skipped_by_all_processes(together):
 
 
 def test_processes_that_differ_are_refused_once(together):
-    _, done = together
-    assert done.returncode == 1
-    assert done.stderr.count("said: ") == 1
-    assert "process 1 has another first image than process 0; give all machines" in done.stderr
+    _, ((leader, _, quiet), (other, _, said)) = together
+    assert (leader, quiet) == (2, "")
+    assert other == 1
+    assert said.startswith("said: ")
+    assert "process 1 has another first image than process 0; give all machines" in said

@@ -1,14 +1,11 @@
 """Two processes that train on the features of a frozen encoder."""
 
-import subprocess
-from pathlib import Path
-
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from tests.helpers import frozen_together
-from tests.helpers.torchrun import ALONE, TORCHRUN
+from tests.helpers.forked import start_pair
+from tests.helpers.frozen_together import work
 from whence.encoders import ENCODERS
 from whence.runs.kept_features import FEATURES
 
@@ -21,10 +18,9 @@ def together(tmp_path_factory):
     weights, folder = place / "w.safetensors", place / "together"
     save_file(ENCODERS["small_cnn"](channels=1).state_dict(), weights)
     folder.mkdir()
-    command = [*TORCHRUN, frozen_together.__file__, str(folder), str(weights)]
-    root = Path(__file__).parents[2]
-    path = {"PYTHONPATH": f"{root / 'src'}:{root}"}
-    subprocess.run(command, env={**ALONE, **path}, check=True, timeout=300, capture_output=True)
+    for process in start_pair(work, folder, str(weights), place=place):
+        code, _, errors = process.wait()
+        assert code == 0, errors
     return folder
 
 

@@ -80,7 +80,7 @@ def test_a_changed_checkpoint_is_refused_in_a_sentence_or_does_no_harm(images, t
         for name in whole.numbers
         for value in VALUES
     ]
-    for one in changed:
+    for one in changed[place - 1 :: 2]:  # half of them here, half there
         tensors = {name: value for name, value in one.tensors.items() if value is not None}
         try:
             train(images, resume=Checkpoint(tensors, one.numbers))
@@ -89,5 +89,5 @@ def test_a_changed_checkpoint_is_refused_in_a_sentence_or_does_no_harm(images, t
         else:
             gone_on += 1
     assert all(sentence.endswith(".") and "\n" not in sentence for sentence in said)
-    assert len(said) > 0.7 * len(changed)
+    assert len(said) > 0.35 * len(changed)
     assert gone_on > 0

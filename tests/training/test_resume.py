@@ -3,9 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
-import time
 
 import pytest
 import torch
@@ -13,6 +10,8 @@ from torch import nn
 from torch.testing import assert_close
 
 import whence
+from tests.helpers.forked import Forked
+from tests.helpers.killed_everywhere import work
 from whence.cli import main
 from whence.records.images import ImageSet
 from whence.storage.checkpoint import find_checkpoints, read_newest_checkpoint, write_checkpoint
@@ -26,7 +25,6 @@ TRAIN = [
     *("--batch-size", "10", "--memory-size", "12", "--learning-rate", "0.05"),
     *("--device", "cpu", "--precision", "float32", "--checkpoint-seconds", "0"),
 ]
-ALONE = {**os.environ, "OMP_NUM_THREADS": "1"}
 TIMES = ("train_seconds",)
 
 
@@ -150,91 +148,22 @@ def test_dropout_does_something(images):
 # Processes
 
 
-EVERYWHERE = """
-import os, pathlib, signal, sys
-import sklearn.datasets, torch, whence.cli.work.train
-from whence.cli import main
-
-torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))])  # imports much, once for all attempts
-folder, arguments = pathlib.Path(sys.argv[1]), sys.argv[2:]
-
-def attempt(name, kill_at):
-    if (process := os.fork()) != 0:
-        return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
-    calls = 0
-
-    def tick(function):
-        def call(what, *given, **options):
-            nonlocal calls
-            calls += not isinstance(what, pathlib.Path) or what.exists()  # else nothing happens
-            if calls == kill_at:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return function(what, *given, **options)
-        return call
-
-    os.fsync = tick(os.fsync)
-    pathlib.Path.replace = tick(pathlib.Path.replace)
-    pathlib.Path.unlink = tick(pathlib.Path.unlink)
-    os._exit(main([*arguments, "--resume", "--out", str(folder / name)]))
-
-def kill_until(done):
-    for kill_at in range(1, 200):
-        code = attempt("killed", kill_at)
-        if code == 0 or done():
-            return kill_at
-        assert code == -signal.SIGKILL, code
-
-assert attempt("alone", None) == 0
-trained = kill_until((folder / "killed" / "checkpoint-6.json").exists)
-assert not (folder / "killed" / "whence.json").exists()
-finished = kill_until((folder / "killed" / "whence.json").exists)
-removed = kill_until(lambda: False)
-print(trained, finished, removed)
-"""
-
-
 @pytest.mark.skipif(os.name != "posix", reason="needs fork and SIGKILL")
 def test_killed_before_every_file_operation(tmp_path):
     """Each attempt gets one file operation further, through training and again through its end."""
     arguments = [*TRAIN, "--epochs", "2"]
-    done = subprocess.run(
-        [sys.executable, "-c", EVERYWHERE, str(tmp_path), *arguments],
-        env=ALONE,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    trained, finished, removed = map(int, done.stdout.split()[-3:])
+    process = Forked(work, tmp_path, "checkpoint-6.json", arguments, place=tmp_path / "printed")
+    code, _, errors = process.wait()
+    assert code == 0, errors
+    trained, finished, removed = json.loads((tmp_path / "operations.json").read_text())
     assert trained > 12
     assert finished > 15
     assert removed == 4  # with 4, 4 and 3 files of two checkpoints left, then none
     assert_same(outcome(tmp_path / "killed"), outcome(tmp_path / "alone"), epochs=2)
 
 
-def launch(folder, *more):
-    """Start a training that hears Ctrl-C, also where the tests run in the background."""
-    code = (
-        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
-        "from whence.cli import main; sys.exit(main(sys.argv[1:]))"
-    )
-    return subprocess.Popen(
-        [sys.executable, "-c", code, *TRAIN, *more, "--out", str(folder)],
-        env=ALONE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def wait_for(process, folder, step):
-    """Wait until there is a checkpoint of a step or a later one; the process must not end before."""
-    end = time.monotonic() + 300
-    while not folder.exists() or max(find_checkpoints(folder), default=0) < step:
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < end, f"no checkpoint {step}"
-        time.sleep(0.001)
+def launch(folder, place, *more):
+    return Forked(main, [*TRAIN, *more, "--out", str(folder)], place=place)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs signals")
@@ -244,22 +173,21 @@ def test_killed_and_interrupted_from_outside(tmp_path, one_thread, capsys):
     assert main([*TRAIN, *long, *seldom, "--out", str(tmp_path / "alone")]) == 0
     folder = tmp_path / "killed"
 
-    process = launch(folder, *long)
-    wait_for(process, folder, 7)
+    process = launch(folder, tmp_path / "first", *long)
+    process.wait_for_step(folder, 7)
     again = [*TRAIN, *long, *seldom, "--resume", "--out", str(folder)]
     capsys.readouterr()
     assert main(again) == 2
     assert "is being written to by another process" in capsys.readouterr().err
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL
+    process.send(signal.SIGKILL)
+    assert process.wait()[0] == -signal.SIGKILL
     assert not (folder / "whence.json").exists()
 
-    process = launch(folder, *long, "--resume")
-    wait_for(process, folder, 20)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate()
-    assert process.returncode == 130
+    process = launch(folder, tmp_path / "second", *long, "--resume")
+    process.wait_for_step(folder, max(find_checkpoints(folder)) + 5)
+    process.send(signal.SIGINT)
+    code, _, errors = process.wait()
+    assert code == 130
     assert "--resume" in errors
     assert "Traceback" not in errors
     assert not (folder / "whence.json").exists()

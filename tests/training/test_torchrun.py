@@ -1,21 +1,21 @@
-"""``whence train`` under torchrun: killed, interrupted, refused."""
+"""``whence train`` by two processes: killed, interrupted, refused, and once under torchrun."""
 
 import json
 import os
 import signal
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 from torch.testing import assert_close
 
-from tests.helpers.torchrun import ALONE, TORCHRUN
+from tests.helpers.forked import start_pair
 from whence.cli import main
 from whence.storage.checkpoint import find_checkpoints
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs fork and signals")
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -27,92 +27,47 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
-TRAIN = [
+SMALL = [
     *("train", "digits", "--train-examples", "40", "--validation-examples", "20"),
-    *("--batch-size", "13", "--memory-size", "15", "--augmentation", "flip", "--epochs", "8"),
+    *("--batch-size", "13", "--memory-size", "15", "--device", "cpu", "--precision", "float32"),
+]
+TRAIN = [
+    *(*SMALL, "--augmentation", "flip", "--epochs", "8"),
     *("--encoder", "timm:test_convnext", "--size", "32", "--learning-rate", "0.02"),
-    *("--device", "cpu", "--precision", "float32"),
 ]
 
 
-def start(folder, *more):
-    return subprocess.Popen(
-        [
-            *TORCHRUN,
-            "-m",
-            "whence",
-            *TRAIN,
-            "--out",
-            str(folder),
-            "--checkpoint-seconds",
-            "0",
-            *more,
-        ],
-        env=ALONE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+def start(folder, place, *more):
+    often = ["--checkpoint-seconds", "0"]
+    return start_pair(main, [*TRAIN, *often, "--out", str(folder), *more], place=place)
 
 
-def wait_for(process, folder, step):
-    """Wait for a checkpoint of a step or a later one; the processes must not end before."""
-    end = time.monotonic() + 300
-    while not folder.exists() or max(find_checkpoints(folder), default=0) < step:
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < end, f"no checkpoint {step}"
-        time.sleep(0.005)
-
-
-def find_process(parent, rank):
-    """Find the child of a process with a rank, in Linux's table of processes."""
-    for entry in Path("/proc").iterdir():
-        try:
-            if int((entry / "stat").read_text().rpartition(")")[2].split()[1]) == parent:
-                variables = (entry / "environ").read_bytes().split(b"\0")
-                if f"RANK={rank}".encode() in variables:
-                    return int(entry.name)
-        except (OSError, ValueError):
-            continue
-    raise AssertionError(f"no process of rank {rank}")
-
-
-def wait_until_dead(number):
-    """Wait until a process has ended, also if its parent has not noticed."""
-    end = time.monotonic() + 300
-    while Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
-        assert time.monotonic() < end, f"process {number} hangs"
-        time.sleep(0.01)
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 def test_killed_interrupted_and_finished_by_one_process(tmp_path, capsys):
     """SIGKILL for one of two, Ctrl-C for both, then one process to the end: the same as alone."""
     assert main([*TRAIN, "--out", str(tmp_path / "alone")]) == 0
     folder = tmp_path / "killed"
 
-    process = start(folder)
-    wait_for(process, folder, 5)
-    os.kill(process.pid, signal.SIGSTOP)  # torchrun is not to end the other one
-    ranks = [find_process(process.pid, rank) for rank in range(2)]
-    os.kill(ranks[1], signal.SIGKILL)
-    wait_until_dead(ranks[0])
-    os.kill(process.pid, signal.SIGCONT)
-    _, errors = process.communicate(timeout=300)
-    assert process.returncode == 1
+    pair = start(folder, tmp_path / "first")
+    pair[0].wait_for_step(folder, 5)
+    pair[1].send(signal.SIGKILL)
+    assert pair[1].wait()[0] == -signal.SIGKILL
+    code, _, errors = pair[0].wait()
+    assert code == 2
     assert errors.count("whence: ") == 1
     assert "whence: Another process of this training stopped, so all do" in errors
     assert not (folder / "whence.json").exists()
     stopped = find_checkpoints(folder)[0]
     assert 5 <= stopped < 20
 
-    process = start(folder, "--resume")
-    wait_for(process, folder, stopped + 2)
-    os.killpg(process.pid, signal.SIGINT)
-    _, errors = process.communicate(timeout=300)
+    pair = start(folder, tmp_path / "second", "--resume")
+    pair[0].wait_for_step(folder, stopped + 2)
+    for process in pair:
+        process.send(signal.SIGINT)
+    (code, _, errors), (_, _, other) = (process.wait() for process in pair)
+    assert code == 130
     assert errors.count("Stopped; add --resume to go on") == 1
     assert "KeyboardInterrupt" not in errors
+    assert other == ""
     assert stopped + 2 <= find_checkpoints(folder)[0] < 24
     assert not (folder / "whence.json").exists()
 
@@ -130,20 +85,32 @@ def test_killed_interrupted_and_finished_by_one_process(tmp_path, capsys):
     assert_close(states[0], states[1], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (["--learning-rate", "1e30"], "The loss became "),  # every process meets it
-        ([], "is not empty; choose another --out"),  # the leader alone does
-    ],
-)
-def test_what_goes_wrong_is_said_once_and_ends_all(tmp_path, options, message):
-    if not options:
-        (tmp_path / "notes.txt").write_text("mine")
-    process = start(tmp_path, *options)
-    _, errors = process.communicate(timeout=300)
-    assert process.returncode == 1
-    assert errors.count("whence: ") == 1
-    assert message in errors
-    assert "whence/training" not in errors  # of no traceback but torchrun's own
-    assert not (tmp_path / "whence.json").exists()
+def test_what_goes_wrong_for_the_leader_is_said_once_and_ends_all(tmp_path):
+    folder = tmp_path / "taken"
+    folder.mkdir()
+    (folder / "notes.txt").write_text("mine")
+    pair = start_pair(main, [*SMALL, "--out", str(folder)], place=tmp_path)
+    (code, _, errors), (_, _, other) = (process.wait() for process in pair)
+    assert code == 2
+    assert errors.count("\n") == 1
+    assert "is not empty; choose another --out" in errors
+    assert other == ""
+    assert [path.name for path in folder.iterdir()] == ["notes.txt"]
+
+
+def test_what_goes_wrong_for_all_is_said_once_under_torchrun(tmp_path):
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    command = ["-m", "whence", *SMALL, "--learning-rate", "1e30", "--out", str(tmp_path / "run")]
+    done = subprocess.run(
+        [*torchrun, *command],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.count("whence: ") == 1
+    assert "The loss became " in done.stderr
+    assert "whence/training" not in done.stderr  # of no traceback but torchrun's own
+    assert not (tmp_path / "run" / "whence.json").exists()
