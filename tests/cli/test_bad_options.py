@@ -41,9 +41,13 @@ from tests.helpers.bad_input import DIGITS
         (["--encoder", "resnet19"], "Unknown encoder 'resnet19'. Choose from: small_cnn, mobilenet_v2"),
         (["--encoder", "torchvision:resnet19"], "Did you mean: resnet18"),
         (["--variant", "none"], "variant must be one of votes, memory-wrap, only-memory, standard, got 'none'"),
-        (["--recipe", "x"], "recipe must be one of paper, vit, finetune, at-once, got 'x'"),
+        (["--recipe", "x"], "recipe must be one of default, paper, vit, finetune, at-once, got 'x'"),
         (["--modality", "x"], "unrecognized arguments: --modality x; whence train --help lists the options"),
         (["--augmentation", "x"], "augmentation must be one of none, flip, crop_flip"),
+        (["--mirror", "maybe"], "mirror must be one of yes, no, got 'maybe'"),
+        (["--mirror", "no", "--augmentation", "flip"], "augmentation flip says already whether images are"),
+        (["--budget", "soon"], "budget must be a time with its unit, such as 90s, 10m or 1h, got 'soon'"),
+        (["--budget", "9s", "--epochs", "2"], "epochs and budget both say how long to train"),
         (["--epochz", "3"], "unrecognized arguments: --epochz 3; whence train --help lists the options"),
         (["--epochs", "many"], "epochs must be a whole number, got 'many'"),
         (["--epochs", "1.5"], "epochs must be a whole number, got '1.5'"),
@@ -58,6 +62,15 @@ from tests.helpers.bad_input import DIGITS
 )  # fmt: skip
 def test_options(fails, options, message):
     fails(*DIGITS, *options, message=message)
+
+
+def test_a_budget_below_one_epoch(fails):
+    fails(
+        *("train", "digits", "--train-examples", "20", "--validation-examples", "10"),
+        *("--budget", "0.00001s", "--encoder", "small_cnn", "--device", "cpu"),
+        message="budget must last for one epoch, which takes 1 s here, got 0.00001s; give more",
+        leaves={".lock"},
+    )
 
 
 def test_commands(fails):

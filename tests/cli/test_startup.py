@@ -66,7 +66,11 @@ SAID = {
     "demo": ["--seeds N", "(default 3)", "(default runs/demo)", "--device"],
     "train": [
         *("votes, memory-wrap, only-memory or standard", "cosine, l2 or dot", "mlp or linear"),
-        *("paper, vit, finetune or at-once", "sgd, adam or adamw", "none, flip or crop_flip"),
+        *(
+            "default, paper, vit, finetune or at-once",
+            "sgd, adam or adamw",
+            "none, flip, crop_flip, shift or shift_flip",
+        ),
         *("(default 30)", "(default 0)", "(default 500)", "--no-pixels"),
     ],
     "train-vae": [

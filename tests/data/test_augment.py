@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from torch.testing import assert_close
 
 from whence.data import AUGMENTATIONS
-from whence.data.augment import crop_flip, flip, none, to_float
+from whence.data.augment import crop_flip, flip, none, shift, shift_flip, to_float
 from whence.data.channels import to_channels
 from whence.data.resize import resize
 
@@ -81,6 +81,38 @@ def test_crop_flip_against_loops():
                     expected[index, :, row, target] = images[index, :, y, x]
     assert set(shifts.flatten().tolist()) == set(range(9)), "every shift is tried"
     assert_close(got, expected)
+
+
+@pytest.mark.parametrize(("height", "width"), [(8, 5), (32, 17)])
+def test_shift_against_loops(height, width):
+    """A slow second implementation that reads the same stream of random numbers."""
+    images = random_images(torch.Generator().manual_seed(1), 90, 2, height, width)
+    got = shift(images, generator=torch.Generator().manual_seed(2))
+    generator, drawn = torch.Generator().manual_seed(2), []
+    for side in (height, width):
+        most = max(1, side // 8)
+        drawn.append(torch.randint(-most, most + 1, (90, 1), generator=generator).flatten())
+        assert set(drawn[-1].tolist()) == set(range(-most, most + 1)), "every shift is tried"
+    expected = torch.zeros_like(images)
+    for index in range(90):
+        padded = F.pad(images[index].float(), (4, 4, 4, 4), mode="reflect")
+        top, left = (4 + int(shifts[index]) for shifts in drawn)
+        expected[index] = padded[:, top : top + height, left : left + width].to(torch.uint8)
+    assert_close(got, expected)
+
+
+def test_one_pixel_cannot_be_shifted(rng):
+    images = random_images(rng, 3, 1, 1, 1)
+    assert_close(shift(images, generator=rng), images)
+
+
+def test_shift_flip_shifts_and_mirrors(rng):
+    images = random_images(rng, 200, 1, 4, 4)
+    one, two = (torch.Generator().manual_seed(3) for _ in range(2))
+    shifted = shift(images, generator=one)
+    found = shift_flip(images, generator=two)
+    assert_close(found, flip(shifted, generator=one))
+    assert not torch.equal(found, shifted)
 
 
 # to_float

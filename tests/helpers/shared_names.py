@@ -29,7 +29,6 @@ SHARED: dict[str, int] = {
     "LARGEST": 5,
     "LEAST": 2,
     "LEAST_EPOCHS": 2,
-    "LEAST_STEPS": 2,
     "LOG": 2,
     "Layers": 2,
     "Memory": 2,

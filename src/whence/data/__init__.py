@@ -22,6 +22,8 @@ AUGMENTATIONS = Table(
         "none": "whence.data.augment:none",
         "flip": "whence.data.augment:flip",
         "crop_flip": "whence.data.augment:crop_flip",
+        "shift": "whence.data.augment:shift",
+        "shift_flip": "whence.data.augment:shift_flip",
     },
 )
 """Every augmentation by name, called as ``AUGMENTATIONS[name](images, generator=generator)``."""

@@ -1,5 +1,8 @@
 """Random changes of training images: tensor indexing on the device that the images live on."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -8,6 +11,12 @@ from whence.shapes import check_shape
 
 PADDING = 4
 """Pixels of black around an image before ``crop_flip`` cuts it, as is usual for 32 x 32."""
+
+SHIFTED = 8
+"""Images are shifted by at most one of so many parts of their side."""
+
+MIRRORED: Mapping[str, str] = MappingProxyType({"none": "flip", "shift": "shift_flip"})
+"""The augmentation that also mirrors, by the name of the one that does not."""
 
 
 def none(images: Tensor, *, generator: torch.Generator) -> Tensor:
@@ -56,6 +65,39 @@ def crop_flip(images: Tensor, *, generator: torch.Generator) -> Tensor:
     padded = F.pad(images, (PADDING,) * 4)  # (B, C, H + 8, W + 8)
     cropped = padded[image, channel, rows[:, None, :, None], columns[:, None, None, :]]
     return flip(cropped, generator=generator)
+
+
+def shift(images: Tensor, *, generator: torch.Generator) -> Tensor:
+    """Shift every image by up to an eighth of its height and width; the border is reflected in.
+
+    Args:
+        images: `(B, C, H, W)` of any dtype and device.
+        generator: source of the shifts, on any device.
+
+    Returns:
+        `(B, C, H, W)` of the same dtype, on the same device.
+    """
+    sizes, device = check_shape("images", images, "B C H W"), images.device
+    rows, columns = (
+        reflected(sizes["B"], sizes[side], generator).to(device, non_blocking=True)
+        for side in ("H", "W")
+    )
+    image = torch.arange(sizes["B"], device=device)[:, None, None, None]
+    channel = torch.arange(sizes["C"], device=device)[None, :, None, None]
+    return images[image, channel, rows[:, None, :, None], columns[:, None, None, :]]
+
+
+def reflected(total: int, side: int, generator: torch.Generator) -> Tensor:
+    """Draw shifts of lines of pixels; `(B, side)` places that the pixels are taken from."""
+    most = max(1, side // SHIFTED) if side > 1 else 0
+    drawn = torch.randint(-most, most + 1, (total, 1), generator=generator, device=generator.device)
+    places = (drawn + torch.arange(side, device=generator.device)).abs()
+    return side - 1 - (side - 1 - places).abs()
+
+
+def shift_flip(images: Tensor, *, generator: torch.Generator) -> Tensor:
+    """Do what ``shift`` does, then what ``flip`` does; arguments are theirs."""
+    return flip(shift(images, generator=generator), generator=generator)
 
 
 def to_float(images: Tensor) -> Tensor:

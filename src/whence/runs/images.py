@@ -14,6 +14,7 @@ from whence.encoders.libraries import LIBRARIES
 from whence.encoders.load_weights import Weights, check_fit, read_weights
 from whence.records.images import Dataset, ImageSet
 from whence.runs.class_counts import describe_missing
+from whence.runs.mirroring import describe_mirroring
 from whence.runs.normalisation import named
 from whence.runs.recipe_and_plan import choose_recipe
 from whence.runs.settings import Settings
@@ -134,7 +135,7 @@ def load_to_train(settings: Settings, where: Where = AS_SETTINGS_SAY) -> Dataset
     else:
         weights = check_weights(settings, settings.weights)
     dataset = load_data(settings, where)
-    notes = describe_missing(settings, dataset)
+    notes = describe_missing(settings, dataset) + describe_mirroring(settings, dataset)
     if weights is not None:
         notes += describe_expected(settings, weights, dataset.train)
     return replace(dataset, notes=(*dataset.notes, *notes))

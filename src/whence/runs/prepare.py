@@ -15,6 +15,7 @@ from whence.records.images import Dataset, ImageSet
 from whence.runs.class_counts import check_every_class
 from whence.runs.divide import divide
 from whence.runs.images import check_frozen, choose_encoder
+from whence.runs.mirroring import may_mirror
 from whence.runs.normalisation import Normalisation, choose_normalisation
 from whence.runs.precision import choose_bfloat16
 from whence.runs.recipe_and_plan import choose_plan, choose_recipe
@@ -68,7 +69,7 @@ def prepare(settings: Settings, dataset: Dataset, *, device: str = "cpu") -> Par
     prepared = None if weights is None else weights.prepared
     normalisation = choose_normalisation(settings, train, prepared)
     model, record = build_model(settings, train, normalisation, weights)
-    recipe = choose_recipe(settings)
+    recipe = choose_recipe(settings, mirror=may_mirror(settings, dataset, parts))
     plan = choose_plan(
         settings,
         recipe,

@@ -3,26 +3,40 @@
 from dataclasses import asdict, replace
 
 from whence.bounds import check_number, check_numbers
-from whence.runs.published import PUBLISHED
+from whence.data.augment import MIRRORED
+from whence.runs.duration import read_duration
+from whence.runs.published import PUBLISHED, Published
 from whence.runs.settings import Settings
 from whence.training.plan import Plan, enough_epochs
 from whence.training.recipes import RECIPES, Recipe
+
+OUR_RECIPE = "default"
+"""The recipe that is ours: where it is taken nothing is the paper's."""
 
 EPOCHS_AT_ONCE = 80
 """Epochs of votes that are trained on all images at once."""
 
 
-def choose_recipe(settings: Settings) -> Recipe:
-    """Start from the named recipe and apply the settings that were given."""
-    name: str | None = settings.recipe
-    if name is None:
-        name = "vit" if settings.encoder == "vit" else "paper"
-        name = "finetune" if settings.weights is not None else name
-        name = "at-once" if is_at_once(settings) else name
+def choose_recipe(settings: Settings, *, mirror: bool = False) -> Recipe:
+    """Start from the named recipe and apply the settings that were given.
+
+    Args:
+        settings: of a run.
+        mirror: whether its images may be mirrored, for recipes that leave that open.
+
+    Raises:
+        ValueError: if the settings contradict each other, or hold a number that no training takes.
+    """
+    check_settings(settings)
+    name = name_recipe(settings)
     recipe = RECIPES[name]
-    published = PUBLISHED.get(settings.data)
+    published = find_published(settings)
     if published is not None and not settings.freeze_encoder:
         recipe = replace(recipe, augmentation=published.augmentation)
+    if settings.freeze_encoder:
+        recipe = replace(recipe, augmentation="none")
+    elif settings.mirror is not None or name == OUR_RECIPE:
+        recipe = replace(recipe, augmentation=mirrored(recipe.augmentation, mirror))
     names = (
         "batch_size",
         "optimizer",
@@ -42,6 +56,50 @@ def choose_recipe(settings: Settings) -> Recipe:
     return recipe
 
 
+def check_settings(settings: Settings) -> None:
+    """Refuse settings that contradict each other, and a budget that is no time.
+
+    Raises:
+        ValueError: naming them.
+    """
+    if settings.mirror is not None and settings.augmentation is not None:
+        raise ValueError(
+            f"augmentation {settings.augmentation} says already whether images are mirrored; "
+            "leave it or mirror out."
+        )
+    if settings.budget is not None:
+        read_duration("budget", settings.budget)
+        if settings.epochs is not None:
+            raise ValueError("epochs and budget both say how long to train; leave one out.")
+
+
+def name_recipe(settings: Settings) -> str:
+    """Return the name of the recipe that settings ask for, or leave to us."""
+    if settings.recipe is not None:
+        return settings.recipe
+    if is_at_once(settings):
+        return "at-once"
+    if settings.weights is not None:
+        return "finetune"
+    return "vit" if settings.encoder == "vit" else "paper"
+
+
+def find_published(settings: Settings) -> Published | None:
+    """Return what the paper sets for the images, for recipes that are the paper's."""
+    return None if name_recipe(settings) == OUR_RECIPE else PUBLISHED.get(settings.data)
+
+
+def mirrored(augmentation: str, mirror: bool) -> str:
+    """Return the augmentation that mirrors, or does not, and is the same otherwise.
+
+    >>> mirrored("shift", True), mirrored("flip", True), mirrored("flip", False)
+    ('shift_flip', 'flip', 'none')
+    """
+    plain = {with_mirror: name for name, with_mirror in MIRRORED.items()}
+    without = plain.get(augmentation, augmentation)
+    return MIRRORED[without] if mirror else without
+
+
 def is_at_once(settings: Settings) -> bool:
     """Say whether a head is trained on all images at once: votes of a frozen encoder."""
     return settings.variant == "votes" and settings.freeze_encoder
@@ -51,14 +109,14 @@ def choose_plan(
     settings: Settings, recipe: Recipe, total: int, has_memory: bool, *, bfloat16: bool = False
 ) -> Plan:
     """Fix epochs and memory size."""
-    published = PUBLISHED.get(settings.data)
+    published = find_published(settings)
     epochs = settings.epochs
     if epochs is None and is_at_once(settings):
         epochs = EPOCHS_AT_ONCE
     if epochs is None and published is not None:
         epochs = published.epochs
     if epochs is None:
-        epochs = enough_epochs(total, recipe.batch_size)
+        epochs = enough_epochs(total, recipe)
     memory_size = settings.memory_size
     if memory_size is None:
         memory_size = min(100, total)

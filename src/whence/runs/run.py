@@ -15,6 +15,7 @@ from whence.models.about import DONE, read_about
 from whence.models.saved_bank import check_sources
 from whence.models.sound import check_sound
 from whence.records.images import Dataset
+from whence.runs.budget import keep_to_budget, read_epochs
 from whence.runs.finish import finish
 from whence.runs.folder import METRICS, begin_or_go_on, check_folder, check_identity, hold_checked
 from whence.runs.journal import LINE_SECONDS, SILENT, keep_journal
@@ -83,6 +84,7 @@ def run(
         parts.model.to(device)
         kept = features_folder or folder / FEATURES
         features = encode_parts(parts, dataset, kept, team, batch_size=batch_size)
+        parts = replace(parts, plan=keep_to_budget(settings, parts, features, folder, team))
         seconds = train(
             parts,
             folder,
@@ -163,7 +165,8 @@ def begin(folder: Path, settings: Settings, parts: Parts) -> tuple[Checkpoint | 
         recorded = checkpoint.numbers["run"]
         planned = recorded.get("plan")
         bfloat16 = isinstance(planned, dict) and planned.get("bfloat16") is True
-        plan = replace(plan, bfloat16=bfloat16)
+        kept = None if settings.budget is None else read_epochs(folder)
+        plan = replace(plan, bfloat16=bfloat16, epochs=kept or plan.epochs)
         check_identity(folder, recorded, identify(replace(parts, plan=plan)))
     return checkpoint, plan
 

@@ -80,15 +80,20 @@ class Settings:
     memory_size: int | None = option(
         None, "images drawn into the memory at every step; at most 100 by default"
     )
-    recipe: Literal["paper", "vit", "finetune", "at-once"] | None = option(
+    recipe: Literal["default", "paper", "vit", "finetune", "at-once"] | None = option(
         None,
-        "paper, vit, finetune or at-once; by default paper, vit for vit, finetune with weights, "
-        "at-once for votes of a frozen encoder",
+        "default, paper, vit, finetune or at-once; by default paper, vit for vit, finetune with "
+        "weights, at-once for votes of a frozen encoder",
     )
     epochs: int | None = option(
         None,
         "by default the paper's where it names them, 80 for votes of a frozen encoder, else 40, or "
         "more to make 800 steps",
+    )
+    budget: str | None = option(
+        None,
+        "wall time that the training may take, such as 90s, 10m or 1h, in place of epochs: how "
+        "many fit is measured at the start and kept",
     )
     batch_size: int | None = option(None, "images per step; the recipe's by default")
     optimizer: Literal["sgd", "adam", "adamw"] | None = option(None, "sgd, adam or adamw")
@@ -104,8 +109,15 @@ class Settings:
     milestones: tuple[int, ...] | None = option(
         None, "epochs after which the rate falls to a tenth; by default half and three quarters"
     )
-    augmentation: Literal["none", "flip", "crop_flip"] | None = option(
-        None, "none, flip or crop_flip; by default flip for cifar10 and cinic10, else none"
+    augmentation: Literal["none", "flip", "crop_flip", "shift", "shift_flip"] | None = option(
+        None,
+        "none, flip, crop_flip, shift or shift_flip; the recipe's by default, for paper flip for "
+        "cifar10 and cinic10, else none",
+    )
+    mirror: Literal["yes", "no"] | None = option(
+        None,
+        "yes or no: whether training mirrors images left to right; by default recipe default does "
+        "where mirrored images are recognised as well",
     )
     label_smoothing: float | None = option(None, "in [0, 1); the recipe's by default")
     normalisation: Literal["weights", "paper", "images"] | None = option(

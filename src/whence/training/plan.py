@@ -30,23 +30,22 @@ class Plan:
     bfloat16: bool = False
 
 
-LEAST_STEPS = 800
 LEAST_EPOCHS = 40
 
 
-def enough_epochs(total: int, batch_size: int) -> int:
+def enough_epochs(total: int, recipe: Recipe) -> int:
     """Choose how often to see each of N images: 40 times, more often where that is few steps.
 
-    >>> enough_epochs(1000, 128), enough_epochs(60, 128)
+    >>> enough_epochs(1000, Recipe()), enough_epochs(60, Recipe())
     (115, 800)
     """
-    steps = max(1, total // max(1, min(batch_size, total)))
-    return max(LEAST_EPOCHS, -(-LEAST_STEPS // steps))
+    steps = max(1, total // max(1, min(recipe.batch_size, total)))
+    return max(LEAST_EPOCHS, -(-recipe.least_steps // steps))
 
 
 def usual_plan(total: int, recipe: Recipe) -> Plan:
     """Plan a training of N images when nothing else is asked for, as the command does."""
-    return Plan(enough_epochs(total, recipe.batch_size), memory_size=min(100, total))
+    return Plan(enough_epochs(total, recipe), memory_size=min(100, total))
 
 
 def check_plan(total: int, recipe: Recipe, plan: Plan, has_memory: bool, team: Team) -> None:

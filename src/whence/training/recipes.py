@@ -30,6 +30,7 @@ class Recipe:
         batch_size: images per step; the last, incomplete batch of an epoch is dropped.
         augmentation: a name from ``AUGMENTATIONS``, applied to the batch and to the memory.
         label_smoothing: in [0, 1).
+        least_steps: that a training takes unless its epochs are given.
     """
 
     optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
@@ -44,10 +45,20 @@ class Recipe:
     batch_size: int = 128
     augmentation: str = "none"
     label_smoothing: float = 0.0
+    least_steps: int = 800
 
 
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
+        "default": Recipe(
+            weight_decay=5e-3,
+            schedule="cosine",
+            warmup_epochs=3,
+            batch_size=32,
+            augmentation="shift",
+            label_smoothing=0.1,
+            least_steps=2000,
+        ),
         "paper": Recipe(),
         "vit": Recipe(
             optimizer="adam",
@@ -73,8 +84,9 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
         ),
     }
 )
-"""Recipes by name: the paper's, the one of its ViT runs, one for pretrained encoders, and one for
-votes of a frozen encoder, which are trained on all images at once."""
+"""Recipes by name: ours, which also mirrors images that may be mirrored, the paper's, the one of
+its ViT runs, one for pretrained encoders, and one for votes of a frozen encoder, which are trained
+on all images at once."""
 
 
 def build_optimizer(recipe: Recipe, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:

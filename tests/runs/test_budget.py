@@ -1,0 +1,104 @@
+"""Trainings of a given length: epochs that fit, kept from then on."""
+
+import itertools
+import json
+
+import pytest
+
+from whence.runs.budget import PLAN, PLANNED, count_epochs, measure_epoch
+from whence.runs.duration import read_duration
+from whence.runs.images import load_data
+from whence.runs.prepare import prepare
+from whence.runs.run import run
+from whence.runs.settings import Settings
+from whence.training.distributed import Team
+
+SETTINGS = Settings(
+    data="digits",
+    train_examples=30,
+    validation_examples=20,
+    batch_size=10,
+    memory_size=12,
+    learning_rate=0.01,
+    budget="1s",
+    seed=3,
+)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return load_data(SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def trained(digits, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("budget") / "run"
+    run(SETTINGS, folder, digits, checkpoint_seconds=0)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("30s", 30), ("10m", 600), ("1h", 3600), ("0.5s", 0.5)]
+)
+def test_times_by_hand(text, seconds):
+    assert read_duration("budget", text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "10", "m", "-3s", "0s", "0.0h", "1e3s", "3 m", "3d", "٣s"])
+def test_what_is_no_time(text):
+    with pytest.raises(ValueError, match=r"budget must be a time with its unit, such as 90s, 10m"):
+        read_duration("budget", text)
+
+
+def test_as_many_epochs_as_fit():
+    assert count_epochs("100s", PLANNED) == 100
+    assert count_epochs("100s", 101 * PLANNED) == 0
+    assert count_epochs("1h", 1e-9) == 10**6
+
+
+def test_an_epoch_is_its_steps_times_the_median_step(digits):
+    """The clock ticks once a step, and stands still in the first ones, which do not count."""
+    parts = prepare(SETTINGS, digits)
+    before = {name: tensor.clone() for name, tensor in parts.model.state_dict().items()}
+    ticks = itertools.chain([0.0] * 3, itertools.count(0.0, 2.0))
+    assert measure_epoch(parts, None, Team(), lambda: next(ticks)) == 2 * 3
+    for name, tensor in parts.model.state_dict().items():
+        assert tensor.equal(before[name]), "the model that will be trained was touched"
+
+
+def test_the_number_of_epochs_is_kept_and_said(trained):
+    epochs = json.loads((trained / PLAN).read_text())["epochs"]
+    assert epochs > 1
+    about = json.loads((trained / "whence.json").read_text())
+    assert about["run"]["plan"]["epochs"] == epochs
+    assert len((trained / "log.jsonl").read_text().splitlines()) == epochs
+
+
+def test_a_run_that_goes_on_keeps_its_number_and_its_bits(digits, trained, tmp_path):
+    """Whatever a new measurement would say: it was stopped before its first checkpoint."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    for name in ("settings.toml", PLAN):
+        (folder / name).write_bytes((trained / name).read_bytes())
+    run(SETTINGS, folder, digits, resume=True)
+    for name in ("model.safetensors", "log.jsonl", PLAN):
+        assert (folder / name).read_bytes() == (trained / name).read_bytes(), name
+
+
+def test_a_budget_below_one_epoch_is_refused_and_leaves_the_folder_free(digits, tmp_path):
+    settings = Settings(**{**vars(SETTINGS), "budget": "0.000001s"})
+    for _ in range(2):
+        with pytest.raises(
+            ValueError, match=r"budget must last for one epoch, which takes 1 s here"
+        ):
+            run(settings, tmp_path / "run", digits)
+        assert not (tmp_path / "run" / "settings.toml").exists()
+
+
+def test_a_damaged_plan_is_named(digits, trained, tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "settings.toml").write_bytes((trained / "settings.toml").read_bytes())
+    (folder / PLAN).write_text('{"epochs": "many"}')
+    with pytest.raises(ValueError, match=r"plan.json must hold a number of epochs, it is damaged"):
+        run(SETTINGS, folder, digits, resume=True)
