@@ -8,6 +8,7 @@ from safetensors.torch import save_file
 
 import whence
 from tests.helpers.run_folders import SETTINGS
+from whence.cli.work.train import say_measured
 from whence.data.load import load_dataset
 from whence.encoders import ENCODERS
 from whence.runs.run import run
@@ -52,3 +53,12 @@ def test_the_same_settings_give_the_same_bits(folder):
     assert one["model.safetensors"] == other["model.safetensors"]
     recorded = read_json(folder / "one" / "whence.json")["run"]
     assert (recorded["recipe"]["optimizer"], recorded["recipe"]["weight_decay"]) == ("adamw", 3)
+
+
+def test_simple_classifiers_of_the_same_features_stand_beside_it(folder):
+    measured = read_json(folder / "one" / "metrics.json")
+    for part in ("validation", "test"):
+        beside = measured[part]["beside"]
+        assert sorted(beside) == ["linear_probe", "nearest_neighbours"]
+        assert all(0.3 < one["accuracy"] <= 1 for one in beside.values())
+    assert say_measured(measured["test"])[0].startswith("On the same features a linear probe has ")

@@ -1,6 +1,7 @@
 """Votes of a frozen encoder: trained on all images at once, against the same image by image."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,10 +13,12 @@ from whence.data.load import load_dataset
 from whence.memory.sparsemax import sparsemax
 from whence.memory.votes import FLOOR, Votes, build_keys
 from whence.training import voting
+from whence.training.labelled import Labelled, hold_out
 from whence.training.plan import Plan
+from whence.training.probe import fit_probe
 from whence.training.progress import DivergedError
 from whence.training.recipes import RECIPES
-from whence.training.voting import Labelled, choose_sharpness, fit_votes, hold_out
+from whence.training.voting import choose_sharpness, fit_votes
 
 RECIPE = RECIPES["at-once"]
 
@@ -33,7 +36,7 @@ def known(rng):
 
 def fit(known, validation=None, **options):
     reports = []
-    head = Votes(6, 4).train()
+    head = Votes(6, int(known.labels.max()) + 1).train()
     with torch.random.fork_rng():
         fit_votes(
             head,
@@ -46,22 +49,30 @@ def fit(known, validation=None, **options):
     return head, reports
 
 
-def test_the_first_loss_is_that_of_every_image_answered_by_all_others(known):
+@pytest.mark.parametrize("classes", [2, 4])
+def test_the_first_loss_is_that_of_every_image_answered_by_all_others(known, classes):
+    known = known._replace(labels=known.labels % classes)
     _, reports = fit(known, known)
+    said = fit_probe(known, known, classes).log_probabilities(known.features).exp()
+    taught = 0.5 if classes > 2 else 0.0
     torch.manual_seed(0)
     keys = build_keys(6, "mlp")
     plain = known.features - known.features.mean(0)
     plain = plain / plain.norm(dim=1, keepdim=True) * 6**0.5
-    found = keys(plain)  # with the dropout of the seed
+    order = torch.randperm(40, generator=torch.Generator().manual_seed(0))
+    found = torch.empty(40, 128)
+    found[order] = keys(plain[order])  # with the dropout of the seed
     found = (found / found.norm(dim=1, keepdim=True)).detach()
     losses, hits = [], 0
     for row in range(40):
-        votes = [0.0] * 4
+        votes = [0.0] * classes
         for place in range(40):
             if place != row:
                 votes[known.labels[place]] += math.exp(10 * float(found[row] @ found[place]))
-        shares = [(1 - FLOOR) * vote / sum(votes) + FLOOR / 4 for vote in votes]
-        losses.append(-math.log(shares[known.labels[row]]))
+        shares = [(1 - FLOOR) * vote / sum(votes) + FLOOR / classes for vote in votes]
+        for y, share in enumerate(shares):
+            wanted = taught * float(said[row, y]) + (1 - taught) * int(y == known.labels[row])
+            losses.append(-wanted * math.log(share))
         hits += shares.index(max(shares)) == known.labels[row]
     assert reports[0].loss == pytest.approx(sum(losses) / 40, rel=1e-4)
     assert reports[0].accuracy == hits / 40
@@ -74,6 +85,34 @@ def test_the_seed_alone_decides(known):
     for name, tensor in heads[0].items():
         assert_close(heads[1][name], tensor, rtol=0, atol=0)
     assert not torch.equal(heads[2]["keys.plain.weight"], heads[0]["keys.plain.weight"])
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_a_training_goes_on_from_any_step_to_the_same_bits(known, held):
+    def run(resume=None):
+        made = []
+        head = Votes(6, 4).train()
+        recipe = replace(RECIPE, batch_size=16)
+        asked = known if held else None
+        with torch.random.fork_rng():
+            fit_votes(
+                head,
+                known,
+                asked,
+                recipe=recipe,
+                plan=plan(),
+                resume=resume,
+                on_step=lambda make: made.append(make()),
+            )
+        return head.state_dict(), made
+
+    whole, checkpoints = run()
+    assert len(checkpoints) == 8
+    for place in (0, 4, 7):
+        again, left = run(checkpoints[place])
+        assert len(left) == 7 - place
+        for name, tensor in whole.items():
+            assert_close(again[name], tensor, rtol=0, atol=0)
 
 
 def test_without_validation_images_all_are_trained_on_in_the_end(known):
@@ -116,11 +155,10 @@ def test_the_sharpness_is_the_likeliest_of_those_with_few_voters(known, asked, m
     assert not head.training
 
 
-def test_more_images_than_are_looked_at_together(known, monkeypatch):
-    monkeypatch.setattr(voting, "AT_ONCE", 16)
-    _, reports = fit(known, known, epochs=30)
+def test_more_images_than_are_looked_at_together(known):
+    _, reports = fit(known, known, epochs=30, recipe=replace(RECIPE, batch_size=16))
     assert len(reports) == 30
-    assert reports[-1].loss < 0.6 * reports[0].loss
+    assert reports[-1].loss < 0.95 * reports[0].loss  # half of what is learnt is unsure
 
 
 def test_a_rate_that_leads_nowhere_is_said(known):

@@ -17,6 +17,7 @@ from whence.models.save import describe, write_model
 from whence.models.using import encode_all
 from whence.records.images import ImageSet
 from whence.records.measures import Calibration
+from whence.runs.beside import Beside, measure_beside
 from whence.runs.folder import METRICS
 from whence.runs.image_record import RECORD_HASH, hash_parts, write_image_record
 from whence.runs.kept_features import FEATURES, remove_features
@@ -25,6 +26,7 @@ from whence.runs.prepare import Parts
 from whence.runs.settings import Settings
 from whence.storage.checkpoint import remove_checkpoints
 from whence.storage.whole_files import write_json
+from whence.training.labelled import Labelled
 
 
 def finish(
@@ -33,6 +35,7 @@ def finish(
     settings: Settings,
     identity: Mapping[str, Any],
     features: Mapping[str, Tensor],
+    beside: Beside | None,
     *,
     device: str,
     seconds: float,
@@ -47,6 +50,7 @@ def finish(
         settings: of the run.
         identity: JSON that says what the training is made of.
         features: `(n, D)` of the images of each part by a frozen encoder; empty for another.
+        beside: simple classifiers of the same features; None for an encoder that is trained.
         device: that it was trained on.
         seconds: that it took.
         batch_size: images encoded at once.
@@ -67,7 +71,9 @@ def finish(
         )
     images = {"train": train, "validation": parts.validation, "test": parts.test}
     hashes = hash_parts(images)
-    measured = measure_parts(parts, images, hashes, settings, features, batch_size=batch_size)
+    measured = measure_parts(
+        parts, images, hashes, settings, features, beside, batch_size=batch_size
+    )
     metrics = {**measured, "train_seconds": round(seconds, 3), "device": device}
     write_json(folder / METRICS, metrics)
     best = measured.get("test", measured.get("validation", {}))
@@ -90,6 +96,7 @@ def measure_parts(
     hashes: Mapping[str, tuple[str, ...]],
     settings: Settings,
     known_features: Mapping[str, Tensor],
+    beside: Beside | None,
     *,
     batch_size: int,
 ) -> dict[str, Any]:
@@ -101,6 +108,7 @@ def measure_parts(
         hashes: of the images of each part.
         settings: of the run.
         known_features: `(n, D)` of the images of each part; what is not there is encoded.
+        beside: simple classifiers of the same features, or None.
         batch_size: images encoded at once.
 
     Returns:
@@ -130,6 +138,9 @@ def measure_parts(
         )
         known = count_known(hashes[name], found.predicted, part.labels, seen)
         measured[name] = describe_evaluation(replace(found, known=known))
+        if beside is not None and name in known_features:
+            asked = Labelled(known_features[name], part.labels.to(features.device))
+            measured[name]["beside"] = measure_beside(beside, asked, part.class_names)
         if name == "validation":  # not before: its own flag would be measured where it was fitted
             fresh = [not one for one in is_known(hashes[name], seen)]
             model.calibration = calibrate_on(model, part, features, fresh, batch_size=batch_size)

@@ -15,6 +15,7 @@ from whence.models.about import DONE, read_about
 from whence.models.saved_bank import check_sources
 from whence.models.sound import check_sound
 from whence.records.images import Dataset
+from whence.runs.beside import Beside, fit_beside
 from whence.runs.budget import keep_to_budget, read_epochs
 from whence.runs.finish import finish
 from whence.runs.folder import METRICS, begin_or_go_on, check_folder, check_identity, hold_checked
@@ -85,11 +86,13 @@ def run(
         kept = features_folder or folder / FEATURES
         features = encode_parts(parts, dataset, kept, team, batch_size=batch_size)
         parts = replace(parts, plan=keep_to_budget(settings, parts, features, folder, team))
+        beside = fit_beside(parts, features)
         seconds = train(
             parts,
             folder,
             checkpoint,
             features,
+            beside,
             checkpoint_seconds,
             team,
             line_seconds=line_seconds,
@@ -101,6 +104,7 @@ def run(
                 settings,
                 identify(parts),
                 features,
+                beside,
                 device=device,
                 seconds=seconds,
                 batch_size=batch_size,
@@ -206,6 +210,7 @@ def train(
     folder: Path,
     checkpoint: Checkpoint | None,
     features: dict[str, Tensor],
+    beside: Beside | None,
     checkpoint_seconds: float,
     team: Team,
     *,
@@ -237,6 +242,7 @@ def train(
                 features=features.get("train"),
                 validation=parts.validation,
                 validation_features=features.get("validation"),
+                probe=None if beside is None else beside.probe,
                 resume=checkpoint,
                 on_step=journal.on_step,
                 on_epoch=on_epoch,

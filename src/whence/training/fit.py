@@ -14,8 +14,10 @@ from whence.records.images import ImageSet
 from whence.shapes import check_shape
 from whence.storage.checkpoint import Checkpoint
 from whence.training.distributed import Team
+from whence.training.labelled import Labelled
 from whence.training.loop import Loop, OnStep, seeded
 from whence.training.plan import Plan, check_plan, usual_plan
+from whence.training.probe import Probe
 from whence.training.progress import (
     LOWER,
     DivergedError,
@@ -24,11 +26,11 @@ from whence.training.progress import (
     Progress,
     describe_loss,
 )
-from whence.training.recipes import Recipe, build_optimizer, rate_at
+from whence.training.recipes import RECIPES, Recipe, build_optimizer, rate_at
 from whence.training.shared_step import SharedStep, encode_together
 from whence.training.state import ModuleState, RandomState
 from whence.training.step import BatchDraws, Criterion, LoneStep
-from whence.training.voting import Labelled, choose_sharpness, fit_votes
+from whence.training.voting import choose_sharpness, fit_votes
 
 FAR = 100
 """Times the loss of a guess at which the training is said to have diverged."""
@@ -43,6 +45,7 @@ def fit(
     features: Tensor | None = None,
     validation: LabelledImages | None = None,
     validation_features: Tensor | None = None,
+    probe: Probe | None = None,
     resume: Checkpoint | None = None,
     on_step: OnStep | None = None,
     on_epoch: OnEpoch | None = None,
@@ -54,7 +57,7 @@ def fit(
     go through the encoder as two batches, so that BatchNorm sees them apart, and gradients flow
     through both (La Rosa et al. 2021, A.1.2). A batch image that is in the memory as well may not
     attend to itself unless the plan says so. Votes of a frozen encoder are trained on all images at
-    once instead, which takes seconds and has no checkpoints.
+    once instead, which takes seconds.
 
     The global random state is left as it was. With the same arguments on the same CPU the result
     is the same to the bit, also when it was interrupted and went on from a checkpoint.
@@ -63,7 +66,8 @@ def fit(
         model: trained in place; left in eval mode, without a bank.
         train: N training images, labelled: an ``ImageSet``, (X, y), or a data set of (image, label)
             such as torchvision's ``ImageFolder``.
-        recipe: optimiser, schedule, augmentation; None is the paper's.
+        recipe: optimiser, schedule, augmentation; None is the paper's, or "at-once" for votes of a
+            frozen encoder.
         plan: epochs, memory and seed; None sees each image 40 times, more often where that is under
             800 steps, with memories of 100 images.
         features: `(N, D)` of the images by the encoder in eval mode, where the plan freezes it;
@@ -71,6 +75,8 @@ def fit(
         validation: labelled images on which a head of votes chooses how many of them count; None,
             or no images, keeps training images for that. Other heads do not look at them.
         validation_features: `(V, D)` of them, as ``features``.
+        probe: a linear probe of the training features, from which votes of a frozen encoder learn
+            beside the labels; None fits one. Other heads do not look at it.
         resume: where an earlier training with the same arguments stopped.
         on_step: called after every step with a function that makes a checkpoint of that moment.
         on_epoch: called after every epoch.
@@ -86,7 +92,9 @@ def fit(
     """
     team, device = team or Team(), model.mean.device
     labelled = as_image_set(train, model, name="train").to(str(device))
-    recipe = recipe or Recipe()
+    votes = model.head if isinstance(model.head, Votes) else None
+    at_once = votes is not None and plan is not None and plan.freeze_encoder
+    recipe = recipe or (RECIPES["at-once"] if at_once else Recipe())
     plan = plan or usual_plan(len(labelled), recipe)
     check_plan(len(labelled), recipe, plan, model.has_memory, team)
     check_frozen_features(model, features, len(labelled), plan)
@@ -95,13 +103,22 @@ def fit(
         if features is None:
             features = encode_together(model, labelled.images, team)
         features = features.to(device)
-    votes = model.head if isinstance(model.head, Votes) else None
     with seeded(plan.seed, device) as randomness:
         if votes is not None and features is not None:
             asked = encode_labelled(model, validation, validation_features, team)
             model.train()
             stored = Labelled(features, labelled.labels)
-            loss = fit_votes(votes, stored, asked, recipe=recipe, plan=plan, on_epoch=on_epoch)
+            loss = fit_votes(
+                votes,
+                stored,
+                asked,
+                recipe=recipe,
+                plan=plan,
+                probe=probe,
+                resume=resume,
+                on_step=on_step,
+                on_epoch=on_epoch,
+            )
         else:
             model.train()
             loss = train_in_steps(

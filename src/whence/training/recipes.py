@@ -81,6 +81,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             learning_rate=2e-3,
             weight_decay=3.0,
             schedule="cosine",
+            batch_size=2500,
         ),
     }
 )

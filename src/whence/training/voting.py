@@ -1,25 +1,25 @@
 """Training of votes on the features of a frozen encoder: all images at once, in seconds."""
 
-import math
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from whence.data.stratify import stratified
 from whence.memory.sparsemax import sparsemax
 from whence.memory.votes import Votes, build_keys
-from whence.seeds import make_generator, seed_global
+from whence.storage.checkpoint import Checkpoint
+from whence.training.labelled import Labelled, hold_out
+from whence.training.loop import Loop, OnStep, seeded
 from whence.training.plan import Plan
-from whence.training.progress import DivergedError, EpochReport, OnEpoch, describe_loss
+from whence.training.probe import Probe, fit_probe
+from whence.training.progress import EpochReport, OnEpoch, Progress, describe_loss
 from whence.training.recipes import Recipe, build_optimizer, rate_at
+from whence.training.state import ModuleState
 
-AT_ONCE = 2500
-"""Images that vote on each other in one step; of more images every step draws so many."""
-
-HELD_OUT = 5
-"""One image of so many is kept for the choices where there are no validation images."""
+TAUGHT = 0.5
+"""Share of what votes among three or more classes are trained to say that a probe says."""
 
 JUDGED = 1000
 """Validation images that the sharpness is chosen on, at most."""
@@ -32,11 +32,12 @@ FEW_VOTERS, MORE_VOTERS = 15, 30
 """Stored images that vote on an answer at most, in the median; the second of large memories."""
 
 
-class Labelled(NamedTuple):
-    """Features and their classes."""
+class Ballot(NamedTuple):
+    """The images of one step, which vote on each other."""
 
-    features: Tensor  # (N, D)
-    labels: Tensor  # (N,)
+    features: Tensor  # (B, D) centred, of one length
+    labels: Tensor  # (B,)
+    targets: Tensor  # (B, K) probabilities
 
 
 def fit_votes(
@@ -46,98 +47,134 @@ def fit_votes(
     *,
     recipe: Recipe,
     plan: Plan,
-    on_epoch: OnEpoch | None,
+    probe: Probe | None = None,
+    resume: Checkpoint | None = None,
+    on_step: OnStep | None = None,
+    on_epoch: OnEpoch | None = None,
 ) -> float:
     """Train the keys of a head, and choose its sharpness; returns the last loss.
 
-    In every epoch each image is answered by the votes of all others at once, of which it takes the
-    negative logarithm of its class's probability.
+    In every step each image is answered by the votes of all others of the step. What it is trained
+    to say is half its label and half what a linear probe of the same features says (Hinton et al.
+    2015, arXiv:1503.02531): which other classes an image resembles is more than its label tells.
+    Of two classes there is no such other, and the label is all.
 
     Args:
         head: of a model in training mode; its parameters are replaced.
         train: N images.
         validation: images to choose the sharpness on; None keeps a fifth of the training images
             for the choice, with keys that were not fitted to them, and then trains on all.
-        recipe: optimiser and schedule.
+        recipe: optimiser, schedule, images per step.
         plan: epochs and seed.
+        probe: fitted to the training images; None fits one.
+        resume: where an earlier training with the same arguments stopped.
+        on_step: called after every step with a function that makes a checkpoint of that moment.
         on_epoch: called after every epoch.
 
     Raises:
+        ValueError: if the checkpoint is of another training.
         DivergedError: if the loss becomes NaN or infinite.
     """
-    if validation is None:
+    if probe is None:
+        probe = fit_probe(train, validation, head.classes, seed=plan.seed)
+
+    def learn(
+        part: Labelled,
+        resume: Checkpoint | None = None,
+        on_step: OnStep | None = None,
+        on_epoch: OnEpoch | None = None,
+    ) -> float:
+        return train_keys(head, part, probe, recipe, plan, resume, on_step, on_epoch)
+
+    if validation is None and resume is None:
         part, kept = hold_out(train, plan.seed)
-        train_keys(head, part, recipe, plan, None)
-        sharpness = choose_sharpness(head, part, kept)
-        loss = train_keys(head, train, recipe, plan, on_epoch)
-    else:
-        loss = train_keys(head, train, recipe, plan, on_epoch)
-        sharpness = choose_sharpness(head, train, validation)
-    head.sharpness.fill_(sharpness)
+        learn(part)
+        head.sharpness.fill_(choose_sharpness(head, part, kept))
+    loss = learn(train, resume, on_step, on_epoch)  # checkpoints hold the sharpness
+    if validation is not None:
+        head.sharpness.fill_(choose_sharpness(head, train, validation))
     return loss
 
 
-def hold_out(train: Labelled, seed: int) -> tuple[Labelled, Labelled | None]:
-    """Divide labelled features in four parts to train on and one to choose on, class by class.
-
-    None in place of the second where no class has an image to spare.
-    """
-    labels = train.labels.cpu()
-    spare = int((labels.bincount() - 1).clamp_min(0).sum())
-    count = min(len(labels) // HELD_OUT, spare)
-    if count == 0:
-        return train, None
-    kept = stratified(labels, count, generator=make_generator(seed)).to(train.labels.device)
-    stays = torch.ones_like(train.labels, dtype=torch.bool)
-    stays[kept] = False
-    return (
-        Labelled(train.features[stays], train.labels[stays]),
-        Labelled(train.features[kept], train.labels[kept]),
-    )
-
-
 def train_keys(
-    head: Votes, train: Labelled, recipe: Recipe, plan: Plan, on_epoch: OnEpoch | None
+    head: Votes,
+    train: Labelled,
+    probe: Probe,
+    recipe: Recipe,
+    plan: Plan,
+    resume: Checkpoint | None,
+    on_step: OnStep | None,
+    on_epoch: OnEpoch | None,
 ) -> float:
-    """Train new keys on N images; nothing but the plan's seed decides how they begin.
+    """Train new keys on N images, from the seed or a checkpoint; returns the last loss.
 
-    Returns:
-        The last loss.
-
-    Raises:
-        DivergedError: if the loss becomes NaN or infinite.
+    Arguments as for ``fit_votes``.
     """
-    seed_global(plan.seed)
-    generator, device = make_generator(plan.seed), train.labels.device
+    device = train.labels.device
+    progress = Progress(
+        len(train.labels),
+        recipe.batch_size,
+        plan.epochs,
+        device=device,
+        names=("losses", "hits"),
+        word=describe_loss,
+    )
     head.centre(train.features)
     plain = head.level(train.features)  # (N, D)
-    head.reset(build_keys(head.features, head.last_layers).to(plain))
-    drawn = min(len(plain), AT_ONCE)
-    steps = -(-len(plain) // drawn)
-    others = ~torch.eye(drawn, dtype=torch.bool, device=device)
-    optimizer = build_optimizer(recipe, head.parameters())
-    last = 0.0
-    for step in range(plan.epochs * steps):
-        rate = rate_at(recipe, step=step, steps_per_epoch=steps, epochs=plan.epochs)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        places = torch.arange(drawn, device=device)
-        if steps > 1:
-            places = torch.randperm(len(plain), generator=generator)[:drawn].to(device)
-        known, made = train.labels[places], head.scale_keys(head.keys(plain[places]))
-        logits = head.logits(made, made, others, labels=known)
-        loss = F.cross_entropy(logits, known, label_smoothing=recipe.label_smoothing)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        if (step + 1) % steps == 0:
-            last = float(loss.detach())
-            if not math.isfinite(last):
-                raise DivergedError(describe_loss(last, step))
-            if on_epoch is not None:
-                hits = float((logits.detach().argmax(1) == known).double().mean())
-                on_epoch(EpochReport((step + 1) // steps, last, hits, rate))
-    return last
+    sure = F.one_hot(train.labels, head.classes).to(plain.dtype)
+    said = probe.log_probabilities(train.features).exp().to(plain.dtype)
+    targets = torch.lerp(sure, said, TAUGHT if head.classes > 2 else 0.0)  # (N, K)
+
+    def draw(places: Tensor, step: int) -> Ballot:
+        picked = places.to(device)
+        return Ballot(plain[picked], train.labels[picked], targets[picked])
+
+    def end_epoch(rate: float) -> None:
+        loss, accuracy = progress.mean_loss(), float(progress.numbers_of("hits").mean())
+        if on_epoch is not None:
+            on_epoch(EpochReport(progress.epoch, loss, accuracy, rate))
+
+    with seeded(plan.seed, device) as randomness:
+        head.reset(build_keys(head.features, head.last_layers).to(plain))
+        loop = Loop(
+            draw=draw,
+            step=Vote(head, recipe.label_smoothing),
+            optimizer=build_optimizer(recipe, head.parameters()),
+            rate_at=lambda step: rate_at(
+                recipe, step=step, steps_per_epoch=progress.steps_per_epoch, epochs=plan.epochs
+            ),
+            end_epoch=end_epoch,
+            progress=progress,
+            randomness=randomness,
+            others=(ModuleState(head),),
+        )
+        loop.run(resume, on_step)
+    return progress.last_loss()
+
+
+@dataclass(frozen=True)
+class Vote:
+    """A step in which all images vote on each other.
+
+    Attributes:
+        head: whose keys are trained.
+        label_smoothing: in [0, 1).
+    """
+
+    head: Votes
+    label_smoothing: float
+
+    def loss(self, batch: Ballot) -> tuple[Tensor, Tensor]:
+        """Return the loss of a step, with gradients, and the fraction of it that is right."""
+        keys = self.head.scale_keys(self.head.keys(batch.features))
+        others = ~torch.eye(len(keys), dtype=torch.bool, device=keys.device)
+        logits = self.head.logits(keys, keys, others, labels=batch.labels)
+        loss = F.cross_entropy(logits, batch.targets, label_smoothing=self.label_smoothing)
+        return loss, (logits.detach().argmax(1) == batch.labels).float().mean()
+
+    def finish(self, *numbers: Tensor) -> tuple[Tensor, ...]:
+        """Return loss and fraction as they are, after the parameters were changed."""
+        return numbers
 
 
 @torch.no_grad()

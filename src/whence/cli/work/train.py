@@ -19,6 +19,7 @@ from whence.records.measures import KnownImages, Reliance
 from whence.records.spread import find_spread
 from whence.report.dependence import say_dependence
 from whence.report.known import say_known
+from whence.runs.beside import say_beside
 from whence.runs.folder import check_folder
 from whence.runs.images import load_data, load_to_train
 from whence.runs.kept_features import FEATURES, remove_features
@@ -142,8 +143,12 @@ def say_measured(test: Mapping[str, Any]) -> list[str]:
 
     Finished runs of before, which ``--resume`` passes over, do not say.
     """
-    known, reliance, worst = (test.get(name) for name in ("known", "reliance", "worst_class"))
-    found = []
+    known, reliance, worst, beside = (
+        test.get(name) for name in ("known", "reliance", "worst_class", "beside")
+    )
+    found: list[str | None] = []
+    if beside is not None:
+        found.append(say_beside(test["accuracy"], beside, reliance is not None))
     if worst is not None:
         found.append(describe_balance(test["balanced_accuracy"], to_measures(worst)))
     if known is not None:

@@ -1,0 +1,105 @@
+"""Simple classifiers beside a trained head: how good the same features are without it."""
+
+import statistics
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from whence.metrics.classes import measure_classes
+from whence.runs.prepare import Parts
+from whence.training.labelled import Labelled
+from whence.training.probe import Probe, fit_probe
+
+NEIGHBOURS = 10
+"""Nearest training images that a neighbours' answer counts."""
+
+ROWS = 1024
+"""Images whose neighbours are looked for at once."""
+
+
+class Beside(NamedTuple):
+    """What was fitted to the features of a frozen encoder beside the head."""
+
+    probe: Probe
+    train: Labelled
+
+
+def fit_beside(parts: Parts, features: Mapping[str, Tensor]) -> Beside | None:
+    """Fit a linear probe to the features of a run; None where its encoder is trained.
+
+    Args:
+        parts: of the run.
+        features: `(n, D)` by the name of the part; empty where the encoder is trained.
+    """
+    if "train" not in features:
+        return None
+    device = features["train"].device
+    train = Labelled(features["train"], parts.train.labels.to(device))
+    asked = None
+    if len(parts.validation) > 0:
+        asked = Labelled(features["validation"], parts.validation.labels.to(device))
+    classes = len(parts.train.class_names)
+    return Beside(fit_probe(train, asked, classes, seed=parts.plan.seed), train)
+
+
+def measure_beside(beside: Beside, asked: Labelled, class_names: tuple[str, ...]) -> dict[str, Any]:
+    """Measure a linear probe and the nearest neighbours on images with true classes.
+
+    Returns:
+        JSON: accuracy and balanced accuracy of each, fractions.
+    """
+    answers = {
+        "linear_probe": beside.probe.log_probabilities(asked.features).argmax(1),
+        "nearest_neighbours": ask_neighbours(beside.train, asked.features, len(class_names)),
+    }
+    return {
+        name: {
+            "accuracy": float((found == asked.labels).double().mean()),
+            "balanced_accuracy": balance(found, asked.labels, class_names),
+        }
+        for name, found in answers.items()
+    }
+
+
+def balance(found: Tensor, labels: Tensor, class_names: tuple[str, ...]) -> float:
+    """Compute the mean recall of the classes that have images."""
+    recalls = [one.recall for one in measure_classes(found.cpu(), labels.cpu(), class_names)]
+    return statistics.fmean(one for one in recalls if one is not None)
+
+
+def ask_neighbours(train: Labelled, features: Tensor, classes: int) -> Tensor:
+    """Answer with the label that most of the ten nearest training images carry, `(V,)`.
+
+    Images are compared by the cosine of their features less the mean (Wang et al. 2019,
+    arXiv:1911.04623).
+    """
+    mean = train.features.mean(0)
+    stored = F.normalize(train.features - mean, dim=1)
+    votes = F.one_hot(train.labels, classes).to(torch.int64)
+    found = []
+    for some in features.split(ROWS):
+        cosines = F.normalize(some - mean, dim=1) @ stored.T
+        nearest = cosines.topk(min(NEIGHBOURS, len(stored))).indices
+        found.append(votes[nearest].sum(1).argmax(1))
+    return torch.cat(found)
+
+
+def say_beside(accuracy: float, beside: Mapping[str, Any], has_memory: bool) -> str:
+    """Say how a head's accuracy stands beside that of the simple classifiers.
+
+    Args:
+        accuracy: of the head, a fraction.
+        beside: JSON of ``measure_beside``.
+        has_memory: the head shows its evidence.
+    """
+    probe, nearest = (beside[name]["accuracy"] for name in ("linear_probe", "nearest_neighbours"))
+    points = 100 * (accuracy - max(probe, nearest))
+    verb = "costs" if points < 0 else "gains"
+    subject = "showing the evidence" if has_memory else "this head"
+    return (
+        f"On the same features a linear probe has {probe:.2%} right, the ten nearest images "
+        f"{nearest:.2%}: {subject} {verb} {abs(points):.2f} points."
+    )
