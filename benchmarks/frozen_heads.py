@@ -358,6 +358,11 @@ def compare(cells: list[dict[str, Any]]) -> list[str]:
         if rivals:
             best = max(rivals, key=lambda one: (one["validation"], one["head"]))
             differences.append(100 * (accuracy - best["accuracy"]))
+    return state_difference(differences)
+
+
+def state_difference(differences: list[float]) -> list[str]:
+    """Write how many differences there are, their mean, and its 95 % interval."""
     if len(differences) < 2:
         return [str(len(differences)), "", ""]
     mean, error = statistics.fmean(differences), statistics.stdev(differences)

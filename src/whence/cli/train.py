@@ -1,5 +1,6 @@
 """``whence train``: train on a dataset, an image folder or a settings file."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from whence.compat.train_yaml import read_authors_yaml
 from whence.data import DATASETS
 from whence.encoders import check_encoder
 from whence.messages import quote, shorten_text
+from whence.runs.duration import read_duration
 from whence.runs.parse import add_setting, from_mapping
 from whence.runs.settings import DATA_ROOT, FIELDS, Settings, read_toml
 from whence.runs.where import AS_SETTINGS_SAY, Where, may_download_to
@@ -39,6 +41,13 @@ def build(*, authors: bool = False) -> ArgumentParser:
         "--resume", action="store_true", help="go on with the run in --out; finished ones stay"
     )
     parser.add_argument("--seeds", type=int, metavar="N", help="train N runs, seeds 0 to N-1")
+    parser.add_argument(
+        "--tune",
+        type=str,
+        metavar="TIME",
+        help="first take so long (such as 30m, in each worker) to choose learning rate, weight "
+        "decay and augmentation on the validation images of the first seed; goes on with --resume",
+    )
     add_workers(parser)
     parser.add_argument(
         "--download",
@@ -79,14 +88,32 @@ def train(arguments: list[str]) -> None:
     folder = Path(options.out or Path("runs") / Path(settings.data).resolve().name)
     side_by_side = options.workers is not None or options.scheduler is not None
     if side_by_side:
-        check_side_by_side(seeds)
+        check_side_by_side(seeds, tuning=options.tune is not None)
+    seconds = None if options.tune is None else read_tuning(options.tune)
     device = choose_worker_device(options) if side_by_side else choose_device(options.device)
     from whence.cli.work import train as work  # late: it loads torch
 
-    if side_by_side:
+    if seconds is not None:
+        settings = work.tune_first(settings, seconds, folder, options, device, where=where)
+    if side_by_side and seeds > 1:
         work.train_side_by_side(settings, seeds, folder, options, device, where=where)
     else:
-        work.train_joined(settings, seeds, folder, options, str(device), where=where)
+        device = choose_device(options.device)
+        work.train_joined(settings, seeds, folder, options, device, where=where)
+
+
+def read_tuning(text: str) -> float:
+    """Read how long the tuning takes, in seconds.
+
+    Raises:
+        ValueError: if it is no time, or torchrun started this process.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:  # set by torchrun
+        raise ValueError(
+            "tune tries trainings in one process, or in --workers, not in those of torchrun; tune "
+            "first, and give torchrun the numbers that were chosen."
+        )
+    return read_duration("tune", text)
 
 
 def find_where(options: Namespace, settings: Settings) -> Where:

@@ -23,13 +23,13 @@ def add_workers(parser: ArgumentParser) -> None:
     )
 
 
-def check_side_by_side(seeds: int) -> None:
-    """Refuse worker processes where one run is to be trained.
+def check_side_by_side(seeds: int, *, tuning: bool = False) -> None:
+    """Refuse worker processes where one run is to be trained, without others to tune it.
 
     Raises:
         ValueError: if there is one seed only, or torchrun started this process.
     """
-    if seeds == 1:
+    if seeds == 1 and not tuning:
         raise ValueError("workers and scheduler are for several runs; add --seeds N.")
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:  # set by torchrun
         raise ValueError(

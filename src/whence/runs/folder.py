@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 SETTINGS, METRICS = "settings.toml", "metrics.json"
 
+TUNING = "tuning"
+"""Folder, in that of a run or of several, of what was tried before it."""
+
 ENDINGS = frozenset({".json", ".jsonl", ".safetensors", ".toml"})
 """Of the files that a training writes, and replaces or removes without a look at what they are."""
 
@@ -36,7 +39,7 @@ def check_folder(folder: Path, settings: "DataclassInstance", *, resume: bool) -
     if there.exists() and not there.is_dir():
         raise FileExistsError(f"{folder} must be a folder, but {there} is a file.")
     content = list(folder.iterdir()) if folder.exists() else []
-    if all(path.name == LOCK or is_leftover(path) for path in content):
+    if all(path.name in (LOCK, TUNING) or is_leftover(path) for path in content):
         return
     if not resume:
         raise FileExistsError(

@@ -13,6 +13,7 @@ from whence.cli.work.class_text import describe_balance
 from whence.cli.work.evaluate_text import to_measures
 from whence.cli.workers import raise_failed
 from whence.cluster.run_tasks import train_all
+from whence.cluster.tune_together import tune_together
 from whence.cluster.worker import Task
 from whence.models.about import DONE
 from whence.records.measures import KnownImages, Reliance
@@ -25,6 +26,7 @@ from whence.runs.images import load_data, load_to_train
 from whence.runs.kept_features import FEATURES, remove_features
 from whence.runs.run import run
 from whence.runs.settings import Settings
+from whence.runs.tune import begin_tuning, end_tuning, import_optuna, tune
 from whence.runs.where import AS_SETTINGS_SAY, Where
 from whence.training.distributed import Team, join
 
@@ -69,6 +71,46 @@ def train_here(
     if team.leads:
         remove_features(folder / FEATURES)
         print(json.dumps(results) if options.json else describe_trained(results))
+
+
+def tune_first(
+    settings: Settings,
+    seconds: float,
+    folder: Path,
+    options: Namespace,
+    device: str | None,
+    *,
+    where: Where,
+) -> Settings:
+    """Choose settings on the validation images before any run is trained with them.
+
+    Args:
+        settings: of the run, or of the first of several.
+        seconds: that the tuning takes, in each process.
+        folder: of the run, or of the runs.
+        options: of the command.
+        device: where to train.
+        where: the images are, and may be downloaded to.
+    """
+    import_optuna()
+    known = begin_tuning(folder, settings, resume=options.resume)
+    if known is not None:
+        return known
+    if options.workers is not None or options.scheduler is not None:
+        tune_together(
+            Task(settings, folder.absolute(), Path.cwd(), where=where),
+            folder,
+            seconds,
+            scheduler=options.scheduler,
+            workers=options.workers,
+            device=device,
+        )
+    else:
+        dataset = load_to_train(settings, where)
+        tune(settings, dataset, folder, seconds, device=str(device), say=print_note)
+    tuned, sentence = end_tuning(settings, folder)
+    print_note(sentence)
+    return tuned
 
 
 def train_side_by_side(

@@ -1,0 +1,177 @@
+"""Networks trained from few images: what the recipe is worth, and whether votes cost accuracy.
+
+Claim: recipe ``default`` answers more test images of 1,000 from CIFAR-10 rightly than ``paper``, by
+four points and more with the small CNN.
+
+    python -m benchmarks.from_scratch DATA --images 500 1000 --seeds 5
+
+Every finished cell is a line of JSON in ``--cells``, so that tables grow from call to call. At the
+end all that are there are summed up: means over the seeds, and, paired by seed with a 95 % interval
+(Student's t), what ``default`` has more than ``paper``, and what votes have more than the better of
+the two other heads on the validation images.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.frozen_heads import print_row, read_cells, state_difference, thin
+from whence.bounds import BATCH_SIZE
+from whence.evidence.evaluate import evaluate
+from whence.records.images import Dataset
+from whence.records.spread import find_spread
+from whence.runs.images import load_data
+from whence.runs.prepare import prepare
+from whence.runs.settings import Settings
+from whence.runs.where import may_download_to
+from whence.training.fit import fit
+
+HEADS = ("standard", "memory-wrap", "votes")
+RIVALS = ("standard", "memory-wrap")
+RECIPES = ("default", "paper")
+CELLS = Path(__file__).parents[1] / "docs" / "cells" / "from_scratch.jsonl"
+"""The cells that are published."""
+
+
+def main() -> None:
+    """Fill in the cells that are missing, then print the table of all."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data")
+    parser.add_argument("--data-root", default="datasets")
+    parser.add_argument("--name", help="of the images, in the table")
+    parser.add_argument("--encoder", default="small_cnn")
+    parser.add_argument("--images", type=int, nargs="+", required=True)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--heads", nargs="+", choices=HEADS, default=list(HEADS))
+    parser.add_argument("--recipes", nargs="+", choices=RECIPES, default=list(RECIPES))
+    parser.add_argument("--pool", type=int, default=10000, help="training images drawn from")
+    parser.add_argument("--test", type=int, default=3000, help="test images, at most")
+    parser.add_argument("--cells", type=Path, default=CELLS)
+    options = parser.parse_args()
+    settings = Settings(data=options.data, data_root=options.data_root, encoder=options.encoder)
+    dataset = thin(load_data(settings, may_download_to(options.data_root)), options)
+    for seed in options.seeds:
+        for images in options.images:
+            for head in options.heads:
+                for recipe in options.recipes:
+                    chosen = replace(
+                        settings,
+                        seed=seed,
+                        train_examples=images,
+                        validation_examples=max(100, images // 5),
+                        variant=head,
+                        recipe=recipe,
+                    )
+                    fill(chosen, dataset, options)
+    print_tables(read_cells(options.cells))
+
+
+def fill(settings: Settings, dataset: Dataset, options: argparse.Namespace) -> None:
+    """Measure one cell unless it is there."""
+    here = {
+        "images": options.name or Path(settings.data).name,
+        "train_examples": settings.train_examples,
+        "encoder": settings.encoder,
+        "head": settings.variant,
+        "recipe": settings.recipe,
+        "seed": settings.seed,
+    }
+    if any(here.items() <= one.items() for one in read_cells(options.cells)):
+        return
+    content = {**here, **measure(settings, dataset)}
+    with options.cells.open("a") as file:
+        file.write(json.dumps(content) + "\n")
+    print(f"{here}: {content['accuracy']:.2%}, {content['seconds']:.0f} s", flush=True)
+
+
+def measure(settings: Settings, dataset: Dataset) -> dict[str, Any]:
+    """Train a model, let it remember its training images, and measure it."""
+    parts = prepare(settings, dataset)
+    model, started = parts.model, time.process_time()
+    fit(model, parts.train, recipe=parts.recipe, plan=parts.plan, validation=parts.validation)
+    seconds = time.process_time() - started
+    if model.has_memory:
+        model.remember(parts.train)
+    with torch.no_grad():
+        hits = [
+            model(images).argmax(1) == labels
+            for images, labels in zip(
+                parts.validation.images.split(BATCH_SIZE),
+                parts.validation.labels.split(BATCH_SIZE),
+                strict=True,
+            )
+        ]
+    found = evaluate(model, parts.test, memory_size=1, draws=1)
+    return {
+        "validation": float(torch.cat(hits).double().mean()),
+        "accuracy": found.whole_memory,
+        "balanced": found.balanced_accuracy,
+        "changed": None if found.reliance is None else found.reliance.changed_share,
+        "voters": None if found.evidence is None else found.evidence.support_size_median,
+        "purity": None if found.evidence is None else found.evidence.purity,
+        "epochs": parts.plan.epochs,
+        "augmentation": parts.recipe.augmentation,
+        "seconds": seconds,
+        "fingerprint": parts.identity["train_fingerprint"],
+        "torch": torch.__version__,
+    }
+
+
+def print_tables(cells: Sequence[dict[str, Any]]) -> None:
+    """Print means over the seeds, and the differences that the claims are about."""
+    groups: dict[tuple[str, int, str], list[dict[str, Any]]] = {}
+    for one in cells:
+        groups.setdefault((one["images"], one["train_examples"], one["encoder"]), []).append(one)
+    print_row("images", "number", "encoder", "head", "seeds", *RECIPES, "points more", "95 %")
+    print_row(*["---"] * 9)
+    for (name, count, encoder), mine in sorted(groups.items()):
+        for head in HEADS:
+            ours, theirs = (pick(mine, head, recipe) for recipe in RECIPES)
+            if ours or theirs:
+                more = [100 * (ours[s] - theirs[s]) for s in ours if s in theirs]
+                seeds = str(len({*ours, *theirs}))
+                means = (show(list(found.values())) for found in (ours, theirs))
+                compared = state_difference(more)[1:]
+                print_row(name, str(count), encoder, head, seeds, *means, *compared)
+    print()
+    print_row("images", "number", "encoder", "seeds", "votes less the rival chosen, points", "95 %")
+    print_row(*["---"] * 6)
+    for (name, count, encoder), mine in sorted(groups.items()):
+        print_row(name, str(count), encoder, *state_difference(compare(mine)))
+
+
+def pick(cells: Sequence[dict[str, Any]], head: str, recipe: str) -> dict[int, float]:
+    """Return the accuracies of a head and a recipe by seed."""
+    return {
+        one["seed"]: one["accuracy"]
+        for one in cells
+        if (one["head"], one["recipe"]) == (head, recipe)
+    }
+
+
+def show(accuracies: list[float]) -> str:
+    """Write a mean and its deviation in percent."""
+    found = find_spread(accuracies)
+    return "" if found is None else f"{100 * found.mean:.2f} ± {100 * found.std:.2f}"
+
+
+def compare(cells: Sequence[dict[str, Any]]) -> list[float]:
+    """Compare votes with the better rival on validation images, by recipe default, in points."""
+    ours = [one for one in cells if one["recipe"] == "default"]
+    more = []
+    for vote in (one for one in ours if one["head"] == "votes"):
+        rivals = [one for one in ours if one["head"] in RIVALS and one["seed"] == vote["seed"]]
+        if len(rivals) == len(RIVALS):
+            best = max(rivals, key=lambda one: (one["validation"], one["head"]))
+            more.append(100 * (vote["accuracy"] - best["accuracy"]))
+    return more
+
+
+if __name__ == "__main__":
+    main()

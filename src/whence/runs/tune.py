@@ -1,0 +1,314 @@
+"""Learning rate, weight decay and augmentation chosen on the validation images, within a time."""
+
+import copy
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import torch
+from torch.nn import functional as F
+
+from whence.bounds import BATCH_SIZE
+from whence.models.classifier import Classifier
+from whence.records.images import Dataset
+from whence.runs.folder import SETTINGS, TUNING
+from whence.runs.parse import from_mapping
+from whence.runs.prepare import Parts, prepare
+from whence.runs.recipe_and_plan import mirrored
+from whence.runs.settings import Settings, first_difference, read_toml, to_toml
+from whence.storage.lock import LOCK
+from whence.storage.plain_files import read_json
+from whence.storage.whole_files import is_leftover, write_json, write_whole
+from whence.training.fit import fit
+from whence.training.progress import DivergedError, EpochReport
+
+JOURNAL, TUNED = "journal.log", "tuned.json"
+"""Files of the tuning: every training that was tried, and what was chosen."""
+
+VALIDATED = "accuracy"
+"""Under which the accuracy on the validation images is kept."""
+
+FACTORS: Mapping[str, tuple[float, float]] = MappingProxyType(
+    {"learning_rate": (0.1, 3.0), "weight_decay": (0.1, 10.0)}
+)
+"""Times the recipe's own, between which other values are tried."""
+
+LOOKS = 5
+"""How often in a training it is compared with the others, and given up if it is behind."""
+
+PATIENT = 4
+"""Trainings that are finished before any is given up."""
+
+TIE = 1e-3
+"""Of the mean log probability of the true class, beside the accuracy: it decides ties."""
+
+CHOSEN = ("learning_rate", "weight_decay", "augmentation")
+"""Settings that are chosen, but for those that are given."""
+
+
+def open_settings(settings: Settings) -> list[str]:
+    """List the settings that are to be chosen.
+
+    Raises:
+        ValueError: if all are given.
+    """
+    left = [name for name in CHOSEN if getattr(settings, name) is None]
+    if not left:
+        raise ValueError(
+            "tune has nothing to choose: learning_rate, weight_decay and augmentation are given; "
+            "leave one of them out."
+        )
+    return left
+
+
+def import_optuna() -> Any:
+    """Import the optional package optuna, or say how to get it."""
+    try:
+        return import_module("optuna")
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "Tuning needs Optuna; install it with: python -m pip install optuna"
+        ) from error
+
+
+def begin_tuning(folder: Path, settings: Settings, *, resume: bool) -> Settings | None:
+    """Look whether a tuning can begin or go on, and find what an earlier one chose.
+
+    Args:
+        folder: of the run, or of the runs of several seeds.
+        settings: of the run, before tuning.
+        resume: go on with what is there.
+
+    Returns:
+        The settings with what was chosen; None if the tuning is not finished.
+
+    Raises:
+        FileExistsError: if something else is there.
+        ValueError: if a file is damaged, or there is no validation image to tune on.
+    """
+    place = folder / TUNING
+    content = list(folder.iterdir()) if folder.exists() else []
+    if not resume and any(path.name != LOCK and not is_leftover(path) for path in content):
+        raise FileExistsError(
+            f"{folder} is not empty; choose another --out, or add --resume to go on with its run."
+        )
+    if (place / SETTINGS).exists():
+        started = from_mapping(read_toml(place / SETTINGS), Settings, where=str(place / SETTINGS))
+        difference = first_difference(started, settings)
+        if difference is not None:
+            raise FileExistsError(
+                f"{place} was started with another {difference}; choose another --out."
+            )
+    elif any(path.suffix == ".toml" or path.name.startswith("seed-") for path in content):
+        raise FileExistsError(f"{folder} holds runs that were not tuned; choose another --out.")
+    if not (place / TUNED).exists():
+        return None
+    return apply_tuned(settings, read_json(place / TUNED), place / TUNED)
+
+
+def apply_tuned(settings: Settings, found: dict[str, Any], path: Path) -> Settings:
+    """Put what was chosen into settings.
+
+    Raises:
+        ValueError: if the file is damaged.
+    """
+    names = open_settings(settings)
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise ValueError(f"{path} must give {missing[0]}, it is damaged.")
+    chosen = {"data": settings.data, **{name: found[name] for name in names}}
+    checked = from_mapping(chosen, Settings, where=str(path))
+    given = {name: getattr(checked, name) for name in names}
+    mirror = None if "augmentation" in names else settings.mirror  # the augmentation says it
+    return replace(settings, mirror=mirror, **given)
+
+
+def tune(
+    settings: Settings,
+    dataset: Dataset,
+    folder: Path,
+    seconds: float,
+    *,
+    device: str = "cpu",
+    number: int = 0,
+    say: Callable[[str], None] = lambda sentence: None,
+    clock: Callable[[], float] = time.monotonic,
+) -> None:
+    """Try trainings until the time is over; several processes may do so at once.
+
+    The recipe's own numbers are tried first, others by Optuna's sampler (Watanabe 2023,
+    arXiv:2304.11127). What is behind the median of the others is given up. All that was tried is
+    kept in the folder, and counts when the tuning goes on.
+
+    Args:
+        settings: of the run.
+        dataset: the images that they name.
+        folder: of the run, which ``begin_tuning`` did not refuse.
+        seconds: that this process takes, those of earlier calls included.
+        device: where to train.
+        number: of this process among those that tune together.
+        say: takes a sentence on every training.
+        clock: tells the time in seconds, and never goes back.
+
+    Raises:
+        ModuleNotFoundError: if Optuna is not installed.
+        ValueError: if there are no validation images, or the time is too short for one training.
+    """
+    optuna = import_optuna()
+    parts = prepare(settings, dataset, device=device)
+    if len(parts.validation) == 0:
+        raise ValueError(
+            "tune chooses on validation images, there are none; leave it out, or give more with "
+            "--validation-examples."
+        )
+    write_whole(folder / TUNING / SETTINGS, to_toml(settings))
+    study = open_study(folder, seed=settings.seed + number)
+    names = open_settings(settings)
+    first = {name: getattr(parts.recipe, name) for name in names}
+    if number == 0 and not any(trial.params == first for trial in finished(study)):
+        study.enqueue_trial(first)
+    before = sum(
+        trial.duration.total_seconds()
+        for trial in study.get_trials(deepcopy=False)
+        if trial.duration is not None and trial.user_attrs.get("process") == number
+    )
+    deadline = clock() + seconds - before
+
+    def attempt(trial: Any) -> float:
+        trial.set_user_attr("process", number)
+        return try_training(trial, names, parts, device, optuna, deadline, clock)
+
+    while clock() < deadline:
+        study.optimize(attempt, n_trials=1, catch=())
+        tried = study.get_trials(deepcopy=False)[-1]
+        say(describe_trial(tried))
+    if not finished(study) and number == 0:
+        raise ValueError(
+            f"tune must last for one training, {seconds:g} s do not; give more time, or fewer "
+            "epochs (--epochs)."
+        )
+
+
+def open_study(folder: Path, *, seed: int) -> Any:
+    """Open the journal of a tuning, or begin it."""
+    optuna = import_optuna()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    backend = import_module("optuna.storages.journal").JournalFileBackend
+    return optuna.create_study(
+        storage=optuna.storages.JournalStorage(backend(str(folder / TUNING / JOURNAL))),
+        study_name="tuning",
+        direction="maximize",
+        load_if_exists=True,
+        sampler=optuna.samplers.TPESampler(seed=seed % 2**32),
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=PATIENT, n_warmup_steps=1),
+    )
+
+
+def finished(study: Any) -> list[Any]:
+    """List the trainings that were brought to their end."""
+    return [trial for trial in study.get_trials(deepcopy=False) if trial.state.name == "COMPLETE"]
+
+
+def try_training(
+    trial: Any,
+    names: Sequence[str],
+    parts: Parts,
+    device: str,
+    optuna: Any,
+    deadline: float,
+    clock: Callable[[], float],
+) -> float:
+    """Train with the numbers that a trial suggests; returns how good the validation answers are.
+
+    Raises:
+        optuna.TrialPruned: if it is behind others, diverges, or the time is over.
+    """
+    recipe = replace(parts.recipe, **{name: suggest(trial, name, parts) for name in names})
+    model = copy.deepcopy(parts.model).to(device)
+    every = max(1, parts.plan.epochs // LOOKS)
+
+    def look(report: EpochReport) -> None:
+        if clock() >= deadline:
+            raise optuna.TrialPruned
+        if report.epoch % every == 0 and not parts.plan.freeze_encoder:
+            trial.report(measure_answers(model, parts)[1], report.epoch // every)
+            if trial.should_prune():
+                raise optuna.TrialPruned
+
+    try:
+        fit(
+            model,
+            parts.train,
+            recipe=recipe,
+            plan=parts.plan,
+            validation=parts.validation,
+            on_epoch=look,
+        )
+    except DivergedError as error:
+        raise optuna.TrialPruned from error
+    accuracy, value = measure_answers(model, parts)
+    trial.set_user_attr(VALIDATED, accuracy)
+    return value
+
+
+def suggest(trial: Any, name: str, parts: Parts) -> Any:
+    """Let a trial suggest the value of a setting, near that of the recipe."""
+    own = getattr(parts.recipe, name)
+    if name == "augmentation":
+        choices = {"none"} if parts.plan.freeze_encoder else {"none", own, mirrored(own, False)}
+        return trial.suggest_categorical(name, sorted(choices))
+    low, high = (factor * own for factor in FACTORS[name])
+    return trial.suggest_float(name, low, high, log=True)
+
+
+def measure_answers(model: Classifier, parts: Parts) -> tuple[float, float]:
+    """Return the accuracy of the validation images, and what is compared, which knows no ties."""
+    model.eval()
+    if model.has_memory:
+        model.remember(parts.train.images, parts.train.labels)
+    labels = parts.validation.labels
+    with torch.no_grad():
+        logits = torch.cat(
+            [model(images).float().cpu() for images in parts.validation.images.split(BATCH_SIZE)]
+        )
+    model.bank = None
+    right = float((logits.argmax(1) == labels).double().mean())
+    return right, right - TIE * float(F.cross_entropy(logits, labels))
+
+
+def describe_trial(trial: Any) -> str:
+    """Say in one sentence what was tried and what came of it."""
+    came = "given up"
+    if trial.state.name == "COMPLETE":
+        came = f"validation accuracy {trial.user_attrs[VALIDATED]:.1%}"
+    return f"training {trial.number + 1}, {write_values(trial.params)}: {came}."
+
+
+def write_values(params: Mapping[str, float | str]) -> str:
+    """Write settings and their values in a row."""
+    return ", ".join(
+        f"{name.replace('_', ' ')} {value if isinstance(value, str) else f'{value:.3g}'}"
+        for name, value in params.items()
+    )
+
+
+def end_tuning(settings: Settings, folder: Path) -> tuple[Settings, str]:
+    """Choose the best of what was tried, and keep it.
+
+    Returns:
+        The settings with it, and a sentence.
+    """
+    study = open_study(folder, seed=settings.seed)
+    best, trials = study.best_trial, study.get_trials(deepcopy=False)
+    found = {**best.params, VALIDATED: best.user_attrs[VALIDATED], "trainings": len(trials)}
+    write_json(folder / TUNING / TUNED, found)
+    return (
+        apply_tuned(settings, found, folder / TUNING / TUNED),
+        f"Of {len(trials)} trainings the best on the validation images is that with "
+        f"{write_values(best.params)}: accuracy {best.user_attrs[VALIDATED]:.1%}, the recipe's own "
+        f"{trials[0].user_attrs.get(VALIDATED, 0):.1%}.",
+    )
