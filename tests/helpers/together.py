@@ -17,7 +17,7 @@ from whence.training.distributed import join, rows_of
 from whence.training.fit import fit
 from whence.training.plan import Plan
 from whence.training.recipes import Recipe
-from whence.training.shared_step import SharedStep, gather
+from whence.training.shared_step import Part, SharedStep, gather
 from whence.training.step import Batch, Criterion
 
 SHAPE = (1, 6, 7)
@@ -35,6 +35,7 @@ CASES = {
     "standard": ("standard", SGD, Plan(epochs=2)),
     "self": ("memory-wrap", SGD, Plan(epochs=2, memory_size=9, self_attention=True)),
     "frozen": ("memory-wrap", PLAIN, Plan(epochs=2, memory_size=9, freeze_encoder=True)),
+    "votes": ("votes", SGD, Plan(epochs=2, memory_size=9)),
     "norm": ("memory-wrap", SGD, Plan(epochs=2, memory_size=9)),
     "dropout": ("memory-wrap", SGD, Plan(epochs=2, memory_size=9)),
 }
@@ -57,7 +58,15 @@ class Layers(nn.Module):
 
 def make(case, seed=0):
     torch.manual_seed(seed)
-    return whence.wrap(Layers(case), 3, variant=CASES[case][0], image_shape=SHAPE, std=(0.5,))
+    variant = CASES[case][0]
+    return whence.wrap(
+        Layers(case),
+        3,
+        variant=variant,
+        image_shape=SHAPE,
+        std=(0.5,),
+        classifier="linear" if variant == "votes" else None,  # without dropout
+    )
 
 
 def make_images():
@@ -103,7 +112,7 @@ def train_all(folder, team):
     tensors = {"own": own, "gathered": gathered, "gradient": own.grad}
 
     model = make("plain", seed=team.rank)  # the leader's parameters count
-    step = SharedStep(model, team, Criterion(), seed=0, frozen=False)
+    step = SharedStep(Part(model, team, frozen=False), team, Criterion(), seed=0, frozen=False)
     images = make_images()
     step.loss(
         Batch(

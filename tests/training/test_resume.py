@@ -100,13 +100,15 @@ CASES = {
     "no momentum": ("own", Recipe(momentum=0.0, batch_size=7), Plan(epochs=2, memory_size=9)),
     "frozen": ("small_cnn", PLAIN, Plan(epochs=2, memory_size=9, freeze_encoder=True)),
     "bfloat16": ("small_cnn", SGD, Plan(epochs=2, memory_size=9, bfloat16=True)),
+    "votes": ("small_cnn", SGD, Plan(epochs=2, memory_size=9)),
 }
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_resume_at_every_step(images, tmp_path, case):
     encoder, recipe, plan = CASES[case]
-    expected, folders, all_reports = make(encoder), [], []
+    variant = "votes" if case == "votes" else "memory-wrap"
+    expected, folders, all_reports = make(encoder, variant), [], []
 
     def keep(make_checkpoint):
         folder = tmp_path / str(len(folders))
@@ -116,13 +118,13 @@ def test_resume_at_every_step(images, tmp_path, case):
 
     fit(expected, images, recipe=recipe, plan=plan, on_step=keep, on_epoch=all_reports.append)
     assert len(folders) == 6  # 22 images make 3 batches of 7, twice
-    before = make(encoder).state_dict()
+    before = make(encoder, variant).state_dict()
     changed = {
         name for name, tensor in expected.state_dict().items() if not tensor.equal(before[name])
     }
     assert changed  # else every resumed training would be right
     for folder, seen in folders:
-        model, reports = make(encoder), []
+        model, reports = make(encoder, variant), []
         checkpoint = read_newest_checkpoint(folder)
         torch.manual_seed(123)  # whatever the global random state is
         fit(model, images, recipe=recipe, plan=plan, resume=checkpoint, on_epoch=reports.append)

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from whence.bounds import BOUNDS
-from whence.memory.votes import Votes
 from whence.runs.duration import read_duration
 from whence.runs.folder import SETTINGS
 from whence.runs.prepare import Parts
@@ -110,11 +109,6 @@ def measure_epoch(
     total = len(parts.train)
     batch_size = min(parts.recipe.batch_size, total)
     few = min(total, max(batch_size * TIMED, parts.plan.memory_size))
-    at_once = features is not None and isinstance(parts.model.head, Votes)
-    if at_once:  # an epoch is one step of all images
-        few, per_epoch = total, 1.0
-    else:
-        per_epoch = total // batch_size
     times: list[float] = []
 
     def tell(_: object) -> None:
@@ -125,16 +119,13 @@ def measure_epoch(
         copy.deepcopy(parts.model),
         parts.train.take(range(few)),
         recipe=parts.recipe,
-        plan=replace(
-            parts.plan, epochs=-(-(WARM + TIMED) // (1 if at_once else few // batch_size))
-        ),
+        plan=replace(parts.plan, epochs=-(-(WARM + TIMED) // (few // batch_size))),
         features=None if features is None else features[:few],
         on_step=tell,
-        on_epoch=tell if at_once else None,
         team=team,
     )
     steps = [after - before for before, after in itertools.pairwise(times)]
-    return per_epoch * statistics.median(steps[WARM:])
+    return total // batch_size * statistics.median(steps[WARM:])
 
 
 def synchronize(device: torch.device) -> None:

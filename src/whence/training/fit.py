@@ -1,7 +1,7 @@
 """Fit a classifier: its head alone on features encoded once, or all of it, in place."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -27,9 +27,10 @@ from whence.training.progress import (
     describe_loss,
 )
 from whence.training.recipes import RECIPES, Recipe, build_optimizer, rate_at
-from whence.training.shared_step import SharedStep, encode_together
+from whence.training.shared_step import Part, SharedStep, encode_together
 from whence.training.state import ModuleState, RandomState
-from whence.training.step import BatchDraws, Criterion, LoneStep
+from whence.training.step import Batch, BatchDraws, Criterion, LoneStep, answer_with
+from whence.training.votes_and_linear import VotesAndLinear
 from whence.training.voting import choose_sharpness, fit_votes
 
 FAR = 100
@@ -209,12 +210,19 @@ def train_in_steps(
         plan.self_attention,
         randomness.generator,
     )
-    criterion = Criterion(recipe.label_smoothing, plan.bfloat16)
+    criterion, frozen = Criterion(recipe.label_smoothing, plan.bfloat16), plan.freeze_encoder
+    answer: Callable[[Batch], Sequence[Tensor]] = answer_with(encode, model.head)
+    part: nn.Module = Part(model, team, frozen=frozen)
+    others: tuple[ModuleState, ...] = (ModuleState(model),)
+    if isinstance(model.head, Votes) and not frozen:
+        both = VotesAndLinear(model, team)
+        learned, answer, part = both, both, both
+        others = (*others, ModuleState(both.linear, "linear"))
     loop = Loop(
         draw=draws.draw,
-        step=LoneStep(encode, model.head, criterion)
+        step=LoneStep(answer, criterion)
         if team.size == 1
-        else SharedStep(model, team, criterion, seed=plan.seed, frozen=plan.freeze_encoder),
+        else SharedStep(part, team, criterion, seed=plan.seed, frozen=frozen),
         optimizer=build_optimizer(recipe, learned.parameters()),
         rate_at=lambda step: rate_at(
             recipe, step=step, steps_per_epoch=progress.steps_per_epoch, epochs=plan.epochs
@@ -222,7 +230,7 @@ def train_in_steps(
         end_epoch=end_epoch,
         progress=progress,
         randomness=randomness,
-        others=(ModuleState(model),),
+        others=others,
     )
     loop.run(resume, on_step)
     return progress.last_loss()

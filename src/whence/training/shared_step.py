@@ -25,7 +25,7 @@ class SharedStep:
     """One process's part of every step of a training.
 
     Args:
-        model: has the same parameters everywhere after this.
+        part: answers this process's rows of a batch; has the same parameters everywhere after this.
         team: the processes.
         criterion: makes the loss.
         seed: of the training; dropout depends on it.
@@ -33,18 +33,16 @@ class SharedStep:
     """
 
     def __init__(
-        self, model: Classifier, team: Team, criterion: Criterion, *, seed: int, frozen: bool
+        self, part: nn.Module, team: Team, criterion: Criterion, *, seed: int, frozen: bool
     ) -> None:
         self.team = team
         self.criterion = criterion
         self.seed = seed
-        self.statistics = [] if frozen else find_statistics(model)
+        self.statistics = [] if frozen else find_statistics(part)
         # Buffers are the leader's in every step, torch's default, so that they stay together;
         # ``finish`` averages those of BatchNorm first. The graph is static: every step uses the
         # same parameters, and those that none uses are found once.
-        self.part = DistributedDataParallel(
-            Part(model.head if frozen else model, team, frozen=frozen), static_graph=True
-        )
+        self.part = DistributedDataParallel(part, static_graph=True)
 
     def loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return what this process's rows of a batch add to its loss and to its fraction right.
@@ -57,10 +55,9 @@ class SharedStep:
         seed_global(mix(self.seed, batch.step, self.team.rank))
         total = len(batch.images)
         rows = rows_of(total, self.team)
-        mask = None if batch.mask is None else batch.mask[rows]
         with self.criterion.autocast(batch.images.device):
-            logits = self.part(batch.images[rows], batch.memory, batch.memory_labels, mask)
-        loss, hits = self.criterion.judge(logits, batch.labels[rows])
+            answers = self.part(batch)
+        loss, hits = self.criterion.judge(answers, batch.labels[rows])
         weight = (rows.stop - rows.start) * self.team.size / total
         return loss * weight, hits * weight
 
@@ -92,28 +89,29 @@ class Part(nn.Module):
     DistributedDataParallel needs the whole computation in its ``forward``.
     """
 
-    def __init__(self, learned: nn.Module, team: Team, *, frozen: bool) -> None:
+    def __init__(self, model: Classifier, team: Team, *, frozen: bool) -> None:
         super().__init__()
-        self.learned = learned
+        self.learned = model.head if frozen else model
         self.team = team
         self.frozen = frozen
 
-    def forward(
-        self, rows: Tensor, memory: Tensor | None, labels: Tensor | None, mask: Tensor | None
-    ) -> Tensor:
+    def forward(self, batch: Batch) -> tuple[Tensor]:
         """Compute logits `(b, K)`; the memory is whole, of its images only a share is encoded."""
+        rows = rows_of(len(batch.images), self.team)
+        images, memory, labels = batch.images[rows], batch.memory, batch.memory_labels
+        mask = None if batch.mask is None else batch.mask[rows]
         if self.frozen:
             # torch gives every submodule the type Module
             head: Head = self.learned  # type: ignore[assignment]
             memory = None if memory is None else head.embed(memory)
-            return classify(head, head.embed(rows), memory, labels, mask)
+            return (classify(head, head.embed(images), memory, labels, mask),)
         # torch gives every submodule the type Module
         model: Classifier = self.learned  # type: ignore[assignment]
-        queries = model.encode(rows)
+        queries = model.encode(images)
         if memory is not None:
             own = model.encode(memory[rows_of(len(memory), self.team)])
             memory = gather(at_least_float32(own), len(memory), self.team)
-        return classify(model.head, queries, memory, labels, mask)
+        return (classify(model.head, queries, memory, labels, mask),)
 
 
 def gather(own: Tensor, total: int, team: Team) -> Tensor:
@@ -128,6 +126,8 @@ def gather(own: Tensor, total: int, team: Team) -> Tensor:
         `(M, D)`, the same in every process. The gradient of ``own`` is the sum of what all
         processes' losses say of it.
     """
+    if team.size == 1:
+        return own
     gathered: Tensor = _Gather.apply(own, total, rows_of(total, team))
     return gathered
 

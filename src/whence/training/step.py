@@ -1,6 +1,7 @@
 """One step of a classifier's training: a batch and its memory are drawn, then their loss."""
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, cast
 
@@ -82,10 +83,17 @@ class Criterion:
         """Run matrix products and convolutions in bfloat16 where asked for."""
         return torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.bfloat16)
 
-    def judge(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the mean cross-entropy of `(B, K)` logits, and the fraction that is right."""
-        loss = F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)
-        return loss, (logits.detach().argmax(1) == labels).float().mean()
+    def judge(self, answers: Sequence[Tensor], labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the mean cross-entropy of `(B, K)` logits, and the fraction that is right.
+
+        Of several answers to the same images the losses are added up; the first is counted.
+        """
+        losses = [
+            F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)
+            for logits in answers
+        ]
+        loss = functools.reduce(torch.add, losses)
+        return loss, (answers[0].detach().argmax(1) == labels).float().mean()
 
 
 @dataclass(frozen=True)
@@ -93,26 +101,40 @@ class LoneStep:
     """A step of a process alone.
 
     Attributes:
-        encode: maps images, or features where the encoder is frozen, to what the head compares.
-        head: classifies features.
+        answer: makes logits `(B, K)`, of one kind or several, of a batch.
         criterion: makes the loss.
     """
 
-    encode: Callable[[Tensor], Tensor]
-    head: nn.Module
+    answer: Callable[[Batch], Sequence[Tensor]]
     criterion: Criterion
 
     def loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the loss of a batch, with gradients, and the fraction of it that is right."""
         with self.criterion.autocast(batch.images.device):
-            queries = self.encode(batch.images)
-            memory = None if batch.memory is None else self.encode(batch.memory)
-            logits = classify(self.head, queries, memory, batch.memory_labels, batch.mask)
-        return self.criterion.judge(logits, batch.labels)
+            answers = self.answer(batch)
+        return self.criterion.judge(answers, batch.labels)
 
     def finish(self, *numbers: Tensor) -> tuple[Tensor, ...]:
         """Return loss and fraction as they are, after the parameters were changed."""
         return numbers
+
+
+def answer_with(
+    encode: Callable[[Tensor], Tensor], head: nn.Module
+) -> Callable[[Batch], tuple[Tensor]]:
+    """Return what answers a whole batch.
+
+    Args:
+        encode: maps images, or features where the encoder is frozen, to what the head compares.
+        head: classifies that.
+    """
+
+    def answer(batch: Batch) -> tuple[Tensor]:
+        queries = encode(batch.images)
+        memory = None if batch.memory is None else encode(batch.memory)
+        return (classify(head, queries, memory, batch.memory_labels, batch.mask),)
+
+    return answer
 
 
 def classify(
