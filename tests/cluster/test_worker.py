@@ -1,11 +1,13 @@
 """What a worker process does, without one."""
 
 import errno
+import gc
 import math
 import os
 import sys
 import threading
 import time
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import pytest
 import torch
 from filelock import FileLock
 
+from tests.helpers.bad_input import write_images
 from tests.helpers.cluster_tasks import NUMBERS, SETTINGS, task_in
 from whence.cluster import worker as cluster_worker
 from whence.cluster.check import write_probe
@@ -55,30 +58,34 @@ def loads(monkeypatch):
     return found
 
 
-def test_images_are_loaded_once_per_command(loads, tmp_path):
+def test_images_are_loaded_once_per_command(tmp_path):
+    write_images(tmp_path / "photos", "ab")
     task = task_in(tmp_path, session="s")
-    first = load_once(task)
-    for change in ({"seed": 3}, {"epochs": 5}, {"encoder": "resnet18"}):
-        assert load_once(replace(task, settings=replace(SETTINGS, **change))) is first
-    assert len(loads) == 1
-    for number, other in enumerate(
-        [
-            replace(task, session="t"),  # the images may have changed in between
-            replace(task, home=tmp_path),
-            *(
-                replace(task, settings=replace(SETTINGS, **change))
-                for change in (
-                    {"data": "mnist"},
-                    {"data_root": "there"},
-                    {"size": 5},
-                    {"encoder": "torchvision:resnet18"},
-                )
-            ),
-        ]
+    for other in (
+        replace(task, session="t"),  # the images may have changed in between
+        replace(task, home=tmp_path),
+        *(
+            replace(task, settings=replace(SETTINGS, **change))
+            for change in (
+                {
+                    "data": str(tmp_path / "photos"),
+                    "train_examples": 6,
+                    "validation_examples": 2,
+                },
+                {"data_root": "there"},
+                {"size": 5},
+                {"encoder": "torchvision:resnet18"},
+            )
+        ),
     ):
-        load_once(other)
-        assert len(loads) == number + 2
-        assert len(cluster_worker.LOADED) == 1  # the images before are let go
+        first = load_once(task)
+        for change in ({"seed": 3}, {"epochs": 5}, {"encoder": "resnet18"}):
+            assert load_once(replace(task, settings=replace(SETTINGS, **change))) is first
+        before = weakref.ref(first)
+        del first
+        assert load_once(other) is load_once(other)
+        gc.collect()
+        assert before() is None  # the images before are let go
 
 
 def test_settings_that_do_not_fit_are_found_with_the_images(tmp_path):
@@ -198,22 +205,18 @@ def test_a_run_that_another_writes_is_waited_for(tmp_path, monkeypatch):
     other = task_in(tmp_path / "other", device="cpu")
     expected = run_when_free(other, dataset, "cpu")
     task.folder.mkdir()
-    tries = []
-
-    def count(*given, run=cluster_worker.run, **options):
-        tries.append(1)
-        if len(tries) == 4:
-            for path in other.folder.iterdir():
-                if path.name != ".lock":
-                    (task.folder / path.name).write_bytes(path.read_bytes())
-            lock.release()
-        return run(*given, **options)
-
-    monkeypatch.setattr(cluster_worker, "run", count)
-    lock = FileLock(task.folder / ".lock")
+    lock = FileLock(task.folder / ".lock", thread_local=False)
     lock.acquire()
+
+    def finish():
+        for path in other.folder.iterdir():
+            if path.name != ".lock":
+                (task.folder / path.name).write_bytes(path.read_bytes())
+        lock.release()
+
+    threading.Timer(0.2, finish).start()
     assert run_when_free(task, dataset, "cpu") == expected
-    assert len(tries) == 4
+    assert (task.folder / "log.jsonl").read_bytes() == (other.folder / "log.jsonl").read_bytes()
 
 
 def test_a_writer_that_shows_no_life_is_given_up(tmp_path, monkeypatch):
@@ -240,16 +243,14 @@ def test_a_writer_that_shows_no_life_is_given_up(tmp_path, monkeypatch):
     assert time.monotonic() - started >= 0.15
     assert len(lines) == 12
 
-    tries = []
 
-    def another_run(*given, **options):
-        tries.append(1)
-        raise FileExistsError("started with another epochs")
-
-    monkeypatch.setattr(cluster_worker, "run", another_run)
+def test_a_run_that_is_another_one_is_not_waited_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster_worker, "PATIENCE", math.inf)
+    task = task_in(tmp_path / "run", device="cpu")
+    dataset = load_once(task)
+    run_when_free(task, dataset, "cpu")
     with pytest.raises(FileExistsError, match="another epochs"):
-        run_when_free(task, None, "cpu")
-    assert len(tries) == 1
+        run_when_free(replace(task, settings=replace(SETTINGS, epochs=2)), dataset, "cpu")
 
 
 def test_signs_of_life(tmp_path):

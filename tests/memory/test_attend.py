@@ -1,9 +1,12 @@
 """Streaming sparse attention against dense weights, and its sparse gradients against dense ones."""
 
+import math
+
 import pytest
 import torch
 from torch.testing import assert_close
 
+from tests.helpers.torch_calls import TorchCalls
 from whence.memory import SIMILARITIES, support
 from whence.memory.attend import SMALL, attend, read_vectors
 from whence.memory.attention import recall, score, weigh
@@ -204,26 +207,24 @@ def test_a_bound_from_fewer_groups_changes_nothing(monkeypatch, bounding, block)
     queries, memory = make(features=12)
     queries[2], memory[-1] = torch.nan, memory[5]
     expected = find_support(queries, memory, similarity=COSINE, block=block)
-    looked_at = []
-    real = support.find_bound
-    monkeypatch.setattr(
-        support, "find_bound", lambda seen: looked_at.append(seen.shape[1]) or real(seen)
-    )
     monkeypatch.setattr(support, "BOUNDING", bounding)
-    assert_close(find_support(queries, memory, similarity=COSINE, block=block), expected)
-    assert 1 <= looked_at[0] <= bounding
+    with TorchCalls() as calls:
+        found = find_support(queries, memory, similarity=COSINE, block=block)
+    assert_close(found, expected)
+    rows, columns = calls.shapes("cumsum")[0]  # of the scores that the first bound rests on
+    assert rows == B
+    assert 1 <= columns <= bounding
 
 
-def test_little_is_looked_at(monkeypatch):
-    """Only groups of scores that reach above the bound are taken apart."""
-    seen = []
-    real = support.merge
-    monkeypatch.setattr(support, "merge", lambda *given: seen.append(given[0]) or real(*given))
+def test_little_is_kept_of_each_block():
+    """Only the scores that reach above the bound are."""
     queries, memory = make(stored=20_000, features=32, dtype=torch.float32)
-    found = find_support(queries, memory, similarity=COSINE, block=B * 2000)
-    candidates = sum(len(part.rows) for part in seen[0])
-    assert len(seen[0]) == 10
+    with TorchCalls() as calls:
+        found = find_support(queries, memory, similarity=COSINE, block=B * 2000)
+    (candidates,) = max(shape for shape in calls.shapes("cat") if len(shape) == 1)
     assert len(found.rows) <= candidates < B * 20_000 / 20
+    largest = max(calls.shapes(), key=math.prod)
+    assert math.prod(largest) <= max(memory.numel(), B * (2000 + GROUP))
 
 
 @pytest.mark.parametrize("similarity", SIMILARITIES)
@@ -313,17 +314,15 @@ def test_heads_give_the_logits_of_their_whole_answer(head, stored):
             assert_close(scaled, expected)
 
 
-def test_small_memories_are_read_densely(monkeypatch):
-    def refuse(*_given, **_options):
-        raise AssertionError
-
-    monkeypatch.setattr("whence.memory.attend.find_support", refuse)
-    queries, memory = make(stored=SMALL)
-    assert_close(
-        read_vectors(queries, memory, similarity="cosine"), dense(queries, memory, "cosine")[0]
-    )
-    with pytest.raises(AssertionError):
-        read_vectors(*make(stored=SMALL + 1), similarity="cosine")
+@pytest.mark.parametrize("stored", [SMALL, SMALL + 1])
+def test_only_small_memories_are_read_densely(stored):
+    """The two ways round otherwise, so that the last digits tell them apart."""
+    queries, memory = make(stored=stored, features=40)
+    found = read_vectors(queries, memory, similarity="cosine")
+    whole, few = dense(queries, memory, "cosine")[0], attend(queries, memory).vectors
+    assert_close(found, whole)
+    assert not whole.equal(few)
+    assert found.equal(whole if stored == SMALL else few)
 
 
 def test_a_bank_knows_its_scale_and_places():

@@ -57,20 +57,29 @@ def test_batch_size_changes_nothing(images, memory_images, batch_size):
 
 
 def test_batches_are_halved_when_memory_runs_out(images):
-    model, sizes = make(), []
-    expected, encode = model.encode(images), model.encode
+    class Small(nn.Module):
+        """A user's encoder on a device that has room for few images at once."""
 
-    def encode_at_most_two(batch):
-        sizes.append(len(batch))
-        if len(batch) > 2:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        return encode(batch)
+        room = 100
 
-    model.encode = encode_at_most_two
+        def __init__(self):
+            super().__init__()
+            self.sizes = []
+
+        def forward(self, batch):
+            self.sizes.append(len(batch))
+            if len(batch) > self.room:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return batch.flatten(1)
+
+    model = whence.wrap(Small(), 3, image_shape=SHAPE).eval()
+    expected = model.encode(images)
+    model.encoder.room = 2
+    model.encoder.sizes.clear()
     assert_close(encode_all(model, images, batch_size=5), expected)
-    assert sizes == [5, 2, 2, 2, 1]
-    model.encode = lambda batch: (_ for _ in ()).throw(torch.OutOfMemoryError("full"))
-    with pytest.raises(torch.OutOfMemoryError, match="full"):
+    assert model.encoder.sizes == [5, 2, 2, 2, 1]
+    model.encoder.room = 0
+    with pytest.raises(torch.OutOfMemoryError, match="CUDA out of memory"):
         encode_all(model, images)
 
 

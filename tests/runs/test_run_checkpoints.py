@@ -1,5 +1,6 @@
 """Checkpoints of a run: which one it goes on from, and when it refuses to."""
 
+import itertools
 import json
 import os
 import pickle
@@ -9,19 +10,24 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from tests.helpers.run_folders import (
     NAMES,
     SETTINGS,
-    STEPS,
     assert_same_result,
     interrupt,
     names_in,
 )
 from whence.records.images import ImageSet
-from whence.runs import journal, precision, recipe_and_plan
+from whence.runs import precision, recipe_and_plan
 from whence.runs.run import run
-from whence.storage.checkpoint import Checkpoint, read_newest_checkpoint, write_checkpoint
+from whence.storage.checkpoint import (
+    Checkpoint,
+    find_checkpoints,
+    read_newest_checkpoint,
+    write_checkpoint,
+)
 from whence.storage.plain_files import read_json
 
 
@@ -155,10 +161,19 @@ def test_seconds_add_up(interrupted, digits, monkeypatch):
     assert 5000 < run(SETTINGS, interrupted, digits, resume=True)["train_seconds"] < 5100
 
 
-def test_seldom_checkpoints_are_seldom(digits, tmp_path, monkeypatch):
-    written = []
-    monkeypatch.setattr(journal, "write_checkpoint", lambda *_: written.append(1))
-    run(SETTINGS, tmp_path / "a", digits)
-    assert not written
-    run(SETTINGS, tmp_path / "b", digits, checkpoint_seconds=0)
-    assert len(written) == STEPS
+@pytest.mark.parametrize("options, left", [({}, []), ({"checkpoint_seconds": 0}, [4, 3])])
+def test_seldom_checkpoints_are_seldom(digits, tmp_path, options, left):
+    """A training that ends within its fifth step leaves those of the steps before."""
+    steps = itertools.count(1)
+
+    def stop(*_given):
+        if next(steps) == 5:
+            raise KeyboardInterrupt
+
+    hook = register_optimizer_step_pre_hook(stop)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run(SETTINGS, tmp_path / "a", digits, **options)
+    finally:
+        hook.remove()
+    assert find_checkpoints(tmp_path / "a") == left

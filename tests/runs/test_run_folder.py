@@ -176,14 +176,15 @@ def test_a_folder_that_another_process_filled_meanwhile(digits, tmp_path, monkey
     assert_same_result(tmp_path / "a", finished)
 
 
-def test_a_finished_run_is_skipped(digits, finished, tmp_path, monkeypatch):
+def test_a_finished_run_is_skipped(digits, finished, tmp_path):
     folder = shutil.copytree(finished, tmp_path / "a")
     for name in ("checkpoint-3.safetensors", "checkpoint-3.json", ".model.safetensors.77.tmp"):
         (folder / name).write_text("left by a kill after the mark")
-    monkeypatch.setattr(run_module, "fit", None)
+    before = (folder / "model.safetensors").stat().st_mtime_ns
     assert run(SETTINGS, folder, digits, resume=True) == read_json(finished / "metrics.json")
     assert names_in(folder) == NAMES
     assert_same_result(folder, finished)
+    assert (folder / "model.safetensors").stat().st_mtime_ns == before  # nothing is trained again
 
 
 def test_files_of_others_stay(digits, interrupted, finished):

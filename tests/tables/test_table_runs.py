@@ -1,13 +1,15 @@
 """The runs behind a table: nothing is trained twice."""
 
 import json
+from dataclasses import replace
+from itertools import groupby
 
 import pytest
 import torch
 from PIL import Image
 
+from tests.helpers.bad_input import write_images
 from whence.cli import table as cli_table
-from whence.records.images import Dataset, ImageSet
 from whence.runs.settings import read_toml
 from whence.tables import paper_tables, table_runs
 from whence.tables.paper_tables import (
@@ -18,41 +20,38 @@ from whence.tables.table_runs import Job
 # runs -------------------------------------------------------------------------------------------
 
 
-def test_every_dataset_is_loaded_once(tmp_path, monkeypatch):
-    images = ImageSet(
-        torch.zeros(10, 3, 4, 4, dtype=torch.uint8), torch.arange(10), tuple("abcdefghij")
-    )
-    loads, runs, said = [], [], []
-
-    def load(settings, where):
-        loads.append(settings.data)
-        return Dataset(settings.data, images, images, notes=("look",))
-
-    def pretend(settings, folder, dataset, *, resume, device):
-        assert resume
-        assert folder.name == f"seed-{settings.seed}"
-        runs.append((settings.data, dataset.name, settings.seed, device))
-        return {"test": {"accuracy": 0.5, "accuracy_draws": {"mean": 0.25}, "images": 8}}
-
-    monkeypatch.setattr(table_runs, "load_to_train", load)
-    monkeypatch.setattr(table_runs, "run", pretend)
-    jobs = [Job(cell, cell.settings, tmp_path / cell.name, 2) for cell in read_cells(4)]
-    table_runs.train_missing(jobs, device="cuda:1", say=said.append)
-    assert loads == ["svhn", "cifar10", "cinic10"]
-    assert len(runs) == 54
-    assert all(data == name and device == "cuda:1" for data, name, _, device in runs)
-    assert [seed for *_, seed, _ in runs] == [0, 1] * 27
-    first = tmp_path / jobs[0].cell.name / "seed-0"
-    assert said[:2] == ["note: look", f"{first}: 25.00% of 8 test images right"]
+def test_every_dataset_is_loaded_once(toys, tmp_path):
+    """Loading says what it notes on the images; each cell and seed then says how it went."""
+    jobs = []
+    for name in ("beasts", "plants"):
+        write_images(tmp_path / name, "abcdefghij", count=3)
+        (tmp_path / name / "a" / "list.txt").touch()
+        few = {
+            "data": str(tmp_path / name),
+            "train_examples": None,
+            "memory_size": 4,
+            "validation_examples": 2,
+        }
+        jobs += [
+            Job(cell, replace(cell.settings, **few), toys / name / cell.name, 2)
+            for cell in read_cells(1)
+        ]
+    said = []
+    table_runs.train_missing(jobs, device="cpu", say=said.append)
+    seeds = [job.folder / f"seed-{seed}" for job in jobs for seed in (0, 1)]
+    assert all((seed / "whence.json").exists() for seed in seeds)
+    assert [start for start, _ in groupby(said, lambda line: line.split(":")[0])] == [
+        *("note", *map(str, seeds[:4])),
+        *("note", *map(str, seeds[4:])),
+    ]
 
 
-def test_runs_what_is_missing_and_nothing_twice(toys, run_table, monkeypatch):
-    loads = []
-    monkeypatch.setattr(
-        table_runs,
-        "load_to_train",
-        lambda s, w, load=table_runs.load_to_train: loads.append(s.data) or load(s, w),
-    )
+def written_at(folder):
+    """When each run's files were written."""
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.name != ".lock"}
+
+
+def test_runs_what_is_missing_and_nothing_twice(toys, run_table):
     code, out, err = run_table("1", "--seeds", "1", "--out", toys, "--no-keep-model")
     assert code == 0
     assert "seed-0: " in err
@@ -63,12 +62,11 @@ def test_runs_what_is_missing_and_nothing_twice(toys, run_table, monkeypatch):
     for name in names:
         assert read_toml(table / name / "seed-0" / "settings.toml")["seed"] == 0
         assert not (table / name / "seed-0" / "model.safetensors").exists()
-    assert loads == ["digits"]  # once, not once per cell
 
     variant = ["--variant", "memory-wrap", "--out", toys, "--no-keep-model", "--json"]
     code, out, _ = run_table("1", "--seeds", "2", *variant)
     found = json.loads(out)
-    assert (code, found["table"], len(found["cells"]), len(loads)) == (0, 1, 1, 2)
+    assert (code, found["table"], len(found["cells"])) == (0, 1, 1)
     row = found["cells"][0]
     assert row["seeds"] == {"asked": 2, "done": 2, "missing": [], "not_measured": [], "paper": 3}
     written = [
@@ -83,39 +81,30 @@ def test_runs_what_is_missing_and_nothing_twice(toys, run_table, monkeypatch):
         sum(m["test"]["accuracy"] for m in written) / 2
     )
     assert (row["deviations"], row["train_examples"], row["memory_size"]) == ({}, 128, 20)
-
-    def never(*arguments, **options):
-        raise AssertionError
-
-    monkeypatch.setattr(table_runs, "run", never)
+    before = written_at(toys)
     assert json.loads(run_table("1", "--seeds", "2", *variant)[1]) == found
-    assert len(loads) == 2
+    assert written_at(toys) == before
     code, _, err = run_table("1", "--seeds", "2", *variant, "--epochs", "2")
     assert code == 2
     assert "was started with another epochs (1 and 2); choose another --out." in err
 
 
-def test_tables_on_explanations_take_the_runs_of_the_accuracies(toys, run_table, monkeypatch):
+def test_tables_on_explanations_take_the_runs_of_the_accuracies(toys, run_table):
     """Table 13 trains in the folders of table 1, table 1 and 5 then train nothing."""
-    trained = []
-
-    def count(settings, folder, dataset, run=table_runs.run, **options):
-        trained.append(folder)
-        return run(settings, folder, dataset, **options)
-
-    monkeypatch.setattr(table_runs, "run", count)
     arguments = ["--seeds", "2", "--out", toys, "--epochs", "12", "--no-keep-model", "--json"]
     code, out, err = run_table("13", *arguments)
     assert (code, err.count("test images right")) == (0, 2)
     folder = toys / "table-01" / "small_cnn-memory-wrap-128"
+    trained = sorted(folder.iterdir())
     assert trained == [folder / "seed-0", folder / "seed-1"]
+    before = written_at(toys)
     assert [path.name for path in toys.iterdir()] == ["table-01"]
     found = {13: json.loads(out)}
     for table in (1, 5):
         code, out, _ = run_table(table, "--variant", "memory-wrap", *arguments)
         assert code == 0
         found[table] = json.loads(out)
-    assert len(trained) == 2
+    assert written_at(toys) == before
     tests = [json.loads((path / "metrics.json").read_text())["test"] for path in trained]
     for table, measure, published in (
         (1, "accuracy", (0.25, 0.0125)),
