@@ -16,7 +16,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from benchmarks.morph_quality import Bench, decode_way, load_bench
+from benchmarks.morph_bench import Bench, decode_way, load_bench
 from whence.data.augment import to_float
 from whence.morphing import OTHERS
 from whence.morphing.code import find_codes

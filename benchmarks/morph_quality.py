@@ -12,24 +12,18 @@ with Wilson's interval of 95 %.
 """
 
 import argparse
-import math
 import time
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-import whence
-from benchmarks.class_autoencoders import Autoencoders, measure_realism, train_autoencoders
+from benchmarks.class_autoencoders import measure_realism
+from benchmarks.intervals import average, print_table, share, share_of
+from benchmarks.morph_bench import Bench, decode_way, load_bench
 from benchmarks.sides import machine
-from whence.autoencoders.saved_vae import load_vae
-from whence.autoencoders.vae import VAE
 from whence.data.augment import to_float
-from whence.models.classifier import Classifier
 from whence.morphing import OTHERS
 from whence.morphing.answers import classify_images
 from whence.morphing.code import Codes, find_codes
@@ -47,7 +41,6 @@ from whence.morphing.gain import (
     random_order,
     slope_of,
 )
-from whence.morphing.interpolate import decode_path, radial
 from whence.morphing.mistakes import find_mistakes
 from whence.morphing.others import Asked, Others
 from whence.morphing.path_mask import MaskPlan, path_masks
@@ -58,90 +51,13 @@ from whence.morphing.quality import (
     sparsity,
     validity,
 )
-from whence.morphing.stored_codes import StoredCodes, store_codes
-from whence.morphing.walk import NORM_WEIGHTS, MorphPlan
-from whence.records.images import ImageSet
-from whence.runs.finished import read_settings
-from whence.runs.images import load_data
+from whence.morphing.walk import MorphPlan
 
 PARTS = ("codes", "morphs", "correlation", "others", "masks", "mistakes")
 """In the order in which they are measured."""
 
 TOGETHER = 20
 """Paths held at once."""
-
-PIXELS = 50
-"""Numbers of an image, drawn by chance, that the correlation by pixel looks at."""
-
-
-@dataclass(frozen=True)
-class Bench:
-    """What is measured, and on which images; images and labels on the CPU."""
-
-    model: Classifier
-    second: Classifier
-    vae: VAE
-    train: ImageSet
-    test: ImageSet  # all test images
-    shown: ImageSet  # those that were drawn
-    plan: MorphPlan
-    seed: int
-
-    @property
-    def draws(self) -> torch.Generator:
-        """Return a fresh generator of the seed."""
-        return torch.Generator().manual_seed(self.seed)
-
-    @property
-    def some_pixels(self) -> Tensor:
-        """Return the places of the numbers of an image that the correlation by pixel looks at."""
-        channels, height, width = self.model.image_shape
-        return torch.randperm(channels * height * width, generator=self.draws)[:PIXELS]
-
-    @cached_property
-    def stored(self) -> StoredCodes:
-        """Encode the training images, once."""
-        return store_codes(
-            self.vae,
-            self.train.images,
-            self.train.labels,
-            classes=len(self.train.class_names),
-            generator=self.draws,
-        )
-
-    @cached_property
-    def codes(self) -> Codes:
-        """Find the codes of the images that were drawn, once."""
-        return find_codes(self.model, self.vae, self.shown.images, generator=self.draws)
-
-    @cached_property
-    def asked(self) -> Asked:
-        """Ask for the way to the second best class, of the images that have a code."""
-        rows = self.codes.found
-        return Asked(self.shown.images[rows], self.codes.codes[rows], self.codes.classes[rows])
-
-    @cached_property
-    def morphs(self) -> Others:
-        """Morph those codes, once."""
-        made: Others = OTHERS.find("morph")(
-            self.model, self.vae, self.asked, self.stored, plan=self.plan
-        )
-        return made
-
-    @cached_property
-    def autoencoders(self) -> Autoencoders:
-        """Train those of IM1 and IM2, once."""
-        started = time.process_time()
-        trained = train_autoencoders(
-            self.train.images,
-            self.train.labels,
-            classes=len(self.train.class_names),
-            seed=self.seed,
-        )
-        print(
-            f"\n(autoencoders of IM1 and IM2: {time.process_time() - started:.0f} s of processor)"
-        )
-        return trained
 
 
 def main() -> None:
@@ -182,39 +98,6 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=MorphPlan.steps)
     parser.add_argument("--lead-after", type=int, default=MorphPlan.lead_after, help="-1: never")
     return parser.parse_args()
-
-
-def load_bench(options: argparse.Namespace, device: str) -> Bench:
-    """Load everything and draw the images.
-
-    Raises:
-        ValueError: if the two runs are of different images or classes.
-    """
-    model, second = (whence.load(folder, device=device) for folder in (options.run, options.second))
-    for name in ("image_shape", "class_names"):
-        one, two = getattr(model, name), getattr(second, name)
-        if tuple(one) != tuple(two):
-            raise ValueError(f"Both runs must have the same {name}, got {one} and {two}.")
-    dataset = load_data(read_settings(options.run))
-    order = torch.randperm(len(dataset.test), generator=torch.Generator().manual_seed(options.seed))
-    weight = options.weight
-    if weight is None:
-        weight = NORM_WEIGHTS.get(read_settings(options.run).data, MorphPlan.weight)
-    return Bench(
-        model=model,
-        second=second,
-        vae=load_vae(options.vae, device),
-        train=dataset.train,
-        test=dataset.test,
-        shown=dataset.test.take(order[: options.images]),
-        plan=MorphPlan(
-            weight=weight,
-            norm=options.norm,
-            steps=options.steps,
-            lead_after=options.lead_after if options.lead_after >= 0 else None,
-        ),
-        seed=options.seed,
-    )
 
 
 def show_codes(bench: Bench) -> None:
@@ -329,12 +212,6 @@ def follow_paths(bench: Bench, others: Others, codes: Tensor) -> tuple[Tensor, d
         ):
             found[name].append(values)
     return torch.cat(entropies), {name: torch.cat(parts) for name, parts in found.items()}
-
-
-def decode_way(bench: Bench, start: Tensor, end: Tensor) -> Tensor:
-    """Decode `(B, S, C, H, W)` the radial ways between codes."""
-    device = bench.vae.variance.device
-    return decode_path(bench.vae, radial(start.to(device), end.to(device)))
 
 
 def show_others(bench: Bench) -> None:
@@ -461,47 +338,6 @@ def show_mistakes(bench: Bench, most: int) -> None:
     )
     for pair, count in pairs.most_common(8):
         print(f"- {count} times {pair}")
-
-
-def average(values: Tensor) -> str:
-    """Write the mean of `(B,)` numbers and 1.96 standard errors; NaN is left out and counted."""
-    good = values[~values.isnan()].double()
-    if len(good) == 0:
-        return "none"
-    left_out = f", {len(values) - len(good)} undefined" if len(good) < len(values) else ""
-    if len(good) == 1:
-        return f"{float(good):.3g}{left_out}"
-    reach = 1.96 * float(good.std()) / math.sqrt(len(good))
-    return f"{float(good.mean()):.3g} ± {reach:.2g}{left_out}"
-
-
-def share_of(hits: Tensor) -> str:
-    """Write the share of `(B,)` hits, 0 or 1 each, with its interval."""
-    return share(int(hits.sum()), len(hits))
-
-
-def share(count: int, total: int) -> str:
-    """Write a share with Wilson's interval of 95 %."""
-    if total == 0:
-        return "none"
-    low, high = wilson(count, total)
-    return f"{count / total:.3f} ({low:.3f} to {high:.3f})"
-
-
-def wilson(count: int, total: int) -> tuple[float, float]:
-    """Return Wilson's interval of 95 % for a share. Wilson (1927), J. Am. Stat. Assoc. 22."""
-    z = 1.96
-    middle = (count + z * z / 2) / (total + z * z)
-    reach = z / (total + z * z) * math.sqrt(count * (total - count) / total + z * z / 4)
-    return max(0.0, middle - reach), min(1.0, middle + reach)
-
-
-def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print a Markdown table."""
-    print("\n| " + " | ".join(header) + " |")
-    print("|" + " --- |" * len(header))
-    for row in rows:
-        print("| " + " | ".join(str(cell) for cell in row) + " |")
 
 
 if __name__ == "__main__":

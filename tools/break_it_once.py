@@ -221,7 +221,14 @@ BREAKS = [  # file below src/whence, text that is right, text that is wrong, tes
     ("memory/read_dense.py", "if torch.is_grad_enabled()", "if False", "test_read_dense"),
     ("evidence/suspicious.py", "pairs.weights * same", "pairs.weights", "test_suspicious"),
     ("memory/bank.py", "self.images[positions.cpu()]", "self.images", "test_classifier"),
-    ("gather/overview.py", "exact * wrong[:, None]", "exact", "test_use_of_memory"),
+    ("gather/use_of_memory.py", "exact * wrong[:, None]", "exact", "test_use_of_memory"),
+    (
+        "gather/use_of_memory.py",
+        "model.head.probabilities(found)",
+        "found.softmax(1)",
+        "test_use_of_memory",
+    ),
+    ("models/whole_graph.py", "scores - scores.amax(1, keepdim=True)", "scores", "test_export"),
     (
         "cluster/worker.py",
         "start(task.settings, dataset",

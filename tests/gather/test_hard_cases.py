@@ -18,7 +18,7 @@ UNSURE = torch.tensor([0.1, 0.3, 0.6, 0.2, 0.5, 0.3, 0.6]).double()
 
 
 def places(hard, errors=None):
-    found = choose_hard(PREDICTED, TRUTHS, UNSURE, errors, hard=hard)
+    found = choose_hard(PREDICTED, TRUTHS, 1 - UNSURE, UNSURE, errors, hard=hard)
     return [(one.place, one.kind) for one in found]
 
 
@@ -38,8 +38,8 @@ def test_hard_cases_are_sure_errors_and_then_the_most_doubtful():
 
 
 def test_fewer_errors_leave_room_for_doubtful_answers():
-    found = choose_hard(PREDICTED, PREDICTED, UNSURE, None, hard=3)
+    found = choose_hard(PREDICTED, PREDICTED, 1 - UNSURE, UNSURE, None, hard=3)
     assert [one.kind for one in found] == ["doubtful"] * 3
-    one = choose_hard(PREDICTED, TRUTHS, UNSURE, UNSURE / 2, hard=1)[0]
-    assert one == Hard(3, "sure", 2, 0, pytest.approx(0.8), pytest.approx(0.1))
+    one = choose_hard(PREDICTED, TRUTHS, UNSURE / 5, UNSURE, UNSURE / 2, hard=1)[0]
+    assert one == Hard(3, "sure", 2, 0, pytest.approx(0.04), pytest.approx(0.1))
     assert found[0].error_probability is None

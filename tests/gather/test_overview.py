@@ -19,9 +19,9 @@ from whence.gather.overview import (
     gather_overview,
     list_suspicious,
     name_doubts,
-    read_all,
     trace_curve,
 )
+from whence.gather.use_of_memory import read_all
 from whence.metrics import SIGNALS
 from whence.models.using import encode_all
 from whence.records.images import ImageSet

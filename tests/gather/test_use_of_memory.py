@@ -5,8 +5,9 @@ import torch
 
 import whence
 from tests.helpers.explaining import CLASSES as NAMES
-from tests.helpers.explaining import build_with_memory, draw_images
-from whence.gather.overview import (
+from tests.helpers.explaining import build, build_with_memory, draw_images
+from tests.helpers.torch_calls import TorchCalls
+from whence.gather.use_of_memory import (
     Use,
     add_use,
     describe_use,
@@ -48,6 +49,18 @@ def test_use_is_what_every_single_answer_says_of_its_evidence(variant):
         assert float(readings.use.wrong.sum()) == pytest.approx(misses)
 
 
+@pytest.mark.parametrize("variant", ["votes", "memory-wrap", "standard"])
+def test_probabilities_are_those_that_single_answers_state(variant):
+    model = build(variant)
+    if model.has_memory:
+        model.remember(draw_images(17, seed=2), torch.arange(17) % 3)
+    images = draw_set()
+    features = encode_all(model, images.images)
+    found = read_all(model, features, images.labels, batch_size=7)
+    expected = [float(one.probabilities.max()) for one in whence.predict(model, images.images)]
+    assert found.probabilities.tolist() == pytest.approx(expected, abs=1e-5)
+
+
 def test_use_adds_up_by_hand_and_refuses_what_does_not_fit():
     nothing = Use(torch.zeros(3).double(), torch.zeros(3).double(), torch.zeros(3).long())
     weights = torch.tensor([[0.75, 0.25, 0.0], [0.5, 0.0, 0.5]])
@@ -82,18 +95,19 @@ def test_the_most_used_images_are_ranked_ties_by_index():
     assert len(describe_use(use, [1, 2, 3, 4, 5]).most) == 4  # never one without use
 
 
-def test_ranking_looks_only_at_the_tensors_of_the_images_it_lists(monkeypatch, rng):
+def test_ranking_more_images_asks_no_more_of_torch(rng):
     """A look at one number of a tensor takes microseconds, and a million images are a million."""
-    amounts = torch.randint(0, 5, (3, 300), generator=rng)
-    use = Use(amounts[0].double(), amounts[1].double(), amounts[2])
-    indices = torch.randperm(300, generator=rng).tolist()
-    places = [place for place in range(300) if use.weights[place] > 0]
-    places.sort(key=lambda place: (-float(use.weights[place]), indices[place]))
-    looks, look = [], torch.Tensor.__getitem__
-    monkeypatch.setattr(torch.Tensor, "__getitem__", lambda *given: looks.append(1) or look(*given))
-    found = describe_use(use, indices, top=7)
-    assert [one.index for one in found.most] == [indices[place] for place in places[:7]]
-    assert len(looks) == 2 * 3 * 7
+    asked = []
+    for total in (300, 900):
+        amounts = torch.randint(1, 5, (3, total), generator=rng)
+        use = Use(amounts[0].double(), amounts[1].double(), amounts[2])
+        indices = torch.randperm(total, generator=rng).tolist()
+        places = sorted(range(total), key=lambda at: (-float(use.weights[at]), indices[at]))
+        with TorchCalls() as calls:
+            found = describe_use(use, indices, top=7)
+        assert [one.index for one in found.most] == [indices[place] for place in places[:7]]
+        asked.append(len(calls.found))
+    assert asked[0] == asked[1] > 7
 
 
 def test_half_of_the_weight_is_the_smallest_number_that_has_it():

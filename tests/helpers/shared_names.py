@@ -11,7 +11,6 @@ SHARED: dict[str, int] = {
     "COVERED": 2,
     "Classes": 2,
     "DAMAGED": 2,
-    "DEVIATIONS": 2,
     "DONE": 2,
     "DRAWN": 2,
     "DRAWS": 3,

@@ -9,6 +9,8 @@ import torch
 from torch import nn
 
 import benchmarks.class_autoencoders as small
+import benchmarks.intervals as intervals
+import benchmarks.morph_bench as morph_bench
 import benchmarks.morph_figures as figures
 import benchmarks.morph_quality as quality
 from tests.helpers.morphing_parts import CLASSES, build, build_vae, draw_images
@@ -27,7 +29,7 @@ def bench():
     labels = classify_images(model, images).argmax(1)
     labels[:28] = torch.arange(28) % 4  # every class has five, and some are wrong
     test = ImageSet(images, labels, CLASSES)
-    return quality.Bench(
+    return morph_bench.Bench(
         model=model,
         second=build(seed=3),
         vae=build_vae(),
@@ -58,7 +60,7 @@ def train_briefly(images, labels, *, classes, seed):
 
 @pytest.mark.parametrize("count, total", [(0, 7), (3, 7), (7, 7), (10, 1000), (990, 1000)])
 def test_wilson_is_where_the_share_is_196_deviations_away(count, total):
-    low, high = quality.wilson(count, total)
+    low, high = intervals.wilson(count, total)
     assert 0 <= low <= count / total <= high <= 1
     for end in (low, high):
         if 0 < end < 1:
@@ -68,21 +70,21 @@ def test_wilson_is_where_the_share_is_196_deviations_away(count, total):
 
 
 def test_shares_in_words():
-    assert quality.share(1, 4) == "0.250 (0.046 to 0.699)"
-    assert quality.share_of(torch.tensor([0.0, 1.0, 0.0, 0.0])) == quality.share(1, 4)
-    assert quality.share(0, 0) == "none"
+    assert intervals.share(1, 4) == "0.250 (0.046 to 0.699)"
+    assert intervals.share_of(torch.tensor([0.0, 1.0, 0.0, 0.0])) == intervals.share(1, 4)
+    assert intervals.share(0, 0) == "none"
 
 
 def test_averages_in_words():
     # deviation 2, of three numbers: 1.96 * 2 / sqrt(3) = 2.26
-    assert quality.average(torch.tensor([1.0, 3.0, 5.0])) == "3 ± 2.3"
-    assert quality.average(torch.tensor([1.0, torch.nan, 3.0, 5.0])) == "3 ± 2.3, 1 undefined"
-    assert quality.average(torch.tensor([4.0])) == "4"
-    assert quality.average(torch.tensor([torch.nan])) == "none"
+    assert intervals.average(torch.tensor([1.0, 3.0, 5.0])) == "3 ± 2.3"
+    assert intervals.average(torch.tensor([1.0, torch.nan, 3.0, 5.0])) == "3 ± 2.3, 1 undefined"
+    assert intervals.average(torch.tensor([4.0])) == "4"
+    assert intervals.average(torch.tensor([torch.nan])) == "none"
 
 
 def test_a_table_is_markdown(capsys):
-    quality.print_table(("a", "b"), [("x", 1), ("y", 2.5)])
+    intervals.print_table(("a", "b"), [("x", 1), ("y", 2.5)])
     assert capsys.readouterr().out == "\n| a | b |\n| --- | --- |\n| x | 1 |\n| y | 2.5 |\n"
 
 
@@ -124,8 +126,8 @@ def test_codes_are_counted(bench, capsys):
     how = bench.codes.how
     sampled, found = how.count("sampled"), 31 - how.count("none")
     assert 0 < sampled <= found
-    assert rows["40 samples"][0] == quality.share(sampled, 31)
-    assert rows["and descent"][0] == quality.share(found, 31)
+    assert rows["40 samples"][0] == intervals.share(sampled, 31)
+    assert rows["and descent"][0] == intervals.share(found, 31)
     missing = [i for i, one in enumerate(how) if one == "none"]
     named = [CLASSES[bench.codes.classes[i, 0]] for i in missing]
     for name in set(named):
@@ -141,8 +143,8 @@ def test_misses_are_named_by_class(bench, capsys):
     one, two = (CLASSES[bench.codes.classes[i, 0]] for i in (0, 3))
     assert text.count("- no code") >= len({one, two})
     [(_, rows)] = read_tables(text)
-    assert rows["and descent"][0] == quality.share(sum(x != "none" for x in how), 31)
-    assert rows["40 samples"][0] == quality.share(how.count("sampled"), 31)
+    assert rows["and descent"][0] == intervals.share(sum(x != "none" for x in how), 31)
+    assert rows["40 samples"][0] == intervals.share(how.count("sampled"), 31)
 
 
 def test_morphs_are_counted(bench, capsys):
@@ -153,11 +155,11 @@ def test_morphs_are_counted(bench, capsys):
     failed = sum(reason is not None for reason in made.reasons)
     assert len(made) == int(bench.codes.found.sum())
     assert 0 < failed < len(made)
-    assert rows["failed, of images with a code"] == [quality.share(failed, len(made))]
+    assert rows["failed, of images with a code"] == [intervals.share(failed, len(made))]
     seen = classify_images(bench.second, made.decoded).argmax(1)
     right = [int(seen[i] == made.classes[i, 1]) for i in range(len(made)) if made.found[i]]
     assert rows["of those found, valid on the second classifier"] == [
-        quality.share(sum(right), len(right))
+        intervals.share(sum(right), len(right))
     ]
     assert text.count("- No morph to") == min(failed, 8)
     counts = [int(line.split()[2]) for line in text.splitlines() if line.startswith("- failed:")]
@@ -173,7 +175,7 @@ def test_morphs_of_sampled_codes_are_counted_apart(bench, capsys):
     quality.show_morphs(changed)
     [(_, rows)] = read_tables(capsys.readouterr().out)
     failed = [not bench.morphs.found[row] for row in range(31) if row % 3]
-    assert rows["of images with a sampled code"] == [quality.share(sum(failed), 20)]
+    assert rows["of images with a sampled code"] == [intervals.share(sum(failed), 20)]
 
 
 def test_entropy_and_gradients_along_the_way(bench):
@@ -211,7 +213,7 @@ def test_the_correlation_is_of_the_nearest_others(bench, capsys):
 
 
 def test_the_kinds_of_other_side_by_side(bench, capsys, monkeypatch):
-    monkeypatch.setattr(quality, "train_autoencoders", train_briefly)
+    monkeypatch.setattr(morph_bench, "train_autoencoders", train_briefly)
     quality.show_others(bench)
     own, same, real = read_tables(capsys.readouterr().out)
     assert list(own[1]) == list(same[1]) == ["nearest", "memory", "morph"]
@@ -226,13 +228,13 @@ def test_the_kinds_of_other_side_by_side(bench, capsys, monkeypatch):
         assert own[1][kind][0] == str(int(others.found.sum()))
         assert same[1][kind][0] == str(sum(every))
         good = [int(others.valid[i]) for i in range(len(others)) if others.found[i]]
-        assert own[1][kind][place] == quality.share(sum(good), len(good))
+        assert own[1][kind][place] == intervals.share(sum(good), len(good))
     numbers = quality.measure_others(bench, made["memory"])
     assert list(numbers) == own[0][2:]
     pixels = to_float(bench.asked.images)
     apart = (pixels - made["memory"].decoded).abs().sum((1, 2, 3))
     torch.testing.assert_close(numbers["L1 in pixels"], apart)
-    assert own[1]["memory"][3] == quality.average(apart[made["memory"].found])
+    assert own[1]["memory"][3] == intervals.average(apart[made["memory"].found])
     wanted = int(made["memory"].classes[0, 1])
     stored = to_float(bench.train.images[bench.train.labels == wanted])
     far = (stored - made["memory"].decoded[0]).square().sum((1, 2, 3)).sqrt().sort().values
@@ -241,12 +243,12 @@ def test_the_kinds_of_other_side_by_side(bench, capsys, monkeypatch):
     decoded = bench.codes.decoded[bench.codes.found]
     stored = to_float(bench.train.images)
     nearest = quality.distance_to_real(decoded, own_class, stored, bench.train.labels)
-    assert real[1]["test images, decoded"][0] == quality.average(nearest)
+    assert real[1]["test images, decoded"][0] == intervals.average(nearest)
     assert len(real[1]["test images, decoded"]) == 3
 
 
 def test_without_a_memory_two_kinds_are_compared(bench, capsys, monkeypatch):
-    monkeypatch.setattr(quality, "train_autoencoders", train_briefly)
+    monkeypatch.setattr(morph_bench, "train_autoencoders", train_briefly)
     quality.show_others(replace(bench, model=build(scale=20.0)))
     own, *_ = read_tables(capsys.readouterr().out)
     assert list(own[1]) == ["nearest", "morph"]
@@ -270,10 +272,10 @@ def test_mistakes_go_back_to_the_right_label(bench, capsys):
     wrong = find_mistakes(bench.model, bench.test.images, bench.test.labels)
     assert len(wrong) > 9
     assert header[0] == "wrongly classified images, 9"
-    assert rows["wrong, of the test images"] == [quality.share(len(wrong), 60)]
+    assert rows["wrong, of the test images"] == [intervals.share(len(wrong), 60)]
     logits = classify_images(bench.model, bench.test.images[wrong.rows[:9]])
     second = logits.topk(2).indices[:, 1] == bench.test.labels[wrong.rows[:9]]
-    assert rows["their right label is the second best"] == [quality.share(int(second.sum()), 9)]
+    assert rows["their right label is the second best"] == [intervals.share(int(second.sum()), 9)]
     images, classes = bench.test.images[wrong.rows[:9]], wrong.classes[:9]
     codes = quality.find_codes(bench.model, bench.vae, images, generator=bench.draws)
     asked = quality.Asked(images, codes.codes, classes, named=True)
@@ -283,11 +285,11 @@ def test_mistakes_go_back_to_the_right_label(bench, capsys):
     good = [bool(codes.found[i] and made.found[i]) for i in range(9)]
     assert 0 < sum(good) < 9
     assert rows["morphed to the right label, of those"] == [
-        quality.share(sum(good), int(codes.found.sum()))
+        intervals.share(sum(good), int(codes.found.sum()))
     ]
     seen = classify_images(bench.second, made.decoded).argmax(1)
     right = [int(seen[i] == classes[i, 1]) for i in range(9) if good[i]]
-    assert rows["and after the morph"] == [quality.share(sum(right), len(right))]
+    assert rows["and after the morph"] == [intervals.share(sum(right), len(right))]
     counts = [int(line.split()[1]) for line in text.splitlines() if " taken for " in line]
     assert counts == sorted(counts, reverse=True)
     assert sum(counts) <= len(wrong)
@@ -299,23 +301,25 @@ def folders(monkeypatch):
     models = {"a": build(), "b": build(seed=3), "c": build(seed=4)}
     models["c"].class_names = ("ant", "bee", "cow", "elk")
     test = ImageSet(draw_images(9, seed=8), torch.arange(9) % 4, CLASSES)
-    monkeypatch.setattr(quality.whence, "load", lambda folder, device: models[folder])
-    monkeypatch.setattr(quality, "load_vae", lambda folder, device: build_vae())
-    monkeypatch.setattr(quality, "load_data", lambda _: Dataset("mnist", test, test))
-    monkeypatch.setattr(quality, "read_settings", lambda folder: SimpleNamespace(data="notmnist"))
+    monkeypatch.setattr(morph_bench.whence, "load", lambda folder, device: models[folder])
+    monkeypatch.setattr(morph_bench, "load_vae", lambda folder, device: build_vae())
+    monkeypatch.setattr(morph_bench, "load_data", lambda _: Dataset("mnist", test, test))
+    monkeypatch.setattr(
+        morph_bench, "read_settings", lambda folder: SimpleNamespace(data="notmnist")
+    )
     options = {"vae": "v", "run": "a", "second": "b", "seed": 3, "images": 4, "steps": 700}
     return SimpleNamespace(**options, weight=None, norm="proximal", lead_after=900)
 
 
 def test_images_are_drawn_and_the_weight_is_that_of_the_data(folders):
-    bench = quality.load_bench(folders, "cpu")
+    bench = morph_bench.load_bench(folders, "cpu")
     assert bench.plan == MorphPlan(weight=10.0, steps=700, lead_after=900)
     order = torch.randperm(9, generator=torch.Generator().manual_seed(3))[:4]
     assert torch.equal(bench.shown.images, bench.test.images[order])
     folders.weight = 0.5
-    assert quality.load_bench(folders, "cpu").plan.weight == 0.5
+    assert morph_bench.load_bench(folders, "cpu").plan.weight == 0.5
     folders.lead_after, folders.norm = -1, "gradient"
-    plan = quality.load_bench(folders, "cpu").plan
+    plan = morph_bench.load_bench(folders, "cpu").plan
     assert plan.lead_after is None
     assert plan.norm == "gradient"
 
@@ -323,7 +327,7 @@ def test_images_are_drawn_and_the_weight_is_that_of_the_data(folders):
 def test_runs_of_other_classes_are_refused(folders):
     folders.second = "c"
     with pytest.raises(ValueError, match=r"Both runs must have the same class_names, got .*elk"):
-        quality.load_bench(folders, "cpu")
+        morph_bench.load_bench(folders, "cpu")
 
 
 def test_the_command_measures_the_parts_that_are_named(folders, monkeypatch, capsys):

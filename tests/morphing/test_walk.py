@@ -24,14 +24,13 @@ from tests.helpers.morphing_parts import (
 )
 from whence.autoencoders import VAES
 from whence.morphing.answers import classify_codes
-from whence.morphing.norms import measure_norms
+from whence.morphing.norms import mean_norms, measure_norms
 from whence.morphing.walk import (
     Ends,
     MorphPlan,
     Seen,
     Walk,
     look,
-    mean_norms,
     morph_codes,
     note,
 )

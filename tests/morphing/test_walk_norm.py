@@ -15,14 +15,13 @@ from tests.helpers.morphing_parts import (
     draw_norms,
 )
 from whence.morphing import walk as morphing
-from whence.morphing.norms import measure_norms
+from whence.morphing.norms import measure_norms, norm_range
 from whence.morphing.strides import pace
 from whence.morphing.walk import (
     MorphPlan,
     Walk,
     keep_norm,
     morph_codes,
-    norm_range,
 )
 
 # The norm

@@ -18,10 +18,11 @@ from whence.morphing.answers import check_fit, classify_codes, classify_images
 from whence.morphing.code import Codes, find_codes
 from whence.morphing.interpolate import STEPS
 from whence.morphing.morph import Morphed, follow
+from whence.morphing.norms import mean_norms, norm_range
 from whence.morphing.others import Asked, check_decoded, choose_classes
 from whence.morphing.quality import code_proximity, pixel_proximity
 from whence.morphing.stored_codes import StoredCodes, store_codes
-from whence.morphing.walk import MorphPlan, mean_norms, norm_range
+from whence.morphing.walk import MorphPlan
 from whence.records.morphed import Along, Code, Mask, Morph, Start, Way
 from whence.records.picture import to_uint8
 from whence.seeds import make_generator

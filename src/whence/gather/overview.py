@@ -1,19 +1,16 @@
 """A whole run in numbers: gathered from features that are encoded once."""
 
-import heapq
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from whence.bounds import BATCH_SIZE, check_number
-from whence.evidence.answers import Memory, read_memory, rows_at_once, signals_of
+from whence.evidence.answers import signals_of
 from whence.evidence.evaluate import evaluate
 from whence.evidence.suspicious import find_suspicious
 from whence.gather.explained import find_places, take_stored
-from whence.memory.bank import Bank
-from whence.metrics.doubt import measure_doubts, read_alone
+from whence.gather.use_of_memory import describe_use, read_all
 from whence.metrics.flag import risk_at, risk_curve
 from whence.models.calibration import error_probability
 from whence.models.classifier import Classifier
@@ -21,12 +18,9 @@ from whence.models.evaluating import evaluating
 from whence.models.using import encode_all
 from whence.records.images import ImageSet
 from whence.records.measures import Suspicion
-from whence.records.overview import LISTED, Curve, Hard, Made, MemoryUse, Overview, Used
+from whence.records.overview import LISTED, Curve, Hard, Made, Overview
 from whence.runs.settings import Settings
 from whence.shapes import check_shape
-
-TOP = 12
-"""Stored images that each list of the most used ones has."""
 
 DRAWN = ("error_probability", "softmax", "entropy", "nearest")
 """Signals of doubt that have a curve, where the model has them."""
@@ -36,22 +30,6 @@ FIRST = 0.05
 
 POINTS = 96
 """Points of a curve, one per percent."""
-
-
-class Use(NamedTuple):
-    """How much each stored image was read by many answers."""
-
-    weights: Tensor  # (M,) float64, sum over all answers
-    wrong: Tensor  # (M,) float64, sum over the wrong ones
-    answers: Tensor  # (M,) int64, in how many it had a weight above 0
-
-
-class Readings(NamedTuple):
-    """What all answers are measured by, on the CPU."""
-
-    predicted: Tensor  # (N,) int64, classes of the answers
-    doubts: Tensor  # (N, S) float64, a column per signal of the model
-    use: Use | None  # None for a standard model
 
 
 def describe_run(about: dict[str, Any], settings: Settings, data: str, model: Classifier) -> Made:
@@ -134,100 +112,16 @@ def gather_overview(
             if name in columns
         ),
         hard=choose_hard(
-            predicted, labels, columns["softmax"], columns.get("error_probability"), hard=hard
+            predicted,
+            labels,
+            readings.probabilities,
+            columns["softmax"],
+            columns.get("error_probability"),
+            hard=hard,
         ),
         memory=memory,
         suspicious=suspicious,
         stored={} if bank is None else {one: take_stored(bank, places[one]) for one in named},
-    )
-
-
-def read_all(model: Classifier, features: Tensor, labels: Tensor, *, batch_size: int) -> Readings:
-    """Answer for features `(N, D)` with the whole memory, and add up which images were read.
-
-    Args:
-        model: in eval mode.
-        features: of the images.
-        labels: `(N,)` true classes, on the same device.
-        batch_size: answers computed at once.
-    """
-    names, predicted, doubts = signals_of(model), [], []
-    bank = model.checked_bank() if model.has_memory else None
-    memory = None if bank is None else Memory.of(model)
-    use = None if bank is None else start_use(bank)
-    rows = batch_size if bank is None else rows_at_once(batch_size, len(bank))
-    for part, truth in zip(features.split(rows), labels.split(rows), strict=True):
-        if memory is None or use is None:
-            read, own = read_alone(model.head(part)), labels[:0]
-        else:
-            read, places, _ = read_memory(model.memory_head, part, memory)
-            own = memory.own[places]
-            use = add_use(use, places, read.weights, read.logits.argmax(1) != truth)
-        predicted.append(read.logits.argmax(1).cpu())
-        doubts.append(measure_doubts(read, own, names).cpu())
-    moved = None if use is None else Use(*(column.cpu() for column in use))
-    return Readings(torch.cat(predicted), torch.cat(doubts), moved)
-
-
-def start_use(bank: Bank) -> Use:
-    """Begin to count how much the stored images are read."""
-    nothing = torch.zeros(len(bank), dtype=torch.float64, device=bank.features.device)
-    return Use(nothing, nothing, nothing.long())
-
-
-def add_use(use: Use, places: Tensor, weights: Tensor, wrong: Tensor) -> Use:
-    """Add what `B` more answers read.
-
-    Args:
-        use: of the answers before.
-        places: `(B, S)` stored images.
-        weights: `(B, S)` theirs, rows sum to one.
-        wrong: `(B,)` bool.
-    """
-    sizes = check_shape("weights", weights, "B S")
-    check_shape("places", places, "B S", **sizes)
-    check_shape("wrong", wrong, "B", B=sizes["B"])
-    exact, chosen = weights.double(), places.flatten()
-    return Use(
-        use.weights.index_add(0, chosen, exact.flatten()),
-        use.wrong.index_add(0, chosen, (exact * wrong[:, None]).flatten()),
-        use.answers.index_add(0, chosen, (weights > 0).long().flatten()),
-    )
-
-
-def describe_use(use: Use, indices: Sequence[int], *, top: int = TOP) -> MemoryUse:
-    """Choose the stored images that were used most, in all answers and in wrong ones.
-
-    Args:
-        use: of `M` stored images.
-        indices: the dataset index of each.
-        top: length of each list.
-    """
-    weights = use.weights.sort(descending=True).values
-    # One part in a million is rounding: the weights are float32.
-    enough = weights.cumsum(0) >= weights.sum() * (0.5 - 1e-6)  # (M,)
-    return MemoryUse(
-        size=len(indices),
-        unused=int((use.answers == 0).sum()),
-        half=int(enough.long().argmax()) + 1,
-        most=rank_use(use, use.weights, indices, top),
-        misleading=rank_use(use, use.wrong, indices, top),
-    )
-
-
-def rank_use(use: Use, by: Tensor, indices: Sequence[int], top: int) -> tuple[Used, ...]:
-    """List the stored images with the largest numbers ``by`` `(M,)` above 0, ties by index."""
-    amounts = by.tolist()
-    used = (place for place, amount in enumerate(amounts) if amount > 0)
-    first = heapq.nsmallest(top, used, key=lambda place: (-amounts[place], indices[place]))
-    return tuple(
-        Used(
-            index=indices[place],
-            weight=float(use.weights[place]),
-            wrong=float(use.wrong[place]),
-            answers=int(use.answers[place]),
-        )
-        for place in first
     )
 
 
@@ -278,6 +172,7 @@ def trace_curve(signal: str, doubts: Tensor, errors: Tensor) -> Curve:
 def choose_hard(
     predicted: Tensor,
     labels: Tensor,
+    probabilities: Tensor,
     unsure: Tensor,
     errors: Tensor | None,
     *,
@@ -290,7 +185,8 @@ def choose_hard(
     Args:
         predicted: `(N,)` answers.
         labels: `(N,)` true classes.
-        unsure: `(N,)` 1 minus the probability of each answer.
+        probabilities: `(N,)` of each answer, as people see them.
+        unsure: `(N,)` the softmax's sign of doubt, which also tells very sure answers apart.
         errors: `(N,)` calibrated probability of error, which then tells what is doubtful; None
             without, then ``unsure`` does.
         hard: how many to choose; all images if there are fewer.
@@ -301,6 +197,7 @@ def choose_hard(
     check_number("hard", hard)
     sizes = check_shape("labels", labels, "N")
     check_shape("predicted", predicted, "N", **sizes)
+    check_shape("probabilities", probabilities, "N", **sizes)
     check_shape("unsure", unsure, "N", **sizes)
     doubts = unsure if errors is None else errors
     check_shape("errors", doubts, "N", **sizes)
@@ -314,7 +211,7 @@ def choose_hard(
             kind="sure" if number < len(sure) else "doubtful",
             truth=int(labels[row]),
             predicted=int(predicted[row]),
-            probability=1 - float(unsure[row]),
+            probability=float(probabilities[row]),
             error_probability=None if errors is None else float(errors[row]),
         )
         for number, row in enumerate(chosen)

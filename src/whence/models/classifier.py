@@ -10,20 +10,16 @@ from torch.utils.data import Dataset
 from whence.bounds import BATCH_SIZE
 from whence.data.as_images import Images, as_images
 from whence.data.augment import to_float
-from whence.data.fingerprint import content_hashes, find_places, number_equal
 from whence.encoders.adopt import EncoderKind
 from whence.memory import VARIANT
-from whence.memory.bank import Bank, to_pixels
+from whence.memory.bank import Bank
 from whence.memory.heads import Head, MemoryHead, Read
-from whence.models.as_image_set import as_image_set
-from whence.models.batches import encode_in_batches
 from whence.models.evaluating import check_mode
-from whence.models.left_out import predict_left_out
 from whence.models.merged import Merged
+from whence.models.remembered import make_bank, read_remembered
 from whence.models.sound import check_outputs
 from whence.models.stamp import Stamp
-from whence.records.images import ImageSet
-from whence.records.labels import list_names, read_labels, read_whole_numbers
+from whence.records.labels import list_names
 from whence.records.measures import Calibration
 from whence.shapes import check_shape
 
@@ -33,8 +29,8 @@ NO_MEMORY = (
 )
 
 NO_EXPORT = (
-    "A model with a memory cannot be exported as one graph, because which stored images are read "
-    "depends on the image; export model.encoder, and keep the head and the memory in Python."
+    "A model with a memory cannot be exported as it is, because which stored images are read "
+    "depends on the image; export whence.as_graph(model), which weighs all of them."
 )
 
 REPLACED = (
@@ -281,74 +277,29 @@ class Classifier(nn.Module):
         """
         self._refuse_memory(self.has_memory)
         check_mode(self)
-        if isinstance(memory_images, ImageSet | Dataset):
-            known = as_image_set(memory_images, self, name="memory_images")
-            memory_images = known.images
-            labels = known.labels if labels is None else labels
-            sources = known.sources if sources is None else sources
-        pixels = as_images(memory_images, self, name="memory_images")
-        total = len(pixels)
-        if total == 0:
-            raise ValueError("memory_images must hold at least one image, got none.")
-        known_labels = torch.full((total,), -1)
-        if labels is not None:
-            known_labels = read_labels(labels, self.class_names, total, least=-1)
-        self._check_known(known_labels)
-        places = torch.arange(total)
-        if indices is not None:
-            places = read_whole_numbers("indices", indices, total)
-        if int(places.min()) < 0:
-            raise ValueError(f"indices must be at least 0, got {int(places.min())}.")
-        if len(places.unique()) != total:
-            raise ValueError("indices must name every image once, some are there twice.")
-        if sources is not None and len(sources) != total:
-            raise ValueError(f"sources must name {total} files, got {len(sources)}.")
-        kept, device = to_pixels(pixels.detach()), self.mean.device
+        head = self.memory_head
+        known = read_remembered(
+            memory_images,
+            self,
+            labels=labels,
+            indices=indices,
+            sources=sources,
+            reads_labels=head.reads_labels,
+        )
         if features is not None:
-            check_shape("features", features, "M D", M=total, D=self.features)
+            check_shape("features", features, "M D", M=len(known.pixels), D=self.features)
             self._check_outputs("features", features)
-        hashes = content_hashes(kept)
-        groups = torch.tensor(number_equal(hashes))
-        first = torch.tensor([found[0] for found in find_places(hashes).values()])
-        with torch.no_grad():  # copies are encoded once, so that their features are equal
-            if features is None:
-                distinct = pixels if len(first) == total else pixels[first]
-                encoded = encode_in_batches(self.encode, distinct, batch_size=batch_size)
-            else:
-                encoded = self.head.embed(features.to(device)[first.to(device)])
-        groups = groups.to(device)
-        features = encoded[groups] if len(first) < total else encoded
         self.attach(
-            Bank(
+            make_bank(
+                known,
+                head,
+                self.encode,
                 features=features,
-                indices=places.to(device),
-                labels=known_labels.to(device),
-                predicted=predict_left_out(
-                    self.memory_head,
-                    features,
-                    groups,
-                    labels=known_labels.to(device),
-                    batch_size=batch_size,
-                ),
-                hashes=hashes,
-                images=kept.cpu(),
-                sources=None if sources is None else tuple(sources),
+                device=self.mean.device,
+                batch_size=batch_size,
             )
         )
         return self
-
-    def _check_known(self, labels: Tensor) -> None:
-        """Refuse stored images without a label, -1 in `(M,)`, where the head reads labels.
-
-        Raises:
-            ValueError: with how many there are.
-        """
-        unknown = int((labels < 0).sum())
-        if unknown and self.memory_head.reads_labels:
-            raise ValueError(
-                f"labels must name the class of every stored image, because each votes for its own;"
-                f" {unknown} of {len(labels)} have none."
-            )
 
     def attach(self, bank: Bank) -> None:
         """Keep a bank that was encoded with the parameters the model has now."""

@@ -1,5 +1,6 @@
 """How long the codes of a class are: a proxy for what the autoencoder takes for real images."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -7,6 +8,9 @@ from torch import Tensor
 
 from whence.records.show import show_record
 from whence.shapes import check_shape
+
+FARTHEST = 6.0
+"""A code's norm may be so many deviations from the mean norm of the stored images."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -58,3 +62,32 @@ def measure_norms(codes: Tensor, labels: Tensor, *, classes: int) -> Norms:
     spread = norms.new_zeros(classes).index_add(0, labels, squares)
     deviations = torch.where(counts > 1, (spread / (counts - 1).clamp_min(1)).sqrt(), 0.0 * means)
     return Norms(means, deviations, counts, norms, labels)
+
+
+def mean_norms(names: tuple[str, ...], others: Tensor, norms: Norms) -> Tensor:
+    """Look up `(B,)` the mean norm of the class of other.
+
+    Raises:
+        ValueError: if a class has no stored image.
+    """
+    if len(norms.means) != len(names):
+        raise ValueError(f"norms must be of {len(names)} classes, got {len(norms.means)}.")
+    found = norms.means[others.cpu()]
+    for label in others.cpu()[found.isnan()].tolist():
+        raise ValueError(
+            f"Class {names[label]} has no stored image to compare with; choose another class, or "
+            "store images of it."
+        )
+    return found
+
+
+def norm_range(norms: Norms) -> tuple[float, float]:
+    """Return the norms that a code may have: 6 deviations to both sides of the stored images'.
+
+    With a single stored image, which has no deviation, any norm will do.
+    """
+    if len(norms.norms) < 2:
+        return 0.0, math.inf
+    reach = FARTHEST * float(norms.norms.std())
+    mean = float(norms.norms.mean())
+    return max(0.0, mean - reach), mean + reach

@@ -15,16 +15,13 @@ from whence.models.classifier import Classifier
 from whence.models.evaluating import evaluating
 from whence.morphing.answers import blank_broken, check_fit
 from whence.morphing.entropy import measure_entropy, pair_logits
-from whence.morphing.norms import Norms
+from whence.morphing.norms import Norms, mean_norms, norm_range
 from whence.morphing.strides import check_strides, pace, scale_to, stride_on
 from whence.records.show import show_record
 from whence.shapes import check_batch_size, check_shape
 
 NORM_WEIGHTS = {"mnist": 0.1, "notmnist": 10.0, "fashion_mnist": 10.0}
 """The thesis's weights of the norm by data (sections 5.1 to 5.3)."""
-
-DEVIATIONS = 6.0
-"""A code's norm may be so many deviations from the mean norm of the stored images."""
 
 
 @dataclass(frozen=True)
@@ -349,32 +346,3 @@ def check_classes(names: tuple[str, ...], classes: Tensor) -> None:
                 f"The other class must differ from the answer, got {names[one]} for both of image "
                 f"{place}; name another class."
             )
-
-
-def mean_norms(names: tuple[str, ...], others: Tensor, norms: Norms) -> Tensor:
-    """Look up `(B,)` the mean norm of the class of other.
-
-    Raises:
-        ValueError: if a class has no stored image.
-    """
-    if len(norms.means) != len(names):
-        raise ValueError(f"norms must be of {len(names)} classes, got {len(norms.means)}.")
-    found = norms.means[others.cpu()]
-    for label in others.cpu()[found.isnan()].tolist():
-        raise ValueError(
-            f"Class {names[label]} has no stored image to compare with; choose another class, or "
-            "store images of it."
-        )
-    return found
-
-
-def norm_range(norms: Norms) -> tuple[float, float]:
-    """Return the norms that a code may have: 6 deviations to both sides of the stored images'.
-
-    With a single stored image, which has no deviation, any norm will do.
-    """
-    if len(norms.norms) < 2:
-        return 0.0, math.inf
-    reach = DEVIATIONS * float(norms.norms.std())
-    mean = float(norms.norms.mean())
-    return max(0.0, mean - reach), mean + reach
