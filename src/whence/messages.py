@@ -5,6 +5,9 @@ LONGEST = 200
 
 TAIL = 40
 
+MINUS = "\N{MINUS SIGN}"
+"""As wide as a plus, unlike the hyphen."""
+
 
 def shorten_text(text: str) -> str:
     """Keep the beginning and the end of a long text, 200 characters together.
@@ -25,6 +28,15 @@ def quote(value: object) -> str:
     ("'red'", '(1, 2)', 200)
     """
     return shorten_text(repr(value))
+
+
+def format_number(value: float, form: str) -> str:
+    """Write a number as prose does: with a minus sign, which is no hyphen.
+
+    >>> format_number(-0.1564, ".3f") == MINUS + "0.156", format_number(2.5, "+.3g")
+    (True, '+2.5')
+    """
+    return format(value, form).replace("-", MINUS)
 
 
 def describe_failure(error: Exception) -> str:

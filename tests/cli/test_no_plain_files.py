@@ -119,3 +119,73 @@ def test_a_pipe_in_the_place_of_kept_features_is_not_read(tmp_path, capsys):
     os.mkfifo(tmp_path / "x.safetensors")
     assert read_features(tmp_path / "x.safetensors", (2, 3), torch.float32) is None
     assert "must be a plain file, it is not. Its images" in capsys.readouterr().err
+
+
+# autoencoders, and datasets that are files -------------------------------------------------------
+
+VAE = ["--codes", "2", "--epochs", "1", "--batch-size", "8", "--device", "cpu"]
+VAE_FILES = ("log.jsonl", "metrics.json", "settings.toml", "vae.json", "vae.safetensors")
+
+
+@pytest.fixture(scope="module")
+def vae(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("vae") / "vae"
+    command = ["train-vae", "digits", "--train-examples", "16", "--validation-examples", "8"]
+    assert main([*command, *VAE, "--out", str(folder)]) == 0
+    return folder, command
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+@pytest.mark.parametrize("name", VAE_FILES)
+def test_what_is_in_the_way_of_an_autoencoder_is_said_or_replaced(
+    vae, run, finished, tmp_path, capsys, name, kind
+):
+    folder = shutil.copytree(vae[0], tmp_path / "vae")
+    replace(folder / name, kind)
+    code, said = call(capsys, [*vae[1], *VAE, "--resume", "--out", folder])
+    assert (code, said.count("whence: ")) in ((0, 0), (2, 1)), said
+    if code == 2:
+        assert f"{folder / name} must be a plain file, it is " in said
+    if name.startswith("vae"):
+        replace(folder / name, kind)
+        photo = finished[1] / "a" / "0.png"
+        code, said = call(capsys, ["morph", run, photo, "--vae", folder, "--format", "json"])
+        assert code == 2
+        assert str(folder) in said
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+@pytest.mark.parametrize("command", [["train", "--encoder", "small_cnn"], ["train-vae", *VAE]])
+def test_what_is_no_file_among_images_is_passed_over_or_said(
+    finished, tmp_path, capsys, command, kind
+):
+    photos = shutil.copytree(finished[1], tmp_path / "photos")
+    replace(photos / "a" / "x.png", kind)
+    name, *options = command
+    code, said = call(capsys, [name, photos, *options, "--epochs", "1", "--out", tmp_path / "run"])
+    if kind == "pipe":
+        assert (code, "a/x.png is not used: not an image" in said) == (0, True), said
+    else:
+        assert (code, said.count("whence: ")) == (2, 1)
+        assert "x.png" in said
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        ("mnist", "MNIST/raw/t10k-labels-idx1-ubyte"),
+        ("notmnist", "notMNIST/raw/train-images-idx3-ubyte"),
+        ("svhn", "SVHN/train_32x32.mat"),
+        ("svhn", "train_32x32.mat"),
+        ("cifar10", "cifar-10-batches-py/data_batch_1"),
+    ],
+)
+def test_a_pipe_in_the_place_of_a_dataset_is_said_before_anything_is_fetched(
+    tmp_path, capsys, data, name
+):
+    path = tmp_path / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    os.mkfifo(path)
+    code, said = call(capsys, ["train-vae", data, "--data-root", tmp_path, "--out", tmp_path / "v"])
+    assert (code, said.count("\n")) == (2, 1)
+    assert f"{path} must be " in said

@@ -47,6 +47,16 @@ def test_bars_begin_with_the_answer_and_sum_to_1():
     assert len(make_bars(probabilities[:6], 0, names)) == 6
 
 
+def test_classes_that_nothing_speaks_for_have_no_bar_of_their_own():
+    names = [f"class {place}" for place in range(7)]
+    probabilities = torch.tensor([0, 0, 0.75, 0, 0.25, 0, 0])
+    bars = make_bars(probabilities, 2, names)
+    assert [(bar.name, bar.text) for bar in bars] == [
+        *(("class 2", "75.0%"), ("class 4", "25.0%"), ("all 5 other classes", "0%"))
+    ]
+    assert [bar.name for bar in make_bars(probabilities[1:3], 1, names)] == ["class 1", "class 0"]
+
+
 @pytest.mark.parametrize(
     "truth, verdict, right", [(None, "", False), (1, "right", True), (2, "wrong, it is fox", False)]
 )
@@ -147,7 +157,7 @@ def test_no_single_image_decides_is_said_once():
     )
     none = removal(removed=(), smallest=None, smallest_becomes=None, becomes=None, reason="No.")
     assert say_deciding(found, none, CLASSES) == (f"{start}{span}.",)
-    assert say_deciding(explanation(), None, CLASSES) == (f"{start}at 75.0% (now 75.0%).",)
+    assert say_deciding(explanation(), None, CLASSES) == (f"{start}at 75.0%.",)
 
 
 def test_images_that_decide_alone_are_counted():

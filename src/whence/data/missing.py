@@ -20,7 +20,9 @@ def fetch(
 
     Raises:
         FileNotFoundError: if the network may not be used, or there is none.
+        ValueError: if something else is where the file belongs, such as a named pipe.
     """
+    check_place(expected)
     if not download:
         raise missing_file(
             name, expected, "download is switched off (--download allows it)", way_out
@@ -35,6 +37,16 @@ def fetch(
         lines = str(error).strip().splitlines() or [type(error).__name__]
         why = f"downloading it failed ({lines[-1].strip()})"
         raise missing_file(name, expected, why, way_out) from error
+
+
+def check_place(expected: Path) -> None:
+    """Refuse what is no file where a file belongs; a pipe would be waited for.
+
+    Raises:
+        ValueError: if something is there; what is not there is not refused.
+    """
+    if expected.exists() and not expected.is_file():
+        raise ValueError(f"{expected.absolute()} must be a plain file, it is not; remove it.")
 
 
 def missing_file(name: str, expected: Path, why: str, way_out: str) -> FileNotFoundError:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from whence.data.idx import idx_paths, read_idx_images
-from whence.data.missing import fetch
+from whence.data.missing import check_place, fetch
 from whence.records.images import Dataset
 
 DIGITS = tuple("0123456789")
@@ -81,6 +81,8 @@ def _load(
         path for part in ("train", "test") for path in idx_paths(folder, part) if not path.is_file()
     ]
     if missing:
+        for path in missing:
+            check_place(path)
         way_out = f"put the four idx files of {name}, packed (.gz) or not, into that folder"
         fetch(name, fetcher, download=download, expected=missing[0], way_out=way_out)
     train, test = (read_idx_images(folder, part, class_names) for part in ("train", "test"))

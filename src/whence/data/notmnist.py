@@ -6,7 +6,7 @@ import torch
 
 from whence.data.idx import idx_paths, read_idx_images
 from whence.data.image_file import read_readable
-from whence.data.missing import missing_file
+from whence.data.missing import check_place, missing_file
 from whence.data.overlap import overlap_notes
 from whence.records.images import Dataset, ImageSet
 
@@ -42,6 +42,7 @@ def notmnist(root: Path, *, download: bool = True) -> Dataset:
     raw = root / "notMNIST" / "raw"
     for part in ARCHIVES:
         for path in idx_paths(raw, part):
+            check_place(path)
             if not path.is_file():
                 raise missing_file(
                     "notmnist",

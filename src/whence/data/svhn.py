@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from whence.data.missing import fetch
+from whence.data.missing import check_place, fetch
 from whence.data.mnist import DIGITS
 from whence.records.images import Dataset, ImageSet
 
@@ -36,6 +36,7 @@ def svhn(root: Path, *, download: bool = True) -> Dataset:
 
 def _load(root: Path, part: str, download: bool) -> ImageSet:
     path = root / "SVHN" / PARTS[part]
+    check_place(path)
     if not path.is_file():
         path = root / PARTS[part]
     if not path.is_file():

@@ -16,6 +16,7 @@ from whence.evidence.reliance import measure_reliance
 from whence.evidence.reread import Cached, cache, read_whole
 from whence.memory.bank import Bank
 from whence.memory.heads import Read
+from whence.messages import format_number
 from whence.models.classifier import Classifier
 from whence.models.evaluating import evaluating
 from whence.records.answers import Draws, Evidence, Explanation, Prediction
@@ -181,7 +182,8 @@ def describe_missing_counterfactual(
     least = min(item.similarity for item in answer.evidence)
     return (
         f"{text}; the most similar one of another class ({names[near_miss.predicted]}) has a "
-        f"similarity of {near_miss.similarity:.3f}, the last one with a weight {least:.3f}."
+        f"similarity of {format_number(near_miss.similarity, '.3f')}, the last one with a weight "
+        f"{format_number(least, '.3f')}."
     )
 
 

@@ -6,6 +6,7 @@ from html import escape
 
 from torch import Tensor
 
+from whence.messages import format_number
 from whence.records.picture import colour, find_factor, find_limit, shown_size, to_data_uri
 
 OUTSIDE = "outside the evidence"
@@ -102,9 +103,8 @@ def show_row(relevance: Relevance, row: int) -> str:
 
 def show_picture(relevance: Tensor, limit: float, title: str) -> str:
     """Colour relevance `(H, W)` and write its sum and the end of the scale beneath it."""
-    words = (
-        f"{escape(title)}<br>sum {float(relevance.sum()):+.3g}, full colour at \N{PLUS-MINUS SIGN}"
-    )
+    total = format_number(float(relevance.sum()), "+.3g")
+    words = f"{escape(title)}<br>sum {total}, full colour at \N{PLUS-MINUS SIGN}"
     height, width = relevance.shape
     return (
         f'<td style="text-align:center"><img src="{to_data_uri(colour(relevance, limit))}" '

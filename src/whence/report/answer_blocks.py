@@ -84,10 +84,14 @@ def say_verdict(truth: int | None, predicted: int, classes: Sequence[str]) -> st
 
 
 def make_bars(probabilities: Tensor, predicted: int, classes: Sequence[str]) -> tuple[Bar, ...]:
-    """Take the most probable classes, the answer first, and the sum of the others."""
+    """Take the most probable classes, the answer first, and the sum of the others.
+
+    Of many classes, those that nothing speaks for, as with votes, are among the others.
+    """
     order = probabilities.argsort(descending=True, stable=True).tolist()
     order.sort(key=lambda place: place != predicted)  # also where another is as probable
-    shown = order if len(order) <= TOP_CLASSES + 1 else order[:TOP_CLASSES]
+    likely = [place for place in order if place == predicted or probabilities[place] > 0]
+    shown = order if len(order) <= TOP_CLASSES + 1 else likely[:TOP_CLASSES]
     shares = [float(probabilities[place]) for place in shown]
     bars = [
         Bar(classes[place], share, percent(share), place == predicted)
@@ -198,13 +202,14 @@ def say_deciding(
             "others do not.",
         )
     span = f"between {low} and {high}" if low != high else f"at {low}"
+    before = "" if low == high == now else f" (now {now})"
     together = 0 if removal is None else len(removal.smallest or removal.removed)
     end = "."
     if together > 1:
         end = f"; it takes {together:,} stored images together, as shown further down."
     return (
         f"No single stored image decides: whichever one is left out, {classes[predicted]} stays "
-        f"the answer, {span} (now {now}){end}",
+        f"the answer, {span}{before}{end}",
     )
 
 

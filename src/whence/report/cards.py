@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from whence.messages import format_number
 from whence.records.answers import Evidence
 from whence.records.explained import Answer, Stored
 from whence.records.picture import shown_size, to_data_uri
 from whence.report.blocks import Card, Picture, Strip
-from whence.report.numbers import MINUS, percent
+from whence.report.numbers import percent
 
 SHOWN = 24
 """Stored images that one strip shows; the rest is counted."""
@@ -68,7 +69,7 @@ def make_evidence_card(
     lines = []
     if item.weight > 0:
         lines.append(f"weight {percent(item.weight)}")
-    lines.append(f"similarity {item.similarity:.3f}".replace("-", MINUS))
+    lines.append(f"similarity {format_number(item.similarity, '.3f')}")
     role = item.role if item.weight > 0 else "near"
     place = name_place(item.index, item.source)
     alt = f"{place}, labelled {label}, weight {percent(item.weight)}, {ROLES[role]}"

@@ -8,12 +8,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from whence.messages import format_number
 from whence.records.morphed import Along, Mask, Morph, Start, Way
 from whence.records.picture import colour, draw_scale, find_limit, to_data_uri
 from whence.report.blocks import Card, ColourScale, PageBlock, Strip
 from whence.report.cards import ROLES, draw_picture, make_strip, name_label, name_place
 from whence.report.morph_numbers import HARDLY, low_share, show_numbers
-from whence.report.numbers import MINUS, any_share, number_or_none, percent
+from whence.report.numbers import any_share, number_or_none, percent
 from whence.report.path_numbers import MOST, place_gain, share_kept, spread_steps
 from whence.report.plots import plot_path
 
@@ -162,7 +163,7 @@ def make_frames(along: Along, own: str) -> Strip:
     """Take some images of the path, with entropy and probability below each."""
     cards = []
     for step in spread_steps(len(along.images)):
-        entropy = number_or_none(float(along.entropies[step]), "{:.2f}")
+        entropy = number_or_none(float(along.entropies[step]), ".2f")
         share = any_share(float(along.probabilities[step]))
         share = share.replace("over ", ">").replace("under ", "<")
         inside = along.low <= step <= along.high
@@ -218,7 +219,7 @@ def make_maps(way: Way, limit: float) -> Strip:
             "decrease",
             colour(-mask.decrease, limit),
             "pixels in the mask that become darker on the path",
-            f"sum {float(mask.decrease.double().sum()):.3g}".replace("-", MINUS),
+            f"sum {format_number(float(mask.decrease.double().sum()), '.3g')}",
         ),
     ]
     return make_strip(cards)

@@ -59,7 +59,7 @@ def list_answers_at(morph: Morph, way: Way, classes: Sequence[str]) -> list[tupl
         (
             "entropy of the other image",
             "bits, between the two classes",
-            number_or_none(float(way.along.entropies[0]), "{:.4f}"),
+            number_or_none(float(way.along.entropies[0]), ".4f"),
         ),
     ]
 
@@ -70,11 +70,11 @@ def list_code_numbers(morph: Morph, way: Way) -> list[tuple[str, str, str]]:
     steps = f"{way.steps:,}" if way.kind == "morph" else "none"
     return [
         ("steps of the morph", "steps of Adam", steps),
-        ("pixels apart", "sum, pixels in 0 to 1", number_or_none(way.pixel_distance, "{:.2f}")),
-        ("codes apart", "cosine", number_or_none(way.cosine, "{:.3f}")),
-        ("length of the code", "of the image", number_or_none(morph.code.norm, "{:.2f}")),
-        ("length of the code", "of the other", number_or_none(way.norm, "{:.2f}")),
-        ("mean length of codes", "of the other class", number_or_none(way.class_norm, "{:.2f}")),
+        ("pixels apart", "sum, pixels in 0 to 1", number_or_none(way.pixel_distance, ".2f")),
+        ("codes apart", "cosine", number_or_none(way.cosine, ".3f")),
+        ("length of the code", "of the image", number_or_none(morph.code.norm, ".2f")),
+        ("length of the code", "of the other", number_or_none(way.norm, ".2f")),
+        ("mean length of codes", "of the other class", number_or_none(way.class_norm, ".2f")),
         ("lengths allowed", "of a morph", f"{low:.2f} to {high:.2f}"),
     ]
 
@@ -89,14 +89,14 @@ def list_path_numbers(way: Way) -> list[tuple[str, str, str]]:
         window = f"{max(along.low, 0.0):.1f} to {min(along.high, float(last)):.1f}"
     most = "none" if placed is None else f"{placed[0]} to {placed[1] + 1}"
     return [
-        ("mean step by entropy", f"of 0 to {last}", number_or_none(along.mean, "{:.1f}")),
+        ("mean step by entropy", f"of 0 to {last}", number_or_none(along.mean, ".1f")),
         ("window", "steps", window),
         (
             "gain, every pixel",
             "probability",
-            number_or_none(float(mask.full_gains.sum()), "{:+.3f}"),
+            number_or_none(float(mask.full_gains.sum()), "+.3f"),
         ),
-        ("gain, mask", "probability", number_or_none(float(mask.gains.sum()), "{:+.3f}")),
+        ("gain, mask", "probability", number_or_none(float(mask.gains.sum()), "+.3f")),
         ("gain kept by the mask", "share", "none" if kept is None else any_share(kept)),
         (f"where {MOST:.0%} of the mask's gain lies", "steps", most),
         ("mask", "mean of its pixels", any_share(float(mask.mask.double().mean()))),
@@ -104,12 +104,12 @@ def list_path_numbers(way: Way) -> list[tuple[str, str, str]]:
         (
             "increase",
             "sum, pixels in 0 to 1",
-            number_or_none(float(mask.increase.sum()), "{:.2f}"),
+            number_or_none(float(mask.increase.sum()), ".2f"),
         ),
         (
             "decrease",
             "sum, pixels in 0 to 1",
-            number_or_none(float(mask.decrease.sum()), "{:.2f}"),
+            number_or_none(float(mask.decrease.sum()), ".2f"),
         ),
     ]
 

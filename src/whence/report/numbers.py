@@ -3,10 +3,8 @@
 import math
 from collections.abc import Iterable
 
+from whence.messages import format_number
 from whence.records.answers import Evidence
-
-MINUS = "\N{MINUS SIGN}"
-"""As wide as a plus, unlike the hyphen."""
 
 
 def percent(share: float) -> str:
@@ -25,11 +23,10 @@ def percent(share: float) -> str:
 def signed(value: float) -> str:
     """Write a number with its sign and three digits.
 
-    >>> signed(1.2345), signed(-0.5) == MINUS + '0.5', signed(0.0)
-    ('+1.23', True, '0')
+    >>> signed(1.2345), signed(-0.5), signed(0.0)
+    ('+1.23', '−0.5', '0')
     """
-    text = f"{value:+.3g}"
-    return "0" if float(text) == 0 else text.replace("-", MINUS)
+    return "0" if float(f"{value:.3g}") == 0 else format_number(value, "+.3g")
 
 
 def out_of(share: float) -> str:
@@ -65,10 +62,10 @@ def add_weights(items: Iterable[Evidence], role: str | None = None) -> float:
 def number_or_none(value: float, form: str) -> str:
     """Write a number, or that there is none.
 
-    >>> number_or_none(1.25, "{:.1f}"), number_or_none(float("nan"), "{:.1f}")
+    >>> number_or_none(1.25, ".1f"), number_or_none(float("nan"), ".1f")
     ('1.2', 'no number')
     """
-    return form.format(value).replace("-", MINUS) if math.isfinite(value) else "no number"
+    return format_number(value, form) if math.isfinite(value) else "no number"
 
 
 def any_share(share: float) -> str:
@@ -79,4 +76,4 @@ def any_share(share: float) -> str:
     """
     if 0 <= share <= 1:
         return percent(share)
-    return number_or_none(100 * share, "{:.1f}%")
+    return number_or_none(share, ".1%")

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from whence.messages import format_number
 from whence.records.overview import Curve
 from whence.report.blocks import Line, LinePlot, Tick
-from whence.report.numbers import MINUS
 
 WIDTH, HEIGHT = 440, 236
 TOP, BOTTOM = 12, 24
@@ -190,7 +190,7 @@ def write_tick(value: float, step: float, *, percent: bool) -> str:
     """
     if percent:
         return f"{value:.{0 if step >= 0.01 else 1}%}"
-    return f"{value:.6g}".replace("-", MINUS)
+    return format_number(value, ".6g")
 
 
 def draw_path(points: Points) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from whence.messages import format_number
 from whence.records.answers import Explanation, Prediction
 from whence.report.numbers import percent
 
@@ -19,7 +20,7 @@ def say_reading(answer: Prediction | Explanation, classes: Sequence[str]) -> str
     if answer.threshold is None:
         return None
     text = (
-        f"A stored image counts from a similarity of {answer.threshold:.4g} on; "
+        f"A stored image counts from a similarity of {format_number(answer.threshold, '.4g')} on; "
         "the more above, the more."
     )
     return f"{say_votes(answer, classes)} {text}" if answer.by_label else text

@@ -5,13 +5,14 @@ from dataclasses import replace
 
 from torch import Tensor
 
+from whence.messages import format_number
 from whence.records.explained import Answer
 from whence.records.picture import colour, draw_scale, to_data_uri
 from whence.records.relevance import OUTSIDE, Relevance
 from whence.report.blocks import Card, ColourScale, PageBlock, Strip
 from whence.report.cards import ROLES, draw_picture, make_evidence_card, make_strip
 from whence.report.colours import Colours, find_colours
-from whence.report.numbers import MINUS, count, percent, signed
+from whence.report.numbers import count, percent, signed
 
 LARGE_ERROR = 0.05
 """A larger share of the score's change that is unexplained needs a word."""
@@ -107,7 +108,7 @@ def say_relevance(relevance: Relevance) -> tuple[str, ...]:
     if relevance.ledger is None:
         return (
             relevance.sentence,
-            f"The score is {plain_number(score)}; the numbers do not add up to it.",
+            f"The score is {format_number(score, '.3g')}; the numbers do not add up to it.",
         )
     amounts = {name: float(amount[0]) for name, amount in relevance.ledger.items()}
     change, missing = score - start, abs(amounts.pop("unexplained"))
@@ -120,19 +121,14 @@ def say_relevance(relevance: Relevance) -> tuple[str, ...]:
     parts = [f"{signed(value)} {words.get(name, name)}" for name, value in amounts.items()]
     sentences = [
         relevance.sentence,
-        f"The score changed by {signed(change)}, from {plain_number(start)} to "
-        f"{plain_number(score)}: {', '.join(parts)}.",
+        f"The score changed by {signed(change)}, from {format_number(start, '.3g')} to "
+        f"{format_number(score, '.3g')}: {', '.join(parts)}.",
         f"The numbers add up to this change with an error of {missing:.2g} "
         f"({percent(min(1.0, share))} of it).",
     ]
     if share > LARGE_ERROR and "steps" in relevance.options:
         sentences.append("More steps (--steps) make the error smaller.")
     return tuple(sentences)
-
-
-def plain_number(value: float) -> str:
-    """Write a number with three digits and, below 0, a minus sign that is as wide as a plus."""
-    return f"{value:.3g}".replace("-", MINUS)
 
 
 def say_missing(answer: Answer) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from whence.records.answers import Prediction
 from whence.records.images import Dataset
 from whence.records.spread import find_spread
 from whence.report.explain_page import render_answers
+from whence.report.numbers import percent
 from whence.report.terminal import draw_pictures
 from whence.runs.images import load_to_train
 from whence.runs.run import run
@@ -117,7 +118,7 @@ def show_evidence(
         shown = answer.evidence[:COLUMNS]
         rest = len(answer.evidence) - len(shown)
         print(
-            f'\nUnseen digit {place}: answer "{name}" ({share:.0%}, {verdict}), computed from '
+            f'\nUnseen digit {place}: answer "{name}" ({percent(share)}, {verdict}), computed from '
             f"these training images{f' and {rest} more' if rest else ''}:\n"
         )
         pictures = torch.stack(
@@ -126,7 +127,7 @@ def show_evidence(
         captions = [["unseen", ""]]
         for item in shown:
             doubt = "" if item.role == "example" else f"taken for {item.predicted}"
-            captions.append([f"{item.weight:.0%} a {item.label}", doubt])
+            captions.append([f"{percent(item.weight)} a {item.label}", doubt])
         print(draw_pictures(pictures, captions))
     print('\n"taken for 3" marks a counterfactual: the model itself puts that image in class 3.')
     sys.stdout.flush()
