@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from whence.models.classifier import Classifier
     from whence.models.load import load
     from whence.models.save import save
+    from whence.models.whole_graph import as_graph
     from whence.models.wrap import wrap
     from whence.morphing import OTHERS, PATHS
     from whence.morphing.morph import morph
@@ -61,6 +62,7 @@ PLACES = {
     "SIMILARITIES": "whence.memory",
     "VAEPlan": "whence.autoencoders.fit_vae",
     "VAES": "whence.autoencoders",
+    "as_graph": "whence.models.whole_graph",
     "attend": "whence.memory.attend",
     "attribute": "whence.attribution.attribute",
     "calibrate": "whence.evidence.calibrate",
@@ -105,6 +107,7 @@ __all__ = [
     "Plan",
     "Recipe",
     "VAEPlan",
+    "as_graph",
     "attend",
     "attribute",
     "calibrate",

@@ -22,7 +22,8 @@ def cosine(queries: Tensor, memory: Tensor, *, scale: Tensor | None = None) -> T
     """
     own, scale = unit_scale(queries), unit_scale(memory) if scale is None else scale
     blind = torch._C._are_functorch_transforms_active()  # these cannot look at numbers
-    if blind or not (bool(own.all()) and bool(scale.all())):
+    graph = torch.compiler.is_exporting()  # nor can an export, and rows so long are rare
+    if not graph and (blind or not (bool(own.all()) and bool(scale.all()))):
         queries, memory = shorten(queries), shorten(memory)
         own, scale = unit_scale(queries), unit_scale(memory)
     return queries @ memory.mT * (own.unsqueeze(-1) * scale.unsqueeze(-2))
