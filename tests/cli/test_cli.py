@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections import Counter
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,8 +14,10 @@ from PIL import Image
 from safetensors.torch import save_file
 
 import whence
+from tests.helpers.pages import evidence
 from whence.cli import COMMANDS, SUMMARIES, main
 from whence.cli.train import combine_settings
+from whence.cli.work.demo import show_evidence
 from whence.encoders import ENCODERS
 
 QUICK = ["--train-examples", "60", "--epochs", "6", "--memory-size", "20"]
@@ -260,6 +263,18 @@ def test_a_settings_file_and_options_over_it(tmp_path):
     path.write_text("settings = 3\n")
     with pytest.raises(ValueError, match=r"must have settings as a table, got 3"):
         combine_settings(str(path), {})
+
+
+def test_the_demo_rounds_to_no_false_100(digits, capsys):
+    item = evidence(40, 0.997, 1)
+    answer = SimpleNamespace(
+        predicted=1, probabilities=torch.tensor([0.005, 0.995]), evidence=(item,)
+    )
+    show_evidence(SimpleNamespace(class_names=("a", "b")), digits, (answer,), [0])
+    text = capsys.readouterr().out
+    assert 'answer "b" (99.5%, ' in text
+    assert "99.7% a 1" in text
+    assert "100%" not in text
 
 
 def test_demo_is_resumed_and_shows_evidence(tmp_path, capsys, monkeypatch):

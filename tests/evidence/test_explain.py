@@ -81,8 +81,10 @@ def test_reasons_name_the_class_and_the_nearest_miss():
             assert e.flag
 
 
-def test_near_miss_is_the_most_similar_image_of_another_class():
-    model = build_with_memory()
+@pytest.mark.parametrize("similarity", ["cosine", "l2"])
+def test_near_miss_is_the_most_similar_image_of_another_class(similarity):
+    """Its similarity is told with a minus sign below 0, where all of l2 lie."""
+    model = build_with_memory(similarity=similarity)
     images = draw_images(60, seed=5)
     scores = model.read(images).scores
     seen = 0
@@ -94,7 +96,8 @@ def test_near_miss_is_the_most_similar_image_of_another_class():
         best = max(places, key=lambda m: float(scores[row, m]))
         assert e.near_miss.index == 10 * best + 7
         assert e.near_miss.weight == 0
-        assert f"{float(scores[row, best]):.3f}" in e.counterfactual_reason
+        told = f"{float(scores[row, best]):.3f}".replace("-", "\N{MINUS SIGN}")
+        assert f"similarity of {told}, the last" in e.counterfactual_reason
         assert CLASSES[e.near_miss.predicted] in e.counterfactual_reason
         seen += 1
     assert seen, "the case is degenerate"

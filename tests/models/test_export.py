@@ -53,7 +53,8 @@ def test_a_graph_gives_the_models_answers(variant, similarity):
         expected = model.read(images)
         assert_close(logits, expected.logits)
         assert_close(weights, expected.weights, atol=1e-5, rtol=1e-5)
-    assert 1 < int((read.weights > 0).sum(1).max()) < 30
+    most = int((read.weights > 0).sum(1).max())
+    assert (1 if similarity == "cosine" else 0) < most < 30
 
 
 @pytest.mark.parametrize("variant", ["votes", "memory-wrap"])

@@ -210,7 +210,7 @@ def find_nearest_of_classes(cached: Cached, read: Read, bank: Bank) -> list[tupl
     People over-rely less on wrong answers when they see these (Nguyen et al. 2023,
     arXiv:2308.13651).
     """
-    ranked = read.logits.argsort(dim=1, descending=True, stable=True)[:, :LIKELY]  # (B, L)
+    ranked = rank_classes(cached.scores, read.logits, bank.labels)[:, :LIKELY]  # (B, L)
     found: list[list[Evidence]] = [[] for _ in range(len(ranked))]
     for classes in ranked.unbind(1):
         other = bank.labels != classes[:, None]  # (B, M)
@@ -231,6 +231,31 @@ def find_nearest_of_classes(cached: Cached, read: Read, bank: Bank) -> list[tupl
                     )
                 )
     return [tuple(items) for items in found]
+
+
+def rank_classes(scores: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
+    """Rank the classes of each answer: the answer, then by logit, then by the nearest stored image.
+
+    Of votes, many classes have none.
+
+    Args:
+        scores: `(B, M)`.
+        logits: `(B, K)`.
+        labels: `(M,)` of the stored images, -1 where not known.
+
+    Returns:
+        `(B, K)` classes.
+
+    >>> scores, logits = torch.tensor([[0.9, 0.1, 0.3]]), torch.tensor([[1.0, -2.0, -2.0]])
+    >>> rank_classes(scores, logits, torch.tensor([0, 1, 2]))
+    tensor([[0, 2, 1]])
+    """
+    known = scores.masked_fill(labels < 0, -torch.inf)
+    places = labels.clamp_min(0).expand_as(scores)
+    nearest = torch.full_like(logits, -torch.inf, dtype=scores.dtype)
+    nearest = nearest.scatter_reduce(1, places, known, "amax").argsort(1, descending=True)
+    first = logits.scatter(1, logits.argmax(1, keepdim=True), torch.inf).gather(1, nearest)
+    return nearest.gather(1, first.argsort(1, descending=True, stable=True))
 
 
 def explain_without_memory(model: Classifier, images: Tensor) -> list[Explanation]:

@@ -21,11 +21,11 @@ def cosine(queries: Tensor, memory: Tensor, *, scale: Tensor | None = None) -> T
     are shortened first.
     """
     own, scale = unit_scale(queries), unit_scale(memory) if scale is None else scale
-    blind = torch._C._are_functorch_transforms_active()  # these cannot look at numbers
-    graph = torch.compiler.is_exporting()  # nor can an export, and rows so long are rare
-    if not graph and (blind or not (bool(own.all()) and bool(scale.all()))):
-        queries, memory = shorten(queries), shorten(memory)
-        own, scale = unit_scale(queries), unit_scale(memory)
+    if not torch.compiler.is_exporting():  # a graph cannot look at numbers; rows so long are rare
+        blind = torch._C._are_functorch_transforms_active()  # nor can these
+        if blind or not (bool(own.all()) and bool(scale.all())):
+            queries, memory = shorten(queries), shorten(memory)
+            own, scale = unit_scale(queries), unit_scale(memory)
     return queries @ memory.mT * (own.unsqueeze(-1) * scale.unsqueeze(-2))
 
 

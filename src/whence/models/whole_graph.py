@@ -29,6 +29,7 @@ class WholeGraph(nn.Module):
         super().__init__()
         head, bank = model.memory_head, model.checked_bank()
         self.encoder, self.head = model.encoder, head
+        self.compare = find_similarity(head.similarity).score
         self.register_buffer("mean", model.mean)
         self.register_buffer("std", model.std)
         self.register_buffer("memory", at_least_float32(bank.features))
@@ -46,7 +47,7 @@ class WholeGraph(nn.Module):
         pixels = images.to(self.mean.dtype)
         pixels = pixels / 255 if images.dtype == torch.uint8 else pixels
         queries = at_least_float32(self.head.embed(self.encoder((pixels - self.mean) / self.std)))
-        scores = find_similarity(self.head.similarity)(queries, self.memory)  # (B, M)
+        scores = self.compare(queries, self.memory)  # (B, M)
         scores = scores - scores.amax(1, keepdim=True)
         threshold = find_threshold(scores.sort(dim=1, descending=True).values)
         weights = (scores - threshold).clamp_min(0)
