@@ -5,6 +5,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # one a worker, and in processes 
 
 import pytest
 import torch
+from filelock import FileLock
 
 from tests.helpers.measured_runs import SETTINGS
 from tests.helpers.morph_runs import split_by_code, train_morph_runs
@@ -61,8 +62,17 @@ def digits():
 
 @pytest.fixture(scope="session")
 def morph_runs(tmp_path_factory):
-    """A run with a memory, one without, and an autoencoder of the same images."""
-    return train_morph_runs(tmp_path_factory.mktemp("morph"))
+    """A run with a memory, one without, and an autoencoder of the same images.
+
+    The first of several workers makes them, the others wait.
+    """
+    root = tmp_path_factory.getbasetemp()
+    folder = (root.parent if "PYTEST_XDIST_WORKER" in os.environ else root) / "morph"
+    with FileLock(folder.with_suffix(".lock")):
+        if not (folder / "made").exists():
+            train_morph_runs(folder)
+            (folder / "made").touch()
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -53,7 +53,9 @@ def test_evidence_is_coloured_stronger_and_that_is_said():
     own, other = pictures(text)
     assert own.tolist() == [[list(POSITIVE)] * 2]
     assert other.tolist() == [[list(NEGATIVE)] * 3]
-    assert "evidence image 1, 2 times stronger<br>sum \N{MINUS SIGN}1.5, full colour at ±0.5" in text
+    assert (
+        "evidence image 1, 2 times stronger<br>sum \N{MINUS SIGN}1.5, full colour at ±0.5" in text
+    )
 
 
 def test_a_notebook_shows_ten_images_and_five_evidence_images_of_each():

@@ -28,10 +28,9 @@ from whence.report.answer_blocks import (
     show_doubt,
     show_evidence,
     show_others,
-    show_reliance,
-    show_removal,
 )
 from whence.report.cards import SHOWN, say_conflict
+from whence.report.dependence_blocks import show_reliance, show_removal
 
 
 def test_bars_begin_with_the_answer_and_sum_to_1():
