@@ -253,9 +253,9 @@ def rank_classes(scores: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
     known = scores.masked_fill(labels < 0, -torch.inf)
     places = labels.clamp_min(0).expand_as(scores)
     nearest = torch.full_like(logits, -torch.inf, dtype=scores.dtype)
-    nearest = nearest.scatter_reduce(1, places, known, "amax").argsort(1, descending=True)
+    nearest = nearest.scatter_reduce(1, places, known, "amax").argsort(dim=1, descending=True)
     first = logits.scatter(1, logits.argmax(1, keepdim=True), torch.inf).gather(1, nearest)
-    return nearest.gather(1, first.argsort(1, descending=True, stable=True))
+    return nearest.gather(1, first.argsort(dim=1, descending=True, stable=True))
 
 
 def explain_without_memory(model: Classifier, images: Tensor) -> list[Explanation]:
