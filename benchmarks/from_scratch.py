@@ -78,7 +78,7 @@ def fill(settings: Settings, dataset: Dataset, options: argparse.Namespace) -> N
         "images": options.name or Path(settings.data).name,
         "train_examples": settings.train_examples,
         "encoder": settings.encoder,
-        "head": settings.variant,
+        "head": settings.head,
         "recipe": settings.recipe,
         "seed": settings.seed,
     }

@@ -95,7 +95,7 @@ def list_entries() -> list[Entry]:
 def count_cell(table: int, cell: Cell) -> Entry:
     """Count the work of one row."""
     settings = cell.settings
-    return Entry(table, str(settings.encoder), settings.variant, count_run(settings), cell.seeds)
+    return Entry(table, str(settings.encoder), settings.head, count_run(settings), cell.seeds)
 
 
 def count_run(settings: Settings) -> Work:
@@ -103,7 +103,7 @@ def count_run(settings: Settings) -> Work:
     everything, test = IMAGES[settings.data]
     validation = settings.validation_examples or LARGE_VALIDATION
     total = settings.train_examples or everything - validation
-    has_memory = find_head(settings.variant).has_memory
+    has_memory = find_head(settings.head).has_memory
     recipe = choose_recipe(settings)
     plan = choose_plan(settings, recipe, total, has_memory)
     batch = min(recipe.batch_size, total)
@@ -112,7 +112,7 @@ def count_run(settings: Settings) -> Work:
     encoded = validation + test + (total if has_memory else 0)
     encoder = str(settings.encoder)
     forward = (batch + memory) * count_image(encoder)
-    forward += count_head(encoder, settings.variant, batch, memory)
+    forward += count_head(encoder, settings.head, batch, memory)
     return Work(
         1,
         steps,

@@ -96,7 +96,7 @@ def write_run(folder, settings, *, accuracy, draws, fingerprint="same", more=Non
     (folder / "settings.toml").write_bytes(to_toml(settings))
     test = {"accuracy": accuracy, "accuracy_draws": draws and {"mean": draws, "std": 0.0}}
     (folder / "metrics.json").write_text(json.dumps({"test": test | (more or {})}))
-    model = wrap("small_cnn", 2, variant=settings.variant, image_shape=(1, 8, 8))
+    model = wrap("small_cnn", 2, variant=settings.head, image_shape=(1, 8, 8))
     identity = {"train_fingerprint": "t", "test_fingerprint": fingerprint}
     about = {**describe(model), "sha256": {}, "run": identity}
     (folder / "whence.json").write_text(json.dumps(about))

@@ -31,7 +31,13 @@ def frozen(tmp_path_factory):
     torch.manual_seed(3)
     path = tmp_path_factory.mktemp("weights") / "weights.safetensors"
     save_file(ENCODERS["small_cnn"](channels=1).state_dict(), path)
-    return replace(SETTINGS, encoder="small_cnn", weights=str(path), freeze_encoder=True)
+    return replace(
+        SETTINGS,
+        variant="memory-wrap",
+        encoder="small_cnn",
+        weights=str(path),
+        freeze_encoder=True,
+    )
 
 
 @pytest.fixture(scope="module")

@@ -46,7 +46,7 @@ def test_cells_have_the_papers_protocol(every_cell):
         settings, paper = cell.settings, cell.paper
         assert settings.data == OUR_NAMES[paper.dataset]
         assert settings.encoder == OUR_NAMES[paper.encoder]
-        assert settings.variant == OUR_NAMES[paper.variant]
+        assert settings.head == OUR_NAMES[paper.variant]
         assert (settings.train_examples or "full") == paper.train_examples
         assert settings.validation_examples == 6000
         assert cell.seeds == (5 if paper.table == 12 else 15)
@@ -75,9 +75,7 @@ def test_published_numbers(table, name, mean, std):
 
 
 def test_rows_are_in_the_papers_order():
-    rows = [
-        (c.settings.encoder, c.settings.variant, c.settings.train_examples) for c in read_cells(1)
-    ]
+    rows = [(c.settings.encoder, c.settings.head, c.settings.train_examples) for c in read_cells(1)]
     assert rows[:4] == [
         ("mobilenet_v2", "standard", 1000),
         ("mobilenet_v2", "standard", 2000),
@@ -154,7 +152,7 @@ def test_tables_on_explanations_have_the_cells_of_the_others(every_cell, other_c
         shown = other_cells[table]
         assert len(shown) == count
         assert set(shown) < cells
-        assert all(cell.settings.variant != "standard" for cell in shown)
+        assert all(cell.settings.head != "standard" for cell in shown)
         assert list(shown) == sorted(shown, key=paper_tables.rank)
     assert [c.paper.table for c in other_cells[5]] == [1] * 6 + [2] * 6 + [3] * 6
     assert other_cells[5] == other_cells[6]

@@ -16,6 +16,9 @@ HEADS = Table(
 VARIANT = "memory-wrap"
 """The variant that a model is unless another one is asked for."""
 
+OF_FEATURES = "votes"
+"""The variant that a run trains on a frozen encoder unless another one is asked for."""
+
 SIMILARITIES = Table(
     "similarity",
     {

@@ -57,7 +57,10 @@ class Votes(MemoryHead):
         self, features: int, classes: int, *, similarity: str = "cosine", classifier: str = "mlp"
     ) -> None:
         if similarity not in ("cosine", "dot"):
-            raise ValueError(f"Votes compare images by similarity cosine, got {quote(similarity)}.")
+            raise ValueError(
+                f"Votes compare images by similarity cosine, got {quote(similarity)}; leave it "
+                "out, or choose another variant (--variant memory-wrap)."
+            )
         super().__init__(features, last_layers=classifier, similarity="dot")
         self.classes = classes
         self.keys = build_keys(features, classifier)

@@ -130,7 +130,7 @@ def build_model(
         model = wrap(
             choose_encoder(settings, (height, width)),
             train.class_names,
-            variant=settings.variant,
+            variant=settings.head,
             image_shape=(channels, height, width),
             mean=normalisation.mean,
             std=normalisation.std,

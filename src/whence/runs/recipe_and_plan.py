@@ -102,7 +102,7 @@ def mirrored(augmentation: str, mirror: bool) -> str:
 
 def is_at_once(settings: Settings) -> bool:
     """Say whether a head is trained on all images at once: votes of a frozen encoder."""
-    return settings.variant == "votes" and settings.freeze_encoder
+    return settings.head == "votes" and settings.freeze_encoder
 
 
 def choose_plan(

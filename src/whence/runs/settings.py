@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import tomli_w
 
-from whence.memory import HEADS, SIMILARITIES, VARIANT
+from whence.memory import HEADS, OF_FEATURES, SIMILARITIES, VARIANT
 from whence.messages import quote
 from whence.storage.plain_files import read_small
 
@@ -68,8 +68,11 @@ class Settings:
         None, "pretrained weights of the encoder: 'default', or a .safetensors, .pt or .pth file"
     )
     freeze_encoder: bool = option(False, "train the head alone, on features encoded once")
-    variant: str = option(
-        VARIANT, f"which head: {list_choices(HEADS)}; standard has no memory", HEADS
+    variant: str | None = option(
+        None,
+        f"which head: {list_choices(HEADS)}; standard has no memory; by default {VARIANT}, and "
+        f"{OF_FEATURES} where the encoder is frozen",
+        HEADS,
     )
     similarity: str = option(
         "cosine", f"of two images' features: {list_choices(SIMILARITIES)}", SIMILARITIES
@@ -151,6 +154,13 @@ class Settings:
 
     def __post_init__(self) -> None:
         check_texts(asdict(self).items())
+
+    @property
+    def head(self) -> str:
+        """Name the variant that is trained: the one given, or the default."""
+        if self.variant is not None:
+            return self.variant
+        return OF_FEATURES if self.freeze_encoder else VARIANT
 
 
 FIELDS: Mapping[str, Field[Any]] = MappingProxyType({f.name: f for f in fields(Settings)})

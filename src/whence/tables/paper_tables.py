@@ -57,7 +57,7 @@ FILTERS: Mapping[str, Callable[[Cell], str]] = MappingProxyType(
     {
         "dataset": lambda cell: cell.settings.data,
         "encoder": lambda cell: str(cell.settings.encoder),
-        "variant": lambda cell: cell.settings.variant,
+        "variant": lambda cell: cell.settings.head,
         "train_examples": lambda cell: str(cell.settings.train_examples or FULL),
         "memory_size": lambda cell: str(cell.settings.memory_size or MEMORY_SIZE),
     }
@@ -126,7 +126,7 @@ def rank(cell: Cell) -> tuple[int, ...]:
         [*DATASET_ORDER, *DATASETS].index(settings.data),
         list(ENCODERS).index(str(settings.encoder)),
         settings.memory_size or MEMORY_SIZE,
-        VARIANTS.index(settings.variant),
+        VARIANTS.index(settings.head),
         settings.train_examples or 0,
     )
 

@@ -87,7 +87,7 @@ def describe_row(job: Job, summary: Summary) -> list[str]:
     return [
         Path(job.settings.data).name,
         FILTERS["encoder"](cell),
-        cell.settings.variant,
+        cell.settings.head,
         FILTERS["train_examples"](cell),
         "" if cell.paper.memory_size is None else str(cell.paper.memory_size),
         f"{len(summary.results)}/{job.seeds}",
@@ -130,7 +130,7 @@ def describe_seeds(seeds: Sequence[int]) -> str:
 
 def to_json(job: Job, summary: Summary) -> dict[str, Any]:
     """Lay one row out as JSON, all fractions, runs under the names of their ``metrics.json``."""
-    cell, has_memory = job.cell, find_head(job.cell.settings.variant).has_memory
+    cell, has_memory = job.cell, find_head(job.cell.settings.head).has_memory
     changed = find_deviations(cell, job.settings).items()
     return {
         "cell": cell.name,
@@ -139,7 +139,7 @@ def to_json(job: Job, summary: Summary) -> dict[str, Any]:
         "dataset": cell.settings.data,
         "data": job.settings.data,
         "encoder": cell.settings.encoder,
-        "variant": cell.settings.variant,
+        "variant": cell.settings.head,
         "train_examples": cell.settings.train_examples or FULL,
         "memory_size": (cell.settings.memory_size or MEMORY_SIZE) if has_memory else None,
         "seeds": {
