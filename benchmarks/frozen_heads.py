@@ -29,7 +29,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from whence.data.stratify import stratified
+from whence.evidence.calibrate import calibrate
 from whence.evidence.evaluate import evaluate
+from whence.evidence.removal import LIMIT, find_removals
+from whence.memory.votes import Votes
 from whence.models.classifier import Classifier
 from whence.records.images import Dataset, ImageSet
 from whence.runs.images import load_data
@@ -39,6 +42,7 @@ from whence.runs.settings import Settings
 from whence.runs.where import may_download_to
 from whence.seeds import make_generator, seed_global
 from whence.training.fit import fit
+from whence.training.voting import SHARPNESSES
 
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 """Inverse strengths of the linear probe's penalty, of which the validation images choose."""
@@ -49,8 +53,16 @@ DECAYS = (0.01, 0.3)
 HIDDEN, BATCH, EPOCHS, LEAST_STEPS, RATE = 512, 128, 60, 300, 1e-3
 NEIGHBOURS = 10
 RIVALS = ("linear", "mlp", "memory-wrap")
-SHARES = ("accuracy", "balanced", "changed", "permuted")
-MEASURES = ("accuracy", "balanced", "nll", "changed", "permuted", "voters", "purity", "seconds")
+SHARES = ("accuracy", "balanced", "changed", "permuted", "shown")
+MEASURES = (
+    *("accuracy", "balanced", "nll", "changed", "permuted", "shown", "removal"),
+    *("voters", "purity", "auroc", "seconds"),
+)
+VOTERS = (2, 3, 5, 10, 15, 30, 60)
+"""Voters at which the curve of accuracies is read."""
+
+ASKED = 40
+"""Right answers whose smallest removal is searched for."""
 
 
 CELLS = Path(__file__).parents[1] / "docs" / "cells" / "frozen_heads.jsonl"
@@ -274,13 +286,20 @@ def whole_model(variant: str) -> Callable[[Problem, Settings], dict[str, Any]]:
         with torch.no_grad():
             asked, held = model.head.embed(problem.test), model.head.embed(problem.validation)
         known = evaluate(model, ours.validation, memory_size=1, draws=1, features=held)
+        model.calibration = calibrate(model, ours.validation, features=held)
         found = evaluate(model, ours.test, memory_size=1, draws=1, features=asked)
+        aurocs = {name: quality.auroc for name, quality in found.signals.items()}
         return {
             "validation": known.whole_memory,
             **judge(answer_features(model, asked), ours.test.labels),
             "changed": None if found.reliance is None else found.reliance.changed_share,
             "voters": None if found.evidence is None else found.evidence.support_size_median,
             "purity": None if found.evidence is None else found.evidence.purity,
+            "auroc": aurocs.get("error_probability"),
+            "aurocs": aurocs,
+            "shown": hide_shown(model, problem, asked),
+            "removal": find_smallest(model, problem, asked),
+            "curve": follow_voters(model, problem),
             "permuted": permute(model, problem, asked),
         }
 
@@ -295,6 +314,56 @@ def answer_features(model: Classifier, features: Tensor) -> Tensor:
             features, bank.features, labels=bank.labels, scale=bank.scale(head.similarity)
         )
     return logits.log_softmax(1)
+
+
+def follow_voters(model: Classifier, problem: Problem) -> list[tuple[float, float]] | None:
+    """Read the same keys with other sharpnesses: voters in the median answer, and accuracy.
+
+    None for heads that have no sharpness.
+    """
+    head, labels = model.head, problem.parts.train.labels
+    if not isinstance(head, Votes):
+        return None
+    curve, chosen = [], float(head.sharpness)
+    for sharpness in SHARPNESSES:
+        head.sharpness.fill_(sharpness)
+        with torch.no_grad():
+            memory, asked = head.embed(problem.train), head.embed(problem.test)
+            read = head(asked, memory, labels=labels)
+        hits = read.logits.argmax(1) == problem.parts.test.labels
+        voters = float((read.weights > 0).sum(1).double().median())
+        curve.append((voters, float(hits.double().mean())))
+    head.sharpness.fill_(chosen)
+    return curve
+
+
+def hide_shown(model: Classifier, problem: Problem, asked: Tensor) -> float:
+    """Measure which share of the right answers changes without the images that have a weight."""
+    bank, head, labels = model.checked_bank(), model.memory_head, problem.parts.test.labels
+    changed = right = 0
+    with torch.no_grad():
+        for some, truth in zip(asked.split(500), labels.split(500), strict=True):
+            read = head(some, bank.features, labels=bank.labels, scale=bank.scale(head.similarity))
+            others = read.weights == 0
+            keep = others.any(1) & (read.logits.argmax(1) == truth)
+            again = head.logits(some[keep], bank.features, others[keep], labels=bank.labels)
+            changed += int((again.argmax(1) != truth[keep]).sum())
+            right += int(keep.sum())
+    return changed / right
+
+
+def find_smallest(model: Classifier, problem: Problem, asked: Tensor) -> float | None:
+    """Find how many stored images must go, in the median, until a right answer is another one.
+
+    Answers that no removal of ``LIMIT`` images changes count as one more than that; None where
+    they are half of all.
+    """
+    labels = problem.parts.test.labels
+    right = (answer_features(model, asked).argmax(1) == labels).nonzero()[:ASKED, 0]
+    found = find_removals(model, problem.parts.test.images[right])
+    sizes = [len(one.smallest or one.removed) or LIMIT + 1 for one in found]
+    median = statistics.median(sizes)
+    return None if median > LIMIT else median
 
 
 def permute(model: Classifier, problem: Problem, asked: Tensor) -> float:
@@ -329,10 +398,32 @@ def print_table(cells: list[dict[str, Any]]) -> None:
                 numbers = (mean_of(rows, measure) for measure in MEASURES)
                 print_row(name, str(count), head, str(len(rows)), *numbers)
     print()
-    print_row("images", "number", "seeds", "votes less the rival chosen, points", "95 %")
-    print_row(*["---"] * 5)
+    heads = ("votes less the rival chosen, points", "95 %", "the same, balanced accuracy", "95 %")
+    print_row("images", "number", "seeds", *heads)
+    print_row(*["---"] * 7)
     for (name, count), mine in sorted(problems.items()):
-        print_row(name, str(count), *compare(mine))
+        print_row(name, str(count), *compare(mine, "accuracy"), *compare(mine, "balanced")[1:])
+    print()
+    print_curves(problems)
+
+
+def print_curves(problems: Mapping[tuple[str, int], list[dict[str, Any]]]) -> None:
+    """Print the accuracy of votes by how many stored images vote on the median answer.
+
+    Every seed's curve is read between its own points; a place outside some curve stays empty.
+    """
+    print_row("images", "number", "seeds", *(f"{one} voters" for one in VOTERS))
+    print_row(*["---"] * (3 + len(VOTERS)))
+    for (name, count), mine in sorted(problems.items()):
+        curves = [sorted(one["curve"]) for one in mine if one.get("curve")]
+        if not curves:
+            continue
+        columns = []
+        for voters in VOTERS:
+            inside = all(curve[0][0] <= voters <= curve[-1][0] for curve in curves)
+            found = [np.interp(voters, *zip(*curve, strict=True)) for curve in curves]
+            columns.append(f"{100 * np.mean(found):.2f}" if inside else "")
+        print_row(name, str(count), str(len(curves)), *columns)
 
 
 def print_row(*entries: str) -> None:
@@ -349,15 +440,15 @@ def mean_of(rows: list[dict[str, Any]], name: str) -> str:
     return f"{100 * mean:.2f}" if name in SHARES else f"{mean:.3g}"
 
 
-def compare(cells: list[dict[str, Any]]) -> list[str]:
-    """Compare votes with the rival of the best validation accuracy, seed by seed."""
-    seeds = {one["seed"]: one["accuracy"] for one in cells if one["head"] == "votes"}
+def compare(cells: list[dict[str, Any]], measure: str) -> list[str]:
+    """Compare a measure of votes with that of the rival of the best validation accuracy, paired."""
+    seeds = {one["seed"]: one[measure] for one in cells if one["head"] == "votes"}
     differences = []
-    for seed, accuracy in seeds.items():
+    for seed, ours in seeds.items():
         rivals = [one for one in cells if one["seed"] == seed and one["head"] in RIVALS]
         if rivals:
             best = max(rivals, key=lambda one: (one["validation"], one["head"]))
-            differences.append(100 * (accuracy - best["accuracy"]))
+            differences.append(100 * (ours - best[measure]))
     return state_difference(differences)
 
 
