@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from whence.data.read_images import read_images
     from whence.data.sample import load_sample
     from whence.evidence.calibrate import calibrate
+    from whence.evidence.choose_threshold import choose_threshold
     from whence.evidence.edit import edit
     from whence.evidence.evaluate import evaluate
     from whence.evidence.explain import explain
@@ -66,6 +67,7 @@ PLACES = {
     "attend": "whence.memory.attend",
     "attribute": "whence.attribution.attribute",
     "calibrate": "whence.evidence.calibrate",
+    "choose_threshold": "whence.evidence.choose_threshold",
     "edit": "whence.evidence.edit",
     "evaluate": "whence.evidence.evaluate",
     "explain": "whence.evidence.explain",
@@ -111,6 +113,7 @@ __all__ = [
     "attend",
     "attribute",
     "calibrate",
+    "choose_threshold",
     "compat",
     "edit",
     "encoders",

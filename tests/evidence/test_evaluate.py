@@ -99,7 +99,7 @@ def make_case(rng, size=13, memory=7, classes=4):
 
 def test_random_is_the_mean_over_every_memory_image(rng):
     _, logits, labels, memory = make_case(rng)
-    found = measure_random(logits, labels, memory)
+    found = measure_random(logits.argmax(1), labels, memory, classes=4)
     predicted = logits.argmax(1)
     agrees = [own == predicted for own in memory.own]
     purity = [label == labels for label in memory.labels]
@@ -110,7 +110,7 @@ def test_random_is_the_mean_over_every_memory_image(rng):
 
 def test_nearest_is_the_smallest_euclidean_distance(rng):
     queries, logits, labels, memory = make_case(rng)
-    found = measure_nearest(queries, logits, labels, memory, batch_size=5)
+    found = measure_nearest(queries, logits.argmax(1), labels, memory, batch_size=5)
     predicted, agrees, purity = logits.argmax(1), [], []
     for query, answered, label in zip(queries, predicted, labels, strict=True):
         distances = [float((query - stored).norm()) for stored in memory.features]
@@ -130,10 +130,10 @@ def test_an_evaluation_measures_its_own_answers(model, measured_digits, found):
         logits = model(measured_digits.test.images)
     memory, labels = Memory.of(model), measured_digits.test.labels
     assert asdict(found.controls["random"]) == pytest.approx(
-        asdict(measure_random(logits, labels, memory))
+        asdict(measure_random(logits.argmax(1), labels, memory, classes=logits.shape[1]))
     )
     assert asdict(found.controls["nearest"]) == pytest.approx(
-        asdict(measure_nearest(features, logits, labels, memory, batch_size=60))
+        asdict(measure_nearest(features, logits.argmax(1), labels, memory, batch_size=60))
     )
     assert found.controls.keys() == {"random", "nearest"}
 

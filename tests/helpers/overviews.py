@@ -5,10 +5,10 @@ from dataclasses import replace
 import torch
 
 from tests.helpers.pages import CLASSES, answer, picture
+from whence.records.class_measures import ClassMeasures
 from whence.records.explained import Stored
 from whence.records.measures import (
     Calibration,
-    ClassMeasures,
     Evaluation,
     EvidenceMeasures,
     FlagQuality,

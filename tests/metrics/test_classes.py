@@ -8,8 +8,9 @@ import whence
 from tests.helpers.explaining import CLASSES, build_with_memory, draw_images
 from whence.cli.work.class_text import describe_balance, describe_choice, list_classes
 from whence.metrics.classes import measure_classes
+from whence.records.class_measures import ClassMeasures
 from whence.records.images import ImageSet
-from whence.records.measures import ClassMeasures, Evaluation
+from whence.records.measures import Evaluation
 
 
 def test_by_hand():

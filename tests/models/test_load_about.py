@@ -23,7 +23,7 @@ def test_the_good_folder_is_good(folder):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"format": 3}, r"written by a newer whence \(format 3, this one reads 2\); upgrade"),
+        ({"format": 4}, r"written by a newer whence \(format 4, this one reads 3\); upgrade"),
         ({"format": 10**30}, "newer"),
         ({"format": "1"}, "must name its format, got '1'; it is damaged"),
         ({"format": True}, "must name its format, got True"),
@@ -199,4 +199,4 @@ def test_an_older_word_is_understood_in_an_older_format_alone(stored_images, tmp
         whence.load(tmp_path / "run", encoder=Own())
     edit(tmp_path / "run", format=1)
     assert whence.load(tmp_path / "run", encoder=Own()).kind.family == "module"
-    assert read_about(tmp_path / "run")["format"] == 2
+    assert read_about(tmp_path / "run")["format"] == 3

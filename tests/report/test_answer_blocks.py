@@ -15,6 +15,8 @@ from tests.helpers.pages import (
     picture,
     removal,
 )
+from whence.records.class_measures import ClassMeasures
+from whence.records.decision import Decision
 from whence.records.explained import Stored
 from whence.records.picture import to_data_uri
 from whence.report.answer_blocks import (
@@ -134,9 +136,15 @@ def test_a_label_that_the_model_itself_does_not_see_is_told_in_plain_words():
 
 def test_what_one_image_less_would_do():
     before, other = torch.tensor([0.1, 0.7, 0.2]), torch.tensor([0.1, 0.4, 0.5])
-    assert say_without(1, before, CLASSES) == ""
-    assert say_without(1, other, CLASSES) == "without it the answer is fox, 50.0%"
-    assert "nothing would be left" in say_without(1, before * math.nan, CLASSES)
+    dog = explanation()
+    assert say_without(dog, before, CLASSES) == ""
+    assert say_without(dog, other, CLASSES) == "without it the answer is fox, 50.0%"
+    assert "nothing would be left" in say_without(dog, before * math.nan, CLASSES)
+    rule = Decision(1, 0.4, 30, ClassMeasures("dog", 9, 9, 12), target_recall=1.0)
+    assert say_without(replace(dog, decision=rule), other, CLASSES) == ""
+    strict = replace(rule, threshold=0.75)
+    said = say_without(replace(dog, decision=strict), before, CLASSES)
+    assert said == "without it the answer is fox, 20.0%"
 
 
 def test_no_single_image_decides_is_said_once():

@@ -8,8 +8,8 @@ import torch
 from tests.helpers.browser import check_layout, count_printed, requests
 from tests.helpers.overviews import evaluation, hard_answers, overview
 from tests.helpers.pages import CLASSES, ORIGIN
+from whence.records.class_measures import ClassMeasures
 from whence.records.explained import Stored
-from whence.records.measures import ClassMeasures
 from whence.report.overview_page import render_overview
 
 pytestmark = pytest.mark.browser

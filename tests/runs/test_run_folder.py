@@ -29,7 +29,7 @@ def test_contents(finished, digits):
     assert [line["epoch"] for line in lines] == [1, 2]
     assert lines[0].keys() == {"epoch", "loss", "accuracy", "learning_rate"}
     about = read_json(finished / "whence.json")
-    assert about["format"] == 2
+    assert about["format"] == 3
     assert about["classes"] == [str(i) for i in range(10)]
     assert about["image_shape"] == [1, 8, 8]
     assert about["versions"].keys() == {"whence", "torch", "torchvision", "numpy"}

@@ -204,8 +204,9 @@ def read_moved(
     stored = torch.cat([owners[:0], *places])  # (E,)
     similarity = SIMILARITIES[head.similarity]
     with torch.autocast(queries.device.type, enabled=False):
-        scores = similarity(queries, features)  # (B, M)
-        own = similarity(queries[owners][:, None], moved[:, None])[:, 0, 0]  # (E,)
+        scores = similarity(*head.pair(queries, features, labels))  # (B, M)
+        single = head.pair(queries[owners][:, None], moved[:, None], labels[stored][:, None])
+        own = similarity(*single)[:, 0, 0]  # (E,)
         weights = weigh(scores.index_put((owners, stored), own), mask=mask)
         values = head.values(features, labels)  # (M, V)
         changes = head.values(moved, labels[stored]) - values[stored]

@@ -83,11 +83,12 @@ def weigh_all(head: MemoryHead, queries: Tensor, memory: Memory) -> Tensor:
     similarity = SIMILARITIES[head.similarity]
     queries, moved = at_least_float32(queries), at_least_float32(memory.moved)
     with torch.autocast(queries.device.type, enabled=False):
-        scores = similarity(queries, at_least_float32(memory.features))  # (S, B, M)
+        stored = at_least_float32(memory.features)
+        scores = similarity(*head.pair(queries, stored, memory.labels))  # (S, B, M)
         staying = scores[..., memory.places]  # (S, B, U)
-        scores[..., memory.places] = torch.where(
-            memory.moves[:, memory.places], similarity(queries, moved), staying
-        )
+        labels = memory.labels[memory.places].expand(moved.shape[:-1])  # (S, U)
+        gone = similarity(*head.pair(queries, moved, labels))  # (S, B, U)
+        scores[..., memory.places] = torch.where(memory.moves[:, memory.places], gone, staying)
     mask = None if memory.mask is None else memory.mask.repeat(len(queries), 1)
     return weigh(scores.flatten(0, 1), mask=mask)
 
@@ -137,10 +138,11 @@ def differentiate_active(
     leaves = [at_least_float32(t).detach().requires_grad_() for t in (queries, read)]
     query, stored = leaves
     with torch.autocast(query.device.type, enabled=False):
-        weights = weigh(similarity(query[:, None], stored)[:, 0], mask=allowed)  # (n, A)
+        scores = similarity(*head.pair(query[:, None], stored, labels))[:, 0]
+        weights = weigh(scores, mask=allowed)  # (n, A)
         vectors = (weights[:, None] @ head.values(stored, labels))[:, 0]  # (n, V)
-    scores = target.of(head.respond(query, vectors), numbers)
-    return scores.detach(), torch.autograd.grad(scores.sum(), leaves)
+    found = target.of(head.respond(query, vectors), numbers)
+    return found.detach(), torch.autograd.grad(found.sum(), leaves)
 
 
 def differentiate_alone(

@@ -1,6 +1,6 @@
 """``whence evaluate``: how good a run is, how far it can be trusted; or a folder of runs."""
 
-from jsonargparse import ArgumentParser
+from jsonargparse import ArgumentParser, Namespace
 
 from whence.cli.options import (
     add_batch_size,
@@ -12,6 +12,9 @@ from whence.cli.options import (
     parse,
     read_map,
 )
+from whence.runs.parse import add_setting
+from whence.runs.settings import FIELDS
+from whence.runs.target import ThresholdChange, read_target
 
 
 def build() -> ArgumentParser:
@@ -32,6 +35,16 @@ def build() -> ArgumentParser:
         action="store_true",
         help="leave out the network before training, which encodes every image a second time",
     )
+    for setting in ("target_recall", "cost"):
+        add_setting(parser.add_argument, FIELDS[setting])
+    parser.add_argument(
+        "--no-threshold", action="store_true", help="answer by the highest probability alone"
+    )
+    parser.add_argument(
+        "--keep",
+        action="store_true",
+        help="keep this threshold, or none, with the run: for predict, explain and report as well",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     add_device(parser)
     return parser
@@ -40,8 +53,30 @@ def build() -> ArgumentParser:
 def evaluate(arguments: list[str]) -> None:
     """Measure accuracy, evidence and signs of doubt."""
     options = parse(build(), arguments)
-    renamed = read_map(options)
+    renamed, change = read_map(options), read_change(options)
     device = choose_device(options.device)
     from whence.cli.work.evaluate import evaluate_all  # late: it loads torch
 
-    evaluate_all(options, device, renamed=renamed)
+    evaluate_all(options, device, renamed=renamed, change=change)
+
+
+def read_change(options: Namespace) -> ThresholdChange | None:
+    """Read which threshold the run is to have, None where it stays what it is.
+
+    Raises:
+        ValueError: if options contradict each other, or are not CLASS=NUMBER.
+    """
+    target = read_target(options.target_recall, options.cost)
+    if target is not None and options.no_threshold:
+        raise ValueError(
+            f"--no-threshold takes away what --{target.option.replace('_', '-')} gives; give one "
+            "of them."
+        )
+    if target is None and not options.no_threshold:
+        if options.keep:
+            raise ValueError(
+                "--keep keeps a threshold; name it with --target-recall or --cost, or take it away "
+                "with --no-threshold."
+            )
+        return None
+    return ThresholdChange(target, options.keep)

@@ -63,6 +63,7 @@ class Answers(NamedTuple):
     logits: Tensor  # (N, K)
     doubts: Tensor  # (N, S), one column per signal that was asked for
     traces: Traces | None  # None for a standard model
+    predicted: Tensor  # (N,) the answers
 
 
 def signals_of(model: Classifier) -> tuple[str, ...]:
@@ -98,11 +99,13 @@ def answer(
         if memory is None:
             alone = read_alone(model.head(part))
             check_outputs("logits", alone.logits, model.head)
+            alone = alone._replace(predicted=model.head.decide(alone.logits))
             doubts = measure_doubts(alone, labels.new_zeros(0), signals)
-            parts.append(Answers(alone.logits, doubts, None))
+            parts.append(Answers(alone.logits, doubts, None, alone.answers))
         else:
             read, places, vectors = read_memory(model.memory_head, part, memory)
             check_outputs("logits", read.logits, model.head)
+            read = read._replace(predicted=model.head.decide(read.logits))
             own, right = memory.own[places], memory.labels[places] == truth[:, None]
             doubts = measure_doubts(read, own, signals)
             reliance = labels.new_zeros(0)
@@ -110,7 +113,7 @@ def answer(
                 stored = memory.features
                 reliance = split_answers(model.memory_head, part, vectors, stored, read.logits)
             traces = trace(read, own, right, reliance)
-            parts.append(Answers(read.logits, doubts, traces))
+            parts.append(Answers(read.logits, doubts, traces, read.answers))
     return join(parts)
 
 
@@ -133,9 +136,10 @@ def read_memory(head: MemoryHead, queries: Tensor, memory: Memory) -> Reading:
         read: Read = head(queries, memory.features, labels=memory.labels, scale=memory.scale)
         places = torch.arange(len(memory.features), device=queries.device).expand_as(read.weights)
         return Reading(read, places, recall(read.weights, values))
+    asked, stored = head.pair(queries, memory.features, memory.labels)
     found = attend(
-        queries,
-        memory.features,
+        asked,
+        stored,
         similarity=head.similarity,
         scale=memory.scale,
         values=values,
@@ -173,10 +177,10 @@ def trace(read: Read, own: Tensor, right: Tensor, reliance: Tensor) -> Traces:
 
 def join(parts: Iterable[Answers]) -> Answers:
     """Put the answers to successive images together."""
-    logits, doubts, traces = zip(*parts, strict=True)
+    logits, doubts, traces, predicted = zip(*parts, strict=True)
     known = [one for one in traces if one is not None]
     joined = Traces(*map(torch.cat, zip(*known, strict=True))) if known else None
-    return Answers(torch.cat(logits), torch.cat(doubts), joined)
+    return Answers(torch.cat(logits), torch.cat(doubts), joined, torch.cat(predicted))
 
 
 def draw_passes(
@@ -220,7 +224,7 @@ def draw_passes(
             )
             features = memory.features[drawn]
             second_read = model.head(features, memory.features[other], labels=memory.labels[other])
-            chosen = Memory(features, memory.labels[drawn], second_read.logits.argmax(1))
+            chosen = Memory(features, memory.labels[drawn], second_read.answers)
             parts.append(answer(model, part, truth, chosen, batch_size=draw_batch))
         passes.append(join(parts))
     return passes

@@ -67,7 +67,7 @@ def calibrate(
         if len(labels) == 0:
             return None
         found = answer(model, features, labels, memory, signals=names, batch_size=batch_size)
-    return fit_calibration(found.doubts, found.logits.argmax(1) != labels, names)
+    return fit_calibration(found.doubts, found.predicted != labels, names)
 
 
 def fit_calibration(signals: Tensor, errors: Tensor, names: tuple[str, ...]) -> Calibration | None:

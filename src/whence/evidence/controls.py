@@ -14,18 +14,20 @@ SPREAD = 10
 the nearest one is near enough for a weight."""
 
 
-def measure_random(logits: Tensor, labels: Tensor, memory: Memory) -> EvidenceMeasures:
+def measure_random(
+    predicted: Tensor, labels: Tensor, memory: Memory, *, classes: int
+) -> EvidenceMeasures:
     """Measure a random memory image in place of the top one.
 
     Nothing is drawn: the values are those expected over all memory images. An evidence that says
     something of the answer does better than this.
 
     Args:
-        logits: `(N, K)` the answers.
+        predicted: `(N,)` the answers.
         labels: `(N,)` true classes.
         memory: `M` images.
+        classes: K.
     """
-    predicted, classes = logits.argmax(1), logits.shape[1]
     agrees = shares(memory.own, classes)[predicted]  # (N,)
     purity = shares(memory.labels, classes)[labels] if has_labels(memory) else None
     return measure_evidence(predicted == labels, agrees, purity)
@@ -37,7 +39,7 @@ def shares(values: Tensor, classes: int) -> Tensor:
 
 
 def measure_nearest(
-    queries: Tensor, logits: Tensor, labels: Tensor, memory: Memory, *, batch_size: int
+    queries: Tensor, predicted: Tensor, labels: Tensor, memory: Memory, *, batch_size: int
 ) -> EvidenceMeasures:
     """Measure the nearest neighbour in place of the top memory.
 
@@ -47,13 +49,12 @@ def measure_nearest(
 
     Args:
         queries: `(N, D)` features of the images.
-        logits: `(N, K)` the answers.
+        predicted: `(N,)` the answers.
         labels: `(N,)` true classes.
         memory: `M` images.
         batch_size: images compared at once.
     """
     found = find_nearest(queries, memory.features, batch_size=batch_size)
-    predicted = logits.argmax(1)
     purity = (memory.labels[found] == labels).double() if has_labels(memory) else None
     return measure_evidence(predicted == labels, memory.own[found] == predicted, purity)
 

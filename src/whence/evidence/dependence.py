@@ -44,7 +44,7 @@ def measure_dependence(
     ).tolist()
     right = changed = share = None
     if has_labels(memory):
-        rows = find_testable(answers.logits.argmax(1), labels, memory.labels)
+        rows = find_testable(answers.predicted, labels, memory.labels)
         right = len(rows)
         read = rows[traces.purity[rows] > 0]  # no weight on the class: nothing would change
         changed = count_changed(head, queries[read], labels[read], memory, batch_size=batch_size)
@@ -88,5 +88,5 @@ def count_changed(
     for part, classes in zip(queries.split(rows), labels.split(rows), strict=True):
         kept = memory.labels != classes[:, None]  # (B, M)
         logits = head.logits(part, memory.features, kept, labels=memory.labels, scale=memory.scale)
-        changed += int((logits.argmax(1) != classes).sum())
+        changed += int((head.decide(logits) != classes).sum())
     return changed

@@ -128,9 +128,7 @@ def encode_added(
     indices, sources = list(range(first, first + len(given))), given.sources
     if sources is None and bank.sources is not None:
         sources = tuple(f"added/{index}" for index in indices)
-    known = copy.copy(model)
-    known.remember(given.images, given.labels, indices, sources, batch_size=batch_size)
-    added = known.fitting_bank()
+    added = model.encode_bank(given.images, given.labels, indices, sources, batch_size=batch_size)
     whole = join(bank, added)
     own = predict_left_out(
         model.memory_head,

@@ -82,10 +82,11 @@ def evaluate(
         found = Evaluation(
             len(measured),
             mean(hits),
-            measure_classes(whole.logits.argmax(1), labels, model.class_names),
+            measure_classes(whole.predicted, labels, model.class_names),
             signals=measure_signals(whole.doubts, ~hits, names, calibration),
             calibration=calibration,
-            predicted=tuple(whole.logits.argmax(1).tolist()),
+            predicted=tuple(whole.predicted.tolist()),
+            decision=model.decision,
         )
         if memory is None or model.bank is None:
             return found
@@ -99,7 +100,7 @@ def evaluate(
             seed=seed,
             draw_batch=draw_batch,
         )
-        nearest = measure_nearest(features, whole.logits, labels, memory, batch_size=batch_size)
+        nearest = measure_nearest(features, whole.predicted, labels, memory, batch_size=batch_size)
         reliance = measure_dependence(
             model.memory_head, features, labels, memory, whole, batch_size=batch_size
         )
@@ -110,7 +111,12 @@ def evaluate(
         draws=tuple(mean(find_hits(one, labels)) for one in passes),
         evidence=describe_evidence(whole, labels, memory),
         draws_evidence=tuple(describe_evidence(one, labels, memory) for one in passes),
-        controls={"random": measure_random(whole.logits, labels, memory), "nearest": nearest},
+        controls={
+            "random": measure_random(
+                whole.predicted, labels, memory, classes=len(model.class_names)
+            ),
+            "nearest": nearest,
+        },
         reliance=reliance,
     )
 
@@ -151,7 +157,7 @@ def describe_evidence(answers: Answers, labels: Tensor, memory: Memory) -> Evide
 
 def find_hits(answers: Answers, labels: Tensor) -> Tensor:
     """Say which answers are right, `(N,)` bool."""
-    return answers.logits.argmax(1) == labels
+    return answers.predicted == labels
 
 
 def mean(hits: Tensor) -> float:

@@ -158,6 +158,7 @@ def assemble(
         error_probability=answer.error_probability,
         by_label=answer.by_label,
         nearest=nearest,
+        decision=answer.decision,
     )
 
 
@@ -192,7 +193,7 @@ def find_near_misses(cached: Cached, read: Read, bank: Bank) -> list[Evidence | 
 
     It is a near miss where no such image took part; there is none where the memory holds none.
     """
-    same = bank.predicted == read.logits.argmax(1, keepdim=True)  # (B, M)
+    same = bank.predicted == read.answers[:, None]  # (B, M)
     scores = cached.scores.masked_fill(same, -torch.inf)
     best, places = scores.max(1)
     best = cached.head.unscale(best)
@@ -210,7 +211,8 @@ def find_nearest_of_classes(cached: Cached, read: Read, bank: Bank) -> list[tupl
     People over-rely less on wrong answers when they see these (Nguyen et al. 2023,
     arXiv:2308.13651).
     """
-    ranked = rank_classes(cached.scores, read.logits, bank.labels)[:, :LIKELY]  # (B, L)
+    first = read.logits.scatter(1, read.answers[:, None], torch.inf)
+    ranked = rank_classes(cached.scores, first, bank.labels)[:, :LIKELY]  # (B, L)
     found: list[list[Evidence]] = [[] for _ in range(len(ranked))]
     for classes in ranked.unbind(1):
         other = bank.labels != classes[:, None]  # (B, M)
@@ -279,6 +281,7 @@ def explain_without_memory(model: Classifier, images: Tensor) -> list[Explanatio
             reliance=0.0,
             flag=False,
             error_probability=answer.error_probability,
+            decision=answer.decision,
         )
         for answer in answer_without_memory(model, images)
     ]

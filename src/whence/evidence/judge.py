@@ -28,7 +28,9 @@ def judge(model: Classifier, read: Read, places: Tensor | None = None) -> Tensor
     calibration = model.calibration
     if calibration is None:
         return None
-    own = read.logits.argmax(1)[:0] if model.bank is None else model.bank.predicted
+    if read.predicted is None:
+        read = read._replace(predicted=model.head.decide(read.logits))
+    own = read.answers[:0] if model.bank is None else model.bank.predicted
     own = own if places is None else own[places]
     signals = measure_doubts(read, own, calibration.names)
     return error_probability(calibration, signals)

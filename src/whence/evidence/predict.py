@@ -57,9 +57,10 @@ def answer_batch(model: Classifier, images: Tensor) -> list[Prediction]:
     """Classify one batch with the bank of a model in eval mode."""
     bank, head = model.checked_bank(), model.memory_head
     queries, mask = model.encode(images), mask_copies(bank, images)
+    asked, stored = head.pair(queries, bank.features, bank.labels)
     found = attend(
-        queries,
-        bank.features,
+        asked,
+        stored,
         similarity=head.similarity,
         mask=mask,
         scale=bank.scale(head.similarity),
@@ -78,17 +79,19 @@ def answer_without_memory(model: Classifier, images: Tensor) -> list[Prediction]
     logits = model(images)
     judged = judge(model, read_alone(logits))
     errors = [None] * len(logits) if judged is None else judged.tolist()
+    shares, decided = model.head.probabilities(logits).cpu(), model.head.decide(logits).tolist()
     return [
         Prediction(
-            predicted=int(row.argmax()),
+            predicted=predicted,
             probabilities=row,
             evidence=(),
             threshold=None,
             left_out=(),
             flag=False,
             error_probability=error,
+            decision=model.decision,
         )
-        for row, error in zip(model.head.probabilities(logits).cpu(), errors, strict=True)
+        for predicted, row, error in zip(decided, shares, errors, strict=True)
     ]
 
 
@@ -128,7 +131,7 @@ def explain_pairs(
         left_out: for each image the dataset indices of its copies.
         errors: `(B,)` the calibrated probability that each answer is wrong, or None.
     """
-    answers = logits.argmax(1)
+    answers = head.decide(logits)
     judged = [None] * len(answers) if errors is None else errors.tolist()
     return [
         Prediction(
@@ -140,6 +143,7 @@ def explain_pairs(
             flag=evidence[0].role == "counterfactual",
             error_probability=error,
             by_label=head.reads_labels,
+            decision=head.decision,
         )
         for predicted, row, evidence, threshold, copies, error in zip(
             answers.tolist(),

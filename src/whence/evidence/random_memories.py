@@ -57,13 +57,13 @@ def measure_draws(cached: Cached, read: Read, bank: Bank, plan: Plan) -> list[Dr
     Returns:
         One record per query.
     """
-    predicted = read.logits.argmax(1)
+    predicted = read.answers
     example = find_example(read.weights, predicted, bank.predicted, bank.indices)
     probabilities = torch.zeros_like(read.logits)
     changed, drawn, kept = (torch.zeros_like(predicted) for _ in range(3))
     for places in plan.places:
         again = read_part(cached, places)
-        answer = again.logits.argmax(1)
+        answer = again.answers
         probabilities += cached.head.probabilities(again.logits)
         changed += answer != predicted
         there = (places == example[:, None]).any(1) & (example >= 0)
@@ -98,7 +98,8 @@ def read_part(cached: Cached, places: Tensor) -> Read:
     scores = scores.masked_fill(forbidden, 0)  # copies are all equally similar
     weights = weigh(scores)
     vectors = recall(weights, cached.values[places])
-    return Read(cached.head.respond(cached.queries, vectors), weights, scores)
+    logits = cached.head.respond(cached.queries, vectors)
+    return Read(logits, weights, scores, cached.head.decide(logits))
 
 
 def find_example(weights: Tensor, predicted: Tensor, own: Tensor, indices: Tensor) -> Tensor:

@@ -30,7 +30,7 @@ def measure_reliance(cached: Cached, read: Read) -> Tensor:
         return torch.ones(len(cached.queries), device=cached.queries.device)
     queries, vectors = cached.queries, recall(read.weights, cached.values)  # (B, D) both
     nothing = cached.memory.mean(0).expand_as(queries).to(vectors.dtype)
-    predicted = read.logits.argmax(1)
+    predicted = read.answers
 
     def measure(features: Tensor, memory: Tensor) -> Tensor:
         return log_odds(cached.head.respond(features, memory), predicted)
@@ -60,7 +60,7 @@ def split_answers(
     """
     if head.memory_alone:
         return torch.ones(len(queries), device=queries.device)
-    nothing, predicted = stored.mean(0, keepdim=True).to(vectors.dtype), logits.argmax(1)
+    nothing, predicted = stored.mean(0, keepdim=True).to(vectors.dtype), head.decide(logits)
     every = nothing.expand_as(vectors)
     return share_of_memory(
         log_odds(logits, predicted),

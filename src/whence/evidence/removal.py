@@ -74,7 +74,7 @@ def find_removals(
 def search(cached: Cached, bank: Bank, *, limit: int, batch_size: int) -> list[Removal]:
     """Search for all queries at once, from features encoded once."""
     read = read_whole(cached)
-    predicted = read.logits.argmax(1)
+    predicted = read.answers
     usable = cached.scores.isfinite().sum(1)  # (B,)
     few = (read.weights > 0).sum(1) <= HEAVIEST  # (B,)
     smallest = search_sets_of_one_or_two(cached, predicted, read.weights, usable, few, batch_size)
@@ -122,13 +122,6 @@ def describe(
 def to_indices(indices: Tensor, found: Found | None) -> tuple[int, ...]:
     """Name the dataset indices of a set of places; empty for None."""
     return () if found is None else tuple(indices[list(found.places)].tolist())
-
-
-def margin(logits: Tensor, predicted: Tensor) -> Tensor:
-    """Subtract the best other logit from that of the first answer; below 0, the answer changed."""
-    own = logits.gather(1, predicted[:, None]).squeeze(1)
-    best_other = logits.scatter(1, predicted[:, None], -torch.inf).amax(1)
-    return own - best_other
 
 
 def search_sets_of_one_or_two(
@@ -198,7 +191,7 @@ def try_without(
 ) -> tuple[Tensor, Tensor]:
     """Answer without each of `(T, R)` sets; the margin `(T,)` of the first answer, the new one."""
     logits = answer_without(cached, rows, removed, batch_size=batch_size)
-    return margin(logits, predicted[rows]), logits.argmax(1)
+    return cached.head.margin(logits, predicted[rows]), cached.head.decide(logits)
 
 
 def best_of_each(rows: Tensor, margins: Tensor) -> Tensor:

@@ -40,7 +40,8 @@ def cache(model: Classifier, images: Tensor, *, batch_size: int) -> Cached:
     mask = mask_copies(bank, images)
     head = model.memory_head
     scale = bank.scale(head.similarity)
-    scores = score(queries, bank.features, similarity=head.similarity, scale=scale)
+    asked, stored = head.pair(queries, bank.features, bank.labels)
+    scores = score(asked, stored, similarity=head.similarity, scale=scale)
     if mask is not None:
         scores = scores.masked_fill(~mask, -torch.inf)
     return Cached(head, queries, bank.features, head.values(bank.features, bank.labels), scores)
@@ -52,7 +53,7 @@ def read_whole(cached: Cached) -> Read:
     vectors = recall(weights, cached.values)  # (B, V)
     logits = cached.head.respond(cached.queries, vectors)
     check_outputs("logits", logits, cached.head)
-    return Read(logits, weights, cached.scores)
+    return Read(logits, weights, cached.scores, cached.head.decide(logits))
 
 
 def answer_without(cached: Cached, rows: Tensor, removed: Tensor, *, batch_size: int) -> Tensor:

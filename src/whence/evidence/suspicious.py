@@ -102,9 +102,10 @@ def collect_votes(model: Classifier, bank: Bank, groups: Tensor, rows: Tensor) -
     others = groups[rows, None] != groups  # (b, M)
     head = model.memory_head
     scale = bank.scale(head.similarity)
+    asked, stored = head.pair(queries, bank.features, bank.labels)
     vectors, pairs = attend(
-        queries,
-        bank.features,
+        asked,
+        stored,
         similarity=head.similarity,
         mask=others,
         scale=scale,

@@ -52,7 +52,23 @@ def describe_run(about: dict[str, Any], settings: Settings, data: str, model: Cl
         seed=run["seed"],
         drawn=drawn if model.bank is None else min(drawn, len(model.bank)),
         draw_batch=settings.draw_batch,
+        class_counts=find_class_counts(run, model),
     )
+
+
+def find_class_counts(run: dict[str, Any], model: Classifier) -> tuple[int, ...]:
+    """Find how many training images a run had of each class; empty where that is not known.
+
+    Runs of before do not say it themselves; the labels of their stored images do.
+
+    Args:
+        run: what ``whence.json`` says of it.
+        model: that was loaded from it.
+    """
+    counts = run.get("class_counts")
+    if counts is None and model.bank is not None and bool((model.bank.labels >= 0).all()):
+        counts = model.bank.labels.bincount(minlength=len(model.class_names)).tolist()
+    return () if counts is None else tuple(counts)
 
 
 def gather_overview(

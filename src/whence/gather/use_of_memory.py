@@ -52,15 +52,17 @@ def read_all(model: Classifier, features: Tensor, labels: Tensor, *, batch_size:
     for part, truth in zip(features.split(rows), labels.split(rows), strict=True):
         if memory is None or use is None:
             read, own = read_alone(model.head(part)), labels[:0]
+            read = read._replace(predicted=model.head.decide(read.logits))
         else:
             read, places, _ = read_memory(model.memory_head, part, memory)
+            read = read._replace(predicted=model.head.decide(read.logits))
             own = memory.own[places]
-            use = add_use(use, places, read.weights, read.logits.argmax(1) != truth)
+            use = add_use(use, places, read.weights, read.answers != truth)
         logits.append(read.logits.cpu())
         doubts.append(measure_doubts(read, own, names).cpu())
     moved = None if use is None else Use(*(column.cpu() for column in use))
     found = torch.cat(logits)
-    predicted = found.argmax(1)
+    predicted = model.head.decide(found)
     probabilities = model.head.probabilities(found).gather(1, predicted[:, None]).squeeze(1)
     return Readings(predicted, probabilities, torch.cat(doubts), moved)
 

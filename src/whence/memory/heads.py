@@ -3,6 +3,7 @@
 La Rosa et al. (2021), arXiv:2106.01440.
 """
 
+import math
 from abc import ABC, abstractmethod
 from typing import ClassVar, NamedTuple, cast
 
@@ -14,6 +15,7 @@ from whence.memory.attend import read_vectors
 from whence.memory.attention import at_least_float32, recall, score, weigh
 from whence.memory.similarity import find_similarity
 from whence.messages import quote
+from whence.records.decision import Decision
 
 
 class Read(NamedTuple):
@@ -22,6 +24,12 @@ class Read(NamedTuple):
     logits: Tensor  # (B, K)
     weights: Tensor  # (B, M), rows sum to one
     scores: Tensor  # (B, M), the similarities that the weights were made from
+    predicted: Tensor | None = None  # (B,), the answers where a threshold decides as well
+
+    @property
+    def answers(self) -> Tensor:
+        """Return the answers `(B,)`."""
+        return self.logits.argmax(1) if self.predicted is None else self.predicted
 
 
 class Head(nn.Module, ABC):
@@ -42,6 +50,9 @@ class Head(nn.Module, ABC):
     has_memory: ClassVar[bool]
     """It is a ``MemoryHead``, and its answers are computed from a memory."""
 
+    decision: Decision | None = None
+    """The rule of its answers, where it is not the highest probability that wins."""
+
     def __init__(self, features: int, *, last_layers: str, similarity: str | None = None) -> None:
         super().__init__()
         self.features = features
@@ -60,6 +71,30 @@ class Head(nn.Module, ABC):
     def probabilities(self, logits: Tensor) -> Tensor:
         """Turn logits `(B, K)` into the probabilities that people see, float32."""
         return logits.float().softmax(1)
+
+    def decide(self, logits: Tensor) -> Tensor:
+        """Turn logits `(B, K)` into answers `(B,)`."""
+        if self.decision is None:
+            return logits.argmax(1)
+        return self.decision.choose(self.probabilities(logits), logits)
+
+    def margin(self, logits: Tensor, classes: Tensor) -> Tensor:
+        """Say how far logits `(B, K)` are from another answer than classes `(B,)`.
+
+        The logit of the class minus the best other one; where a threshold decides, the log of the
+        probability over the threshold for its class, and the smaller of both distances for others.
+
+        Returns:
+            `(B,)`; below 0 where the answer is another one.
+        """
+        own = logits.gather(1, classes[:, None]).squeeze(1)
+        best_other = logits.scatter(1, classes[:, None], -torch.inf)
+        if self.decision is None:
+            return own - best_other.amax(1)
+        share = self.probabilities(logits)[:, self.decision.place].double()
+        above = (share.log() - math.log(self.decision.threshold)).to(logits.dtype)
+        rest = own - self.decision.forbid(best_other).amax(1)
+        return torch.where(classes == self.decision.place, above, torch.minimum(rest, -above))
 
 
 class MemoryHead(Head):
@@ -92,7 +127,8 @@ class MemoryHead(Head):
             labels: `(M,)` of the stored images, for a head that reads them.
             scale: `(M,)` of the memory, from ``Similarity.scale``, if it was computed before.
         """
-        scores = score(queries, memory, similarity=self.similarity, scale=scale)
+        asked, stored = self.pair(queries, memory, labels)
+        scores = score(asked, stored, similarity=self.similarity, scale=scale)
         weights = weigh(scores, mask=mask)
         vectors = recall(weights, self.values(memory, labels))
         return Read(self.respond(queries, vectors), weights, scores)
@@ -110,15 +146,26 @@ class MemoryHead(Head):
 
         Arguments as for ``forward``.
         """
+        asked, stored = self.pair(queries, memory, labels)
         vectors = read_vectors(
-            queries,
-            memory,
+            asked,
+            stored,
             values=self.values(memory, labels),
             similarity=self.similarity,
             mask=mask,
             scale=scale,
         )
         return self.respond(queries, vectors)
+
+    def pair(self, queries: Tensor, memory: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Lay both sides out as they are compared by the similarity: here as they are.
+
+        Args:
+            queries: `(..., B, E)`.
+            memory: `(..., M, E)`.
+            labels: `(..., M)` of the stored images; None where they are not known.
+        """
+        return queries, memory
 
     def values(self, memory: Tensor, labels: Tensor | None) -> Tensor:
         """Choose what is summed by weight: here the stored images' features themselves.

@@ -53,6 +53,10 @@ class Votes(MemoryHead):
     sharpness: Tensor
     """By what cosines are multiplied before sparsemax; the larger, the fewer images vote."""
 
+    handicaps: Tensor | None
+    """`(K,)` taken off the score of each stored image by its label, so that large classes do not win
+    by their number; None for none."""
+
     def __init__(
         self, features: int, classes: int, *, similarity: str = "cosine", classifier: str = "mlp"
     ) -> None:
@@ -67,6 +71,7 @@ class Votes(MemoryHead):
         self.log_scale = nn.Parameter(torch.tensor(math.log(WARMTH)))
         self.register_buffer("mean", torch.zeros(features))
         self.register_buffer("sharpness", torch.tensor(WARMTH))
+        self.register_buffer("handicaps", None, persistent=False)
 
     @property
     def width(self) -> int:
@@ -99,6 +104,32 @@ class Votes(MemoryHead):
         self.keys = keys
         nn.init.constant_(self.log_scale, math.log(WARMTH))
 
+    def pair(self, queries: Tensor, memory: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Lay keys out as they are compared; handicaps become a number more of each.
+
+        The product of the two sides is the scaled cosine less the handicap of the stored image's
+        label, so all that reads a memory by products reads this one, as exactly.
+
+        Args:
+            queries: `(..., B, E)`.
+            memory: `(..., M, E)`.
+            labels: `(..., M)` of the stored images.
+
+        Returns:
+            `(..., B, E + 1)` and `(..., M, E + 1)`; as they came without handicaps.
+
+        Raises:
+            ValueError: if there are handicaps and no labels.
+        """
+        if self.handicaps is None:
+            return queries, memory
+        if labels is None:
+            raise ValueError("Votes need the label of every stored image, got none.")
+        queries, memory = at_least_float32(queries), at_least_float32(memory)
+        taken = self.handicaps.to(memory.dtype)[labels]  # (..., M)
+        ones = torch.ones_like(queries[..., :1])
+        return torch.cat([queries, ones], -1), torch.cat([memory, -taken[..., None]], -1)
+
     def values(self, memory: Tensor, labels: Tensor | None) -> Tensor:
         """Turn the labels `(..., M)` of a memory `(..., M, E)` into votes `(..., M, K)`.
 
@@ -124,7 +155,8 @@ class Votes(MemoryHead):
         """
         if not self.training:
             return super().forward(queries, memory, mask, labels=labels, scale=scale)
-        scores = score(queries, memory, similarity=self.similarity)
+        asked, stored = self.pair(queries, memory, labels)
+        scores = score(asked, stored, similarity=self.similarity)
         weights = soften(scores, mask)
         vectors = recall(weights, self.values(memory, labels))
         return Read(self.respond(queries, vectors), weights, scores)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from whence.records.measures import ClassMeasures
+from whence.records.class_measures import ClassMeasures
 from whence.shapes import check_shape
 
 

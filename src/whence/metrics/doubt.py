@@ -22,17 +22,17 @@ def top_memory(read: Read, own: Tensor) -> Tensor:
     """
     top = read.weights.argmax(1, keepdim=True)
     found = own.expand_as(read.weights).gather(1, top).squeeze(1)  # (B,)
-    return (found != read.logits.argmax(1)).double()
+    return (found != read.answers).double()
 
 
 def softmax(read: Read, own: Tensor) -> Tensor:
-    """Return 1 minus the highest probability; in [0, 1 - 1/K].
+    """Return 1 minus the probability of the answer, the highest unless a threshold decides.
 
     Hendrycks and Gimpel (2017), arXiv:1610.02136. The other probabilities are summed, so that
     very sure answers do not all become 0.
     """
     probabilities = read.logits.double().softmax(1)
-    return probabilities.scatter(1, read.logits.argmax(1, keepdim=True), 0).sum(1)
+    return probabilities.scatter(1, read.answers[:, None], 0).sum(1)
 
 
 def entropy(read: Read, own: Tensor) -> Tensor:
@@ -48,7 +48,7 @@ def nearest(read: Read, own: Tensor) -> Tensor:
 
 def class_mass(read: Read, own: Tensor) -> Tensor:
     """Return 1 minus the weight on memory images that the model puts in the predicted class."""
-    same = own == read.logits.argmax(1, keepdim=True)  # (B, M)
+    same = own == read.answers[:, None]  # (B, M)
     return leave((read.weights * same).sum(1))
 
 

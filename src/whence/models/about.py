@@ -10,11 +10,13 @@ from whence.memory.heads import find_head
 from whence.messages import quote
 from whence.models.saved_bank import is_list_of_names
 from whence.models.saved_calibration import find_problem_of_calibration
+from whence.models.saved_decision import find_problem_of_decision
+from whence.models.saved_handicaps import find_problem_of_handicaps
 from whence.records.labels import find_problem_of_names
 from whence.storage.plain_files import read_mark
 from whence.storage.tensors import DTYPES
 
-FORMAT = 2
+FORMAT = 3
 """The version of the folder's format; an older one is read, a newer one refused, not guessed at."""
 
 MODEL, BANK, DONE = "model.safetensors", "bank.safetensors", "whence.json"
@@ -55,11 +57,14 @@ def read_about(folder: Path) -> dict[str, Any]:
 def upgrade(about: dict[str, Any]) -> None:
     """Bring what an older whence wrote to today's format, in place.
 
-    Format 1 called an encoder that was passed as a module "own".
+    Format 1 called an encoder that was passed as a module "own"; before format 3 the most probable
+    class was always the answer.
     """
     encoder = about.get("encoder")
     if about["format"] < 2 and isinstance(encoder, dict) and encoder.get("family") == "own":
         encoder["family"] = "module"
+    if about["format"] < 3:
+        about["decision"] = None
     about["format"] = FORMAT
 
 
@@ -71,6 +76,10 @@ def find_problem_of_run(about: dict[str, Any]) -> str | None:
         or find_problem_of_record(about)
         or find_problem_of_calibration(
             about.get("calibration"), has_memory=find_head(about["variant"]).has_memory
+        )
+        or find_problem_of_decision(about.get("decision"), len(about["classes"]))
+        or find_problem_of_handicaps(
+            about.get("handicaps"), variant=about["variant"], classes=len(about["classes"])
         )
     )
 

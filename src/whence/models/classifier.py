@@ -1,5 +1,6 @@
 """The classifier: an encoder, a head, and, once it remembers images, a bank."""
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
@@ -14,12 +15,14 @@ from whence.encoders.adopt import EncoderKind
 from whence.memory import VARIANT
 from whence.memory.bank import Bank
 from whence.memory.heads import Head, MemoryHead, Read
+from whence.messages import quote
 from whence.models.evaluating import check_mode
 from whence.models.merged import Merged
 from whence.models.remembered import make_bank, read_remembered
 from whence.models.sound import check_outputs
 from whence.models.stamp import Stamp
-from whence.records.labels import list_names
+from whence.records.decision import Decision
+from whence.records.labels import check_every_label, list_names
 from whence.records.measures import Calibration
 from whence.shapes import check_shape
 
@@ -273,8 +276,28 @@ class Classifier(nn.Module):
 
         Raises:
             RuntimeError: if the model is in training mode.
-            ValueError: if shapes or numbers do not fit, or what comes out is not finite.
+            ValueError: if shapes or numbers do not fit, or what comes out is not finite, or votes
+                would have no stored image of a class.
         """
+        bank = self.encode_bank(
+            memory_images, labels, indices, sources, features=features, batch_size=batch_size
+        )
+        if self.memory_head.reads_labels:
+            check_every_label("labels", bank.labels, self.class_names)
+        self.attach(bank)
+        return self
+
+    def encode_bank(
+        self,
+        memory_images: Images | Dataset[Any],
+        labels: Tensor | Sequence[int] | Sequence[str] | None = None,
+        indices: Tensor | Sequence[int] | None = None,
+        sources: Sequence[str] | None = None,
+        *,
+        features: Tensor | None = None,
+        batch_size: int = BATCH_SIZE,
+    ) -> Bank:
+        """Encode a memory as ``remember`` does, whose arguments these are, and keep it nowhere."""
         self._refuse_memory(self.has_memory)
         check_mode(self)
         head = self.memory_head
@@ -289,17 +312,14 @@ class Classifier(nn.Module):
         if features is not None:
             check_shape("features", features, "M D", M=len(known.pixels), D=self.features)
             self._check_outputs("features", features)
-        self.attach(
-            make_bank(
-                known,
-                head,
-                self.encode,
-                features=features,
-                device=self.mean.device,
-                batch_size=batch_size,
-            )
+        return make_bank(
+            known,
+            head,
+            self.encode,
+            features=features,
+            device=self.mean.device,
+            batch_size=batch_size,
         )
-        return self
 
     def attach(self, bank: Bank) -> None:
         """Keep a bank that was encoded with the parameters the model has now."""
@@ -322,6 +342,33 @@ class Classifier(nn.Module):
         elif calibration is not None:
             self._stamp = Stamp(self)
         self._calibration = calibration
+
+    @property
+    def decision(self) -> Decision | None:
+        """Return the class that is answered from a threshold on; None: the most probable class.
+
+        ``whence.fit`` ends it, because it was chosen for the parameters before; another memory does
+        not. It changes answers alone: the own classes of stored images are the most probable ones.
+        """
+        return self.head.decision
+
+    @decision.setter
+    def decision(self, decision: Decision | None) -> None:
+        if decision is not None and (
+            not 0 <= decision.place < len(self.class_names)
+            or self.class_names[decision.place] != decision.validation.name
+        ):
+            raise ValueError(
+                f"decision must be for a class of this model ({list_names(self.class_names)}), "
+                f"got {quote(decision.validation.name)}."
+            )
+        if decision == self.head.decision:
+            return
+        fitting = self._is_stamped()
+        self.head = copy.copy(self.head)  # an edited model shares the head and keeps its own rule
+        self.head.decision = decision
+        self._stamp = Stamp(self) if fitting else self._stamp
+        self._calibration = None  # it was fitted to the answers before
 
     def checked_bank(self) -> Bank:
         """Return the bank, or say why it cannot be used.

@@ -14,6 +14,8 @@ from whence.models.about import BANK, DONE, FLOATS, MODEL, read_about
 from whence.models.classifier import Classifier
 from whence.models.saved_bank import bank_from_tensors
 from whence.models.saved_calibration import calibration_from_json
+from whence.models.saved_decision import decision_from_json
+from whence.models.saved_handicaps import set_handicaps
 from whence.models.sound import check_sound
 from whence.storage.plain_files import hash_file
 from whence.storage.tensors import (
@@ -64,6 +66,8 @@ def load(
     copy_into(model, tensors)
     if not bool((model.std > 0).all()):
         raise ValueError(f"{folder / MODEL} must hold a positive std, it is damaged.")
+    set_handicaps(model.head, about.get("handicaps"))
+    model.decision = decision_from_json(about.get("decision"), model.class_names)
     model.eval().to(device or "cpu")
     if BANK in about["sha256"]:
         bank = bank_from_tensors(folder / BANK, model)

@@ -5,6 +5,7 @@ from typing import Literal
 
 from torch import Tensor
 
+from whence.records.decision import Decision
 from whence.records.show import show_record, to_html
 
 
@@ -66,6 +67,8 @@ class Prediction:
         error_probability: calibrated on validation images, in [0, 1]; None when not calibrated.
         by_label: a class's probability is the weight on the stored images with its label, as votes
             have it.
+        decision: the class that has a threshold, and which; None where the highest probability
+            wins.
     """
 
     predicted: int
@@ -76,6 +79,7 @@ class Prediction:
     flag: bool
     error_probability: float | None
     by_label: bool = False
+    decision: Decision | None = None
 
     __repr__ = show_record
 
@@ -140,6 +144,8 @@ class Explanation:
             have it.
         nearest: the most similar stored image with the label of each of the three most probable
             classes, with a weight or without; classes that no stored image has are left out.
+        decision: the class that has a threshold, and which; None where the highest probability
+            wins.
     """
 
     predicted: int
@@ -161,8 +167,15 @@ class Explanation:
     error_probability: float | None
     by_label: bool = False
     nearest: tuple[Evidence, ...] = ()
+    decision: Decision | None = None
 
     __repr__ = show_record
+
+    def decide(self, probabilities: Tensor) -> Tensor:
+        """Choose the answers `(n,)` that other probabilities `(n, K)` would give."""
+        if self.decision is None:
+            return probabilities.argmax(1)
+        return self.decision.choose(probabilities, probabilities)
 
     def _repr_html_(self) -> str:
         return show_answer(self)

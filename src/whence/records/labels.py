@@ -174,3 +174,24 @@ def list_names(names: Iterable[str]) -> str:
     listed = list(names)
     shown = [name if len(name) <= 40 else f"{name[:37]}..." for name in listed[:NAMED]]
     return shorten_text(", ".join(shown) + (", ..." if len(listed) > NAMED else ""))
+
+
+def check_every_label(name: str, labels: Tensor, class_names: Sequence[str]) -> None:
+    """Refuse labels among which a class has none, where stored images vote for their labels.
+
+    Args:
+        name: of the argument.
+        labels: `(N,)` int64, 0 or more.
+        class_names: K names.
+
+    Raises:
+        ValueError: naming the classes.
+    """
+    counts = labels.bincount(minlength=len(class_names)).tolist()
+    missing = [one for one, count in zip(class_names, counts, strict=True) if count == 0]
+    if missing:
+        raise ValueError(
+            f"{name} must hold an image of every class, because votes never answer a class that no "
+            f"stored image carries, and none is of {list_names(missing)}; add images of it, or "
+            "leave the class out of class_names."
+        )

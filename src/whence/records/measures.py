@@ -4,6 +4,9 @@ import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from whence.records.class_measures import ClassMeasures
+from whence.records.decision import Decision
+
 
 @dataclass(frozen=True)
 class EvidenceMeasures:
@@ -128,33 +131,6 @@ class KnownImages:
 
 
 @dataclass(frozen=True)
-class ClassMeasures:
-    """How good the answers are for one class.
-
-    Attributes:
-        name: of the class.
-        images: of the class that were classified.
-        right: how many of them were answered with the class.
-        answers: how many images, of any class, were answered with it.
-    """
-
-    name: str
-    images: int
-    right: int
-    answers: int
-
-    @property
-    def recall(self) -> float | None:
-        """Share of the images of the class that were found; None without images."""
-        return self.right / self.images if self.images else None
-
-    @property
-    def precision(self) -> float | None:
-        """Share of the answers with the class that are right; None without such answers."""
-        return self.right / self.answers if self.answers else None
-
-
-@dataclass(frozen=True)
 class Evaluation:
     """What was measured on one set of images; fractions in [0, 1].
 
@@ -175,6 +151,8 @@ class Evaluation:
         known: how many of the images are in the memory, or were seen by the model in another way;
             None where that was not looked for.
         reliance: how far the answers hang on the stored images; None for a standard model.
+        decision: the class that is answered from a threshold on; None where the highest probability
+            always wins.
     """
 
     images: int
@@ -189,6 +167,7 @@ class Evaluation:
     predicted: tuple[int, ...] = ()
     known: KnownImages | None = None
     reliance: Reliance | None = None
+    decision: Decision | None = None
 
     @property
     def balanced_accuracy(self) -> float:

@@ -27,6 +27,7 @@ class Made:
         seed: of the run.
         drawn: images in each random memory of the paper's protocol.
         draw_batch: images that share one of them.
+        class_counts: training images of each class; empty where that is not known.
     """
 
     trained_on: str
@@ -37,6 +38,7 @@ class Made:
     seed: int
     drawn: int
     draw_batch: int
+    class_counts: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

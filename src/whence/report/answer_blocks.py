@@ -24,6 +24,7 @@ from whence.report.cards import (
     make_evidence_card,
     make_strip,
 )
+from whence.report.decision import say_decision
 from whence.report.dependence_blocks import show_reliance, show_removal
 from whence.report.doubt import find_doubt
 from whence.report.morph_blocks import show_ways
@@ -61,7 +62,9 @@ def show_answer(answer: Answer, classes: Sequence[str]) -> tuple[PageBlock, ...]
             make_bars(explanation.probabilities, explanation.predicted, classes),
         ),
     )
-    return (PageBlock(shown=(headline,)),)
+    decided = say_decision(explanation, classes)
+    blocks = () if decided is None else (PageBlock(sentences=(decided,)),)
+    return (PageBlock(shown=(headline,)), *blocks)
 
 
 def show_image(answer: Answer) -> tuple[tuple[Picture, str], ...]:
@@ -133,7 +136,7 @@ def make_evidence_strip(answer: Answer, classes: Sequence[str]) -> Strip:
     cards: list[Card] = []
     for item, after in zip(explanation.evidence[:SHOWN], left, strict=False):
         card = make_evidence_card(item, answer, classes)
-        effect = say_without(explanation.predicted, after, classes)
+        effect = say_without(explanation, after, classes)
         lines = (*card.lines, effect) if effect else card.lines
         cards.append(replace(card, lines=lines, share=min(1.0, item.weight)))
     more = explanation.evidence[SHOWN:]
@@ -144,18 +147,18 @@ def make_evidence_strip(answer: Answer, classes: Sequence[str]) -> Strip:
     return make_strip(cards, rest)
 
 
-def say_without(predicted: int, after: Tensor, classes: Sequence[str]) -> str:
+def say_without(explanation: Explanation, after: Tensor, classes: Sequence[str]) -> str:
     """Say what the answer would be without one stored image, "" where it stays.
 
     Args:
-        predicted: class of the answer.
+        explanation: of the answer.
         after: `(K,)` probabilities without the image; NaN when it is the whole memory.
         classes: names.
     """
     if bool(torch.isnan(after).any()):
         return "without it nothing would be left to read"
-    changed = int(after.argmax())
-    if changed == predicted:
+    changed = int(explanation.decide(after[None]))
+    if changed == explanation.predicted:
         return ""
     return f"without it the answer is {classes[changed]}, {percent(float(after[changed]))}"
 
@@ -192,7 +195,7 @@ def say_deciding(
     left = explanation.probabilities_without  # (A, K)
     if bool(left.isnan().any()):
         return ()
-    changing = int((left.argmax(1) != predicted).sum())
+    changing = int((explanation.decide(left) != predicted).sum())
     now = percent(float(explanation.probabilities[predicted]))
     low, high = (percent(float(end)) for end in left[:, predicted].aminmax())
     if changing:

@@ -8,6 +8,7 @@ from whence.records.answers import Draws, Evidence, Explanation, Prediction, Rem
 from whence.records.explained import Answer, Origin
 from whence.records.relevance import Relevance
 from whence.report.as_morph_json import lay_out_morph
+from whence.report.decision import lay_out_decision, say_decision
 from whence.report.doubt import find_doubt
 from whence.report.json_values import lay_out_origin, to_class, to_list
 from whence.report.reading import say_reading
@@ -80,6 +81,8 @@ def lay_out_answer(
         "left_out": list(answer.left_out),
         "flag": answer.flag,
         "error_probability": answer.error_probability,
+        "decision": lay_out_decision(answer.decision, classes),
+        "decided": say_decision(answer, classes),
     }
 
 

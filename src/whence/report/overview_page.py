@@ -10,7 +10,9 @@ from whence.records.overview import Made, Overview
 from whence.report.answer_blocks import explain_section
 from whence.report.blocks import Page, PageBlock, PageSection
 from whence.report.class_blocks import say_balance, show_confusion, show_recall
+from whence.report.decision import say_here, say_rule
 from whence.report.dependence import decides, say_dependence
+from whence.report.imbalance import say_imbalance
 from whence.report.known import say_known
 from whence.report.numbers import count, percent
 from whence.report.overview_blocks import show_hard, show_misleading, show_suspicious, show_used
@@ -107,6 +109,12 @@ def say_head(overview: Overview) -> tuple[str, ...]:
         f"{percent(high)} (95% interval).",
         *say_balance(overview),
     ]
+    unequal = say_imbalance(made.class_counts, overview.class_names)
+    if unequal is not None:
+        sentences.append(unequal)
+    if found.decision is not None:
+        here = found.classes[found.decision.place]
+        sentences += [say_rule(found.decision), say_here(here, found.images)]
     known = None if found.known is None else say_known(found.known)
     if known is not None:
         sentences.append(known)

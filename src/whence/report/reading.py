@@ -28,6 +28,8 @@ def say_reading(answer: Prediction | Explanation, classes: Sequence[str]) -> str
 
 def say_votes(answer: Prediction | Explanation, classes: Sequence[str]) -> str:
     """Say how much of the weight is on images with the label that is the answer."""
-    share = percent(float(answer.probabilities[answer.predicted]))
+    share = answer.probabilities[answer.predicted]
     name = classes[answer.predicted]
-    return f"Of the weight, {share} is on images labelled {name}: that is the answer."
+    by_threshold = answer.decision is not None and bool(share < answer.probabilities.max())
+    end = "the threshold makes that the answer" if by_threshold else "that is the answer"
+    return f"Of the weight, {percent(float(share))} is on images labelled {name}: {end}."

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from whence.records.answers import Evidence, Prediction
+from whence.report.decision import say_decision
 from whence.report.doubt import find_doubt
 from whence.report.numbers import count
 from whence.report.reading import say_reading
@@ -34,6 +35,9 @@ def describe_prediction(name: str, answer: Prediction, classes: Sequence[str], *
         rest = sum(item.weight for item in more)
         lines.append(f"  {rest:6.1%} {'':{BAR}} {count(len(more), 'more training image')}")
     reading, doubt = say_reading(answer, classes), find_doubt(answer, classes)
+    decided = say_decision(answer, classes)
+    if top and decided is not None:
+        lines.append(f"  {decided}")
     if top and reading is not None:
         lines.append(f"  {reading}")
     if top:

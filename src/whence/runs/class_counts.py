@@ -1,12 +1,14 @@
-"""Every class has images to learn from; where none are left to measure it, that is said."""
+"""Every class has images to learn from; unequal numbers, and none to measure it, are said."""
 
 from torch import Tensor
 
 from whence.messages import quote
 from whence.records.images import Dataset, ImageSet
-from whence.records.labels import NAMED
+from whence.records.labels import NAMED, list_names
+from whence.report.imbalance import say_imbalance
 from whence.runs.divide import divide
 from whence.runs.settings import Settings
+from whence.runs.target import WantedClass, read_target
 
 
 def check_every_class(train: ImageSet) -> None:
@@ -26,19 +28,23 @@ def check_every_class(train: ImageSet) -> None:
         )
 
 
-def describe_missing(settings: Settings, dataset: Dataset) -> list[str]:
-    """Say which classes have no image to be measured on, in the validation or the test set.
+def describe_class_counts(settings: Settings, dataset: Dataset) -> list[str]:
+    """Say if classes have unequal numbers of images, and which have none to be measured on.
 
     Returns:
-        A sentence for each of the two sets that has images, but not of every class.
+        A sentence on the training images where they are clearly unequal, and one for each of
+        validation and test set that has images, but not of every class.
     """
     parts = divide(dataset, settings)
-    check_every_class(dataset.train.take(parts.train))
+    train = dataset.train.take(parts.train)
+    check_every_class(train)
+    unequal = say_imbalance(count_images(train), train.class_names)
+    notes = [] if unequal is None else [unequal]
+    check_validated(settings, dataset.train.take(parts.validation))
     labels = {
         "validation": dataset.train.labels[parts.validation],
         "test": dataset.test.labels,
     }
-    notes = []
     for name, found in labels.items():
         missing = list_missing(found, dataset.train.class_names)
         if missing and len(found):
@@ -47,6 +53,49 @@ def describe_missing(settings: Settings, dataset: Dataset) -> list[str]:
                 "of that."
             )
     return notes
+
+
+def check_validated(settings: Settings, validation: ImageSet) -> None:
+    """Refuse a class with a threshold that is none, or that no validation image is of.
+
+    Raises:
+        ValueError: naming the way out.
+    """
+    target = read_target(settings.target_recall, settings.cost)
+    if target is not None:
+        check_target(target, validation)
+
+
+def check_target(target: WantedClass, validation: ImageSet) -> None:
+    """Refuse a class that there is not, or that no validation image is of.
+
+    Args:
+        target: that was asked for.
+        validation: images that the threshold is chosen on.
+
+    Raises:
+        ValueError: naming the way out.
+    """
+    name, class_names = target.class_name, validation.class_names
+    counts = count_images(validation)
+    if name not in class_names:
+        raise ValueError(
+            f"{target.option} must name a class of the images, got {quote(name)}; there are "
+            f"{list_names(class_names)}."
+        )
+    if counts[class_names.index(name)] == 0:
+        total = sum(counts)
+        there = f"none of {total:,} is" if total else "there are none at all"
+        raise ValueError(
+            f"{target.option} needs validation images of {quote(name)}, {there}; use more "
+            "(--validation-examples)."
+        )
+
+
+def count_images(images: ImageSet) -> list[int]:
+    """Count the images of each class."""
+    counts: list[int] = images.labels.bincount(minlength=len(images.class_names)).tolist()
+    return counts
 
 
 def list_missing(labels: Tensor, class_names: tuple[str, ...]) -> list[str]:

@@ -16,6 +16,8 @@ from whence.runs.finished import read_run, read_settings
 from whence.runs.image_record import find_seen, note_record, read_image_record
 from whence.runs.measured import describe_evaluation
 from whence.runs.sample_of_run import Cache, choose_sample
+from whence.runs.target import ThresholdChange
+from whence.runs.threshold_of_run import change_threshold, keep_threshold
 from whence.runs.untrained import evaluate_untrained, find_memory
 from whence.runs.where import AS_SETTINGS_SAY, Where
 
@@ -29,6 +31,7 @@ def evaluate_run(
     batch_size: int,
     controls: bool = True,
     renamed: Mapping[str, str] = SAME_NAMES,
+    change: ThresholdChange | None = None,
     where: Where = AS_SETTINGS_SAY,
     cache: Cache | None = None,
 ) -> dict[str, Any]:
@@ -44,6 +47,7 @@ def evaluate_run(
         controls: measure the network before training as well, which encodes everything again.
         renamed: classes of these other images that are called otherwise than the run's: their name
             to the run's.
+        change: of the run's threshold; None measures it as it is.
         where: the images are, and may be downloaded to.
         cache: of images that other runs loaded; these are added.
 
@@ -57,6 +61,8 @@ def evaluate_run(
     check_numbers([("seed", seed)])
     about = read_run(folder)
     model: Classifier = load_to_answer(folder, device)
+    if change is not None:
+        change_threshold(model, folder, about, change.target, where=where, batch_size=batch_size)
     loaded = choose_sample(folder, about, data, renamed=renamed, where=where, cache=cache)
     sample = loaded.sample
     plan, settings = about["run"]["plan"], read_settings(folder)
@@ -83,6 +89,8 @@ def evaluate_run(
             batch_size=batch_size,
             download=where.may_download,
         )
+    if change is not None and change.keep:
+        keep_threshold(folder, model)
     record = read_image_record(folder, about)
     known = count_known(
         loaded.hashes, found.predicted, sample.images.labels, find_seen(model, record)

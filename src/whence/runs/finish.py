@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from whence.evidence.calibrate import calibrate
+from whence.evidence.choose_threshold import NoThresholdError, choose_threshold
 from whence.evidence.evaluate import evaluate
 from whence.evidence.known import count_known, is_known
 from whence.models.about import DONE
@@ -18,12 +19,14 @@ from whence.models.using import encode_all
 from whence.records.images import ImageSet
 from whence.records.measures import Calibration
 from whence.runs.beside import Beside, measure_beside
+from whence.runs.class_counts import count_images
 from whence.runs.folder import METRICS
 from whence.runs.image_record import RECORD_HASH, hash_parts, write_image_record
 from whence.runs.kept_features import FEATURES, remove_features
 from whence.runs.measured import describe_evaluation
 from whence.runs.prepare import Parts
 from whence.runs.settings import Settings
+from whence.runs.target import WantedClass, read_target
 from whence.storage.checkpoint import remove_checkpoints
 from whence.storage.whole_files import write_json
 from whence.training.labelled import Labelled
@@ -78,6 +81,7 @@ def finish(
     write_json(folder / METRICS, metrics)
     best = measured.get("test", measured.get("validation", {}))
     about = {**identity, "device": device, "reliance": best.get("reliance")}
+    about["class_counts"] = count_images(train)
     about[RECORD_HASH] = write_image_record(folder, images, hashes, parts.indices)
     if processes > 1:
         about["processes"] = processes
@@ -112,9 +116,11 @@ def measure_parts(
         batch_size: images encoded at once.
 
     Returns:
-        JSON on each part that has images.
+        JSON on each part that has images; "no_threshold" says why the threshold that was asked for
+        could not be chosen.
     """
-    model, measured = parts.model, {}
+    model, measured = parts.model, dict[str, Any]()
+    target = read_target(settings.target_recall, settings.cost)
     seen = {"train": frozenset(hashes["train"])}
     if model.has_memory:
         seen = {"memory": seen["train"], **seen}
@@ -127,6 +133,10 @@ def measure_parts(
                 features = model.head.embed(known_features[name])
         else:
             features = encode_all(model, part.images, batch_size=batch_size)
+        fresh = [place for place, one in enumerate(is_known(hashes[name], seen)) if not one]
+        if name == "validation" and target is not None:
+            problem = set_threshold(model, target, part, features, fresh, batch_size=batch_size)
+            measured |= {} if problem is None else {"no_threshold": problem}
         found = evaluate(
             model,
             part,
@@ -142,14 +152,52 @@ def measure_parts(
             asked = Labelled(known_features[name], part.labels.to(features.device))
             measured[name]["beside"] = measure_beside(beside, asked, part.class_names)
         if name == "validation":  # not before: its own flag would be measured where it was fitted
-            fresh = [not one for one in is_known(hashes[name], seen)]
             model.calibration = calibrate_on(model, part, features, fresh, batch_size=batch_size)
             seen = {**seen, "validation": frozenset(hashes[name])}
     return measured
 
 
+def set_threshold(
+    model: Classifier,
+    target: WantedClass,
+    images: ImageSet,
+    features: Tensor,
+    fresh: list[int],
+    *,
+    batch_size: int,
+) -> str | None:
+    """Answer a class from a threshold on that the new ones among some images choose.
+
+    A training is not lost because its threshold cannot be chosen.
+
+    Args:
+        model: with its memory; its decision is set.
+        target: that was asked for.
+        images: for the validation.
+        features: `(N, D)` of them.
+        fresh: places of those that are new to the model.
+        batch_size: answers computed at once.
+
+    Returns:
+        Why there is no threshold, in a sentence; None where there is one.
+    """
+    try:
+        model.decision = choose_threshold(
+            model,
+            images.take(fresh),
+            target.class_name,
+            recall=target.recall,
+            cost=target.cost,
+            batch_size=batch_size,
+            features=features[fresh],
+        )
+    except NoThresholdError as error:
+        return str(error)
+    return None
+
+
 def calibrate_on(
-    model: Classifier, images: ImageSet, features: Tensor, fresh: list[bool], *, batch_size: int
+    model: Classifier, images: ImageSet, features: Tensor, fresh: list[int], *, batch_size: int
 ) -> Calibration | None:
     """Calibrate on the images that were not trained on; None where none is left.
 
@@ -157,10 +205,9 @@ def calibrate_on(
         model: with its memory.
         images: for the validation.
         features: `(N, D)` of them.
-        fresh: which of them are new to the model.
+        fresh: places of those that are new to the model.
         batch_size: answers computed at once.
     """
-    places = [place for place, new in enumerate(fresh) if new]
-    if not places:
+    if not fresh:
         return None
-    return calibrate(model, images.take(places), batch_size=batch_size, features=features[places])
+    return calibrate(model, images.take(fresh), batch_size=batch_size, features=features[fresh])

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from whence.bounds import MANY
 from whence.models.about import DONE, read_about
 from whence.runs.folder import SETTINGS
 from whence.runs.parse import from_mapping
@@ -49,6 +50,16 @@ def read_run(folder: Path) -> dict[str, Any]:
         or not isinstance(plan, dict)
         or any(type(plan.get(name)) is not int for name in ("memory_size", "seed"))
         or plan["memory_size"] < 1
+        or not is_list_of_counts(run.get("class_counts", [0] * len(about["classes"])), about)
     ):
         raise ValueError(f"{folder / DONE} must say how its run was made; it is damaged.")
     return about
+
+
+def is_list_of_counts(counts: object, about: dict[str, Any]) -> bool:
+    """Say whether a value read from JSON is a number of images for each class."""
+    return (
+        isinstance(counts, list)
+        and len(counts) == len(about["classes"])
+        and all(type(one) is int and 0 <= one <= MANY for one in counts)
+    )

@@ -12,13 +12,16 @@ from whence.encoders import check_encoder
 from whence.encoders.adopt import kind_of
 from whence.encoders.libraries import LIBRARIES
 from whence.encoders.load_weights import Weights, check_fit, read_weights
+from whence.memory.heads import find_head
 from whence.records.images import Dataset, ImageSet
-from whence.runs.class_counts import describe_missing
+from whence.runs.class_counts import describe_class_counts
 from whence.runs.mirroring import describe_mirroring
 from whence.runs.normalisation import named
 from whence.runs.recipe_and_plan import choose_recipe
 from whence.runs.settings import Settings
+from whence.runs.target import read_target
 from whence.runs.where import AS_SETTINGS_SAY, Where
+from whence.training.plan import check_balance
 
 TEST_SEED = 0
 """Draws the test images of a folder without ``test/``: the same for all runs on it."""
@@ -124,6 +127,8 @@ def load_to_train(settings: Settings, where: Where = AS_SETTINGS_SAY) -> Dataset
     """
     check_numbers(asdict(settings).items())
     choose_recipe(settings)
+    read_target(settings.target_recall, settings.cost)
+    check_balance(settings.balance, find_head(settings.variant).has_memory)
     weights = None
     if settings.encoder is not None:
         check_encoder(settings.encoder)
@@ -135,7 +140,7 @@ def load_to_train(settings: Settings, where: Where = AS_SETTINGS_SAY) -> Dataset
     else:
         weights = check_weights(settings, settings.weights)
     dataset = load_data(settings, where)
-    notes = describe_missing(settings, dataset) + describe_mirroring(settings, dataset)
+    notes = describe_class_counts(settings, dataset) + describe_mirroring(settings, dataset)
     if weights is not None:
         notes += describe_expected(settings, weights, dataset.train)
     return replace(dataset, notes=(*dataset.notes, *notes))

@@ -5,8 +5,10 @@ from dataclasses import asdict
 from typing import Any
 
 from whence.metrics.evidence import MEASURES
-from whence.records.measures import ClassMeasures, Evaluation, EvidenceMeasures, FlagQuality
+from whence.records.class_measures import ClassMeasures
+from whence.records.measures import Evaluation, EvidenceMeasures, FlagQuality
 from whence.records.spread import find_spread
+from whence.report.decision import say_here, say_rule
 from whence.report.trust import find_best
 
 NESTED = ("reliance", "controls", "flag")
@@ -30,6 +32,7 @@ def describe_evaluation(found: Evaluation, untrained: Evaluation | None = None) 
         "balanced_accuracy": found.balanced_accuracy,
         "worst_class": None if found.worst_class is None else describe_class(found.worst_class),
         "by_class": [describe_class(one) for one in found.classes],
+        "decision": describe_decision(found),
         **evidence_to_json(found.evidence, found.draws_evidence or ()),
         **count_evidence(found),
         "reliance": None if found.reliance is None else asdict(found.reliance),
@@ -48,6 +51,26 @@ def describe_class(found: ClassMeasures) -> dict[str, Any]:
         "recall": found.recall,
         "answers": found.answers,
         "precision": found.precision,
+    }
+
+
+def describe_decision(found: Evaluation) -> dict[str, Any] | None:
+    """Lay out the class with a threshold: what it was chosen on, and how well it is found here."""
+    decision = found.decision
+    if decision is None:
+        return None
+    return {
+        "class": decision.validation.name,
+        "threshold": decision.threshold,
+        "target_recall": decision.target_recall,
+        "cost": decision.cost,
+        "validation_images": decision.images,
+        "validation": describe_class(decision.validation),
+        "here": describe_class(found.classes[decision.place]),
+        "sentences": [
+            say_rule(decision),
+            say_here(found.classes[decision.place], found.images),
+        ],
     }
 
 

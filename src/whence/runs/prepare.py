@@ -12,7 +12,7 @@ from whence.encoders.load_weights import Weights, load_weights, read_weights
 from whence.models.classifier import Classifier
 from whence.models.wrap import wrap
 from whence.records.images import Dataset, ImageSet
-from whence.runs.class_counts import check_every_class
+from whence.runs.class_counts import check_every_class, check_validated
 from whence.runs.divide import divide
 from whence.runs.images import check_frozen, choose_encoder
 from whence.runs.mirroring import may_mirror
@@ -65,6 +65,7 @@ def prepare(settings: Settings, dataset: Dataset, *, device: str = "cpu") -> Par
     parts = divide(dataset, settings)
     train, validation = dataset.train.take(parts.train), dataset.train.take(parts.validation)
     check_every_class(train)
+    check_validated(settings, validation)
     weights = weights_for(settings, train)
     prepared = None if weights is None else weights.prepared
     normalisation = choose_normalisation(settings, train, prepared)

@@ -132,4 +132,5 @@ def choose_plan(
         self_attention=settings.compat == "authors",
         freeze_encoder=settings.freeze_encoder,
         bfloat16=bfloat16,
+        balance=settings.balance,
     )

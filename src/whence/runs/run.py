@@ -169,6 +169,8 @@ def begin(folder: Path, settings: Settings, parts: Parts) -> tuple[Checkpoint | 
         recorded = checkpoint.numbers["run"]
         planned = recorded.get("plan")
         bfloat16 = isinstance(planned, dict) and planned.get("bfloat16") is True
+        if isinstance(planned, dict):
+            planned.setdefault("balance", "none")  # which checkpoints of before do not say
         kept = None if settings.budget is None else read_epochs(folder)
         plan = replace(plan, bfloat16=bfloat16, epochs=kept or plan.epochs)
         check_identity(folder, recorded, identify(replace(parts, plan=plan)))

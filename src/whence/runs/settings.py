@@ -83,6 +83,11 @@ class Settings:
     memory_size: int | None = option(
         None, "images drawn into the memory at every step; at most 100 by default"
     )
+    balance: Literal["none", "loss", "sampling", "memory"] = option(
+        "none",
+        "how classes of unequal size count alike: none, loss (images of rare classes weigh more), "
+        "sampling (batches with as many images of every class) or memory (memories of such)",
+    )
     recipe: Literal["default", "paper", "vit", "finetune", "at-once"] | None = option(
         None,
         "default, paper, vit, finetune or at-once; by default paper, vit for vit, finetune with "
@@ -123,6 +128,16 @@ class Settings:
         "where mirrored images are recognised as well",
     )
     label_smoothing: float | None = option(None, "in [0, 1); the recipe's by default")
+    target_recall: str | None = option(
+        None,
+        "CLASS=SHARE, such as defective=0.95: answer the class from a threshold on that finds this "
+        "share of its validation images",
+    )
+    cost: str | None = option(
+        None,
+        "CLASS=TIMES, such as defective=10, in place of --target-recall: missing the class costs "
+        "so many times the reverse, and its threshold is the one of least cost",
+    )
     normalisation: Literal["weights", "paper", "images"] | None = option(
         None,
         "whose mean and deviation: what the weights expect, the paper's, or the training images'; "

@@ -11,6 +11,7 @@ from whence.memory.votes import Votes
 from whence.models.as_image_set import LabelledImages, as_image_set
 from whence.models.classifier import Classifier
 from whence.records.images import ImageSet
+from whence.records.labels import check_every_label
 from whence.shapes import check_shape
 from whence.storage.checkpoint import Checkpoint
 from whence.training.distributed import Team
@@ -29,9 +30,9 @@ from whence.training.progress import (
 from whence.training.recipes import RECIPES, Recipe, build_optimizer, rate_at
 from whence.training.shared_step import Part, SharedStep, encode_together
 from whence.training.state import ModuleState, RandomState
-from whence.training.step import Batch, BatchDraws, Criterion, LoneStep, answer_with
+from whence.training.step import Batch, BatchDraws, LoneStep, answer_with, choose_criterion
 from whence.training.votes_and_linear import VotesAndLinear
-from whence.training.voting import choose_sharpness, fit_votes
+from whence.training.voting import choose_reading, fit_votes, set_reading
 
 FAR = 100
 """Times the loss of a guess at which the training is said to have diverged."""
@@ -99,6 +100,10 @@ def fit(
     plan = plan or usual_plan(len(labelled), recipe)
     check_plan(len(labelled), recipe, plan, model.has_memory, team)
     check_frozen_features(model, features, len(labelled), plan)
+    if isinstance(model.head, Votes):
+        check_every_label("train", labelled.labels, model.class_names)
+        model.head.handicaps = None
+    model.decision = None  # it was chosen for the parameters before
     model.eval()
     if plan.freeze_encoder:
         if features is None:
@@ -140,7 +145,7 @@ def fit(
     if votes is not None and features is None:
         stored = Labelled(encode_together(model, labelled.images, team), labelled.labels)
         asked = encode_labelled(model, validation, None, team)
-        votes.sharpness.fill_(choose_sharpness(votes, stored, asked))
+        set_reading(votes, choose_reading(votes, stored, asked, balance=plan.balance))
 
 
 def encode_labelled(
@@ -209,8 +214,10 @@ def train_in_steps(
         plan.memory_size if model.has_memory else None,
         plan.self_attention,
         randomness.generator,
+        plan.balance,
     )
-    criterion, frozen = Criterion(recipe.label_smoothing, plan.bfloat16), plan.freeze_encoder
+    criterion = choose_criterion(recipe, plan, train.labels, len(train.class_names))
+    frozen = plan.freeze_encoder
     answer: Callable[[Batch], Sequence[Tensor]] = answer_with(encode, model.head)
     part: nn.Module = Part(model, team, frozen=frozen)
     others: tuple[ModuleState, ...] = (ModuleState(model),)

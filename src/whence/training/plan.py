@@ -1,6 +1,8 @@
 """The plan of a training: what it consists of besides its recipe."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from whence.bounds import check_number
 from whence.messages import quote
@@ -20,6 +22,7 @@ class Plan:
             authors' code does.
         freeze_encoder: keep the encoder as it is, encode every image once, train the head alone.
         bfloat16: run the encoder and the classifier in bfloat16; attention stays float32.
+        balance: a name from ``BALANCES``, by what classes of unequal size count alike.
     """
 
     epochs: int
@@ -28,6 +31,19 @@ class Plan:
     self_attention: bool = False
     freeze_encoder: bool = False
     bfloat16: bool = False
+    balance: str = "none"
+
+
+BALANCES: Mapping[str, str] = MappingProxyType(
+    {
+        "none": "every image counts alike",
+        "loss": "images of rare classes weigh more in the loss",
+        "sampling": "batches are drawn with as many images of every class",
+        "memory": "memories are drawn with as many images of every class, and votes of large "
+        "classes count less",
+    }
+)
+"""Ways to let classes of unequal size count alike, and what each of them does."""
 
 
 LEAST_EPOCHS = 40
@@ -59,6 +75,7 @@ def check_plan(total: int, recipe: Recipe, plan: Plan, has_memory: bool, team: T
         raise ValueError("train must hold at least one image, got none.")
     check_number("epochs", plan.epochs)
     check_number("seed", plan.seed)
+    check_balance(plan.balance, has_memory)
     if plan.freeze_encoder and recipe.augmentation != "none":
         raise ValueError(
             f"augmentation must be none where the encoder is frozen, because every image is "
@@ -75,3 +92,18 @@ def check_plan(total: int, recipe: Recipe, plan: Plan, has_memory: bool, team: T
         )
     batch_size = min(recipe.batch_size, total)
     check_shares(batch_size, plan.memory_size if has_memory else None, team)
+
+
+def check_balance(balance: str, has_memory: bool) -> None:
+    """Refuse an unknown way to balance classes, and a balanced memory where there is none.
+
+    Raises:
+        ValueError: naming what there is.
+    """
+    if balance not in BALANCES:
+        raise ValueError(f"Unknown balance {quote(balance)}. Choose from: {', '.join(BALANCES)}.")
+    if balance == "memory" and not has_memory:
+        raise ValueError(
+            "balance must be none, loss or sampling for a standard model, which has no memory, "
+            "got 'memory'."
+        )

@@ -3,14 +3,18 @@
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from whence.data.balanced_draw import ClassPlaces, draw_alike, draw_memory_alike, weigh_classes
 from whence.data.memory_draw import draw_memory
 from whence.memory.heads import MemoryHead
+from whence.training.plan import Plan
+from whence.training.recipes import Recipe
 
 
 class Batch(NamedTuple):
@@ -43,6 +47,7 @@ class BatchDraws:
         memory_size: M; None for a standard model.
         self_attention: let a batch image that is also in the memory attend to itself.
         generator: of the memories.
+        balance: "sampling" draws batches, "memory" memories with as many images of every class.
     """
 
     look_up: Callable[[Tensor], Tensor]
@@ -50,14 +55,25 @@ class BatchDraws:
     memory_size: int | None
     self_attention: bool
     generator: torch.Generator
+    balance: str = "none"
+
+    @cached_property
+    def classes(self) -> ClassPlaces:
+        """Return where the images of each class stand."""
+        return ClassPlaces.of(self.labels)
 
     def draw(self, picked: Tensor, step: int) -> Batch:
-        """Draw the memory of the images at the places `(B,)` that were picked, and look both up."""
+        """Draw the memory of the images at the places `(B,)` that were picked, and look both up.
+
+        Where batches are balanced, what is picked says only whose turn it is.
+        """
         device = self.labels.device
+        if self.balance == "sampling":
+            picked = draw_alike(self.classes, picked, generator=self.generator)
         places = picked.to(device, non_blocking=True)  # a GPU's work goes on meanwhile
         if self.memory_size is None:
             return Batch(self.look_up(places), self.labels[places], None, None, None, step)
-        drawn = draw_memory(len(self.labels), self.memory_size, generator=self.generator)
+        drawn = self.draw_memory(self.memory_size)
         mask = None
         if not self.self_attention:
             mask = (picked[:, None] != drawn).to(device, non_blocking=True)  # (B, M)
@@ -65,6 +81,12 @@ class BatchDraws:
         stored = drawn.to(device, non_blocking=True)
         memory = self.look_up(stored)
         return Batch(images, self.labels[places], memory, self.labels[stored], mask, step)
+
+    def draw_memory(self, memory_size: int) -> Tensor:
+        """Draw the places `(M,)` of a memory."""
+        if self.balance == "memory":
+            return draw_memory_alike(self.classes, memory_size, generator=self.generator)
+        return draw_memory(len(self.labels), memory_size, generator=self.generator)
 
 
 @dataclass(frozen=True)
@@ -74,26 +96,51 @@ class Criterion:
     Attributes:
         label_smoothing: in [0, 1).
         bfloat16: logits are computed in bfloat16 where that is safe.
+        weights: `(K,)` how much an image of each class counts, 1 on average over the training
+            images; None counts all alike.
     """
 
     label_smoothing: float = 0.0
     bfloat16: bool = False
+    weights: Tensor | None = None
 
     def autocast(self, device: torch.device) -> torch.autocast:
         """Run matrix products and convolutions in bfloat16 where asked for."""
         return torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.bfloat16)
 
-    def judge(self, answers: Sequence[Tensor], labels: Tensor) -> tuple[Tensor, Tensor]:
+    def judge(
+        self, answers: Sequence[Tensor], labels: Tensor, targets: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Return the mean cross-entropy of `(B, K)` logits, and the fraction that is right.
 
-        Of several answers to the same images the losses are added up; the first is counted.
+        Of several answers to the same images the losses are added up; the first is counted. A
+        weighted mean is divided by the number of images, not by the sum of their weights, so that
+        the shares of several processes add up to the loss of one.
+
+        Args:
+            answers: `(B, K)` logits each.
+            labels: `(B,)` true classes.
+            targets: `(B, K)` probabilities that the logits are to give; None is the labels.
         """
-        losses = [
-            F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)
-            for logits in answers
-        ]
-        loss = functools.reduce(torch.add, losses)
+        wanted = labels if targets is None else targets
+        loss = functools.reduce(
+            torch.add, [self.measure(logits, labels, wanted) for logits in answers]
+        )
         return loss, (answers[0].detach().argmax(1) == labels).float().mean()
+
+    def measure(self, logits: Tensor, labels: Tensor, wanted: Tensor) -> Tensor:
+        """Compute the mean cross-entropy of `(B, K)` logits; images of class c weigh weights[c]."""
+        smoothing = self.label_smoothing
+        if self.weights is None:
+            return F.cross_entropy(logits, wanted, label_smoothing=smoothing)
+        each = F.cross_entropy(logits, wanted, label_smoothing=smoothing, reduction="none")
+        return (each * self.weights[labels]).mean()
+
+
+def choose_criterion(recipe: Recipe, plan: Plan, labels: Tensor, classes: int) -> Criterion:
+    """Choose how logits become the loss in a training on images of K classes, labels `(N,)`."""
+    weights = weigh_classes(labels, classes) if plan.balance == "loss" else None
+    return Criterion(recipe.label_smoothing, plan.bfloat16, weights)
 
 
 @dataclass(frozen=True)

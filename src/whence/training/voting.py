@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from whence.data.balanced_draw import ClassPlaces, draw_alike
 from whence.memory.sparsemax import sparsemax
 from whence.memory.votes import Votes, build_keys
 from whence.storage.checkpoint import Checkpoint
@@ -15,8 +16,10 @@ from whence.training.loop import Loop, OnStep, seeded
 from whence.training.plan import Plan
 from whence.training.probe import Probe, fit_probe
 from whence.training.progress import EpochReport, OnEpoch, Progress, describe_loss
+from whence.training.reading_of_votes import VoteReading, choose_handicaps
 from whence.training.recipes import Recipe, build_optimizer, rate_at
 from whence.training.state import ModuleState
+from whence.training.step import Criterion, choose_criterion
 
 TAUGHT = 0.5
 """Share of what votes among three or more classes are trained to say that a probe says."""
@@ -36,6 +39,7 @@ class Ballot(NamedTuple):
     """The images of one step, which vote on each other."""
 
     features: Tensor  # (B, D) centred, of one length
+    places: Tensor  # (B,) among all images; one may be there twice where batches are balanced
     labels: Tensor  # (B,)
     targets: Tensor  # (B, K) probabilities
 
@@ -86,14 +90,38 @@ def fit_votes(
     ) -> float:
         return train_keys(head, part, probe, recipe, plan, resume, on_step, on_epoch)
 
-    if validation is None and resume is None:
+    reading = None
+    if validation is None and (resume is None or plan.balance == "memory"):
         part, kept = hold_out(train, plan.seed)
         learn(part)
-        head.sharpness.fill_(choose_sharpness(head, part, kept))
+        reading = choose_reading(head, part, kept, balance=plan.balance)
+        head.sharpness.fill_(reading.sharpness)
     loss = learn(train, resume, on_step, on_epoch)  # checkpoints hold the sharpness
     if validation is not None:
-        head.sharpness.fill_(choose_sharpness(head, train, validation))
+        reading = choose_reading(head, train, validation, balance=plan.balance)
+    if reading is not None:
+        set_reading(head, reading)
     return loss
+
+
+def choose_reading(
+    head: Votes, stored: Labelled, asked: Labelled | None, *, balance: str
+) -> VoteReading:
+    """Choose how votes are read; what large classes lose where memories are balanced, as well.
+
+    Arguments as for ``choose_sharpness``, and the plan's balance.
+    """
+    if balance != "memory" or asked is None:
+        return VoteReading(choose_sharpness(head, stored, asked), None)
+    most = FEW_VOTERS if len(stored.labels) <= LARGE_MEMORY else MORE_VOTERS
+    features, truth = (column[:JUDGED] for column in asked)
+    return choose_handicaps(head, *stored, features, truth, sharpnesses=SHARPNESSES, most=most)
+
+
+def set_reading(head: Votes, reading: VoteReading) -> None:
+    """Read votes so from now on."""
+    head.sharpness.fill_(reading.sharpness)
+    head.handicaps = reading.handicaps
 
 
 def train_keys(
@@ -125,9 +153,13 @@ def train_keys(
     said = probe.log_probabilities(train.features).exp().to(plain.dtype)
     targets = torch.lerp(sure, said, TAUGHT if head.classes > 2 else 0.0)  # (N, K)
 
+    classes = ClassPlaces.of(train.labels)
+
     def draw(places: Tensor, step: int) -> Ballot:
+        if plan.balance == "sampling":
+            places = draw_alike(classes, places, generator=randomness.generator)
         picked = places.to(device)
-        return Ballot(plain[picked], train.labels[picked], targets[picked])
+        return Ballot(plain[picked], picked, train.labels[picked], targets[picked])
 
     def end_epoch(rate: float) -> None:
         loss, accuracy = progress.mean_loss(), float(progress.numbers_of("hits").mean())
@@ -138,7 +170,7 @@ def train_keys(
         head.reset(build_keys(head.features, head.last_layers).to(plain))
         loop = Loop(
             draw=draw,
-            step=Vote(head, recipe.label_smoothing),
+            step=Vote(head, choose_criterion(recipe, plan, train.labels, head.classes)),
             optimizer=build_optimizer(recipe, head.parameters()),
             rate_at=lambda step: rate_at(
                 recipe, step=step, steps_per_epoch=progress.steps_per_epoch, epochs=plan.epochs
@@ -158,19 +190,18 @@ class Vote:
 
     Attributes:
         head: whose keys are trained.
-        label_smoothing: in [0, 1).
+        criterion: makes the loss.
     """
 
     head: Votes
-    label_smoothing: float
+    criterion: Criterion
 
     def loss(self, batch: Ballot) -> tuple[Tensor, Tensor]:
         """Return the loss of a step, with gradients, and the fraction of it that is right."""
         keys = self.head.scale_keys(self.head.keys(batch.features))
-        others = ~torch.eye(len(keys), dtype=torch.bool, device=keys.device)
+        others = batch.places[:, None] != batch.places  # (B, B)
         logits = self.head.logits(keys, keys, others, labels=batch.labels)
-        loss = F.cross_entropy(logits, batch.targets, label_smoothing=self.label_smoothing)
-        return loss, (logits.detach().argmax(1) == batch.labels).float().mean()
+        return self.criterion.judge(logits, batch.labels, batch.targets)
 
     def finish(self, *numbers: Tensor) -> tuple[Tensor, ...]:
         """Return loss and fraction as they are, after the parameters were changed."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from whence.records.measures import ClassMeasures
+from whence.records.class_measures import ClassMeasures
 from whence.report.numbers import count, percent
 
 ALL_LISTED = 20

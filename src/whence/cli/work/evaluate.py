@@ -16,15 +16,23 @@ from whence.runs.evaluate_run import evaluate_run
 from whence.runs.finished import find_runs
 from whence.runs.measured import average_runs, lay_out_spread
 from whence.runs.sample_of_run import Cache
+from whence.runs.target import ThresholdChange
 
 
-def evaluate_all(options: Namespace, device: str, *, renamed: Mapping[str, str]) -> None:
+def evaluate_all(
+    options: Namespace,
+    device: str,
+    *,
+    renamed: Mapping[str, str],
+    change: ThresholdChange | None = None,
+) -> None:
     """Measure the runs that ``options`` name, and print text or JSON.
 
     Args:
         options: of the command, checked.
         device: where to compute.
         renamed: classes of other images that are called otherwise than the run's.
+        change: of the runs' thresholds; None measures them as they are.
     """
     where = read_where(options)
     cache: Cache = {}  # the runs of a folder mostly share their images
@@ -37,6 +45,7 @@ def evaluate_all(options: Namespace, device: str, *, renamed: Mapping[str, str])
             batch_size=options.batch_size,
             controls=not options.no_controls,
             renamed=renamed,
+            change=change,
             where=where,
             cache=cache,
         )

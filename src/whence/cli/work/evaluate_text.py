@@ -6,7 +6,8 @@ from typing import Any
 from whence.cli.align import align
 from whence.cli.work.class_text import describe_balance, describe_choice, list_classes
 from whence.metrics.evidence import MEASURES
-from whence.records.measures import ClassMeasures, KnownImages, Reliance
+from whence.records.class_measures import ClassMeasures
+from whence.records.measures import KnownImages, Reliance
 from whence.report.dependence import say_dependence
 from whence.report.known import say_known
 from whence.report.trust import COUNTS, SIGNAL_NAMES
@@ -37,6 +38,8 @@ def describe_measured(result: dict[str, Any]) -> str:
     worst = None if result["worst_class"] is None else to_measures(result["worst_class"])
     balance = describe_balance(result["balanced_accuracy"], worst)
     blocks = [line] if balance is None else [line, f"  {balance}"]
+    if result["decision"] is not None:
+        blocks += indent(result["decision"]["sentences"])
     known = None if result["known"] is None else say_known(KnownImages(**result["known"]))
     if known is not None:
         blocks.append(f"  {known}")

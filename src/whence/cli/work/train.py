@@ -173,6 +173,8 @@ def describe_trained(results: dict[str, dict[str, Any]]) -> str:
             )
         lines.append(f"{line} ({metrics['train_seconds']:.0f} s of training)")
         lines += [f"  {sentence}" for sentence in say_measured(test)]
+        if "no_threshold" in metrics:
+            lines.append(f"  No threshold was set: {metrics['no_threshold']}")
     if len(results) > 1:
         found = find_spread(metrics["test"]["accuracy"] for metrics in results.values())
         if found is not None:
@@ -193,6 +195,8 @@ def say_measured(test: Mapping[str, Any]) -> list[str]:
         found.append(say_beside(test["accuracy"], beside, reliance is not None))
     if worst is not None:
         found.append(describe_balance(test["balanced_accuracy"], to_measures(worst)))
+    if test.get("decision") is not None:
+        found += test["decision"]["sentences"]
     if known is not None:
         found.append(say_known(KnownImages(**known)))
     said = [sentence for sentence in found if sentence is not None]
