@@ -63,10 +63,22 @@ BREAKS = [  # file below src/whence, text that is right, text that is wrong, tes
     ("training/voting.py", "made, made, others, labels", "made, made, labels", "test_voting"),
     (
         "training/fit.py",
-        "votes.sharpness.fill_(choose_sharpness(votes, stored, asked))",
+        "set_reading(votes, choose_reading(votes, stored, asked, balance=plan.balance))",
         "pass",
         "test_voting",
     ),
+    ("training/step.py", "(each * self.weights[labels]).mean()", "each.mean()", "test_balance"),
+    (
+        "memory/heads.py",
+        "return self.decision.choose(self.probabilities(logits), logits)",
+        "return logits.argmax(1)",
+        "test_decision",
+    ),
+    ("memory/heads.py", "torch.minimum(rest, -above)", "rest", "test_decision"),
+    ("memory/votes.py", "-taken[..., None]", "taken[..., None]", "test_handicaps"),
+    ("metrics/threshold.py", "math.ceil(", "math.floor(", "test_threshold"),
+    ("metrics/threshold.py", "cost * (~found", "(~found", "test_threshold"),
+    ("data/balanced_draw.py", "(rank + chance)", "(chance)", "test_balanced_draw"),
     (
         "runs/finish.py",
         "model.head.embed(known_features[name])",
