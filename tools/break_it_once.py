@@ -60,7 +60,7 @@ BREAKS = [  # file below src/whence, text that is right, text that is wrong, tes
     ("memory/votes.py", "return scores / self.sharpness", "return scores", "test_votes_model"),
     ("training/voting.py", "too_many = voters > most", "too_many = False", "test_voting"),
     ("training/voting.py", "cosines.fill_diagonal_(-torch.inf)", "pass", "test_voting"),
-    ("training/voting.py", "made, made, others, labels", "made, made, labels", "test_voting"),
+    ("training/voting.py", "keys, keys, others, labels", "keys, keys, labels", "test_voting"),
     (
         "training/fit.py",
         "set_reading(votes, choose_reading(votes, stored, asked, balance=plan.balance))",

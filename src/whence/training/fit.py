@@ -94,16 +94,16 @@ def fit(
     """
     team, device = team or Team(), model.mean.device
     labelled = as_image_set(train, model, name="train").to(str(device))
+    model.decision = None  # it was chosen for the parameters before
     votes = model.head if isinstance(model.head, Votes) else None
     at_once = votes is not None and plan is not None and plan.freeze_encoder
     recipe = recipe or (RECIPES["at-once"] if at_once else Recipe())
     plan = plan or usual_plan(len(labelled), recipe)
     check_plan(len(labelled), recipe, plan, model.has_memory, team)
     check_frozen_features(model, features, len(labelled), plan)
-    if isinstance(model.head, Votes):
+    if votes is not None:
         check_every_label("train", labelled.labels, model.class_names)
-        model.head.handicaps = None
-    model.decision = None  # it was chosen for the parameters before
+        votes.handicaps = None
     model.eval()
     if plan.freeze_encoder:
         if features is None:
