@@ -184,11 +184,17 @@ def print_tables(cells: list[dict[str, Any]]) -> None:
 
 def compare(rows: list[dict[str, Any]], plain: dict[int, dict[str, Any]]) -> list[str]:
     """Compare balanced accuracies seed by seed; in points, with their interval."""
-    differences = [
-        100 * (one["balanced"] - plain[one["seed"]]["balanced"])
-        for one in rows
-        if one["seed"] in plain and one["balance"] != "none"
-    ]
+    return compare_pairs(
+        [
+            100 * (one["balanced"] - plain[one["seed"]]["balanced"])
+            for one in rows
+            if one["seed"] in plain and one["balance"] != "none"
+        ]
+    )
+
+
+def compare_pairs(differences: list[float]) -> list[str]:
+    """Write the mean of paired differences, and its 95 % interval; "" for fewer than two."""
     if len(differences) < 2:
         return ["", ""]
     mean = statistics.fmean(differences)
