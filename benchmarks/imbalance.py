@@ -1,7 +1,7 @@
 """Classes of unequal size on the features of a frozen encoder: what each ``--balance`` brings.
 
-Claim: with 20 to 200 training images a class, votes that are balanced find more of the rare classes,
-and the balanced accuracy rises; what the accuracy of an unequal test set loses stands beside it.
+Claim: with 20 to 200 training images a class, balanced votes find more of the rare classes, and the
+balanced accuracy rises; what the accuracy of an unequal test set loses stands beside it.
 
     python -m benchmarks.imbalance DATA --encoder NAME --weights FILE --counts 200 180 ... 20
 
@@ -105,7 +105,7 @@ def list_cells(options: argparse.Namespace) -> Iterator[tuple[int, str, str]]:
 def choose(
     dataset: Dataset, options: argparse.Namespace, settings: Settings
 ) -> tuple[Tensor, Settings]:
-    """Draw the images of a seed, to train and to validate on; returns their places, and settings."""
+    """Draw the images of a seed, to train and to validate on; their places, and settings."""
     if options.counts is None:
         return torch.arange(len(dataset.train)), replace(
             settings,

@@ -2,8 +2,8 @@
 
 Claim: at the number planted, ``find_suspicious`` is as precise as cleanlab's ranking by the
 out-of-fold probabilities of a logistic regression on the same features (Northcutt et al. 2021,
-arXiv:1911.00068), whose penalty the likelihood out of fold chooses. 5 % of the labels are changed to
-another class drawn at random. The rankings:
+arXiv:1911.00068), whose penalty the likelihood out of fold chooses. 5 % of the labels are changed
+to another class drawn at random. The rankings:
 
 - ``suspicious``: the list of a model that stores the features themselves (Memory Wrap, untrained:
   the list looks at the features alone);
@@ -14,8 +14,8 @@ another class drawn at random. The rankings:
     python -m benchmarks.label_errors DATA --name NAME --encoder NAME --weights FILE --images 500
 
 cleanlab is needed here alone. Every finished cell is a line of JSON in ``--cells``; at the end all
-that are there are summed up: means over the seeds, and the difference from cleanlab, paired by seed,
-with a 95 % interval (Student's t).
+that are there are summed up: means over the seeds, and the difference from cleanlab, paired by
+seed, with a 95 % interval (Student's t).
 """
 
 import argparse
@@ -177,7 +177,10 @@ def rank_by_votes(planted: Planted, settings: Settings, model: Classifier) -> Te
 def rank_by_cleanlab(planted: Planted) -> Tensor:
     """Score by cleanlab, from out-of-fold probabilities of the likeliest logistic regression."""
     mean, deviation = planted.features.mean(0), planted.features.std(0) + 1e-3
-    features, labels = ((planted.features - mean) / deviation).numpy(), planted.images.labels.numpy()
+    features, labels = (
+        ((planted.features - mean) / deviation).numpy(),
+        planted.images.labels.numpy(),
+    )
     best: tuple[float, Any] = (np.inf, None)
     for penalty in PENALTIES:
         shares = np.zeros((len(labels), len(planted.images.class_names)))
@@ -191,7 +194,9 @@ def rank_by_cleanlab(planted: Planted) -> Tensor:
 
 def print_table(cells: list[dict[str, Any]]) -> None:
     """Print means over the seeds, and differences from cleanlab."""
-    print_row("images", "ranking", "seeds", "precision at the number planted", "less cleanlab", "95 %")
+    print_row(
+        "images", "ranking", "seeds", "precision at the number planted", "less cleanlab", "95 %"
+    )
     print_row(*["---"] * 6)
     for name in dict.fromkeys(one["images"] for one in cells):
         mine = [one for one in cells if one["images"] == name]

@@ -54,8 +54,8 @@ class Votes(MemoryHead):
     """By what cosines are multiplied before sparsemax; the larger, the fewer images vote."""
 
     handicaps: Tensor | None
-    """`(K,)` taken off the score of each stored image by its label, so that large classes do not win
-    by their number; None for none."""
+    """`(K,)` taken off the score of each stored image by its label, so that large classes do not
+    win by their number; None for none."""
 
     def __init__(
         self, features: int, classes: int, *, similarity: str = "cosine", classifier: str = "mlp"
