@@ -3,7 +3,6 @@
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import NamedTuple, cast
 
 import torch
@@ -57,7 +56,7 @@ class BatchDraws:
     generator: torch.Generator
     balance: str = "none"
 
-    @cached_property
+    @functools.cached_property
     def classes(self) -> ClassPlaces:
         """Return where the images of each class stand."""
         return ClassPlaces.of(self.labels)
