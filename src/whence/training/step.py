@@ -26,6 +26,7 @@ class Batch(NamedTuple):
         memory_labels: `(M,)` its classes; None for a standard model.
         mask: `(B, M)` bool, True where an image may be used; None allows all.
         step: counted from 0 over the whole training.
+        places: `(B,)` which images these are, one of which may be there twice; None where none is.
     """
 
     images: Tensor
@@ -34,6 +35,7 @@ class Batch(NamedTuple):
     memory_labels: Tensor | None
     mask: Tensor | None
     step: int
+    places: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ class BatchDraws:
         images = self.look_up(places)
         stored = drawn.to(device, non_blocking=True)
         memory = self.look_up(stored)
-        return Batch(images, self.labels[places], memory, self.labels[stored], mask, step)
+        return Batch(images, self.labels[places], memory, self.labels[stored], mask, step, places)
 
     def draw_memory(self, memory_size: int) -> Tensor:
         """Draw the places `(M,)` of a memory."""

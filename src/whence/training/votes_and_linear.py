@@ -51,7 +51,9 @@ class VotesAndLinear(nn.Module):
         mask = batch.mask
         if mask is None:
             mask = torch.ones(total, len(memory), dtype=torch.bool, device=asked.device)
-        others = ~torch.eye(total, dtype=torch.bool, device=asked.device)
+        order = torch.arange(total, device=asked.device)
+        places = order if batch.places is None else batch.places
+        others = places[:, None] != places  # (B, B), also where an image was drawn twice
         may_vote = torch.cat([mask, others], dim=1)[rows]  # (b, M + B)
         votes = model.memory_head.logits(
             asked, voters, may_vote, labels=torch.cat([known, batch.labels])
