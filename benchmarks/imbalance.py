@@ -132,7 +132,7 @@ def measure(
         features: `(N, D)` of its training images.
         asked: `(T, D)` of its test images.
     """
-    if settings.variant != "votes":
+    if settings.head != "votes":
         settings = replace(settings, epochs=EPOCHS, batch_size=64)
     parts = prepare(settings, dataset)
     model, train = parts.model, features[parts.indices]

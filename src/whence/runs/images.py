@@ -128,7 +128,7 @@ def load_to_train(settings: Settings, where: Where = AS_SETTINGS_SAY) -> Dataset
     check_numbers(asdict(settings).items())
     choose_recipe(settings)
     read_target(settings.target_recall, settings.cost)
-    check_balance(settings.balance, find_head(settings.variant).has_memory)
+    check_balance(settings.balance, find_head(settings.head).has_memory)
     weights = None
     if settings.encoder is not None:
         check_encoder(settings.encoder)
