@@ -46,6 +46,7 @@ for arguments in cases:
 print(json.dumps(found))
 """
 NEEDED = {
+    "encoders": ["digits", "--encoder", "small_cnn"],
     "train": ["digits"],
     "train-vae": ["digits"],
     "demo": [],
@@ -64,6 +65,7 @@ WRONG = ["--colour", "red"]
 SAID = {
     "study": ["parameter_counts", "--list", "--out FOLDER", "--json"],
     "demo": ["--seeds N", "(default 3)", "(default runs/demo)", "--device"],
+    "encoders": ["by default all", "by default 'default'", "(default 0)", "torchvision:NAME"],
     "train": [
         *("votes, memory-wrap, only-memory or standard", "cosine, l2 or dot", "mlp or linear"),
         *(
@@ -101,6 +103,8 @@ DECIDED = [  # by the arguments alone, or by a small file that they name
         ["train", "digits", "--variant", "both"],
         "variant must be one of votes, memory-wrap, only-memory,",
     ),
+    (["encoders", "digits", "--encoder", "resnet19"], "Unknown encoder 'resnet19'. Choose from:"),
+    (["encoders", "digits", "--encoder", "vit", "--size", "0"], "size must be at least 1, got 0."),
     (["train", "digits", "--encoder", "resnet19"], "Unknown encoder 'resnet19'. Choose from: sm"),
     (["train", "digits", "--encoder", "vit", "--device", "x"], "device must be cpu or cuda, got"),
     (["train", "bad.yaml", "--modality", "x"], "Unknown modality 'x'. Choose from: std, memory"),

@@ -14,6 +14,7 @@ COMMANDS = Table(
     "command",
     {
         "demo": "whence.cli.demo:demo",
+        "encoders": "whence.cli.encoders:encoders",
         "train": "whence.cli.train:train",
         "train-vae": "whence.cli.train_vae:train_vae",
         "evaluate": "whence.cli.evaluate:evaluate",
@@ -28,6 +29,7 @@ COMMANDS = Table(
 
 SUMMARIES = {
     "demo": "train, evaluate and show evidence on small digits, in about a minute",
+    "encoders": "compare pretrained networks and sizes of images on yours, before any training",
     "train": "train on a dataset, an image folder or a settings file",
     "train-vae": "train the autoencoder that morphing needs, on the same images",
     "evaluate": "measure the accuracy of a run, or of a folder of runs",

@@ -70,19 +70,30 @@ def balance(found: Tensor, labels: Tensor, class_names: tuple[str, ...]) -> floa
     return statistics.fmean(one for one in recalls if one is not None)
 
 
-def ask_neighbours(train: Labelled, features: Tensor, classes: int) -> Tensor:
+def ask_neighbours(
+    train: Labelled, features: Tensor, classes: int, *, themselves: bool = False
+) -> Tensor:
     """Answer with the label that most of the ten nearest training images carry, `(V,)`.
 
     Images are compared by the cosine of their features less the mean (Wang et al. 2019,
     arXiv:1911.04623).
+
+    Args:
+        train: N images.
+        features: `(V, D)` of the images that are asked for.
+        classes: K.
+        themselves: these are the training images, in their order, each answered by all others.
     """
     mean = train.features.mean(0)
     stored = F.normalize(train.features - mean, dim=1)
     votes = F.one_hot(train.labels, classes).to(torch.int64)
     found = []
-    for some in features.split(ROWS):
-        cosines = F.normalize(some - mean, dim=1) @ stored.T
-        nearest = cosines.topk(min(NEIGHBOURS, len(stored))).indices
+    for first in range(0, len(features), ROWS):
+        cosines = F.normalize(features[first : first + ROWS] - mean, dim=1) @ stored.T
+        if themselves:
+            rows = torch.arange(len(cosines), device=cosines.device)
+            cosines[rows, first + rows] = -torch.inf
+        nearest = cosines.topk(min(NEIGHBOURS, len(stored) - themselves)).indices
         found.append(votes[nearest].sum(1).argmax(1))
     return torch.cat(found)
 

@@ -1,0 +1,69 @@
+"""``whence encoders``: compare pretrained networks and sizes of images, before any training."""
+
+from jsonargparse import ArgumentParser
+
+from whence.bounds import check_number
+from whence.cli.options import add_device, build_parser, choose_device, expand, parse
+from whence.encoders import check_encoder
+from whence.runs.settings import DATA_ROOT
+
+
+def build() -> ArgumentParser:
+    """Build the parser."""
+    parser = build_parser(
+        "encoders",
+        "Compare pretrained networks and sizes of images by what their features say about the "
+        "classes of DATA, a dataset's name or an image folder: nearest neighbours, each image "
+        "answered by all others, and linear probes, in five folds. The test images are not "
+        "looked at. The best line is what to train with.",
+    )
+    parser.add_argument("data", type=str, metavar="DATA", help="dataset or image folder")
+    parser.add_argument(
+        "--encoder",
+        type=str,
+        nargs="+",
+        required=True,
+        metavar="NAME",
+        help="small_cnn, resnet18, ..., torchvision:NAME or timm:NAME",
+    )
+    parser.add_argument(
+        "--weights",
+        type=str,
+        nargs="+",
+        default=["default"],
+        metavar="FILE",
+        help="one for all, or one for each encoder: 'default' or a file; by default 'default'",
+    )
+    parser.add_argument(
+        "--size",
+        type=int,
+        nargs="+",
+        metavar="PIXELS",
+        help="heights and widths to try; by default the one that the weights were trained with",
+    )
+    parser.add_argument("--train-examples", type=int, help="images to compare on; by default all")
+    parser.add_argument("--seed", type=int, default=0, help="of the images and the folds")
+    parser.add_argument("--data-root", type=str, default=DATA_ROOT, metavar="FOLDER")
+    parser.add_argument("--json", action="store_true", help="print one JSON list, best first")
+    add_device(parser)
+    return parser
+
+
+def encoders(arguments: list[str]) -> None:
+    """Measure every encoder at every size, and print the best first."""
+    options = parse(build(), arguments)
+    if len(options.weights) not in (1, len(options.encoder)):
+        raise ValueError(
+            f"weights must be one for all encoders, or one for each of {len(options.encoder)}, "
+            f"got {len(options.weights)}."
+        )
+    for name in options.encoder:
+        check_encoder(name)
+    for size in options.size or ():
+        check_number("size", size)
+    named = [expand(one) for one in options.weights]
+    weights = named if len(named) > 1 else named * len(options.encoder)
+    device = choose_device(options.device)
+    from whence.cli.work.encoders import compare_all  # late: it loads torch
+
+    compare_all(list(zip(options.encoder, weights, strict=True)), options, str(device))
