@@ -65,7 +65,7 @@ WRONG = ["--colour", "red"]
 SAID = {
     "study": ["parameter_counts", "--list", "--out FOLDER", "--json"],
     "demo": ["--seeds N", "(default 3)", "(default runs/demo)", "--device"],
-    "encoders": ["by default all", "by default 'default'", "(default 0)", "torchvision:NAME"],
+    "encoders": ["by default all", "by default 'default'", "torchvision:NAME"],
     "train": [
         *("votes, memory-wrap, only-memory or standard", "cosine, l2 or dot", "mlp or linear"),
         *(

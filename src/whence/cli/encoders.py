@@ -42,7 +42,7 @@ def build() -> ArgumentParser:
         help="heights and widths to try; by default the one that the weights were trained with",
     )
     parser.add_argument("--train-examples", type=int, help="images to compare on; by default all")
-    parser.add_argument("--seed", type=int, default=0, help="of the images and the folds")
+    parser.add_argument("--seed", type=int, default=0, help="of the images and the folds (0)")
     parser.add_argument("--data-root", type=str, default=DATA_ROOT, metavar="FOLDER")
     parser.add_argument("--json", action="store_true", help="print one JSON list, best first")
     add_device(parser)
