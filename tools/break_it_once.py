@@ -76,8 +76,8 @@ BREAKS = [  # file below src/whence, text that is right, text that is wrong, tes
     ),
     ("memory/heads.py", "torch.minimum(rest, -above)", "rest", "test_decision"),
     ("memory/votes.py", "-taken[..., None]", "taken[..., None]", "test_handicaps"),
-    ("metrics/threshold.py", "math.ceil(", "math.floor(", "test_threshold"),
-    ("metrics/threshold.py", "cost * (~found", "(~found", "test_threshold"),
+    ("metrics/threshold.py", "math.ceil(", "math.floor(", "test_find_threshold"),
+    ("metrics/threshold.py", "cost * (~found", "(~found", "test_find_threshold"),
     ("data/balanced_draw.py", "(rank + chance)", "(chance)", "test_balanced_draw"),
     (
         "runs/finish.py",
