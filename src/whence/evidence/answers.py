@@ -67,8 +67,10 @@ class Answers(NamedTuple):
 
 
 def signals_of(model: Classifier) -> tuple[str, ...]:
-    """Name the signals of doubt that a model has."""
-    return tuple(SIGNALS) if model.has_memory else WITHOUT_MEMORY
+    """Name the signals of doubt that a model has, those first that say most of its head."""
+    if not model.has_memory:
+        return WITHOUT_MEMORY
+    return tuple(dict.fromkeys([*model.memory_head.telling, *SIGNALS]))
 
 
 def answer(

@@ -109,6 +109,9 @@ class MemoryHead(Head):
     reads_labels: ClassVar[bool] = False
     """It reads the labels of the stored images, so each of them must have one."""
 
+    telling: ClassVar[tuple[str, ...]] = ()
+    """Signals of doubt that say most of it; a calibration takes these up first."""
+
     def forward(
         self,
         queries: Tensor,

@@ -12,11 +12,12 @@ SIGNALS = Table(
         "support": "whence.metrics.doubt:support",
         "top_weight": "whence.metrics.doubt:top_weight",
         "top_memory": "whence.metrics.doubt:top_memory",
+        "margin": "whence.metrics.doubt:margin",
     },
 )
 """One number per image, larger = more doubtful: from a read and the memory's own classes.
 
-They stand in the order in which a calibration takes them up.
+They stand in the order in which a calibration takes them up, after those that a head names itself.
 """
 
 WITHOUT_MEMORY = ("softmax", "entropy")
