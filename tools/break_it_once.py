@@ -63,7 +63,7 @@ BREAKS = [  # file below src/whence, text that is right, text that is wrong, tes
     ("training/voting.py", "keys, keys, others, labels", "keys, keys, labels", "test_voting"),
     (
         "training/fit.py",
-        "set_reading(votes, choose_reading(votes, stored, asked, balance=plan.balance))",
+        'fit_votes(votes, stored, asked, recipe=RECIPES["at-once"], plan=at_once)',
         "pass",
         "test_voting",
     ),
@@ -87,6 +87,16 @@ BREAKS = [  # file below src/whence, text that is right, text that is wrong, tes
     ),
     ("evidence/edit.py", "labels[places] = read", "labels[:1] = read", "test_edit_more"),
     ("evidence/explain.py", "other = bank.labels", "other = bank.predicted", "test_votes_model"),
+    (
+        "training/fit.py",
+        "learner = model if votes is None else ",
+        "learner = model or ",
+        "test_votes_that_learn",
+    ),
+    ("data/mirror.py", "fill_diagonal_(torch.inf)", "fill_diagonal_(0)", "test_mirror"),
+    ("data/augment.py", "side - 1 - (side - 1 - places).abs()", "places % side", "test_augment"),
+    ("runs/budget.py", "steps[WARM:]", "steps", "test_budget"),
+    ("runs/tune.py", "seconds - before", "seconds", "test_tune"),
     ("training/recipes.py", "epochs * 3 // 4", "epochs * 2 // 4", "test_loop"),
     ("training/recipes.py", "nesterov=nesterov, ", "", "test_loop"),
     (

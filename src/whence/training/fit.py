@@ -1,12 +1,15 @@
 """Fit a classifier: its head alone on features encoded once, or all of it, in place."""
 
+import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from whence.data import AUGMENTATIONS
+from whence.memory.heads import Standard
 from whence.memory.votes import Votes
 from whence.models.as_image_set import LabelledImages, as_image_set
 from whence.models.classifier import Classifier
@@ -30,9 +33,11 @@ from whence.training.progress import (
 from whence.training.recipes import RECIPES, Recipe, build_optimizer, rate_at
 from whence.training.shared_step import Part, SharedStep, encode_together
 from whence.training.state import ModuleState, RandomState
-from whence.training.step import Batch, BatchDraws, LoneStep, answer_with, choose_criterion
-from whence.training.votes_and_linear import VotesAndLinear
-from whence.training.voting import choose_reading, fit_votes, set_reading
+from whence.training.step import BatchDraws, LoneStep, answer_with, choose_criterion
+from whence.training.voting import fit_votes
+
+KEY_EPOCHS = 20
+"""Epochs in which votes are trained on the features of an encoder that learned by itself."""
 
 FAR = 100
 """Times the loss of a guess at which the training is said to have diverged."""
@@ -59,7 +64,8 @@ def fit(
     go through the encoder as two batches, so that BatchNorm sees them apart, and gradients flow
     through both (La Rosa et al. 2021, A.1.2). A batch image that is in the memory as well may not
     attend to itself unless the plan says so. Votes of a frozen encoder are trained on all images at
-    once instead, which takes seconds.
+    once instead, which takes seconds. Where the encoder learns, it learns for a linear layer, which
+    is dropped then, and the votes are trained on its features: an encoder learns worse for votes.
 
     The global random state is left as it was. With the same arguments on the same CPU the result
     is the same to the bit, also when it was interrupted and went on from a checkpoint.
@@ -96,8 +102,8 @@ def fit(
     labelled = as_image_set(train, model, name="train").to(str(device))
     model.decision = None  # it was chosen for the parameters before
     votes = model.head if isinstance(model.head, Votes) else None
-    at_once = votes is not None and plan is not None and plan.freeze_encoder
-    recipe = recipe or (RECIPES["at-once"] if at_once else Recipe())
+    frozen_votes = votes is not None and plan is not None and plan.freeze_encoder
+    recipe = recipe or (RECIPES["at-once"] if frozen_votes else Recipe())
     plan = plan or usual_plan(len(labelled), recipe)
     check_plan(len(labelled), recipe, plan, model.has_memory, team)
     check_frozen_features(model, features, len(labelled), plan)
@@ -126,9 +132,10 @@ def fit(
                 on_epoch=on_epoch,
             )
         else:
-            model.train()
+            learner = model if votes is None else with_linear_layer(model)
+            learner.train()
             loss = train_in_steps(
-                model,
+                learner,
                 labelled,
                 features,
                 randomness,
@@ -139,13 +146,26 @@ def fit(
                 on_epoch=on_epoch,
                 team=team,
             )
+            learner.eval()
         model.bank = None
     model.eval()
     check_end(loss, len(labelled.class_names))
     if votes is not None and features is None:
         stored = Labelled(encode_together(model, labelled.images, team), labelled.labels)
         asked = encode_labelled(model, validation, None, team)
-        set_reading(votes, choose_reading(votes, stored, asked, balance=plan.balance))
+        at_once = replace(plan, epochs=KEY_EPOCHS, freeze_encoder=True)
+        with seeded(plan.seed, device):
+            votes.train()
+            fit_votes(votes, stored, asked, recipe=RECIPES["at-once"], plan=at_once)
+        model.eval()
+
+
+def with_linear_layer(model: Classifier) -> Classifier:
+    """Return a model of the same encoder whose head is a linear layer."""
+    learner = copy.copy(model)
+    head = Standard(model.features, len(model.class_names))
+    learner.head = head.to(model.mean.device)
+    return learner
 
 
 def encode_labelled(
@@ -218,18 +238,13 @@ def train_in_steps(
     )
     criterion = choose_criterion(recipe, plan, train.labels, len(train.class_names))
     frozen = plan.freeze_encoder
-    answer: Callable[[Batch], Sequence[Tensor]] = answer_with(encode, model.head)
-    part: nn.Module = Part(model, team, frozen=frozen)
-    others: tuple[ModuleState, ...] = (ModuleState(model),)
-    if isinstance(model.head, Votes) and not frozen:
-        both = VotesAndLinear(model, team)
-        learned, answer, part = both, both, both
-        others = (*others, ModuleState(both.linear, "linear"))
     loop = Loop(
         draw=draws.draw,
-        step=LoneStep(answer, criterion)
+        step=LoneStep(answer_with(encode, model.head), criterion)
         if team.size == 1
-        else SharedStep(part, team, criterion, seed=plan.seed, frozen=frozen),
+        else SharedStep(
+            Part(model, team, frozen=frozen), team, criterion, seed=plan.seed, frozen=frozen
+        ),
         optimizer=build_optimizer(recipe, learned.parameters()),
         rate_at=lambda step: rate_at(
             recipe, step=step, steps_per_epoch=progress.steps_per_epoch, epochs=plan.epochs
@@ -237,7 +252,7 @@ def train_in_steps(
         end_epoch=end_epoch,
         progress=progress,
         randomness=randomness,
-        others=others,
+        others=(ModuleState(model),),
     )
     loop.run(resume, on_step)
     return progress.last_loss()
