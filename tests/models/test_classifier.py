@@ -89,6 +89,16 @@ def test_uint8_and_float_are_the_same_image(images, memory_images):
     assert_close(model.normalise(images), (images / 255 - 0.3) / 0.5)
 
 
+def test_a_bank_of_another_precision_in_training_is_first_said_to_be_in_training(
+    images, memory_images
+):
+    model = make().remember(memory_images).double().train()
+    with pytest.raises(RuntimeError, match="The bank can only be read in eval mode"):
+        model(images)
+    with pytest.raises(RuntimeError, match="The parameters changed since"):
+        model.eval()(images)
+
+
 def test_bank_keeps_where_its_images_came_from(memory_images):
     labels, indices = torch.tensor([0, 1, 2, -1, 1]), torch.tensor([9, 4, 7, 1, 0])
     model = make().remember(memory_images / 255, labels, indices, ["a", "b", "c", "d", "e"])
