@@ -25,9 +25,17 @@ def rule(model, place, threshold):
 
 
 def middle(model, images, place):
-    """Find a threshold that some images reach and others do not."""
-    shares = torch.stack([one.probabilities for one in whence.predict(model, images)])[:, place]
-    known = shares.double().unique()
-    gaps = known[1:] - known[:-1]
-    place = len(gaps) // 4 + int(gaps[len(gaps) // 4 : max(1, 3 * len(gaps) // 4)].argmax())
-    return float(known[place] + known[place + 1]) / 2  # far from both, so that rounding is nothing
+    """Find a threshold that some images reach, others do not, and that changes answers.
+
+    It is far from every probability, so that rounding is nothing.
+    """
+    answers = whence.predict(model, images)
+    shares = torch.stack([one.probabilities for one in answers])[:, place].double()
+    plain = torch.tensor([one.predicted == place for one in answers])
+    known = shares.unique()
+    found = []
+    for low, high in zip(known[:-1].tolist(), known[1:].tolist(), strict=True):
+        reached = shares >= (low + high) / 2
+        counts = int((reached != plain).sum()), int(reached.sum()), int((~reached).sum())
+        found.append((min(counts), high - low > 1e-4, (low + high) / 2))
+    return max(one for one in found if one[1])[2]
