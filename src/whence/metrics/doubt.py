@@ -73,7 +73,7 @@ def margin(read: Read, own: Tensor) -> Tensor:
     stands for it.
     """
     usable = read.scores.isfinite()
-    same = own == read.logits.argmax(1, keepdim=True)  # (B, M)
+    same = own == read.answers[:, None]  # (B, M)
     least = read.scores.masked_fill(~usable, torch.inf).amin(1).double()  # (B,)
     ours, others = (
         mean_of_nearest(read.scores.masked_fill(~(usable & side), -torch.inf), least)
