@@ -76,8 +76,7 @@ def margin(read: Read, own: Tensor) -> Tensor:
     same = own == read.answers[:, None]  # (B, M)
     least = read.scores.masked_fill(~usable, torch.inf).amin(1).double()  # (B,)
     ours, others = (
-        mean_of_nearest(read.scores.masked_fill(~(usable & side), -torch.inf), least)
-        for side in (same, ~same)
+        mean_of_nearest(read.scores.masked_fill(~side, -torch.inf), least) for side in (same, ~same)
     )
     return others - ours
 
