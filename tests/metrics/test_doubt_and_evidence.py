@@ -45,7 +45,6 @@ BY_HAND = {  # predicted: 1, 0 (the first of two equal ones), 0
     "class_mass": [0.5, 0, 1],
     "support": [3, 2, 1],
     "top_weight": [0.5, 0.1, 0],
-    "margin": [0.35 - 0.65, -0.7 - 0.15, 0.25 - 0.15],
 }
 
 
@@ -70,21 +69,6 @@ def make_read(rng, size=6, memory=9, classes=4):
     return Read(torch.randn(size, classes, generator=rng), weigh(scores), scores), own
 
 
-def mean_of_best(scores, side):
-    best = sorted(scores[side].tolist())[-5:] or [float(scores.min())]
-    return sum(best) / len(best)
-
-
-def test_a_margin_looks_at_usable_images_alone():
-    hidden = torch.tensor([[0.9, -torch.inf, 0.2, 0.1]])
-    read = Read(torch.tensor([[1.0, 0.0]]), torch.tensor([[1.0, 0, 0, 0]]), hidden)
-    found = [
-        float(measure_doubts(read, torch.tensor(own), ("margin",)))
-        for own in ([0, 1, 1, 1], [0, 1, 0, 0], [1, 1, 1, 1])
-    ]
-    assert found == pytest.approx([0.15 - 0.9, 0.1 - 0.4, 0.4 - 0.1])  # of none: the least, 0.1
-
-
 def test_signals_done_slowly(rng):
     read, own = make_read(rng)
     found = dict(zip(SIGNALS, measure_doubts(read, own, tuple(SIGNALS)).unbind(1), strict=True))
@@ -100,8 +84,6 @@ def test_signals_done_slowly(rng):
             "class_mass": 1 - sum(x for x, k in zip(w, own.tolist(), strict=True) if k == answer),
             "support": sum(x > 0 for x in w),
             "top_weight": 1 - max(w),
-            "margin": mean_of_best(read.scores[row], own != answer)
-            - mean_of_best(read.scores[row], own == answer),
         }
         for name, value in expected.items():
             assert float(found[name][row]) == pytest.approx(value, abs=1e-6), name

@@ -128,5 +128,5 @@ def test_features_that_are_not_finite_give_no_answer(stored, asked):
 def test_its_doubt_rests_on_nearness_first_because_weights_that_agree_say_nothing(model, rng):
     images = torch.randint(0, 256, (60, *SHAPE), generator=rng, dtype=torch.uint8)
     found = whence.calibrate(model, (images, torch.arange(60) % 3))
-    assert found.names[:2] == ("nearest", "margin")
+    assert found.names[:2] == ("nearest", "softmax")
     assert len(set(found.names)) == len(found.names)

@@ -46,7 +46,7 @@ class Votes(MemoryHead):
 
     variant, title = "votes", "Votes"
     memory_alone, reads_labels = True, True
-    telling = ("nearest", "margin")  # of votes that all agree, weights say nothing
+    telling = ("nearest",)  # of votes that all agree, weights say nothing
 
     mean: Tensor
     """`(D,)` taken off the features; 0 unless ``centre`` set it."""

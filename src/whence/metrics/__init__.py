@@ -12,7 +12,6 @@ SIGNALS = Table(
         "support": "whence.metrics.doubt:support",
         "top_weight": "whence.metrics.doubt:top_weight",
         "top_memory": "whence.metrics.doubt:top_memory",
-        "margin": "whence.metrics.doubt:margin",
     },
 )
 """One number per image, larger = more doubtful: from a read and the memory's own classes.

@@ -14,9 +14,6 @@ from whence.memory.heads import Read
 from whence.metrics import SIGNALS, WITHOUT_MEMORY
 from whence.shapes import check_shape
 
-OF_EACH_SIDE = 5
-"""Stored images of each side that a margin looks at."""
-
 
 def top_memory(read: Read, own: Tensor) -> Tensor:
     """Return 1 where the memory image of highest weight is a counterfactual, else 0.
@@ -63,30 +60,6 @@ def support(read: Read, own: Tensor) -> Tensor:
 def top_weight(read: Read, own: Tensor) -> Tensor:
     """Return 1 minus the highest weight."""
     return leave(read.weights.amax(1))
-
-
-def margin(read: Read, own: Tensor) -> Tensor:
-    """Return how much more alike stored images of other classes are than those of the answer's.
-
-    The mean score of the five most alike usable memory images that the model puts in other classes,
-    minus that of the five in the predicted class; where one side has none, the least score of all
-    stands for it.
-    """
-    usable = read.scores.isfinite()
-    same = own == read.answers[:, None]  # (B, M)
-    least = read.scores.masked_fill(~usable, torch.inf).amin(1).double()  # (B,)
-    ours, others = (
-        mean_of_nearest(read.scores.masked_fill(~side, -torch.inf), least) for side in (same, ~same)
-    )
-    return others - ours
-
-
-def mean_of_nearest(scores: Tensor, otherwise: Tensor) -> Tensor:
-    """Average the five highest finite scores `(B, M)`; another number where there is none."""
-    top = scores.topk(min(OF_EACH_SIDE, scores.shape[1])).values.double()
-    there = top.isfinite()
-    total = top.masked_fill(~there, 0).sum(1)
-    return torch.where(there[:, 0], total / there.sum(1).clamp(min=1), otherwise)
 
 
 def leave(shares: Tensor) -> Tensor:

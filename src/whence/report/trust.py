@@ -25,7 +25,6 @@ SIGNAL_NAMES = {
     "class_mass": "weight outside the predicted class",
     "support": "stored images with weight",
     "top_weight": "1 \N{MINUS SIGN} highest weight",
-    "margin": "how near other classes are, beside the predicted one",
 }
 
 COVERED = 0.8
