@@ -17,7 +17,13 @@ def work(folder, weights):
 
 
 def train_frozen(folder, weights, team):
-    settings = replace(SETTINGS, encoder="small_cnn", weights=weights, freeze_encoder=True)
+    settings = replace(
+        SETTINGS,
+        variant="memory-wrap",
+        encoder="small_cnn",
+        weights=weights,
+        freeze_encoder=True,
+    )
     dataset = whence.load_dataset("digits")
     parts = prepare(settings, dataset)
     kept = folder / FEATURES
@@ -26,7 +32,7 @@ def train_frozen(folder, weights, team):
         write_tensors(folder / f"{start}-{team.rank}.safetensors", features)
     place = folder / f"run-{team.rank}"
     place.mkdir()
-    train(parts, place, None, features, 1e9, team, line_seconds=1e9)
+    train(parts, place, None, features, None, 1e9, team, line_seconds=1e9)
     write_tensors(folder / f"trained-{team.rank}.safetensors", parts.model.state_dict())
     known = encode_once(parts.model.eval(), parts.test, kept, team=team)
     write_tensors(folder / f"after-{team.rank}.safetensors", {"test": known})

@@ -14,7 +14,6 @@ COMMANDS = Table(
     "command",
     {
         "demo": "whence.cli.demo:demo",
-        "encoders": "whence.cli.encoders:encoders",
         "train": "whence.cli.train:train",
         "train-vae": "whence.cli.train_vae:train_vae",
         "evaluate": "whence.cli.evaluate:evaluate",
@@ -23,13 +22,13 @@ COMMANDS = Table(
         "morph": "whence.cli.morph:morph",
         "report": "whence.cli.report:report",
         "table": "whence.cli.table:table",
+        "encoders": "whence.cli.encoders:encoders",
         "study": "whence.cli.study:study",
     },
 )
 
 SUMMARIES = {
     "demo": "train, evaluate and show evidence on small digits, in about a minute",
-    "encoders": "compare pretrained networks and sizes of images on yours, before any training",
     "train": "train on a dataset, an image folder or a settings file",
     "train-vae": "train the autoencoder that morphing needs, on the same images",
     "evaluate": "measure the accuracy of a run, or of a folder of runs",
@@ -38,6 +37,7 @@ SUMMARIES = {
     "morph": "write a page with the way from another class to an answer, by an autoencoder",
     "report": "write a page about a whole run: accuracy, trust, images to look at",
     "table": "run and print a table of the Memory Wrap paper, ours beside theirs",
+    "encoders": "compare pretrained networks and sizes of images on yours, before any training",
     "study": "test a published claim, ours beside what was published",
 }
 
