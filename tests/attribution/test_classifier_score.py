@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+import whence
 from tests.helpers.attributing import EXACT, as_pixels, make
 from whence.attribution.classifier_score import read_moved, score_classifier
 from whence.memory.heads import build_head
@@ -71,3 +72,40 @@ def test_a_stored_image_that_is_moved_for_one_query_stays_for_the_others(variant
     elsewhere[[1, 3]] = moved
     assert_close(found[:1], head(queries[:1], elsewhere, labels=labels).logits, **EXACT)
     assert_close(found[1:], head(queries[1:], features, labels=labels).logits, **EXACT)
+
+
+@pytest.mark.parametrize("variant", ["memory-wrap", "only-memory", "votes"])
+def test_one_evidence_image_can_be_asked_about_as_if_it_were_the_image(
+    images, stored, variant, rng
+):
+    model = make(variant).remember(torch.cat([stored, images[[1]]]), [0, 1, 2, 3, 0, 1, 2, 3])
+    score = score_of(model, images)
+    turned, owners = (
+        score.of_evidence(images),
+        torch.arange(3).repeat_interleave(torch.tensor(score.counts)),
+    )
+    chosen = torch.tensor([len(owners) - 1, 0, 0, 1])
+    variants = torch.rand((4, *stored.shape[1:]), generator=rng).double()
+    with torch.no_grad():
+        found = turned.take(chosen)(variants)
+        for value, variant_of, number in zip(found, variants, chosen.tolist(), strict=True):
+            row = int(owners[number])
+            moved = score.take(torch.tensor([row])).evidence
+            moved[number - sum(score.counts[:row])] = variant_of
+            alone = score.take(torch.tensor([row]))(as_pixels(images)[[row]], moved)
+            assert_close(value, alone[0], **EXACT)
+        assert_close(turned(score.evidence), score.values[owners], **EXACT)
+    assert turned.bounded
+    assert turned.evidence is turned.stored is None
+    assert score.of_evidence(images).network is score.network is model.encoder
+
+
+def test_a_score_knows_what_is_stored_and_what_the_answers_are(images, stored):
+    model = make().remember(torch.cat([stored, images[[1]]]), [0, 1, 2, 3, 0, 1, 2, 3])
+    known = score_of(model, images).take(torch.tensor([1, 0])).stored
+    assert torch.equal(known.images, model.bank.images)
+    assert known.labels.tolist() == [0, 1, 2, 3, 0, 1, 2, 3]
+    assert known.allowed.tolist() == [[True] * 7 + [False], [True] * 8]
+    assert known.answers.tolist() == [one.predicted for one in whence.predict(model, images)][1::-1]
+    assert score_of(make("standard"), images).stored is None
+    assert score_of(make("standard"), images).of_evidence(images) is None

@@ -34,12 +34,37 @@ def along(formula, path):
     return sum(integral(formula, one, other) for one, other in pairs)
 
 
+def sobel(images):
+    """Pixel by pixel, over the mean of the channels, the border continued."""
+    grey = images.mean(1)
+    found = torch.zeros_like(grey)
+    for b, row, column in torch.cartesian_prod(*map(torch.arange, grey.shape)).tolist():
+        across, down = 0.0, 0.0
+        for i, j in torch.cartesian_prod(torch.arange(-1, 2), torch.arange(-1, 2)).tolist():
+            at = min(max(row + i, 0), grey.shape[1] - 1), min(max(column + j, 0), grey.shape[2] - 1)
+            across += j * (2 - abs(i)) * float(grey[b][at]) / 8
+            down += i * (2 - abs(j)) * float(grey[b][at]) / 8
+        found[b, row, column] = (across**2 + down**2) ** 0.5
+    return (found / images.shape[1])[:, None].expand_as(images)
+
+
+def smooth(formula, images, generator):
+    """The gradient is linear: its mean is its value at the mean of the noisy images."""
+    span = images.flatten(1).amax(1) - images.flatten(1).amin(1)
+    drawn = [torch.randn(images.shape, generator=generator).double() for _ in range(3)]
+    mean = sum(drawn) / 3
+    return formula.slope(images + 0.15 * span[:, None, None, None] * mean)
+
+
 ORACLES = {  # the exact answer for ``Quadratic``, worked out from its formula
     "gradient": lambda formula, images: formula.slope(images),
     "integrated_gradients": lambda formula, images: integral(
         formula, torch.ones_like(images), images
     ),
     "path_integrated_gradients": lambda formula, images, path: along(formula, path),
+    "gradient_x_input": lambda formula, images: images * formula.slope(images),
+    "smoothgrad": smooth,
+    "edges": lambda formula, images: sobel(images),
     "random": lambda formula, images, generator: torch.rand(
         (len(images), 1, *images.shape[2:]), generator=generator
     ).expand_as(images),
@@ -68,7 +93,7 @@ def test_a_method_takes_a_score_images_and_options_by_name(name):
 
 
 @pytest.mark.parametrize("name", METHODS)
-@pytest.mark.parametrize("kind", ["memory-wrap", "only-memory", "standard", "module"])
+@pytest.mark.parametrize("kind", ["memory-wrap", "only-memory", "votes", "standard", "module"])
 def test_a_method_keeps_a_ledger_or_says_that_it_does_not(images, name, kind):
     found = check_ledger(name, find_method(name), models()[kind], as_pixels(images))
     counts = [len(one) for one in found.evidence]

@@ -4,6 +4,7 @@
 measures time; benchmarks/startup.py does.
 """
 
+import inspect
 import json
 import subprocess
 import sys
@@ -244,9 +245,13 @@ def test_names_that_stand_apart_from_torch_are_those_of_the_code_behind_them():
     from whence.tables import paper_tables
     from whence.training.recipes import RECIPES
 
-    chosen = {name: set(find_method(name).options) - {"generator"} for name in METHODS}
-    assert set().union(*(chosen[name] for name in list_methods())) == set(METHOD_OPTIONS)
-    assert all(chosen[name] - set(METHOD_OPTIONS) for name in IN_PYTHON)
+    options = {name: find_method(name).options for name in METHODS}
+    assert set(METHOD_OPTIONS) <= set().union(*(options[name] for name in list_methods()))
+    needed = {
+        name: {one for one, default in found.items() if default is inspect.Parameter.empty}
+        for name, found in options.items()
+    }
+    assert {n for n in METHODS if needed[n] - {*METHOD_OPTIONS, "generator"}} == {*IN_PYTHON}
     assert ("whence", *FOREIGN, "module") == tuple(FAMILIES)
     assert tuple(PUBLISHED) == paper_tables.DATASET_ORDER
     assert set(get_args(get_args(FIELDS["recipe"].type)[0])) == set(RECIPES)

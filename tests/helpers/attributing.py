@@ -63,6 +63,8 @@ def make(variant="memory-wrap", similarity="cosine", *, dtype=torch.float64, spr
     with torch.no_grad():
         model.encoder.layers[1].running_mean.normal_()
         model.encoder.layers[-1].weight.mul_(spread)
+        if variant == "votes":
+            return model.eval().to(dtype)
         images, stored = draw_asked_and_stored()
         logits = model.eval()(images, *([stored] if model.has_memory else []))
         last = [layer for layer in model.head.modules() if isinstance(layer, nn.Linear)][-1]

@@ -6,11 +6,14 @@ from torch.testing import assert_close
 import whence
 from tests.helpers.attributing import Quadratic, make, same_state, state_of
 
+FEW = {"samples": 3}
+"""Enough to see that a method is right."""
+
 
 def give_options(method, images):
-    """Give a method what it cannot do without."""
+    """Give a method what it cannot do without, and a small number of what takes long."""
     path = torch.stack([images * share for share in (0.0, 0.4, 1.0)], 1)
-    needed = {"generator": torch.Generator().manual_seed(4), "path": path}
+    needed = {"generator": torch.Generator().manual_seed(4), "path": path} | FEW
     return {name: needed[name] for name in method.options if name in needed}
 
 
@@ -18,7 +21,12 @@ def check_exact(method, oracle, **options):
     """A quadratic score has an exact answer; the batch size does not change it."""
     formula = Quadratic()
     options = give_options(method, formula.images) | options
-    expected = oracle(formula, formula.images, **give_options(method, formula.images))
+    needed = give_options(method, formula.images)
+    expected = oracle(
+        formula,
+        formula.images,
+        **{name: value for name, value in needed.items() if name not in FEW},
+    )
     found = method(formula.score(), formula.images, **options)
     assert_close(found.images, expected.to(found.images), rtol=0, atol=1e-9)
     assert found.evidence is None
@@ -78,7 +86,7 @@ def check_no_trace(name, method, model, asked, *, broken):
 
 
 def models():
-    """A model with a memory, one without, and a plain network, by name."""
+    """Models with a memory, one without, and a plain network, by name."""
     from tests.helpers.attributing import Net, draw_asked_and_stored
 
     stored = draw_asked_and_stored()[1]
@@ -86,6 +94,7 @@ def models():
     return {
         "memory-wrap": make().remember(stored),
         "only-memory": make("only-memory").remember(stored),
+        "votes": make("votes").remember(stored, [0, 1, 2, 3, 0, 1, 2]),
         "standard": make("standard"),
         "module": Net().double().eval(),
     }

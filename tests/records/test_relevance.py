@@ -73,3 +73,23 @@ def test_a_notebook_shows_what_attribute_found():
     found = whence.attribute(model, torch.rand(2, *SHAPE), steps=2)
     counts = [min(5, len(one)) for one in found.evidence]
     assert len(pictures(found._repr_html_())) == 2 + sum(counts)
+
+
+def test_maps_of_zeros_are_said():
+    images = torch.tensor([[[[0.0, 1.0]]], [[[0.0, 0.0]]], [[[0.0, -0.0]]]])
+    found = relevance(images, (torch.zeros(0, 1, 1, 2),) * 3)
+    zeros = "0: nothing that this method tries or reads there changes the score."
+    assert found.words == f"A slope & no more. Every number of images 1, 2 is {zeros}"
+    assert found.take(0).words == "A slope & no more."
+    assert found.take(1).words == f"A slope & no more. Every number of the image is {zeros}"
+    assert f"Every number of images 1, 2 is {zeros}" in found._repr_html_()
+
+
+def test_the_largest_value_over_the_channels_is_a_view():
+    images = torch.tensor([[[[3.0, -1.0]], [[1.0, -3.0]]]])  # (1, 2, 1, 2)
+    seen = relevance(images, (2 * images,)).channel_maximum()
+    assert seen.images.sum(1).tolist() == [[[3.0, 3.0]]]
+    assert seen.evidence[0].sum(1).tolist() == [[[6.0, 6.0]]]
+    assert seen.images.shape == images.shape
+    assert seen.sentence.startswith("Of each pixel the largest size over its channels. A slope")
+    assert seen.ledger is None

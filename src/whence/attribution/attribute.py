@@ -125,7 +125,9 @@ def make_score(
     check_outputs("logits", logits, model)
     goal = find_target(target, logits, [f"class {one}" for one in range(logits.shape[1])])
     rows = torch.arange(len(images))
-    score = FunctionScore(lambda some, known: goal.of(find_logits(model, some), known), batch_size)
+    score = FunctionScore(
+        lambda some, known: goal.of(find_logits(model, some), known), batch_size, network=model
+    )
     return score, goal.of(logits, rows), goal, [0] * len(images)
 
 

@@ -3,9 +3,10 @@
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from whence.attribution.score import FunctionScore, StoredImages
 from whence.attribution.target import Target, TargetLike, find_target
 from whence.data.augment import to_float
 from whence.evidence.active import order_active
@@ -27,6 +28,7 @@ class ClassifierScore:
         target: which of its logits is the score.
         rows: `(B,)` the numbers of the images that ``target`` knows them by.
         values: `(B,)` the score of the images as they are.
+        answers: `(B,)` the classes that the images are put in.
         places: for each image `(A,)`, where its evidence stands in the bank, highest weight first.
         mask: `(B, M)` bool, False where a stored image is a copy of the image; None allows all.
         batch_size: images encoded at once.
@@ -36,9 +38,32 @@ class ClassifierScore:
     target: Target
     rows: Tensor
     values: Tensor
+    answers: Tensor
     places: tuple[Tensor, ...]
     mask: Tensor | None
     batch_size: int
+
+    @property
+    def bounded(self) -> bool:
+        """Say that pixels run from 0 to 1."""
+        return True
+
+    @property
+    def network(self) -> nn.Module:
+        """Return the encoder, which images and stored images go through alike."""
+        return self.model.encoder
+
+    @property
+    def stored(self) -> StoredImages | None:
+        """Return what the bank keeps; None of a standard model.
+
+        Raises:
+            ValueError: if the bank was saved without pixels.
+        """
+        if not self.model.has_memory:
+            return None
+        bank = self.model.checked_bank()
+        return StoredImages(stored_pixels(bank), bank.labels, self.mask, self.answers)
 
     @property
     def precision(self) -> torch.dtype:
@@ -75,18 +100,7 @@ class ClassifierScore:
         queries = self._encode(images)
         if not self.model.has_memory:
             return self.target.of(self.model.head(queries), self.rows)
-        bank = self.model.checked_bank()
-        moved = None if evidence is None else self._encode(evidence)
-        logits = read_moved(
-            self.model.memory_head,
-            queries,
-            bank.features,
-            bank.labels,
-            self.places,
-            moved,
-            self.mask,
-        )
-        return self.target.of(logits, self.rows)
+        return self.read(queries, None if evidence is None else self._encode(evidence))
 
     def pixels(self, images: Tensor) -> Tensor:
         """Bring images `(B, C, H, W)`, uint8 or in [0, 1], to floats in [0, 1]."""
@@ -99,9 +113,44 @@ class ClassifierScore:
             self,
             rows=self.rows[rows],
             values=self.values[rows],
+            answers=self.answers[rows],
             places=tuple(self.places[row] for row in rows.tolist()),
             mask=None if self.mask is None else self.mask[rows],
         )
+
+    def of_evidence(self, images: Tensor) -> FunctionScore | None:
+        """Score variants of each evidence image alone; the images `(B, C, H, W)` stay as they are.
+
+        Returns:
+            A score of E images, in the order of ``evidence``; None of a standard model.
+        """
+        if not self.model.has_memory:
+            return None
+        with torch.no_grad():
+            queries = self._encode(images)
+        owners = torch.arange(len(queries)).repeat_interleave(torch.tensor(self.counts))
+        places = torch.cat(self.places)
+
+        def look(variants: Tensor, numbers: Tensor) -> Tensor:
+            rows = owners[numbers]
+            one = replace(self.take(rows), places=tuple(places[numbers.to(places.device), None]))
+            return one.read(queries[rows.to(queries.device)], one._encode(variants))
+
+        return FunctionScore(look, self.batch_size, network=self.network, bounded=True)
+
+    def read(self, queries: Tensor, moved: Tensor | None) -> Tensor:
+        """Score queries `(B, D)` with their evidence where it is, or at `(E, D)`; `(B,)`."""
+        bank = self.model.checked_bank()
+        logits = read_moved(
+            self.model.memory_head,
+            queries,
+            bank.features,
+            bank.labels,
+            self.places,
+            moved,
+            self.mask,
+        )
+        return self.target.of(logits, self.rows)
 
     def _encode(self, images: Tensor) -> Tensor:
         """Encode `(n, C, H, W)` to `(n, D)`, a batch at a time."""
@@ -132,6 +181,7 @@ def score_classifier(
         target=found,
         rows=rows,
         values=found.of(logits, rows),
+        answers=model.head.decide(logits),
         places=tuple(one for _, places, _ in answers for one in places),
         mask=join_masks([one[2] for one in answers], [len(one[0]) for one in answers]),
         batch_size=batch_size,

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -17,12 +17,37 @@ NO_GRADIENT = (
 )
 
 
+class StoredImages(NamedTuple):
+    """What a model keeps, and what it answers for B images with it."""
+
+    images: Tensor  # (M, C, h, w) as they are kept
+    labels: Tensor  # (M,) -1 where not known
+    allowed: Tensor | None  # (B, M) bool, False where one is a copy of an image; None allows all
+    answers: Tensor  # (B,) classes
+
+
 class Score(Protocol):
     """One number for each of B images, which depends on that image and on its evidence only."""
 
     @property
     def batch_size(self) -> int:
         """Return how many images may go through a network at once."""
+
+    @property
+    def bounded(self) -> bool:
+        """Say whether values run from 0 to 1, and no others are taken."""
+
+    @property
+    def network(self) -> nn.Module | None:
+        """Return the module that images go through; None of a plain function."""
+
+    @property
+    def stored(self) -> StoredImages | None:
+        """Return what the model keeps; None without a memory.
+
+        Raises:
+            ValueError: if the memory was saved without pixels.
+        """
 
     @property
     def evidence(self) -> Tensor | None:
@@ -42,6 +67,17 @@ class Score(Protocol):
     def take(self, rows: Tensor) -> "Score":
         """Ask about the images at ``rows`` `(n,)` only, in that order; one may occur often."""
 
+    def of_evidence(self, images: Tensor) -> "Score | None":
+        """Turn round: a score of variants of each evidence image alone, as if it were the image.
+
+        Args:
+            images: `(B, C, H, W)` as they are; they and all other stored images stay so.
+
+        Returns:
+            A score of all E evidence images, each for the image whose evidence it is; None of a
+            score without evidence.
+        """
+
 
 @dataclass(frozen=True, eq=False)
 class FunctionScore:
@@ -52,15 +88,26 @@ class FunctionScore:
             variants of to `(n,)`.
         batch_size: images at once.
         rows: `(B,)` numbers of the images; None counts them.
+        network: the module that images go through; None of a plain function.
+        bounded: values run from 0 to 1.
     """
 
     function: Callable[[Tensor, Tensor], Tensor]
     batch_size: int = BATCH_SIZE
     rows: Tensor | None = None
+    network: nn.Module | None = None
+    bounded: bool = False
 
     @property
     def evidence(self) -> None:
         """Say that there is no evidence."""
+
+    @property
+    def stored(self) -> None:
+        """Say that there is no memory."""
+
+    def of_evidence(self, images: Tensor) -> None:
+        """Say that there is no evidence to turn to."""
 
     def __call__(self, images: Tensor, evidence: Tensor | None = None) -> Tensor:
         """Score images `(B, C, H, W)`; `(B,)`."""
@@ -91,6 +138,25 @@ def batches(score: Score, images: Tensor) -> Iterator[tuple[Score, Tensor]]:
     """Cut images `(B, C, H, W)` and their score into parts that go through a network at once."""
     for rows in torch.arange(len(images)).split(score.batch_size):
         yield score.take(rows), score.pixels(images[rows.to(images.device)])
+
+
+def explain_each(
+    score: Score, images: Tensor, find: Callable[[Score, Tensor], Tensor]
+) -> tuple[Tensor, Tensor | None]:
+    """Find relevance of images, then of each evidence image alone, all else as it is.
+
+    Args:
+        score: of B images.
+        images: `(B, C, H, W)`.
+        find: takes a score of n images, and these in its precision, `(n, C, h, w)`; gives relevance
+            of that shape.
+
+    Returns:
+        Relevance `(B, C, H, W)`, and `(E, C, h, w)` of the evidence, None without any.
+    """
+    own = find(score, score.pixels(images))
+    turned, evidence = score.of_evidence(images), score.evidence
+    return own, None if turned is None or evidence is None else find(turned, evidence)
 
 
 def find_slopes(score: Score, *points: Tensor) -> tuple[Tensor, ...]:

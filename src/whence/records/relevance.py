@@ -57,6 +57,34 @@ class Relevance:
     def _repr_html_(self) -> str:
         return show_relevance(self)
 
+    @property
+    def words(self) -> str:
+        """Say what a pixel's number means, and of which images every number is 0."""
+        blank = [row for row, one in enumerate(self.images) if not one.any()]
+        if not blank:
+            return self.sentence
+        shown = ", ".join(map(str, blank[:5])) + (", ..." if len(blank) > 5 else "")
+        of = f"image{'s' if len(blank) > 1 else ''} {shown}" if len(self) > 1 else "the image"
+        return (
+            f"{self.sentence} Every number of {of} is 0: nothing that this method tries or reads "
+            "there changes the score."
+        )
+
+    def channel_maximum(self) -> "Relevance":
+        """Give every pixel the largest absolute value of its channels, without a sign.
+
+        Simonyan, Vedaldi and Zisserman (2014), arXiv:1312.6034, section 3.1, who show gradients so.
+        The channels share the number equally, so that their sum is that value.
+        """
+        return replace(
+            self,
+            images=share_maximum(self.images),
+            evidence=tuple(share_maximum(one) for one in self.evidence),
+            rest=None,
+            ledger=None,
+            sentence=f"Of each pixel the largest size over its channels. {self.sentence}",
+        )
+
     def take(self, row: int) -> "Relevance":
         """Keep one image, still as a batch (of one)."""
         one = slice(row, row + 1)
@@ -73,13 +101,24 @@ class Relevance:
         )
 
 
+def share_maximum(values: Tensor) -> Tensor:
+    """Share the largest absolute value over the channels of `(n, C, H, W)` among them.
+
+    >>> import torch
+    >>> share_maximum(torch.tensor([1.0, -3.0]).view(1, 2, 1, 1)).flatten()
+    tensor([1.5000, 1.5000])
+    """
+    channels = values.shape[1]
+    return (values.abs().amax(1, keepdim=True) / channels).expand(-1, channels, -1, -1)
+
+
 def show_relevance(relevance: Relevance) -> str:
     """Lay relevance out as pictures for a notebook: a row per image, its evidence beside it."""
     rows = [show_row(relevance, row) for row in range(min(SHOWN_IMAGES, len(relevance)))]
     more = len(relevance) - len(rows)
     last = f"<p>{more:,} more image{'s' if more > 1 else ''} not shown</p>" if more else ""
     return (
-        f"<p>{escape(relevance.method)}: {escape(relevance.sentence)} Red is above 0, blue below, "
+        f"<p>{escape(relevance.method)}: {escape(relevance.words)} Red is above 0, blue below, "
         f"white 0.</p><table>{''.join(rows)}</table>{last}"
     )
 

@@ -135,7 +135,7 @@ def relevance_to_json(relevance: Relevance | None, with_pixels: bool) -> dict[st
         "method": relevance.method,
         "options": {name: show_option(value) for name, value in relevance.options.items()},
         "target": relevance.target[0],
-        "sentence": relevance.sentence,
+        "sentence": relevance.words,
         "score": float(relevance.score[0]),
         "start": float(relevance.start[0]),
         "ledger": ledger and {name: float(amounts[0]) for name, amounts in ledger.items()},

@@ -107,7 +107,7 @@ def say_relevance(relevance: Relevance) -> tuple[str, ...]:
     score, start = float(relevance.score[0]), float(relevance.start[0])
     if relevance.ledger is None:
         return (
-            relevance.sentence,
+            relevance.words,
             f"The score is {format_number(score, '.3g')}; the numbers do not add up to it.",
         )
     amounts = {name: float(amount[0]) for name, amount in relevance.ledger.items()}
@@ -120,7 +120,7 @@ def say_relevance(relevance: Relevance) -> tuple[str, ...]:
     }
     parts = [f"{signed(value)} {words.get(name, name)}" for name, value in amounts.items()]
     sentences = [
-        relevance.sentence,
+        relevance.words,
         f"The score changed by {signed(change)}, from {format_number(start, '.3g')} to "
         f"{format_number(score, '.3g')}: {', '.join(parts)}.",
         f"The numbers add up to this change with an error of {missing:.2g} "
