@@ -1,0 +1,42 @@
+"""Area over the curve of the score while pixels are hidden, the least relevant first."""
+
+import torch
+
+from whence.metrics.attributed import Attributed, read_class
+from whence.metrics.faithfulness_measure import FaithfulnessMeasure, MeasuredFaithfulness
+from whence.metrics.pixel_order import count_hidden, draw_curve
+
+
+def aopc_lerf(
+    attributed: Attributed, *, generator: torch.Generator, steps: int = 20
+) -> MeasuredFaithfulness:
+    """Average by how much the score has fallen, the least relevant pixels hidden first.
+
+    Samek, Binder, Montavon, Lapuschkin and Mueller (2017), "Evaluating the visualization of what a
+    deep neural network has learned", section II-D, with single pixels in the place of regions.
+
+    Args:
+        attributed: images and their relevance.
+        generator: of the order of pixels with the same relevance.
+        steps: from the whole image to none of it.
+
+    Returns:
+        Falls in units of the score, lower is better, and the curve of the score `(B, steps + 1)`.
+    """
+    curve = draw_curve(
+        attributed,
+        read_class,
+        count_hidden(attributed.relevance[0].numel(), steps),
+        most_first=False,
+        generator=generator,
+    )
+    return MeasuredFaithfulness((curve[:, :1] - curve).mean(1), curve)
+
+
+AOPC_LERF = FaithfulnessMeasure(
+    "aopc_lerf",
+    aopc_lerf,
+    better="lower",
+    question="By how much the score falls, on average over the way, while pixels are hidden, the "
+    "least relevant first.",
+)

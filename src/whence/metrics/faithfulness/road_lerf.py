@@ -1,0 +1,42 @@
+"""Whether the answer stays while its least relevant pixels are replaced by what is around them."""
+
+import torch
+
+from whence.metrics.attributed import Attributed
+from whence.metrics.faithfulness_measure import FaithfulnessMeasure, MeasuredFaithfulness
+from whence.metrics.noisy_filling import keeps_class, noisy_filling
+from whence.metrics.pixel_order import count_hidden, draw_curve
+
+
+def road_lerf(
+    attributed: Attributed, *, generator: torch.Generator, steps: int = 10
+) -> MeasuredFaithfulness:
+    """Remove and debias, the least relevant pixels first.
+
+    Rong, Leemann, Borisov, Kasneci and Kasneci (2022), arXiv:2202.00449. The accuracy there is
+    that of the labels, here of the answer for the whole image.
+
+    Args:
+        attributed: images and their relevance.
+        generator: of the noise, and of the order of pixels with the same relevance.
+        steps: from the whole image to none of it; the last is left out, as nothing is around then.
+
+    Returns:
+        Shares of the steps at which the answer is still the same, higher is better, and for each
+        step whether it is, `(B, steps - 1)`.
+    """
+    fill = noisy_filling(attributed, generator)
+    counts = count_hidden(attributed.relevance[0].numel(), steps)[1:-1]
+    curve = draw_curve(
+        attributed, keeps_class, counts, most_first=False, generator=generator, refill=fill
+    )
+    return MeasuredFaithfulness(curve.mean(1), curve)
+
+
+ROAD_LERF = FaithfulnessMeasure(
+    "road_lerf",
+    road_lerf,
+    better="higher",
+    question="How often the answer stays while pixels are replaced by a blend of what is around "
+    "them, the least relevant first.",
+)
