@@ -81,7 +81,7 @@ def test_the_page_takes_it(name, tmp_path, capsys):
     from PIL import Image
 
     Image.fromarray(255 - stored[0, 0].numpy()).save(image)
-    words = ["explain", str(run), str(image), "--attribution", name, "--out", str(page)]
+    words = ["explain", str(run), str(image), "--method", name, "--out", str(page)]
     assert main(words) == 0, capsys.readouterr().err
     assert "A pixel&#39;s number is its value times the slope there." in page.read_text()
     with pytest.raises(SystemExit, match="0"):

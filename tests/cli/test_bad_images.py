@@ -147,7 +147,7 @@ def test_predict_answers_for_the_others_and_ends_with_one(run, some, capsys, bat
 
 def test_explain_shows_the_others_and_ends_with_one(run, some, tmp_path, capsys):
     page = tmp_path / "page.html"
-    quick = ["--attribution", "none", "--draws", "0"]
+    quick = ["--method", "none", "--draws", "0"]
     code, output, errors = call(capsys, "explain", run, some, "--out", page, *quick)
     assert (code, output.count(".png: ")) == (1, 3)
     assert errors.splitlines()[-1] == "whence: 3 of 6 images could not be read."

@@ -114,7 +114,7 @@ def test_predict_and_explain_lay_the_same_things_out_alike(run, tmp_path, capsys
         str(tmp_path / "new.png"),
         "--draws",
         "0",
-        "--attribution",
+        "--method",
         "none",
     ]
     assert main([*command, "--format", "json", "--out", str(out)]) == 0

@@ -216,7 +216,7 @@ def test_a_run_whose_images_moved_is_measured_with_data_root(photos, capsys):
         assert main([command, str(run_folder), "--data-root", str(other), "--json"]) == 0
         after = capsys.readouterr().out
         assert command == "report" or after == before
-    page = ["--test", "0", "1", "--format", "json", "--attribution", "none"]
+    page = ["--test", "0", "1", "--format", "json", "--method", "none"]
     assert main(["explain", str(run_folder), *page, "--data-root", str(other)]) == 0
     source = whence.load_parts(run_folder, root=other).test.sources[1]
     assert f'"test image 1, {source}"' in capsys.readouterr().out

@@ -79,7 +79,7 @@ def test_a_page_for_files_and_folders(call_explain, place, digits_run, digits):
 
 
 def test_the_default_name_is_the_run_and_nothing_is_overwritten(call_explain, place):
-    words = ("--test", 3, "--attribution", "none", "--draws", 0)
+    words = ("--test", 3, "--method", "none", "--draws", 0)
     assert call_explain(*words)[0] == 0
     page = (place / "digits.html").read_text()
     assert "relevance of" not in page
@@ -104,7 +104,7 @@ def test_test_images_are_compared_with_their_labels(call_explain, place, digits_
     labels = digits.test.labels[:40].tolist()
     right = next(i for i in range(40) if predicted[i] == labels[i])
     wrong = next(i for i in range(40) if predicted[i] != labels[i])
-    assert call_explain("--test", right, wrong, "--attribution", "none")[0] == 0
+    assert call_explain("--test", right, wrong, "--method", "none")[0] == 0
     page = (place / "digits.html").read_text()
     assert f'verdict wrong">wrong, it is {labels[wrong]}<' in page
     assert 'verdict right">right<' in page
@@ -192,20 +192,20 @@ def test_a_model_without_its_memory_is_refused(call_explain, place):
         (["more", "--format", "pdf"], "Unknown format 'pdf'. Choose from: html, png, json."),
         (["more", "--format", "png", "--json"], "format must be json with --json, got 'png'"),
         (
-            ["more", "--attribution", "saliency"],
-            "Unknown attribution 'saliency'. Choose from: integrated_gradients, gradient, random, none",
+            ["more", "--method", "saliency"],
+            "Unknown attribution method 'saliency'. Choose from: integrated_gradients, gradient, random, none",
         ),
         (
-            ["more", "--attribution", "path_integrated_gradients"],
-            "Unknown attribution 'path_integrated_gradients'. Choose from: ",
+            ["more", "--method", "path_integrated_gradients"],
+            "Unknown attribution method 'path_integrated_gradients'. Choose from: ",
         ),
         (
-            ["more", "--attribution", "gradient", "--steps", "3"],
+            ["more", "--method", "gradient", "--steps", "3"],
             "Unknown option 'steps' of gradient. It has none.",
         ),
-        (["more", "--with-pixels"], "with-pixels is for --format json with an attribution"),
+        (["more", "--with-pixels"], "with-pixels is for --format json with a method"),
         (
-            ["more", "--json", "--with-pixels", "--attribution", "none"],
+            ["more", "--json", "--with-pixels", "--method", "none"],
             "with-pixels is for --format",
         ),
         (["more", "--test", "x"], "test"),

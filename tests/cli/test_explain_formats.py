@@ -52,7 +52,7 @@ def test_json_holds_what_the_functions_give(call_explain, place, digits_run, dig
 
 
 def test_left_out_of_one_image_is_what_an_edited_memory_answers(call_explain, digits_run, digits):
-    content = json.loads(call_explain("--test", 2, "--json", "--attribution", "none")[1])
+    content = json.loads(call_explain("--test", 2, "--json", "--method", "none")[1])
     item = content["answers"][0]["evidence"][0]
     model = whence.load(digits_run)
     edited = whence.edit(model, remove=[item["index"]])
@@ -71,7 +71,7 @@ def test_options_of_a_method_change_its_relevance(call_explain, digits_run, digi
     assert sums("--steps", 3)["image_sum"] != plain["image_sum"]
     assert sums(*few, "--memory", "all")["rest"] is not None
     assert plain["rest"] is None
-    assert sums("--attribution", "none") is None
+    assert sums("--method", "none") is None
     pixels = torch.tensor(sums(*few, "--with-pixels")["image"])
     maps = whence.attribute(whence.load(digits_run), digits.test.images[:1], steps=4)
     torch.testing.assert_close(pixels, maps.images[0], rtol=1e-4, atol=1e-6)
@@ -84,7 +84,7 @@ def test_every_method_that_the_command_names_makes_a_page(
 ):
     folder = request.getfixturevalue(folder)
     code, _, errors = call_explain(
-        "--test", 0, "--draws", 0, "--attribution", method, "--out", "a.html", folder=folder
+        "--test", 0, "--draws", 0, "--method", method, "--out", "a.html", folder=folder
     )
     assert (code, errors) == (0, "")
     page = (place / "a.html").read_text()
@@ -94,7 +94,7 @@ def test_every_method_that_the_command_names_makes_a_page(
 
 def test_what_is_drawn_follows_the_seed(call_explain):
     def sums(seed):
-        words = ("--test", 0, "--json", "--draws", 0, "--attribution", "random", "--seed", seed)
+        words = ("--test", 0, "--json", "--draws", 0, "--method", "random", "--seed", seed)
         return json.loads(call_explain(*words)[1])["answers"][0]["attribution"]["image_sum"]
 
     assert sums(1) == sums(1) != sums(2)
@@ -135,7 +135,7 @@ def test_figures_are_two_files(call_explain, place):
 
 
 def test_png_of_a_page_is_the_pixel_itself(call_explain, place, digits):
-    assert call_explain("--test", 0, "--attribution", "none")[0] == 0
+    assert call_explain("--test", 0, "--method", "none")[0] == 0
     page = (place / "digits.html").read_text()
     start = page.index("data:image/png;base64,") + len("data:image/png;base64,")
     data = base64.b64decode(page[start : page.index('"', start)])

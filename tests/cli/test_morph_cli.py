@@ -246,7 +246,7 @@ def test_the_same_blocks_in_explain(morph_runs, here, capsys, coded, monkeypatch
 
     def explained(*words, test=coded[0][0]):
         capsys.readouterr()
-        quick = ["--attribution", "none", "--draws", 0]
+        quick = ["--method", "none", "--draws", 0]
         command = ["explain", morph_runs / "memory", "--test", test, *quick]
         return main([*map(str, command), *map(str, words)]), *capsys.readouterr()
 

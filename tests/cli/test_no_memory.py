@@ -31,6 +31,7 @@ def bare(tmp_path_factory):
         ["predict", "RUN", "a.png", "--json"],
         ["explain", "RUN", "a.png"],
         ["explain", "RUN", "--test", "0", "--json"],
+        ["attribute", "RUN", "a.png"],
         ["evaluate", "RUN"],
         ["evaluate", "RUN", "--json", "--no-controls"],
         ["report", "RUN"],

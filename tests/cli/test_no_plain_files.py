@@ -28,7 +28,7 @@ KINDS = {
 COMMANDS = {
     "evaluate": lambda run, photo: ["evaluate", run],
     "report": lambda run, photo: ["report", run, "--json", "--hard", "0"],
-    "explain": lambda run, photo: ["explain", run, photo, "--json", "--attribution", "none"],
+    "explain": lambda run, photo: ["explain", run, photo, "--json", "--method", "none"],
     "predict": lambda run, photo: ["predict", run, photo, "--json"],
 }
 

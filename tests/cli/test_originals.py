@@ -11,7 +11,7 @@ from tests.helpers.bad_input import QUICK, write_images
 from whence.cli import main
 
 COMMANDS = {
-    "explain": ["explain", "run", "--test", "1", "--attribution", "none", "--out", "page.html"],
+    "explain": ["explain", "run", "--test", "1", "--method", "none", "--out", "page.html"],
     "report": ["report", "run", "--hard", "1", "--out", "page.html"],
 }
 

@@ -78,7 +78,7 @@ def test_every_command_escapes_the_names_it_prints(tmp_path, capsys):
         ["train", str(tmp_path / "photos"), "--out", run, *quick],
         ["predict", run, str(asked)],
         ["evaluate", run, "--no-controls"],
-        ["explain", run, str(asked), "--out", page, "--attribution", "none", "--draws", "0"],
+        ["explain", run, str(asked), "--out", page, "--method", "none", "--draws", "0"],
         ["report", run, "--out", f"{page}.html", "--hard", "1"],
         ["explain", run, str(asked), "--out", page],  # refused, the page is there
     ]

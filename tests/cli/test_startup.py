@@ -55,6 +55,7 @@ NEEDED = {
     "evaluate": ["RUN"],
     "predict": ["RUN", "x.png"],
     "explain": ["RUN", "x.png"],
+    "attribute": ["RUN", "x.png"],
     "morph": ["RUN", "x.png", "--vae", "V"],
     "report": ["RUN"],
     "study": ["parameter_counts"],
@@ -86,6 +87,7 @@ SAID = {
         *("html (default), png", "white, black, mean, blur (white)"),
         *("evidence or all (evidence)", "(20)", "(32)", "(0)", "(128)"),
     ],
+    "attribute": ["(integrated_gradients)", "(3)", "html (default)", "RUN-attribution.html", "A:B"],
     "morph": [
         *("morph (the image's own code, changed; the default), nearest", "or memory (the"),
         *("radial or linear (radial)", "html (default) or json", "RUN-morph.html", "--to CLASS"),
@@ -122,6 +124,9 @@ DECIDED = [  # by the arguments alone, or by a small file that they name
     (["explain", "RUN", "x.png", "--baseline", "red"], "Unknown baseline 'red'. Choose from: wh"),
     (["explain", "RUN", "x.png", "--memory", "none"], "Unknown memory 'none'. Choose from: evid"),
     (["explain", "RUN", "x.png", "--format", "gif"], "Unknown format 'gif'. Choose from: html,"),
+    (["attribute", "RUN", "x.png", "--method", "lrq"], "Unknown attribution method 'lrq'. Choose"),
+    (["attribute", "RUN", "x.png", "--format", "gif"], "Unknown format 'gif'. Choose from: html,"),
+    (["attribute", "RUN", "none.png"], "No image none.png."),
     (["explain", "RUN"], "IMAGE must name files or folders, or --test images"),
     (["explain", "RUN", "none.png"], "No image none.png."),
     (["explain", "RUN", "x.png", "--out", "bad.toml"], "bad.toml is there already; choose another"),
@@ -144,7 +149,7 @@ DECIDED = [  # by the arguments alone, or by a small file that they name
 DECIDED += [
     ([name, *needed, "--device", "tpu"], "device must be cpu or cuda, got 'tpu'.")
     for name, needed in (
-        NEEDED | {name: ["RUN", "photos"] for name in ("predict", "explain")}
+        NEEDED | {name: ["RUN", "photos"] for name in ("predict", "explain", "attribute")}
     ).items()
     if name != "study"
 ]

@@ -114,7 +114,7 @@ def test_the_page_and_the_terminal_say_why(folder, tmp_path, capsys):
     assert found["decision"]["validation"]["recall"] >= 0.9
     assert found["decided"].startswith("Answered 3 because its probability")
     page = tmp_path / "page.html"
-    options = ["--attribution", "none", "--draws", "0", "--out", str(page)]
+    options = ["--method", "none", "--draws", "0", "--out", str(page)]
     assert main(["explain", str(folder), path, *options]) == 0
     assert "Answered 3 because its probability" in page.read_text()
     report = tmp_path / "report.html"

@@ -9,12 +9,14 @@ from whence.attribution.baselines import BASELINES
 from whence.attribution.moved import MOVED
 from whence.cli.checks import check_choices
 from whence.cli.files import choose_files, refuse_existing
+from whence.cli.formats import add_format, choose_format
 from whence.cli.images import check_asked, find_images
 from whence.cli.options import (
     NO_METHOD,
     add_batch_size,
     add_device,
     add_images,
+    add_method_options,
     add_out,
     add_where,
     build_parser,
@@ -22,9 +24,7 @@ from whence.cli.options import (
     choose_device,
     parse,
 )
-from whence.messages import quote
 
-FORMATS = ("html", "png", "json")
 IN_PYTHON = ("path_integrated_gradients",)
 """Methods that need what no command line can say."""
 
@@ -40,24 +40,16 @@ def build() -> ArgumentParser:
     add_images(parser)
     add_where(parser)
     add_out(parser, "RUN.html")
+    add_format(parser, "two figures")
     parser.add_argument(
-        "--format",
-        type=str,
-        metavar="CHOICE",
-        help="html (default), png (two figures) or json (printed unless there is an --out)",
-    )
-    parser.add_argument("--json", action="store_true", help="the same as --format json")
-    parser.add_argument(
-        "--attribution",
+        "--method",
         type=str,
         default="integrated_gradients",
         metavar="METHOD",
         help=f"how the relevance of pixels is found: {', '.join(list_methods())}, or none, which "
         "is quick (integrated_gradients)",
     )
-    parser.add_argument(
-        "--with-pixels", action="store_true", help="the relevance of every pixel in the JSON"
-    )
+    add_method_options(parser)
     parser.add_argument(
         "--steps", type=int, help="of integrated_gradients: points on its path (32)"
     )
@@ -76,12 +68,6 @@ def build() -> ArgumentParser:
     parser.add_argument("--draws", type=int, default=20, help="random memories to compare (20)")
     parser.add_argument(
         "--memory-size", type=int, metavar="M", help="images in each of them (100, or all)"
-    )
-    parser.add_argument(
-        "--seed",
-        type=int,
-        default=0,
-        help="of these random memories, and of a method that draws (0)",
     )
     add_batch_size(parser)
     parser.add_argument(
@@ -120,21 +106,6 @@ def explain(arguments: list[str]) -> int:
     return explain_all(options, kind, paths, files, device)
 
 
-def choose_format(options: Namespace) -> str:
-    """Combine ``--format`` and ``--json``.
-
-    Raises:
-        ValueError: if the format is unknown, or both were given and differ.
-    """
-    kind = options.format or ("json" if options.json else "html")
-    check_choices("format", [kind], FORMATS)
-    if options.json and kind != "json":
-        raise ValueError(
-            f"format must be json with --json, got {quote(kind)}; leave one of them out."
-        )
-    return str(kind)
-
-
 def check_options(options: Namespace, kind: str) -> None:
     """Refuse options that do not fit, before anything is computed.
 
@@ -142,14 +113,14 @@ def check_options(options: Namespace, kind: str) -> None:
         ValueError: naming the first of them.
     """
     check_asked(options)
-    check_choices("attribution", [options.attribution], [*list_methods(), NO_METHOD])
+    check_choices("attribution method", [options.method], [*list_methods(), NO_METHOD])
     for name, choices in (("baseline", BASELINES), ("memory", MOVED)):
         given = getattr(options, name)
         check_choices(name, [] if given is None else [given], [*choices])
     if options.morph and kind == "png":
         raise ValueError("morph is for --format html or json; leave one of them out.")
-    if options.with_pixels and (kind != "json" or options.attribution == NO_METHOD):
-        raise ValueError("with-pixels is for --format json with an attribution; leave it out.")
+    if options.with_pixels and (kind != "json" or options.method == NO_METHOD):
+        raise ValueError("with-pixels is for --format json with a method; leave it out.")
 
 
 def name_figures(path: Path) -> list[Path]:

@@ -80,6 +80,19 @@ def add_batch_size(parser: ArgumentParser) -> None:
     )
 
 
+def add_method_options(parser: ArgumentParser) -> None:
+    """Add ``--option`` and ``--seed``, for commands that use attribution methods."""
+    parser.add_argument(
+        "--option",
+        type=str,
+        action="append",
+        metavar="NAME=VALUE",
+        help="an option of the methods, such as steps=64, for every one that has it, or of one, "
+        "such as integrated_gradients.steps=64; give it once per option",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of what a command draws (0)")
+
+
 def add_images(parser: ArgumentParser) -> None:
     """Add the run and its images, files or test images, for commands that show answers."""
     parser.add_argument("run", type=str, metavar="RUN", help="run folder")

@@ -8,16 +8,7 @@ from torch import Tensor
 
 from whence.records.answers import Explanation, Removal
 from whence.records.explained import Answer
-from whence.report.blocks import (
-    Bar,
-    BarChart,
-    Card,
-    Headline,
-    PageBlock,
-    PageSection,
-    Picture,
-    Strip,
-)
+from whence.report.blocks import Bar, BarChart, Card, Headline, PageBlock, PageSection, Strip
 from whence.report.cards import (
     SHOWN,
     draw_picture,
@@ -27,6 +18,7 @@ from whence.report.cards import (
 from whence.report.decision import say_decision
 from whence.report.dependence_blocks import show_reliance, show_removal
 from whence.report.doubt import find_doubt
+from whence.report.embedded import Picture
 from whence.report.morph_blocks import show_ways
 from whence.report.numbers import add_weights, count, percent
 from whence.report.reading import say_reading

@@ -3,25 +3,11 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from whence.report.embedded import Picture
+from whence.report.map_table import MapTable
+
 Tone = Literal["plain", "note", "calm", "careful", "doubtful"]
 """How a block is framed; what the frame means always stands in words, too."""
-
-
-@dataclass(frozen=True)
-class Picture:
-    """An image for an ``img`` element.
-
-    Attributes:
-        uri: the pixels as text.
-        alt: what it shows, for those who cannot see it.
-        width: CSS pixels.
-        enlarged: shown larger than it is, so that its pixels stay squares.
-    """
-
-    uri: str
-    alt: str
-    width: int
-    enlarged: bool
 
 
 @dataclass(frozen=True)
@@ -272,8 +258,18 @@ class Contents:
     entries: tuple[ContentsEntry, ...]
 
 
-Shown = Headline | BarChart | Strip | ColourScale | LinePlot | NumberTable | Glossary | Contents
-"""Everything that a block can show; ``blocks.html`` has one macro for each ``kind``."""
+Shown = (
+    Headline
+    | BarChart
+    | Strip
+    | ColourScale
+    | LinePlot
+    | NumberTable
+    | MapTable
+    | Glossary
+    | Contents
+)
+"""Everything that a block can show; ``shown.html`` has one macro for each ``kind``."""
 
 
 @dataclass(frozen=True)
@@ -286,6 +282,7 @@ class PageBlock:
         shown: below them, in order.
         after: paragraphs below that.
         tone: how the block is framed.
+        anchor: what links to it name; "" for none.
     """
 
     title: str = ""
@@ -293,6 +290,7 @@ class PageBlock:
     shown: tuple[Shown, ...] = ()
     after: tuple[str, ...] = ()
     tone: Tone = "plain"
+    anchor: str = ""
 
 
 @dataclass(frozen=True)

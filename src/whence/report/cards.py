@@ -8,7 +8,8 @@ from whence.messages import format_number
 from whence.records.answers import Evidence
 from whence.records.explained import Answer, Stored
 from whence.records.picture import shown_size, to_data_uri
-from whence.report.blocks import Card, Picture, Strip
+from whence.report.blocks import Card, Strip
+from whence.report.embedded import Picture
 from whence.report.numbers import percent
 
 SHOWN = 24

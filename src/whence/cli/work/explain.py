@@ -14,6 +14,7 @@ from whence.cli.options import METHOD_OPTIONS, NO_METHOD, read_where
 from whence.cli.plain_text import escape, print_note
 from whence.cli.traces import without_font_folder
 from whence.cli.work.images import read_asked, read_test, report_unread
+from whence.cli.work.method_options import read_method_options
 from whence.gather.explained import describe_origin, explain_images, lacks_pixels
 from whence.models.about import read_about
 from whence.models.classifier import Classifier
@@ -23,7 +24,6 @@ from whence.report.as_json import to_json
 from whence.report.doubt import find_doubt
 from whence.report.explain_page import render_answers
 from whence.report.numbers import percent
-from whence.seeds import make_generator
 from whence.storage.whole_files import write_whole
 
 
@@ -44,7 +44,7 @@ def explain_all(
     """
     folder = Path(options.run)
     about = read_about(folder)
-    method = None if options.attribution == NO_METHOD else find_method(options.attribution)
+    method = None if options.method == NO_METHOD else find_method(options.method)
     of_method = {} if method is None else choose_options(method, options)
     model = load_to_answer(folder, device)
     where, ready = read_where(options), None
@@ -106,11 +106,10 @@ def choose_options(method: Method, options: Namespace) -> dict[str, Any]:
         ValueError: on an option that the method does not have, or lacks.
     """
     given = {name: getattr(options, name) for name in METHOD_OPTIONS}
-    found: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    if "generator" in method.options:
-        found["generator"] = make_generator(options.seed)
-    method.complete(found)
-    return found
+    known = {name: value for name, value in given.items() if value is not None}
+    found = read_method_options([method.name], options.option or (), known, options.seed)
+    method.complete(found[method.name])
+    return found[method.name]
 
 
 def describe_settings(
