@@ -20,7 +20,7 @@ from whence.report.relevance_blocks import LARGE_ERROR, is_flat
 MOST_COLUMNS, FEW_COLUMNS = 5, 3
 """Methods side by side; more begin a new table below, and fewer have larger pictures."""
 
-UNEXPLAINED = "unexplained"
+LOST_LINE = "unexplained"
 
 LINES = {OUTSIDE: "other stored images"}
 """Lines of a ledger that are called otherwise where there is little room."""
@@ -178,7 +178,7 @@ def find_unexplained(relevance: Relevance) -> float:
     """Return the unexplained share of the change of one image's score; 0 without a ledger."""
     if relevance.ledger is None:
         return 0.0
-    missing = abs(float(relevance.ledger[UNEXPLAINED][0]))
+    missing = abs(float(relevance.ledger[LOST_LINE][0]))
     change = abs(float(relevance.score[0]) - float(relevance.start[0]))
     return missing / change if change else float(missing > 0)
 
@@ -212,7 +212,7 @@ def make_ledger(relevance: Relevance) -> LedgerBar | None:
 
 def find_tone(name: str, amount: float) -> AmountTone:
     """Say how a line of a ledger is coloured."""
-    if name == UNEXPLAINED:
+    if name == LOST_LINE:
         return "missing"
     return "raises" if amount >= 0 else "lowers"
 

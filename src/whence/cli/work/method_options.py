@@ -79,17 +79,17 @@ def read_target_text(text: str | None, class_names: Sequence[str]) -> TargetLike
     if text is None:
         return None
     if text in class_names or ":" not in text:
-        return read_class(text, class_names)
+        return read_class_text(text, class_names)
     places = [place for place, letter in enumerate(text) if letter == ":"]
     sides = [(text[:place], text[place + 1 :]) for place in places]
     known = [pair for pair in sides if all(side in ("", *class_names) for side in pair)]
     one, other = (known or sides)[0]
     return (
-        read_class(one, class_names) if one else None,
-        read_class(other, class_names) if other else None,
+        read_class_text(one, class_names) if one else None,
+        read_class_text(other, class_names) if other else None,
     )
 
 
-def read_class(text: str, class_names: Sequence[str]) -> int | str:
+def read_class_text(text: str, class_names: Sequence[str]) -> int | str:
     """Read a class; a name comes before an index."""
     return int(text) if text not in class_names and text.isdecimal() else text
