@@ -86,3 +86,8 @@ def ratio(found: Mapping[str, list[float]], over: str, under: str) -> str:
     pairs = [one / other for one, other in zip(found[over], found[under], strict=True)]
     middle = statistics.median(found[over]) / statistics.median(found[under])
     return f"{middle:.2f} ({min(pairs):.2f} to {max(pairs):.2f})"
+
+
+def median_seconds(found: Mapping[str, list[float]], side: str) -> str:
+    """Write the median of one side."""
+    return f"{statistics.median(found[side]):.3f} s"

@@ -61,6 +61,10 @@ ORACLES = {  # the exact answer for ``Quadratic``, worked out from its formula
     "integrated_gradients": lambda formula, images: integral(
         formula, torch.ones_like(images), images
     ),
+    "expected_gradients": lambda formula, images, generator, baselines: sum(
+        integral(formula, baselines[place], images) / 3
+        for place in torch.randint(len(baselines), (3,), generator=generator).tolist()
+    ),
     "path_integrated_gradients": lambda formula, images, path: along(formula, path),
     "gradient_x_input": lambda formula, images: images * formula.slope(images),
     "smoothgrad": smooth,

@@ -13,7 +13,11 @@ FEW = {"samples": 3}
 def give_options(method, images):
     """Give a method what it cannot do without, and a small number of what takes long."""
     path = torch.stack([images * share for share in (0.0, 0.4, 1.0)], 1)
-    needed = {"generator": torch.Generator().manual_seed(4), "path": path} | FEW
+    needed = FEW | {
+        "generator": torch.Generator().manual_seed(4),
+        "path": path,
+        "baselines": torch.cat([images[:1] * 0.5, images * 0.2]),
+    }
     return {name: needed[name] for name in method.options if name in needed}
 
 

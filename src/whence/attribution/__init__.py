@@ -9,6 +9,7 @@ METHODS = Table(
     {
         "integrated_gradients": f"{FILES}.integrated_gradients:INTEGRATED_GRADIENTS",
         "path_integrated_gradients": f"{FILES}.path_integrated_gradients:PATH_INTEGRATED_GRADIENTS",
+        "expected_gradients": f"{FILES}.expected_gradients:EXPECTED_GRADIENTS",
         "gradient": f"{FILES}.gradient:GRADIENT",
         "gradient_x_input": f"{FILES}.gradient_x_input:GRADIENT_X_INPUT",
         "smoothgrad": f"{FILES}.smoothgrad:SMOOTHGRAD",

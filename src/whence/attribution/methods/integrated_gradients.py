@@ -1,5 +1,7 @@
 """Integrated Gradients on the straight path from a baseline, of images and their evidence."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -7,6 +9,7 @@ from whence.attribution.baseline_images import Baseline, PathStart, find_start
 from whence.attribution.classifier_score import ClassifierScore
 from whence.attribution.found import FoundRelevance
 from whence.attribution.joint import explain_scene
+from whence.attribution.mean_found import average_found
 from whence.attribution.method import Method
 from whence.attribution.moved import MOVED, Moved
 from whence.attribution.path import midpoints
@@ -21,7 +24,7 @@ def integrated_gradients(
     images: Tensor,
     *,
     steps: int = 32,
-    baseline: str | Tensor = "white",
+    baseline: str | Tensor | Sequence[str | Tensor] = "white",
     memory: Moved = "evidence",
 ) -> FoundRelevance:
     """Split the change of a score on the way from a baseline over all pixels.
@@ -35,7 +38,7 @@ def integrated_gradients(
         images: `(B, C, H, W)`.
         steps: points on the path; more make the sum more exact.
         baseline: where the path starts: a name from ``BASELINES``, or one image `(C, H, W)` in the
-            units of ``images``.
+            units of ``images``; of a list of these the mean over all of them is taken.
         memory: "evidence" moves the evidence images, and every other stored image stays as it is;
             "all" moves the whole memory, and what falls on other images is a line of its own.
 
@@ -49,13 +52,46 @@ def integrated_gradients(
     """
     if memory not in MOVED:
         raise ValueError(f"Unknown memory {quote(memory)}. Choose from: {', '.join(MOVED)}.")
-    points, pixels = midpoints(steps), isinstance(score, ClassifierScore)
-    start = find_start(baseline, images, pixels=pixels)
+    points, starts = midpoints(steps), find_starts(baseline, images, bounded=score.bounded)
+    sentence = say_straight_path([start.words for start in starts], steps)
+    return average_found(
+        (
+            follow_straight_path(score, images, start, points, everything=memory == "all")
+            for start in starts
+        ),
+        len(starts),
+        sentence,
+    )
+
+
+def find_starts(
+    baseline: str | Tensor | Sequence[str | Tensor], images: Tensor, *, bounded: bool
+) -> list[PathStart]:
+    """Understand one baseline, or a list of them.
+
+    Raises:
+        ValueError: if one is unknown or does not fit, or the list is empty.
+    """
+    given = [baseline] if isinstance(baseline, str | Tensor) else baseline
+    if not given:
+        raise ValueError("baseline must be a name, an image or a list of these, got an empty list.")
+    return [find_start(one, images, pixels=bounded) for one in given]
+
+
+def follow_straight_path(
+    score: Score,
+    images: Tensor,
+    start: PathStart,
+    points: tuple[Tensor, Tensor],
+    *,
+    everything: bool,
+) -> FoundRelevance:
+    """Move images `(B, C, H, W)` on the straight path from one baseline, through ``points``."""
     if isinstance(score, ClassifierScore):
-        return move_together(score, images, start, points, everything=memory == "all")
+        return move_together(score, images, start, points, everything=everything)
     parts = [go_straight(part, some, start.of, points) for part, some in batches(score, images)]
     relevance, begin = (torch.cat(column) for column in zip(*parts, strict=True))
-    return FoundRelevance(relevance, None, say_straight_path(start, steps), start=begin, lines={})
+    return FoundRelevance(relevance, None, "", start=begin, lines={})
 
 
 def move_together(
@@ -79,7 +115,7 @@ def move_together(
     return FoundRelevance(
         relevance,
         evidence if has_memory else None,
-        say_straight_path(start, len(points[0])),
+        "",
         start=begin,
         lines={OUTSIDE: rest} if everything and has_memory else {},
     )
@@ -106,12 +142,14 @@ def go_straight(
         return total * change, score(begin)
 
 
-def say_straight_path(start: PathStart, steps: int) -> str:
-    """Say what was done."""
+def say_straight_path(starts: Sequence[str], steps: int) -> str:
+    """Say what was done, with baselines in words."""
     points = "1 step" if steps == 1 else f"{steps:,} steps"
+    mean = f", the mean over {len(starts):,} baselines" if len(starts) > 1 else ""
     return (
         "A pixel's number is its share of the change of the score on the way from "
-        f"{start.words} to the images as they are ({points}), in units of the score."
+        f"{' and from '.join(dict.fromkeys(starts))} to the images as they are ({points}{mean}), "
+        "in units of the score."
     )
 
 
