@@ -51,6 +51,7 @@ BOUNDS: Mapping[str, Bounds] = MappingProxyType(
         "epochs": Bounds(1, 10**6),
         "hard": Bounds(0, 10**4),
         "iterations": Bounds(1, 10**6),
+        "keep_checkpoints": Bounds(1, 10**6),
         "label_smoothing": Bounds(0, 1 - 2**-53, whole=False, words="in [0, 1)"),
         "learning_rate": Bounds(0, LARGE, whole=False),
         "mean": Bounds(0, 1, whole=False, words="in [0, 1], as pixels are"),

@@ -147,7 +147,12 @@ def load_to_train(settings: Settings, where: Where = AS_SETTINGS_SAY) -> Dataset
 
 
 def check_frozen(settings: Settings) -> None:
-    """Refuse to freeze an encoder that has no weights."""
+    """Refuse to freeze an encoder that has no weights, and to keep what does not change."""
+    if settings.freeze_encoder and settings.keep_checkpoints is not None:
+        raise ValueError(
+            "keep_checkpoints is for encoders that learn, a frozen one stays as it is; "
+            "leave out --keep-checkpoints or --freeze-encoder."
+        )
     if settings.freeze_encoder and settings.weights is None:
         raise ValueError(
             "freeze_encoder needs weights, a frozen random encoder learns nothing; "

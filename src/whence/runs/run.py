@@ -20,6 +20,7 @@ from whence.runs.budget import keep_to_budget, read_epochs
 from whence.runs.finish import finish
 from whence.runs.folder import METRICS, begin_or_go_on, check_folder, check_identity, hold_checked
 from whence.runs.journal import LINE_SECONDS, SILENT, keep_journal
+from whence.runs.kept_checkpoints import keep_epoch, start_keeping
 from whence.runs.kept_features import FEATURES, encode_once, remove_features
 from whence.runs.prepare import Parts, prepare
 from whence.runs.settings import CHECKPOINT_SECONDS, Settings
@@ -96,6 +97,7 @@ def run(
             checkpoint_seconds,
             team,
             line_seconds=line_seconds,
+            keep_every=settings.keep_checkpoints,
         )
         return team.lead(
             lambda: finish(
@@ -217,14 +219,17 @@ def train(
     team: Team,
     *,
     line_seconds: float,
+    keep_every: int | None,
 ) -> float:
     """Train the model of a run, from a checkpoint if there is one; returns all seconds spent."""
     model = parts.model
+    if keep_every is not None and team.leads:
+        start_keeping(folder, model, checkpoint, count_steps(parts))
     keeping = keep_journal(
         folder,
         checkpoint,
         epochs=parts.plan.epochs,
-        steps=len(parts.train) // min(parts.recipe.batch_size, len(parts.train)),
+        steps=count_steps(parts),
         identity=identify(parts),
         checkpoint_seconds=checkpoint_seconds,
         line_seconds=line_seconds,
@@ -234,6 +239,8 @@ def train(
         def on_epoch(report: EpochReport) -> None:
             shown = {"loss": f"{report.loss:.3f}", "accuracy": f"{report.accuracy:.3f}"}
             journal.on_epoch(report.epoch, report, **shown)
+            if keep_every is not None and report.epoch % keep_every == 0 and team.leads:
+                keep_epoch(folder, model, report.epoch)
 
         with team.leader_says(DivergedError):
             fit(
@@ -255,3 +262,8 @@ def train(
         lambda: check_sound("After the last step the model", model.state_dict(), hint=f"; {LOWER}")
     )
     return seconds
+
+
+def count_steps(parts: Parts) -> int:
+    """Count the steps of an epoch."""
+    return len(parts.train) // min(parts.recipe.batch_size, len(parts.train))

@@ -158,6 +158,11 @@ class Settings:
     keep_model: bool = option(
         True, "keep the trained model in the run folder, not its numbers alone"
     )
+    keep_checkpoints: int | None = option(
+        None,
+        "keep the model as it was at the start and after every so many epochs, to look back at "
+        "with whence visualise",
+    )
     draw_batch: int = option(
         500, "test images that share one drawn memory, in the paper's protocol"
     )
