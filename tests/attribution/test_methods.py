@@ -56,6 +56,17 @@ def smooth(formula, images, generator):
     return formula.slope(images + 0.15 * span[:, None, None, None] * mean)
 
 
+def hide(formula, images):
+    """A window of one pixel, a quarter of each side, shows the mean colour."""
+    losses, rows = torch.zeros(3, 3, 4).double(), torch.arange(len(images))
+    for row in range(3):
+        for column in range(4):
+            variant = images.clone()
+            variant[..., row, column] = images.mean((2, 3))
+            losses[:, row, column] = formula(images, rows) - formula(variant, rows)
+    return (losses / 2)[:, None].expand_as(images)
+
+
 ORACLES = {  # the exact answer for ``Quadratic``, worked out from its formula
     "gradient": lambda formula, images: formula.slope(images),
     "integrated_gradients": lambda formula, images: integral(
@@ -68,6 +79,7 @@ ORACLES = {  # the exact answer for ``Quadratic``, worked out from its formula
     "path_integrated_gradients": lambda formula, images, path: along(formula, path),
     "gradient_x_input": lambda formula, images: images * formula.slope(images),
     "smoothgrad": smooth,
+    "occlusion": hide,
     "edges": lambda formula, images: sobel(images),
     "random": lambda formula, images, generator: torch.rand(
         (len(images), 1, *images.shape[2:]), generator=generator

@@ -13,6 +13,7 @@ METHODS = Table(
         "gradient": f"{FILES}.gradient:GRADIENT",
         "gradient_x_input": f"{FILES}.gradient_x_input:GRADIENT_X_INPUT",
         "smoothgrad": f"{FILES}.smoothgrad:SMOOTHGRAD",
+        "occlusion": f"{FILES}.occlusion:OCCLUSION",
         "edges": f"{FILES}.edges:EDGES",
         "random": f"{FILES}.random:RANDOM",
     },

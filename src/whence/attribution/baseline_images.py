@@ -29,34 +29,38 @@ class PathStart(NamedTuple):
     words: str
 
 
-def find_start(baseline: str | Tensor, images: Tensor, *, pixels: bool) -> PathStart:
-    """Understand where a path to images starts.
+def find_start(
+    baseline: str | Tensor, images: Tensor, *, pixels: bool, name: str = "baseline"
+) -> PathStart:
+    """Understand where a path to images starts, or what is seen where they are hidden.
 
     Args:
         baseline: a name from ``BASELINES``, or one image `(C, H, W)` in the units of ``images``.
         images: `(B, C, H, W)` that are explained.
         pixels: their values run from 0 to 1 (or they are uint8), and so must the baseline's.
+        name: of the option that it came by.
 
     Raises:
         ValueError: if the name is unknown, is a colour though the images leave [0, 1], or the image
             does not fit.
     """
     if not isinstance(baseline, Tensor):
-        of = BASELINES.find(baseline)
+        if baseline not in BASELINES:
+            choices = ", ".join(BASELINES)
+            raise ValueError(f"Unknown {name} {quote(baseline)}. Choose from: {choices}.")
         if baseline in COLOURS and not pixels and not inside(images):
             raise ValueError(
-                f"baseline {quote(baseline)} is a colour of pixels in [0, 1], which the images "
+                f"{name} {quote(baseline)} is a colour of pixels in [0, 1], which the images "
                 "leave; give a tensor (C, H, W) in their units, or one of the names mean and blur."
             )
-        return PathStart(of, IN_WORDS[baseline])
+        return PathStart(BASELINES[baseline], IN_WORDS[baseline])
     given = baseline.detach()
     sizes = dict(zip("CHW", images.shape[1:], strict=True))
-    check_shape("baseline", given, "C H W", **sizes)
+    check_shape(name, given, "C H W", **sizes)
     if not bool(given.isfinite().all()) or (pixels and not inside(given)):
         wanted = "in [0, 1], as pixels are" if pixels else "finite numbers"
         low, high = float(given.min()), float(given.max())
-        raise ValueError(f"baseline must be {wanted}, got numbers from {low:.3g} to {high:.3g}.")
-
+        raise ValueError(f"{name} must be {wanted}, got numbers from {low:.3g} to {high:.3g}.")
     return PathStart(lambda some: given.to(some).expand_as(some), "the image that was given")
 
 

@@ -140,6 +140,12 @@ def batches(score: Score, images: Tensor) -> Iterator[tuple[Score, Tensor]]:
         yield score.take(rows), score.pixels(images[rows.to(images.device)])
 
 
+def score_images(score: Score, images: Tensor) -> Tensor:
+    """Score images `(B, C, H, W)`, a batch at a time, without a gradient; `(B,)`."""
+    with torch.no_grad():
+        return torch.cat([part(some) for part, some in batches(score, images)])
+
+
 def explain_each(
     score: Score, images: Tensor, find: Callable[[Score, Tensor], Tensor]
 ) -> tuple[Tensor, Tensor | None]:
