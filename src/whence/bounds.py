@@ -40,6 +40,7 @@ class Bounds:
 
 BOUNDS: Mapping[str, Bounds] = MappingProxyType(
     {
+        "again": Bounds(1, 10**5),
         "area": Bounds(0, LARGE, whole=False),
         "batch_size": Bounds(1, 10**6),
         "channels": Bounds(1, 3),
@@ -50,6 +51,7 @@ BOUNDS: Mapping[str, Bounds] = MappingProxyType(
         "draws": Bounds(0, 10**5),
         "epochs": Bounds(1, 10**6),
         "hard": Bounds(0, 10**4),
+        "images": Bounds(1, 10**6),
         "iterations": Bounds(1, 10**6),
         "keep_checkpoints": Bounds(1, 10**6),
         "label_smoothing": Bounds(0, 1 - 2**-53, whole=False, words="in [0, 1)"),

@@ -58,6 +58,7 @@ NEEDED = {
     "attribute": ["RUN", "x.png"],
     "morph": ["RUN", "x.png", "--vae", "V"],
     "report": ["RUN"],
+    "faithfulness": ["RUN"],
     "study": ["parameter_counts"],
 }
 """Arguments that each command cannot do without."""
@@ -92,6 +93,10 @@ SAID = {
         *("morph (the image's own code, changed; the default), nearest", "or memory (the"),
         *("radial or linear (radial)", "html (default) or json", "RUN-morph.html", "--to CLASS"),
         *("(100)", "(0)", "(128)", "else 0.1"),
+    ],
+    "faithfulness": [
+        *("all (default)", "black, mean, noise, blur, autoencoder (black)", "(100)", "(20)", "(0)"),
+        "RUN-faithfulness",
     ],
     "report": ["(8)", "RUN-report.html", "(128)"],
     "table": ["1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13", "auto, float32 or bfloat16"],
@@ -139,6 +144,14 @@ DECIDED = [  # by the arguments alone, or by a small file that they name
     (["morph", "RUN", "x.png", "--vae", "V", "--out", "bad.toml"], "bad.toml is there already; ch"),
     (["report", "RUN", "--hard", "-1"], "hard must be at least 0, got -1."),
     (["report", "RUN", "--out", "bad.toml"], "bad.toml is there already; choose another --out"),
+    (["faithfulness", "RUN", "--methods", "x"], "Unknown method 'x'. Choose from: integrated_grad"),
+    (["faithfulness", "RUN", "--measures", "x"], "Unknown measure 'x'. Choose from: aopc_morf,"),
+    (["faithfulness", "RUN", "--refill", "x"], "Unknown refill 'x'. Choose from: black, mean,"),
+    (["faithfulness", "RUN", "--baseline", "x"], "Unknown baseline 'x'. Choose from: white, bla"),
+    (["faithfulness", "RUN", "--refill", "autoencoder"], "refill autoencoder and --vae FOLDER go"),
+    (["faithfulness", "RUN", "--vae", "V"], "refill autoencoder and --vae FOLDER go together; tr"),
+    (["faithfulness", "RUN", "--measures", "idsds"], "measure idsds trains a copy of the model; a"),
+    (["faithfulness", "RUN", "--images", "0"], "images must be at least 1, got 0."),
     (["table", "99"], "table must be one of 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, got '99'."),
     (["table", "1", "--dataset", "mnist"], "dataset must be one that the table has, got 'mnist'."),
     (["table", "1", "--epochs", "0"], "epochs must be at least 1, got 0."),

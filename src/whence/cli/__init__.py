@@ -22,6 +22,7 @@ COMMANDS = Table(
         "attribute": "whence.cli.attribute:attribute",
         "morph": "whence.cli.morph:morph",
         "report": "whence.cli.report:report",
+        "faithfulness": "whence.cli.faithfulness:faithfulness",
         "table": "whence.cli.table:table",
         "encoders": "whence.cli.encoders:encoders",
         "study": "whence.cli.study:study",
@@ -38,6 +39,7 @@ SUMMARIES = {
     "attribute": "write a page with several attribution methods side by side",
     "morph": "write a page with the way from another class to an answer, by an autoencoder",
     "report": "write a page about a whole run: accuracy, trust, images to look at",
+    "faithfulness": "measure how far attribution methods can be trusted on a run",
     "table": "run and print a table of the Memory Wrap paper, ours beside theirs",
     "encoders": "compare pretrained networks and sizes of images on yours, before any training",
     "study": "test a published claim, ours beside what was published",
@@ -48,6 +50,7 @@ WAYS_ON = {
     "train": RESUME,
     "train-vae": RESUME,
     "table": RESUME,
+    "faithfulness": "Stopped; the same command goes on with what is not measured yet.",
     "demo": "Stopped; the same command goes on from the newest checkpoint.",
 }
 """What to do after Ctrl-C, for the commands that can go on."""

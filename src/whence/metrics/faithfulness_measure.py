@@ -39,6 +39,7 @@ class FaithfulnessMeasure:
         question: what the number says, one sentence.
         control: the attribution method that knows nothing, and that any other must beat; "" where
             no such comparison makes sense.
+        limit: what the mean must not exceed where there is no control; None for nothing.
         needs: fields of ``Attributed`` that may not be None.
     """
 
@@ -47,6 +48,7 @@ class FaithfulnessMeasure:
     better: Literal["lower", "higher"]
     question: str
     control: Literal["random", "edges", ""] = "random"
+    limit: float | None = None
     needs: tuple[Needed, ...] = ()
 
     def __call__(self, attributed: Attributed, **options: Any) -> MeasuredFaithfulness:

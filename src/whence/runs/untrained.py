@@ -29,9 +29,6 @@ def evaluate_untrained(
 ) -> Evaluation:
     """Measure the model that a run started from, with the memory that the run ended with.
 
-    Its parameters are exactly those before the first step: drawn from the seed of the run, or the
-    pretrained ones. What it reads are the same images, encoded by itself.
-
     Args:
         model: of the finished run, with its bank.
         images: those that the run is measured on.
@@ -45,6 +42,37 @@ def evaluate_untrained(
     Raises:
         ValueError: if the pretrained weights are no longer there as they were.
     """
+    start = build_untrained(model, memory, settings, run, download=download, hint=HINT)
+    start.remember(memory.images, memory.labels, batch_size=batch_size)
+    return evaluate(start, images, memory_size=1, draws=1, batch_size=batch_size)
+
+
+def build_untrained(
+    model: Classifier,
+    memory: ImageSet,
+    settings: Settings,
+    run: dict[str, Any],
+    *,
+    download: bool,
+    hint: str,
+) -> Classifier:
+    """Build the model that a run started from, without a memory, in eval mode.
+
+    Its parameters are exactly those before the first step: drawn from the seed of the run, or the
+    pretrained ones.
+
+    Args:
+        model: of the finished run.
+        memory: images of the run's shape and classes.
+        settings: of the run.
+        run: what ``whence.json`` says of it.
+        download: fetch published weights that are not in a cache. A frozen encoder still has those
+            that it started with.
+        hint: what to do without it.
+
+    Raises:
+        ValueError: if the pretrained weights are no longer there as they were.
+    """
     mean, std = (tuple(tensor.flatten().tolist()) for tensor in (model.mean, model.std))
     normalisation = Normalisation(mean, std, "the model")
     frozen = settings.freeze_encoder
@@ -53,17 +81,15 @@ def evaluate_untrained(
         start, record = build_model(settings, memory, normalisation, weights)
     except (OSError, ValueError) as error:  # weights that are not here any more
         raise ValueError(
-            f"The network before training cannot be built again ({str(error).rstrip('.')}); {HINT}"
+            f"The network before training cannot be built again ({str(error).rstrip('.')}); {hint}"
         ) from error
     if frozen:
         copy_into(start.encoder, model.encoder.state_dict())
     elif record != run.get("weights"):
         raise ValueError(
-            f"weights must be those that the run started with, {settings.weights} changed; {HINT}"
+            f"weights must be those that the run started with, {settings.weights} changed; {hint}"
         )
-    start.to(model.mean.device).eval()
-    start.remember(memory.images, memory.labels, batch_size=batch_size)
-    return evaluate(start, images, memory_size=1, draws=1, batch_size=batch_size)
+    return start.to(model.mean.device).eval()
 
 
 def find_memory(

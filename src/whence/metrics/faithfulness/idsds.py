@@ -7,8 +7,11 @@ from whence.metrics.attributed import Attributed
 from whence.metrics.correlation import correlate_ranks
 from whence.metrics.faithfulness_measure import FaithfulnessMeasure, MeasuredFaithfulness
 
+PATCH_GRID = 4
+"""Patches in a row, and in a column."""
 
-def idsds(attributed: Attributed, *, grid: int = 4) -> MeasuredFaithfulness:
+
+def idsds(attributed: Attributed, *, grid: int = PATCH_GRID) -> MeasuredFaithfulness:
     """Hide one patch at a time, and compare the falls of the score with the patches' relevance.
 
     Hesse, Schaub-Meyer and Roth (2024), arXiv:2407.11910, in-domain single deletion score: the

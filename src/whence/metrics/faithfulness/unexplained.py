@@ -36,5 +36,6 @@ UNEXPLAINED = FaithfulnessMeasure(
     question="Which part of the score the method's ledger cannot account for, as a share of the "
     "ledger's largest line.",
     control="",
+    limit=0.01,
     needs=("ledger",),
 )

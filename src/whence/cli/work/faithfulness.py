@@ -1,0 +1,296 @@
+"""Measure attribution methods on a run, and write a page, a picture and JSON."""
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from jsonargparse import Namespace
+from tqdm import tqdm
+
+from whence.attribution.asked_method import find_missing_option
+from whence.attribution.randomised import randomise
+from whence.attribution.refills import find_refill
+from whence.autoencoders.imputation import refill_from
+from whence.autoencoders.saved_vae import TENSORS, load_vae
+from whence.cli.align import align
+from whence.cli.faithful_choices import choose_measures, choose_methods
+from whence.cli.files import encode_page
+from whence.cli.options import read_where
+from whence.cli.plain_text import escape, print_note
+from whence.data.fingerprint import fingerprint
+from whence.gather.explained import describe_origin
+from whence.gather.faithful import UNTRAINED, FaithfulnessBench, make_bench
+from whence.gather.faithfulness_table import CellFolder, fill_cells, summarise_cells
+from whence.gather.in_domain import (
+    learn_hidden_patches,
+    measure_patches,
+    read_in_domain,
+    write_in_domain,
+)
+from whence.metrics.attributed import Refill
+from whence.metrics.faithfulness_measure import find_measure
+from whence.models.about import MODEL
+from whence.models.classifier import Classifier
+from whence.models.load import load_to_answer
+from whence.records.faithfulness import Faithfulness
+from whence.records.images import ImageSet
+from whence.report.as_faithfulness_json import faithfulness_to_json
+from whence.report.faithfulness_figure import draw_curves
+from whence.report.faithfulness_page import (
+    ARROWS,
+    COLUMNS_TOGETHER,
+    NO_RANKING,
+    render_faithfulness,
+    write_cell,
+)
+from whence.report.numbers import count, percent
+from whence.runs.finished import read_run, read_settings
+from whence.runs.load_parts import load_training
+from whence.runs.sample_of_run import choose_sample
+from whence.runs.untrained import build_untrained, find_memory
+from whence.seeds import make_generator
+from whence.storage.plain_files import hash_file
+from whence.storage.whole_files import write_json, write_whole
+
+IN_DOMAIN = "in-domain"
+HINT_UNTRAINED = "add --no-untrained to leave this control out."
+
+
+def measure_run(options: Namespace, device: str) -> None:
+    """Measure methods on test images of a run.
+
+    Args:
+        options: of the command, checked.
+        device: where to compute.
+    """
+    folder = Path(options.run)
+    about = read_run(folder)
+    out = Path(options.out or f"{folder.resolve().name}-faithfulness")
+    model = load_to_answer(folder, device)
+    loaded = choose_sample(folder, about, None, where=read_where(options))
+    sample = loaded.sample
+    for note in sample.notes:
+        print_note(note)
+    images = draw_images(sample.images, options.images, options.seed)
+    again = min(options.again, len(images))
+    methods, measures = list_rows(options), choose_measures(options)
+    cells = CellFolder(out)
+    cells.claim(
+        {
+            "format": 1,
+            "model": about["sha256"][MODEL],
+            "test_images": fingerprint(images),
+            "images": len(images),
+            "images_asked_again": again,
+            "seed": options.seed,
+            "baseline": options.baseline,
+            "refill": options.refill,
+            "autoencoder": None if options.vae is None else hash_file(Path(options.vae) / TENSORS),
+        }
+    )
+    refill = choose_refill(options, model)
+    bench = make_bench(
+        model, images.images, refill, seed=options.seed, batch_size=options.batch_size
+    )
+    bench, notes = complete_bench(bench, images, options, folder, about, out)
+    with tqdm(total=len(methods) * len(measures), unit="cell", disable=None, leave=False) as bar:
+
+        def tell(method: str, measure: str) -> None:
+            bar.set_description(f"{method}, {measure}")
+            bar.update()
+
+        found = fill_cells(
+            bench,
+            methods,
+            measures,
+            cells,
+            options={} if options.baseline is None else {"baseline": options.baseline},
+            again=again,
+            report=tell,
+        )
+    table = summarise_cells(
+        found,
+        methods,
+        measures,
+        images=len(images),
+        again=again,
+        refill=options.refill,
+        seed=options.seed,
+        notes=notes,
+    )
+    write_table(table, out, folder, about, model, options)
+
+
+def list_rows(options: Namespace) -> list[str]:
+    """List the rows of the table: methods and controls.
+
+    Raises:
+        ValueError: if a method was asked for that needs what no command can give.
+    """
+    methods = choose_methods(options)
+    lacking = {name: find_missing_option(name) for name in methods if name != UNTRAINED}
+    for name in options.methods:
+        if lacking.get(name) is not None:
+            raise ValueError(
+                f"{name} needs the option {lacking[name]}, which no command can give; measure it "
+                "in Python."
+            )
+    return [name for name in methods if lacking.get(name) is None]
+
+
+def draw_images(images: ImageSet, wanted: int, seed: int) -> ImageSet:
+    """Draw test images, in their order; all where there are no more."""
+    drawn = torch.randperm(len(images), generator=make_generator(seed))[:wanted]
+    return images.take(drawn.sort().values)
+
+
+def choose_refill(options: Namespace, model: Classifier) -> Refill:
+    """Make what stands in the place of hidden pixels.
+
+    Raises:
+        ValueError: if the autoencoder is of other images.
+    """
+    shape = model.image_shape
+    if options.refill != "autoencoder":
+        return find_refill(options.refill, shape, make_generator(options.seed))
+    vae = load_vae(options.vae, device=model.mean.device)
+    if vae.image_shape != shape:
+        raise ValueError(
+            f"vae must be of images of shape {shape}, as the run's, got {vae.image_shape}."
+        )
+    return refill_from(vae, batch_size=options.batch_size)
+
+
+def complete_bench(
+    bench: FaithfulnessBench,
+    images: ImageSet,
+    options: Namespace,
+    folder: Path,
+    about: dict[str, Any],
+    out: Path,
+) -> tuple[FaithfulnessBench, list[str]]:
+    """Add what some measures and controls need: copies of the model, and the one before training.
+
+    Returns:
+        The bench, and sentences for the reader.
+    """
+    notes: list[str] = []
+    model, where = bench.model, read_where(options)
+    measures = [find_measure(name) for name in choose_measures(options)]
+    if any("explain" in one.needs for one in measures):
+        copies = randomise(model, seed=options.seed, batch_size=options.batch_size)
+        bench = replace(bench, randomised=tuple(copies))
+    if UNTRAINED in choose_methods(options):
+        settings = read_settings(folder)
+        memory = images
+        if model.has_memory:
+            memory = find_memory(model, folder, about, where=where)
+        start = build_untrained(
+            model,
+            memory,
+            settings,
+            about["run"],
+            download=where.may_download,
+            hint=HINT_UNTRAINED,
+        )
+        if model.has_memory:
+            start.remember(memory.images, memory.labels, batch_size=options.batch_size)
+        bench = replace(bench, untrained=start)
+    if "idsds" in choose_measures(options):
+        learner, accuracies = find_in_domain(bench, images, options, folder, about, out)
+        black = find_refill("black", model.image_shape, make_generator(options.seed))
+        inner = make_bench(
+            learner, images.images, black, seed=options.seed, batch_size=options.batch_size
+        )
+        bench = replace(bench, in_domain=replace(inner, classes=bench.classes))
+        own, learned = accuracies["model"], accuracies["copy"]
+        notes.append(
+            "For idsds a copy has learned with hidden patches: it answers "
+            f"{percent(learned['whole'])} of these images right, {percent(learned['hidden'])} with "
+            f"a hidden patch; the model itself {percent(own['whole'])} and "
+            f"{percent(own['hidden'])}."
+        )
+    return bench, notes
+
+
+def find_in_domain(
+    bench: FaithfulnessBench,
+    images: ImageSet,
+    options: Namespace,
+    folder: Path,
+    about: dict[str, Any],
+    out: Path,
+) -> tuple[Classifier, dict[str, Any]]:
+    """Read the copy that has learned with hidden patches, or train it."""
+    device = str(bench.model.mean.device)
+    known = read_in_domain(out / IN_DOMAIN, device)
+    if known is not None:
+        return known
+    train, _ = load_training(folder, about, where=read_where(options))
+    seed, size = options.seed, options.batch_size
+    learner = learn_hidden_patches(
+        bench.model,
+        train,
+        seed=seed,
+        batch_size=size,
+        memory_size=about["run"]["plan"]["memory_size"],
+    )
+    accuracies = {
+        name: asdict(measure_patches(one, images, seed=seed, batch_size=size))
+        for name, one in (("model", bench.model), ("copy", learner))
+    }
+    write_in_domain(learner, out / IN_DOMAIN, accuracies)
+    return learner, accuracies
+
+
+def write_table(
+    table: Faithfulness,
+    out: Path,
+    folder: Path,
+    about: dict[str, Any],
+    model: Classifier,
+    options: Namespace,
+) -> None:
+    """Write the page, the picture and the numbers, and print them."""
+    origin = describe_origin(
+        folder,
+        about,
+        model,
+        [
+            ("test images", f"{table.images:,}"),
+            ("seed of the draws", str(options.seed)),
+            ("baseline of methods that have one", options.baseline or "their own"),
+        ],
+    )
+    content, curves = faithfulness_to_json(table, origin), draw_curves(table)
+    write_json(out / "faithfulness.json", content)
+    page = render_faithfulness(table, origin, curves)
+    write_whole(out / "faithfulness.html", encode_page(page))
+    if curves is not None:
+        write_whole(out / "curves.png", curves)
+    if options.json:
+        print(json.dumps(content, indent=1, allow_nan=False))
+        return
+    print(write_out_table(table))
+    print(f"Written: {escape(str(out / 'faithfulness.html'))}")
+
+
+def write_out_table(table: Faithfulness) -> str:
+    """Lay the table out for a terminal, a few measures at a time."""
+    lines = [f"{count(table.images, 'test image')}, hidden pixels become {table.refill}"]
+    for first in range(0, len(table.measures), COLUMNS_TOGETHER):
+        part = table.measures[first : first + COLUMNS_TOGETHER]
+        head = ["method", *(f"{one.name} ({ARROWS[one.better].split()[0]})" for one in part)]
+        rows = [
+            [method, *(write_cell(table.cells[method, one.name]) for one in part)]
+            for method in table.methods
+        ]
+        lines += ["", *align([head, *rows])]
+    failures = [
+        f"  {name}: {', '.join(failed)}" for name, failed in table.list_failures().items() if failed
+    ]
+    if failures:
+        lines += ["", "No better than the control (\N{MULTIPLICATION SIGN}):", *failures]
+    return "\n".join([*lines, "", *table.notes, NO_RANKING])

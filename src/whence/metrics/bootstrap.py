@@ -1,0 +1,36 @@
+"""How far a mean over images may be off, by drawing the images again."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+BOOTSTRAPS = 2000
+"""Sets of images that are drawn."""
+
+
+class MeanInterval(NamedTuple):
+    """A mean, and the 95 % interval of what it would be with other images of the same kind."""
+
+    mean: float
+    low: float
+    high: float
+
+
+def bootstrap_mean(values: Tensor, generator: torch.Generator) -> MeanInterval:
+    """Average numbers `(n,)`, at least one, with a percentile interval.
+
+    Efron (1979), "Bootstrap methods: another look at the jackknife".
+
+    Args:
+        values: one number per image, finite.
+        generator: of the drawn images, with replacement.
+
+    >>> bootstrap_mean(torch.tensor([0.25, 0.25]), torch.Generator())
+    MeanInterval(mean=0.25, low=0.25, high=0.25)
+    """
+    known = values.double()
+    drawn = torch.randint(len(known), (BOOTSTRAPS, len(known)), generator=generator)
+    ends = torch.tensor([0.025, 0.975], dtype=torch.float64)
+    low, high = known[drawn].mean(1).quantile(ends).tolist()
+    return MeanInterval(float(known.mean()), low, high)
