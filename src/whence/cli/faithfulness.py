@@ -5,7 +5,7 @@ from jsonargparse import ArgumentParser, Namespace
 from whence.attribution import METHODS
 from whence.attribution.baselines import BASELINES
 from whence.cli.checks import check_choices
-from whence.cli.faithful_choices import ALL
+from whence.cli.faithful_choices import EVERY
 from whence.cli.options import (
     add_batch_size,
     add_device,
@@ -34,17 +34,17 @@ def build() -> ArgumentParser:
         "--methods",
         type=str,
         nargs="+",
-        default=[ALL],
+        default=[EVERY],
         metavar="NAME",
-        help=f"{ALL} (default), or some of: {', '.join(METHODS)}",
+        help=f"{EVERY} (default), or some of: {', '.join(METHODS)}",
     )
     parser.add_argument(
         "--measures",
         type=str,
         nargs="+",
-        default=[ALL],
+        default=[EVERY],
         metavar="NAME",
-        help=f"{ALL} (default), or some of: {', '.join(FAITHFULNESS)}",
+        help=f"{EVERY} (default), or some of: {', '.join(FAITHFULNESS)}",
     )
     parser.add_argument("--images", type=int, default=100, help="test images, drawn (100)")
     parser.add_argument(
@@ -107,8 +107,8 @@ def check_table(options: Namespace) -> None:
     Raises:
         ValueError: naming the first of them.
     """
-    check_choices("method", options.methods, (*METHODS, ALL))
-    check_choices("measure", options.measures, (*FAITHFULNESS, ALL))
+    check_choices("method", options.methods, (*METHODS, EVERY))
+    check_choices("measure", options.measures, (*FAITHFULNESS, EVERY))
     check_choices("refill", [options.refill], REFILLS)
     if options.baseline is not None:
         check_choices("baseline", [options.baseline], tuple(BASELINES))

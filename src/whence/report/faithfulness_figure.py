@@ -32,9 +32,10 @@ def draw_curves(found: Faithfulness) -> bytes | None:
         return None
     down = math.ceil((len(curved) + 1) / PANELS_ACROSS)
     size = PANEL_SIZE[0] * PANELS_ACROSS, PANEL_SIZE[1] * down
-    figure = Figure(figsize=size, layout="constrained")
+    figure = Figure(figsize=size)
     FigureCanvasAgg(figure)
     panels = figure.subplots(down, PANELS_ACROSS, squeeze=False).flatten()
+    figure.subplots_adjust(0.04, 0.09 / down, 0.99, 1 - 0.09 / down, hspace=0.22, wspace=0.15)
     for panel, name in zip(panels, curved, strict=False):
         panel.set_title(name, fontsize=9)
         panel.tick_params(labelsize=7)

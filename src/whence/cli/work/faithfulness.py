@@ -13,9 +13,9 @@ from whence.attribution.asked_method import find_missing_option
 from whence.attribution.randomised import randomise
 from whence.attribution.refills import find_refill
 from whence.autoencoders.imputation import refill_from
-from whence.autoencoders.saved_vae import TENSORS, load_vae
+from whence.autoencoders.saved_vae import load_vae, read_about_vae
 from whence.cli.align import align
-from whence.cli.faithful_choices import choose_measures, choose_methods
+from whence.cli.faithful_choices import choose_measures, choose_rows
 from whence.cli.files import encode_page
 from whence.cli.options import read_where
 from whence.cli.plain_text import escape, print_note
@@ -51,7 +51,6 @@ from whence.runs.load_parts import load_training
 from whence.runs.sample_of_run import choose_sample
 from whence.runs.untrained import build_untrained, find_memory
 from whence.seeds import make_generator
-from whence.storage.plain_files import hash_file
 from whence.storage.whole_files import write_json, write_whole
 
 IN_DOMAIN = "in-domain"
@@ -87,7 +86,9 @@ def measure_run(options: Namespace, device: str) -> None:
             "seed": options.seed,
             "baseline": options.baseline,
             "refill": options.refill,
-            "autoencoder": None if options.vae is None else hash_file(Path(options.vae) / TENSORS),
+            "autoencoder": None
+            if options.vae is None
+            else read_about_vae(Path(options.vae))["sha256"],
         }
     )
     refill = choose_refill(options, model)
@@ -129,7 +130,7 @@ def list_rows(options: Namespace) -> list[str]:
     Raises:
         ValueError: if a method was asked for that needs what no command can give.
     """
-    methods = choose_methods(options)
+    methods = choose_rows(options)
     lacking = {name: find_missing_option(name) for name in methods if name != UNTRAINED}
     for name in options.methods:
         if lacking.get(name) is not None:
@@ -182,7 +183,7 @@ def complete_bench(
     if any("explain" in one.needs for one in measures):
         copies = randomise(model, seed=options.seed, batch_size=options.batch_size)
         bench = replace(bench, randomised=tuple(copies))
-    if UNTRAINED in choose_methods(options):
+    if UNTRAINED in choose_rows(options):
         settings = read_settings(folder)
         memory = images
         if model.has_memory:
