@@ -12,11 +12,11 @@ from whence.report.blocks import (
     Page,
     PageBlock,
     PageSection,
-    Picture,
     Strip,
     TableCell,
     TableRow,
 )
+from whence.report.embedded import Picture
 from whence.report.numbers import count
 from whence.report.page import list_facts, note_all, render_page
 
