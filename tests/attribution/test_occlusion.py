@@ -46,7 +46,7 @@ def test_an_evidence_image_is_hidden_alone(images, stored, variant):
                 pixels = as_pixels(stored)
                 pixels[place, ..., part] = blur(pixels)[place, ..., part]
                 features = model.bank.features.clone()
-                features[place] = model.encode(pixels[[place]])[0].detach()
+                features[place] = model.encode(pixels[place][None])[0].detach()
                 with torch.no_grad():
                     logits = model.head(
                         model.encode(image[None]), features, labels=model.bank.labels
