@@ -95,6 +95,7 @@ def test_one_evidence_image_can_be_asked_about_as_if_it_were_the_image(
             alone = score.take(torch.tensor([row]))(as_pixels(images)[[row]], moved)
             assert_close(value, alone[0], **EXACT)
         assert_close(turned(score.evidence), score.values[owners], **EXACT)
+    assert torch.equal(turned.take(chosen).values, score.values[owners[chosen]])
     assert turned.bounded
     assert turned.evidence is turned.stored is None
     assert score.of_evidence(images).network is score.network is model.encoder

@@ -124,11 +124,14 @@ def make_score(
         logits = torch.cat([find_logits(model, some) for some in images.split(batch_size)])
     check_outputs("logits", logits, model)
     goal = find_target(target, logits, [f"class {one}" for one in range(logits.shape[1])])
-    rows = torch.arange(len(images))
+    values = goal.of(logits, torch.arange(len(images)))
     score = FunctionScore(
-        lambda some, known: goal.of(find_logits(model, some), known), batch_size, network=model
+        lambda some, known: goal.of(find_logits(model, some), known),
+        batch_size,
+        network=model,
+        values=values.detach(),
     )
-    return score, goal.of(logits, rows), goal, [0] * len(images)
+    return score, values, goal, [0] * len(images)
 
 
 def find_logits(model: nn.Module, images: Tensor) -> Tensor:

@@ -136,7 +136,13 @@ class ClassifierScore:
             one = replace(self.take(rows), places=tuple(places[numbers.to(places.device), None]))
             return one.read(queries[rows.to(queries.device)], one._encode(variants))
 
-        return FunctionScore(look, self.batch_size, network=self.network, bounded=True)
+        return FunctionScore(
+            look,
+            self.batch_size,
+            network=self.network,
+            bounded=True,
+            values=self.values[owners.to(self.values.device)],
+        )
 
     def read(self, queries: Tensor, moved: Tensor | None) -> Tensor:
         """Score queries `(B, D)` with their evidence where it is, or at `(E, D)`; `(B,)`."""

@@ -38,6 +38,10 @@ class Score(Protocol):
         """Say whether values run from 0 to 1, and no others are taken."""
 
     @property
+    def values(self) -> Tensor | None:
+        """Return the score `(B,)` of the images as they are, where it is known."""
+
+    @property
     def network(self) -> nn.Module | None:
         """Return the module that images go through; None of a plain function."""
 
@@ -90,6 +94,7 @@ class FunctionScore:
         rows: `(B,)` numbers of the images; None counts them.
         network: the module that images go through; None of a plain function.
         bounded: values run from 0 to 1.
+        values: `(B,)` the score of the images as they are; None where that is not known.
     """
 
     function: Callable[[Tensor, Tensor], Tensor]
@@ -97,6 +102,7 @@ class FunctionScore:
     rows: Tensor | None = None
     network: nn.Module | None = None
     bounded: bool = False
+    values: Tensor | None = None
 
     @property
     def evidence(self) -> None:
@@ -121,7 +127,9 @@ class FunctionScore:
 
     def take(self, rows: Tensor) -> "FunctionScore":
         """Ask about the images at ``rows`` `(n,)`."""
-        return replace(self, rows=rows if self.rows is None else self.rows[rows])
+        values = None if self.values is None else self.values[rows.to(self.values.device)]
+        rows = rows if self.rows is None else self.rows[rows]
+        return replace(self, rows=rows, values=values)
 
 
 def check_floats(images: Tensor) -> None:
@@ -138,6 +146,11 @@ def batches(score: Score, images: Tensor) -> Iterator[tuple[Score, Tensor]]:
     """Cut images `(B, C, H, W)` and their score into parts that go through a network at once."""
     for rows in torch.arange(len(images)).split(score.batch_size):
         yield score.take(rows), score.pixels(images[rows.to(images.device)])
+
+
+def find_values(score: Score, images: Tensor) -> Tensor:
+    """Return the score `(B,)` of the images `(B, C, H, W)` as they are."""
+    return score_images(score, images) if score.values is None else score.values
 
 
 def score_images(score: Score, images: Tensor) -> Tensor:

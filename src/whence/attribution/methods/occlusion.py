@@ -7,7 +7,7 @@ from whence.attribution.found import FoundRelevance
 from whence.attribution.hiding import Fill, find_fill, score_hidden, share_channels
 from whence.attribution.method import Method
 from whence.attribution.patches import Sides, find_sides, list_windows
-from whence.attribution.score import Score, explain_each, score_images
+from whence.attribution.score import Score, explain_each, find_values
 
 
 def occlusion(
@@ -54,7 +54,7 @@ def occlusion(
             len(windows),
             method="occlusion",
         )
-        losses = score_images(part, pixels)[:, None] - hidden  # (B, P)
+        losses = find_values(part, pixels)[:, None] - hidden  # (B, P)
         sums = torch.einsum("bp,phw->bhw", losses, windows.to(losses))
         return share_channels(sums / seen.to(sums), pixels.shape[1])
 
