@@ -37,6 +37,7 @@ COUNTED = {  # D and the parameters of the encoder, by hand
         + 7 * (6 * (384 * 384 + 384) + 2 * 768)  # q, k, v, o and two layers; two norms
         + 768,  # the last norm
     ),
+    "bach_mnist": (1296, (3 * 32 * 32 + 1) * 1296 + 2 * 1297 * 1296),
     "thesis_mnist": (  # 7 x 7 pixels are left
         128,
         75 * 16 + 9 * (16 * 32 + 32 * 64) + 64 * 7 * 7 * 128 + 2 * (16 + 32 + 64 + 128),

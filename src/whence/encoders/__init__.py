@@ -15,6 +15,7 @@ ENCODERS = Table(
         "shufflenet_v2": "whence.encoders.shufflenet_v2:shufflenet_v2",
         "wide_resnet_28_10": "whence.encoders.wide_resnet_28_10:wide_resnet_28_10",
         "vit": "whence.encoders.vit:vit",
+        "bach_mnist": "whence.encoders.bach_mnist:bach_mnist",
         "thesis_mnist": "whence.encoders.thesis_mnist:thesis_mnist",
         "thesis_fashion_mnist": "whence.encoders.thesis_fashion_mnist:thesis_fashion_mnist",
         "thesis_cifar10": "whence.encoders.thesis_cifar10:thesis_cifar10",
