@@ -15,6 +15,7 @@ METHODS = Table(
         "smoothgrad": f"{FILES}.smoothgrad:SMOOTHGRAD",
         "occlusion": f"{FILES}.occlusion:OCCLUSION",
         "edges": f"{FILES}.edges:EDGES",
+        "lrp": f"{FILES}.lrp:LRP",
         "random": f"{FILES}.random:RANDOM",
     },
 )

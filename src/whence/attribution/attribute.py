@@ -178,7 +178,9 @@ def record(
         evidence = tuple(images.new_zeros((0, *images.shape[1:])) for _ in counts)
     else:
         evidence = found.evidence.detach().cpu().split(counts)
-    score = values.detach().cpu()
+    score = (values if found.score is None else found.score).detach().cpu()
+    if found.score is not None:
+        target = tuple(name.replace("logit", "weight") for name in target)
     start = torch.zeros_like(score) if found.start is None else found.start.detach().cpu()
     ledger, rest = None, (found.lines or {}).get(OUTSIDE)
     if found.lines is not None:

@@ -97,10 +97,10 @@ class ClassifierScore:
         Returns:
             `(B,)`.
         """
-        queries = self._encode(images)
+        queries = self.encode(images)
         if not self.model.has_memory:
             return self.target.of(self.model.head(queries), self.rows)
-        return self.read(queries, None if evidence is None else self._encode(evidence))
+        return self.read(queries, None if evidence is None else self.encode(evidence))
 
     def pixels(self, images: Tensor) -> Tensor:
         """Bring images `(B, C, H, W)`, uint8 or in [0, 1], to floats in [0, 1]."""
@@ -127,14 +127,14 @@ class ClassifierScore:
         if not self.model.has_memory:
             return None
         with torch.no_grad():
-            queries = self._encode(images)
+            queries = self.encode(images)
         owners = torch.arange(len(queries)).repeat_interleave(torch.tensor(self.counts))
         places = torch.cat(self.places)
 
         def look(variants: Tensor, numbers: Tensor) -> Tensor:
             rows = owners[numbers]
             one = replace(self.take(rows), places=tuple(places[numbers.to(places.device), None]))
-            return one.read(queries[rows.to(queries.device)], one._encode(variants))
+            return one.read(queries[rows.to(queries.device)], one.encode(variants))
 
         return FunctionScore(
             look,
@@ -158,7 +158,7 @@ class ClassifierScore:
         )
         return self.target.of(logits, self.rows)
 
-    def _encode(self, images: Tensor) -> Tensor:
+    def encode(self, images: Tensor) -> Tensor:
         """Encode `(n, C, H, W)` to `(n, D)`, a batch at a time."""
         parts = images.split(self.batch_size)
         if len(parts) == 1 or not torch.is_grad_enabled():

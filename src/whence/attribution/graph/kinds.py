@@ -1,0 +1,113 @@
+"""Which operations are of one kind, whatever a method does with that kind."""
+
+import torch
+
+from whence.attribution.graph.tape import Slot
+
+aten = torch.ops.aten
+
+ROUTES = frozenset(
+    {
+        aten.view,
+        aten._unsafe_view,
+        aten.reshape,
+        aten.permute,
+        aten.transpose,
+        aten.t,
+        aten.unsqueeze,
+        aten.squeeze,
+        aten.expand,
+        aten.as_strided,
+        aten.clone,
+        aten._to_copy,
+        aten.copy,
+        aten.alias,
+        aten.slice,
+        aten.select,
+        aten.split,
+        aten.split_with_sizes,
+        aten.unbind,
+        aten.cat,
+        aten.stack,
+        aten.index,
+        aten.index_select,
+        aten.gather,
+        aten.flip,
+        aten.roll,
+        aten.repeat,
+        aten.constant_pad_nd,
+        aten.reflection_pad2d,
+        aten.replication_pad2d,
+        aten.pixel_shuffle,
+        aten.pixel_unshuffle,
+        aten.upsample_nearest2d,
+        aten.max_pool2d_with_indices,
+        aten.max_pool3d_with_indices,
+        aten.adaptive_max_pool2d,
+        aten.amax,
+        aten.max,
+        aten.maximum,
+        aten.minimum,
+        aten.where,
+        aten.masked_fill,
+    }
+)
+"""Every number that comes out is one that went in, or a constant."""
+
+SUMS = frozenset(
+    {
+        aten.mean,
+        aten.sum,
+        aten.avg_pool2d,
+        aten.avg_pool3d,
+        aten._adaptive_avg_pool2d,
+        aten._adaptive_avg_pool3d,
+        aten.upsample_bilinear2d,
+    }
+)
+"""Numbers are sums of numbers, with constant factors."""
+
+ACTIVATIONS = frozenset(
+    {
+        aten.relu,
+        aten.hardtanh,
+        aten.leaky_relu,
+        aten._prelu_kernel,
+        aten.elu,
+        aten.silu,
+        aten.gelu,
+        aten.mish,
+        aten.hardswish,
+        aten.softplus,
+        aten.tanh,
+        aten.sigmoid,
+        aten.hardsigmoid,
+        aten.clamp,
+        aten.clamp_min,
+        aten.clamp_max,
+        aten.abs,
+        aten.pow,
+        aten.sqrt,
+        aten.rsqrt,
+        aten.reciprocal,
+        aten.exp,
+    }
+)
+"""Every number that comes out is a function of one number that went in."""
+
+GATES = frozenset({aten.sigmoid, aten.hardsigmoid, aten.rsqrt, aten.reciprocal})
+"""What is multiplied by their output is let through, or brought to a length."""
+
+
+def find_gate(slots: list[Slot]) -> int | None:
+    """Find which of two factors is a gate of the other; None for neither."""
+    return next((place for place in (1, 0) if is_gate(slots[place])), None)
+
+
+def is_gate(slot: Slot) -> bool:
+    """Say whether a value is a gate, or a product of gates, whatever its shape."""
+    maker = slot.maker
+    if maker is None or maker.operation in GATES:
+        return maker is not None
+    through = maker.operation in ROUTES or maker.operation is aten.mul
+    return through and all(map(is_gate, maker.inputs))

@@ -1,0 +1,135 @@
+"""Recordings of any score, a bounded number of images at a time."""
+
+from collections.abc import Callable, Container, Iterator, Sequence
+from typing import Literal, NamedTuple, get_args
+
+import torch
+from torch import Tensor
+
+from whence.attribution.classifier_score import ClassifierScore
+from whence.attribution.found import FoundRelevance
+from whence.attribution.graph.tape import Operation, Recording, record_score
+from whence.attribution.own_evidence import score_own
+from whence.attribution.score import Score
+from whence.memory.votes import Votes
+from whence.messages import quote
+
+Weights = Literal["constant", "explained"]
+"""What becomes of the weights of the evidence: they are as they are, or relevance goes through them
+to the similarities that they come from."""
+
+
+class Found(NamedTuple):
+    """What was found for some images."""
+
+    images: Tensor  # (B, C, H, W)
+    evidence: Tensor | None  # (E, C, h, w)
+    lines: dict[str, Tensor]  # (B,) each
+
+
+def find_by_layers(
+    score: Score,
+    images: Tensor,
+    explain: Callable[[Recording], Found],
+    *,
+    known: Container[Operation],
+    weights: Weights | None,
+    sentence: str,
+) -> FoundRelevance:
+    """Record a score for some images after others, and explain each recording.
+
+    Args:
+        score: of B images.
+        images: `(B, C, H, W)`.
+        explain: finds the relevance of the images, and of their evidence.
+        known: operations that there is a rule for.
+        weights: as for ``choose_weights``.
+        sentence: what a pixel's number means.
+    """
+    constant, found, values = choose_weights(score, weights), [], []
+    for rows in gather_rows(score, len(images)):
+        part = score.take(rows)
+        recording = record_part(part, part.pixels(images[rows.to(images.device)]), known, constant)
+        found.append(explain(recording))
+        values.append(recording.output.value)
+    evidence = [one.evidence for one in found if one.evidence is not None]
+    return FoundRelevance(
+        torch.cat([one.images for one in found]),
+        torch.cat(evidence) if evidence else None,
+        sentence,
+        lines={name: torch.cat([one.lines[name] for one in found]) for name in found[0].lines},
+        score=torch.cat(values) if is_votes(score) else None,
+    )
+
+
+def choose_weights(score: Score, weights: str | None) -> bool:
+    """Say whether the weights of the evidence are constants.
+
+    Args:
+        score: that is explained.
+        weights: None explains those of votes, which are the answer, and no others.
+
+    Raises:
+        ValueError: on an unknown name, if there is no evidence, or if nothing would be left of
+            votes.
+    """
+    if weights is None:
+        return not is_votes(score)
+    if score.evidence is None:
+        raise ValueError(
+            f"weights must be left out for a model that reads no memory, got {quote(weights)}."
+        )
+    if weights not in get_args(Weights):
+        choices = ", ".join(get_args(Weights))
+        raise ValueError(f"Unknown weights {quote(weights)}. Choose from: {choices}.")
+    if weights == "constant" and is_votes(score):
+        raise ValueError(
+            "weights must be explained for votes, whose answer they are: with constant weights no "
+            'pixel has a part in it; leave weights out, or pass weights="explained".'
+        )
+    return weights == "constant"
+
+
+def is_votes(score: Score) -> bool:
+    """Say whether a score is of a model whose answers are the weights of its evidence."""
+    return isinstance(score, ClassifierScore) and isinstance(score.model.head, Votes)
+
+
+def gather_rows(score: Score, total: int) -> Iterator[Tensor]:
+    """Gather the rows of images that, with their evidence, go through a network at once."""
+    counts = score.counts if isinstance(score, ClassifierScore) else [0] * total
+    rows: list[int] = []
+    held = 0
+    for row in range(total):
+        if rows and held + 1 + counts[row] > score.batch_size:
+            yield torch.tensor(rows)
+            rows, held = [], 0
+        rows.append(row)
+        held += 1 + counts[row]
+    yield torch.tensor(rows)
+
+
+def record_part(
+    score: Score, images: Tensor, known: Container[Operation], constant: bool
+) -> Recording:
+    """Record the score of images `(B, C, H, W)` as ``score.pixels`` gives them."""
+    owners = torch.arange(len(images), device=images.device)
+    if not isinstance(score, ClassifierScore):
+        return record_score(score, [images], [owners], known)
+    evidence = score.evidence
+    if evidence is None:
+        return record_score(
+            lambda some: score_own(score, some, None, constant=True), [images], [owners], known
+        )
+    counts = torch.tensor(score.counts, device=images.device)
+    return record_score(
+        lambda some, stored: score_own(score, some, stored, constant=constant),
+        [images, evidence],
+        [owners, owners.repeat_interleave(counts)],
+        known,
+    )
+
+
+def split_found(arrived: Sequence[Tensor], lines: dict[str, Tensor]) -> Found:
+    """Name what arrived at images and evidence."""
+    return Found(arrived[0], arrived[1] if len(arrived) > 1 else None, lines)

@@ -1,0 +1,326 @@
+"""Layer-wise relevance propagation, operation by operation."""
+
+from collections.abc import Callable
+from types import MappingProxyType
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_leaves, tree_map
+
+from whence.attribution.graph.affine import (
+    READERS,
+    Affine,
+    merge_norm,
+    read_batch_norm,
+)
+from whence.attribution.graph.composites import Composite
+from whence.attribution.graph.kinds import ACTIVATIONS, ROUTES, SUMS, find_gate
+from whence.attribution.graph.ledger import BIASES, STABILISER, Ledger
+from whence.attribution.graph.pull import Messages, pull
+from whence.attribution.graph.rules import (
+    BOX,
+    OF_INPUTS,
+    RULES,
+    Box,
+    Numbers,
+    Shares,
+    box,
+    divide,
+    lose,
+)
+from whence.attribution.graph.standing import name_operation, refuse_operation
+from whence.attribution.graph.tape import Node, Slot
+from whence.attribution.own_evidence import weigh_allowed
+
+aten = torch.ops.aten
+
+
+class LayerwisePass:
+    """What layer-wise relevance propagation does with each operation.
+
+    Args:
+        composite: names of rules.
+        numbers: what they are told.
+        ledger: where it is written down what falls on no pixel.
+        bounds: the least and the largest value of a pixel, for the rule of the box.
+    """
+
+    def __init__(
+        self,
+        composite: Composite,
+        numbers: Numbers,
+        ledger: Ledger,
+        bounds: tuple[float, float],
+    ) -> None:
+        self.composite, self.numbers, self.ledger = composite, numbers, ledger
+        self.bounds = bounds
+        self._early: dict[Slot, bool] = {}
+
+    def __call__(self, node: Node, arriving: list[Tensor | None]) -> Messages:
+        """Share what arrives at an operation.
+
+        Raises:
+            ValueError: if there is no rule for it.
+        """
+        handle = HANDLERS.get(node.operation)
+        if handle is None:
+            refuse_operation(name_operation(node.operation), node.place or "")
+        return handle(self, node, arriving)
+
+    def lose(self, node: Node, relevance: Tensor, whole: Tensor, per_unit: Tensor) -> None:
+        """Write down what is not given away where units of ``whole`` get ``per_unit``."""
+        self.ledger.add(STABILISER, lose(relevance, whole, per_unit), node.output.owners)
+
+    def keep(self, node: Node, amounts: Tensor) -> None:
+        """Write down what biases take of an operation's output."""
+        self.ledger.add(BIASES, amounts, node.output.owners)
+
+    def is_early(self, slot: Slot) -> bool:
+        """Say whether no layer with weights comes before a value."""
+        if slot not in self._early:
+            maker = slot.maker
+            self._early[slot] = maker is None or (
+                maker.operation not in READERS and all(map(self.is_early, maker.inputs))
+            )
+        return self._early[slot]
+
+    def spreads(self, slot: Slot) -> bool:
+        """Say whether constants that are added to a value leave all relevance to it."""
+        of_inputs = self.composite.first in OF_INPUTS and self.is_early(slot)
+        return self.numbers.spread_biases or of_inputs
+
+    def share_layer(self, node: Node, layer: Affine, relevance: Tensor) -> Messages:
+        """Share by the rule that is for a layer."""
+        shares = self._choose(layer, relevance)
+        if shares.biases is not None:
+            self.keep(node, shares.biases)
+        self.ledger.add(STABILISER, shares.lost, node.output.owners)
+        return [(layer.slot, shares.inputs)]
+
+    def _choose(self, layer: Affine, relevance: Tensor) -> Shares:
+        dense = layer.weight.dim() == 2
+        name = self.composite.dense if dense else self.composite.convolution
+        if self.is_early(layer.slot):
+            name = self.composite.first
+        if name == BOX:
+            bounds = Box(*(find_at(layer.slot, value) for value in self.bounds))
+            return box(layer, relevance, self.numbers, bounds)
+        return RULES[name](layer, relevance, self.numbers)
+
+
+Handler = Callable[[LayerwisePass, Node, list[Tensor | None]], Messages]
+
+
+def find_at(slot: Slot, value: float) -> Tensor:
+    """Compute what a value before all layers would be if all pixels were a number."""
+    if slot.maker is None:
+        return torch.full_like(slot.value, value)
+    node = slot.maker
+
+    def replace(one: Any) -> Any:
+        return find_at(one, value) if isinstance(one, Slot) else one
+
+    args, kwargs = tree_map(replace, (node.args, node.kwargs))
+    found = node.call(*args, **kwargs)
+    whole: Tensor = found[node.outputs.index(slot)] if isinstance(found, tuple | list) else found
+    return whole
+
+
+def first_of(arriving: list[Tensor | None]) -> Tensor:
+    """Take the relevance of the first output, where the others are no part of the network."""
+    if arriving[0] is None:
+        raise ValueError("The network must not read what a layer computes beside its output.")
+    return arriving[0]
+
+
+def route(own: LayerwisePass, node: Node, arriving: list[Tensor | None]) -> Messages:
+    """Give every number's relevance to the number that it is."""
+    passed = pull(node, arriving)
+    if any(is_constant_float(one) for one in tree_leaves((node.args, node.kwargs))):
+        for slot, relevance in zip(node.outputs, arriving, strict=True):
+            if slot is not None and relevance is not None:
+                own.ledger.add(BIASES, relevance, slot.owners)
+        for slot, relevance in passed:
+            own.ledger.add(BIASES, -relevance, slot.owners)
+    return passed
+
+
+def is_constant_float(one: object) -> bool:
+    """Say whether an argument is a constant tensor whose numbers may come out."""
+    return isinstance(one, Tensor) and one.is_floating_point()
+
+
+def give(own: LayerwisePass, node: Node, arriving: list[Tensor | None]) -> Messages:
+    """Give everything to the only input, number by number."""
+    return [(node.inputs[0], first_of(arriving).sum_to_size(node.inputs[0].value.shape))]
+
+
+def share_terms(own: LayerwisePass, node: Node, arriving: list[Tensor | None]) -> Messages:
+    """Share a sum with constant factors by what each term adds."""
+    relevance, z = first_of(arriving), node.output.value
+    c = divide(relevance, z, own.numbers.epsilon)
+    own.lose(node, relevance, z, c)
+    return [(slot, slot.value * found) for slot, found in pull(node, [c])]
+
+
+def share_addition(own: LayerwisePass, node: Node, arriving: list[Tensor | None]) -> Messages:
+    """Share a sum or difference of two, one of which may be a constant."""
+    slots = node.inputs
+    if len(slots) > 1:
+        return share_terms(own, node, arriving)
+    if own.spreads(slots[0]):
+        return give(own, node, arriving)
+    return share_shifted(own, node, first_of(arriving), at_zero(node))
+
+
+def share_shifted(own: LayerwisePass, node: Node, relevance: Tensor, shift: Tensor) -> Messages:
+    """Share between a number, or what became of it, and a constant that was added."""
+    z = node.output.value
+    c = divide(relevance, z, own.numbers.epsilon)
+    own.lose(node, relevance, z, c)
+    own.keep(node, shift * c)
+    slot = node.inputs[0]
+    return [(slot, ((z - shift) * c).sum_to_size(slot.value.shape))]
+
+
+def at_zero(node: Node) -> Tensor:
+    """Compute an operation where what depends on the images is 0."""
+    args, kwargs = tree_map(
+        lambda one: torch.zeros_like(one.value) if isinstance(one, Slot) else one,
+        (node.args, node.kwargs),
+    )
+    found: Tensor = node.call(*args, **kwargs)
+    return found
+
+
+def activate(own: LayerwisePass, node: Node, arriving: list[Tensor | None]) -> Messages:
+    """Pass everything back; where the function is not 0 at 0, that is a constant that was added."""
+    slot = node.inputs[0]
+    shift = node.call(slot.value.new_zeros(()), *node.args[1:], **node.kwargs)
+    if node.operation is aten._prelu_kernel or float(shift) == 0:
+        return give(own, node, arriving)
+    return share_shifted(own, node, first_of(arriving), shift)
+
+
+def share_product(own: LayerwisePass, node: Node, arriving: list[Tensor | None]) -> Messages:
+    """Share a product number by number: a factor that is constant, or a gate, takes nothing."""
+    slots, relevance = node.inputs, first_of(arriving)
+    if len(slots) == 1:
+        return give(own, node, arriving)
+    gate = find_gate(slots)
+    if gate is None:
+        return [(slot, (relevance / 2).sum_to_size(slot.value.shape)) for slot in slots]
+    other = slots[1 - gate]
+    return [(other, relevance.sum_to_size(other.value.shape))]
+
+
+def share_quotient(own: LayerwisePass, node: Node, arriving: list[Tensor | None]) -> Messages:
+    """Give everything to what is divided; what it is divided by is a constant."""
+    divided = node.args[0]
+    if isinstance(divided, Slot):
+        return [(divided, first_of(arriving).sum_to_size(divided.value.shape))]
+    own.keep(node, first_of(arriving))
+    return []
+
+
+def share_matrices(own: LayerwisePass, node: Node, arriving: list[Tensor | None]) -> Messages:
+    """Share a product of matrices, half to each side where both depend on the images."""
+    layer = READERS[node.operation](node) if node.operation in READERS else None
+    if layer is not None:
+        return own.share_layer(node, layer, first_of(arriving))
+    passed = share_terms(own, node, arriving)
+    return [(slot, relevance / len(node.inputs)) for slot, relevance in passed]
+
+
+def share_batch_norm(own: LayerwisePass, node: Node, arriving: list[Tensor | None]) -> Messages:
+    """Share batch normalisation: with the layer before it, or as a layer of its own."""
+    read = read_batch_norm(node)
+    if read is None:
+        refuse_operation("batch normalisation in training mode", "")
+    layer = merge_norm(node, *read)
+    if layer is not None:
+        return own.share_layer(node, layer, first_of(arriving))
+    if own.spreads(node.inputs[0]):
+        return give(own, node, arriving)
+    shift = read[1].view(-1, *[1] * (node.output.value.dim() - 2))
+    return share_shifted(own, node, first_of(arriving), shift)
+
+
+def share_layer_norm(own: LayerwisePass, node: Node, arriving: list[Tensor | None]) -> Messages:
+    """Share layer normalisation, of which the deviation is a constant."""
+    slot, shape, weight, bias, _ = node.args
+    dims = list(range(-len(shape), 0))
+
+    def centre(some: Tensor) -> Tensor:
+        return some - some.mean(dims, keepdim=True)
+
+    inverse = node.output_at(2).value
+    scale = inverse if weight is None else inverse * weight
+    return share_normalised(own, node, first_of(arriving), slot, scale, bias, centre)
+
+
+def share_group_norm(own: LayerwisePass, node: Node, arriving: list[Tensor | None]) -> Messages:
+    """Share group normalisation, of which the deviation is a constant."""
+    slot, weight, bias, total, _, _, groups, _ = node.args
+    shape = slot.value.shape
+    outer = [-1, *[1] * (len(shape) - 2)]
+
+    def centre(some: Tensor) -> Tensor:
+        parts = some.reshape(total, groups, -1)
+        return (parts - parts.mean(-1, keepdim=True)).view(shape)
+
+    weight, bias = (None if one is None else one.view(outer) for one in (weight, bias))
+    inverse = node.output_at(2).value.repeat_interleave(shape[1] // groups, 1).view(total, *outer)
+    scale = inverse if weight is None else inverse * weight
+    return share_normalised(own, node, first_of(arriving), slot, scale, bias, centre)
+
+
+def share_normalised(
+    own: LayerwisePass,
+    node: Node,
+    relevance: Tensor,
+    slot: Slot,
+    scale: Tensor,
+    bias: Tensor | None,
+    centre: Callable[[Tensor], Tensor],
+) -> Messages:
+    """Share ``scale * centre(x) + bias``."""
+    z = node.output.value
+    c = divide(relevance, z, own.numbers.epsilon)
+    own.lose(node, relevance, z, c)
+    if bias is not None:
+        own.keep(node, bias * c)
+    back = centre(scale * c)  # centring is its own transpose
+    return [(slot, slot.value * back)]
+
+
+def share_weights(own: LayerwisePass, node: Node, arriving: list[Tensor | None]) -> Messages:
+    """Share softmax or sparsemax: each weight by its tangent, of which the rest is a constant."""
+    relevance, (slot,) = first_of(arriving), node.inputs
+    ((_, found),) = pull(node, [divide(relevance, node.output.value, 0)])
+    passed = torch.where(found == 0, 0, slot.value * found)  # a score may be minus infinity
+    own.keep(node, relevance)
+    own.ledger.add(BIASES, -passed, slot.owners)
+    return [(slot, passed)]
+
+
+HANDLERS: MappingProxyType[Any, Handler] = MappingProxyType(
+    {
+        **dict.fromkeys(ROUTES, route),
+        **dict.fromkeys(SUMS, share_terms),
+        **dict.fromkeys(ACTIVATIONS, activate),
+        **dict.fromkeys((aten.add, aten.sub, aten.rsub), share_addition),
+        **dict.fromkeys((aten.convolution, aten.addmm, aten.mm, aten.bmm), share_matrices),
+        aten.mul: share_product,
+        aten.neg: give,
+        aten.div: share_quotient,
+        aten.native_batch_norm: share_batch_norm,
+        aten.native_layer_norm: share_layer_norm,
+        aten.native_group_norm: share_group_norm,
+        aten._softmax: share_weights,
+        aten._safe_softmax: share_weights,
+        weigh_allowed: share_weights,
+    }
+)
+"""What is done with each operation."""

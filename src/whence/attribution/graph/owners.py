@@ -1,0 +1,111 @@
+"""Of which image each number inside a network is, so that what falls on no pixel can be told.
+
+Owners broadcast against the value that they are of: `(B, 1, 1, 1)` for features of B images. Only
+operations that move dimensions need a look; all others leave a number where it is.
+"""
+
+from collections.abc import Callable, Sequence
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_leaves, tree_map
+
+if TYPE_CHECKING:
+    from whence.attribution.graph.tape import Node
+
+aten = torch.ops.aten
+
+RESHAPED = {aten.view, aten._unsafe_view, aten.reshape, aten.unsqueeze, aten.squeeze}
+"""They keep the numbers in order."""
+
+MOVED_ABOUT = {
+    aten.permute,
+    aten.transpose,
+    aten.t,
+    aten.expand,
+    aten.select,
+    aten.slice,
+    aten.split,
+    aten.split_with_sizes,
+    aten.unbind,
+    aten.cat,
+    aten.stack,
+    aten.index,
+    aten.index_select,
+    aten.gather,
+    aten.flip,
+    aten.roll,
+    aten.repeat,
+}
+"""They move owners as they move numbers."""
+
+SUMMED = {aten.mean, aten.sum, aten.amax}
+"""They leave dimensions out, or one number of them."""
+
+
+def find_owners(node: "Node", results: Sequence[Any]) -> list[Tensor]:
+    """Find the owners of the results of an operation.
+
+    Returns:
+        One for each result, which broadcasts against it.
+    """
+    first = max(node.inputs, key=lambda slot: (slot.owners.dim(), slot.owners.numel()))
+    owners = first.owners
+    if node.operation in RESHAPED:
+        return [reshape_owners(owners, first.value.shape, results[0].shape)]
+    if node.operation in MOVED_ABOUT:
+        return move_owners(node.call, node.args, node.kwargs)
+    if node.operation in SUMMED and results[0].dim() < owners.dim():
+        dims = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim", [])
+        return [owners.amax(dims or list(range(owners.dim())))]
+    return [owners] * len(results)
+
+
+def reshape_owners(owners: Tensor, before: Sequence[int], after: Sequence[int]) -> Tensor:
+    """Find owners after the numbers were laid out anew, in their order.
+
+    Args:
+        owners: broadcasts against ``before``.
+        before: the shape that the value had.
+        after: the shape that it has.
+    """
+    own = [1] * (len(before) - owners.dim()) + list(owners.shape)
+    told = max((place + 1 for place, size in enumerate(own) if size > 1), default=0)
+    for kept in range(told, len(before) + 1):
+        for first in range(len(after) + 1):
+            if prod(after[:first]) == prod(before[:kept]):
+                whole = owners.reshape(own[:kept]).expand(before[:kept]).reshape(after[:first])
+                return shrink(whole.reshape(*after[:first], *[1] * (len(after) - first)))
+    raise ValueError(f"{tuple(before)} and {tuple(after)} must hold as many numbers.")
+
+
+def move_owners(
+    call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> list[Tensor]:
+    """Move owners as the numbers are moved; constants have none, which is -1."""
+    device = next(
+        one.owners.device for one in tree_leaves((args, kwargs)) if hasattr(one, "owners")
+    )
+
+    def give(one: Any) -> Any:
+        if hasattr(one, "owners"):
+            return one.owners.expand(one.value.shape)
+        if isinstance(one, Tensor) and one.is_floating_point():
+            return torch.full((), -1, device=device).expand(one.shape)
+        return one
+
+    args, kwargs = tree_map(give, (args, kwargs), is_leaf=lambda one: hasattr(one, "owners"))
+    found = call(*args, **kwargs)
+    return [shrink(one) for one in (found if isinstance(found, tuple | list) else [found])]
+
+
+def shrink(owners: Tensor) -> Tensor:
+    """Keep one of each dimension along which the owner is the same, or there is none."""
+    for dim in range(owners.dim()):
+        if owners.shape[dim] > 1:
+            top = owners.amax(dim, keepdim=True)
+            if bool(((owners == top) | (owners < 0)).all()):
+                owners = top
+    return owners

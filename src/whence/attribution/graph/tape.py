@@ -1,0 +1,245 @@
+"""A tape: every operation between images and their score, with what went in and what came out.
+
+The score is computed once, as it is, while a dispatch mode of PyTorch looks on. That sees what is
+computed in this thread alone, changes nothing of the model, and sets no hook; an encoder that is
+called twice, a layer that is used again, or a function without a module are no special cases.
+"""
+
+from collections.abc import Callable, Container, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode
+from torch.utils._pytree import tree_leaves, tree_map
+
+from whence.attribution.graph.owners import find_owners
+from whence.attribution.graph.standing import find_place, name_operation, refuse_operation
+from whence.attribution.score import NO_GRADIENT
+
+Operation = Callable[..., Any]
+"""An operation of PyTorch without its overload, such as ``torch.ops.aten.relu``, or a function that
+was called by ``as_one``."""
+
+
+@dataclass(eq=False)
+class Slot:
+    """One value that depends on the images, at one time: changed in place, it is another one.
+
+    Attributes:
+        value: the tensor as it was then.
+        owners: broadcasts against it: of which image (0 .. B-1) each number is.
+        maker: the operation that it came out of; None for the images and their evidence.
+        uses: how many operations read it.
+    """
+
+    value: Tensor
+    owners: Tensor
+    maker: "Node | None" = None
+    uses: int = 0
+
+
+@dataclass(eq=False)
+class Node:
+    """One operation.
+
+    Attributes:
+        operation: what names it in a table of rules.
+        call: what computes it again; never in place.
+        args: as it was called, with a slot for each tensor that depends on the images.
+        kwargs: the same, by name.
+        place: where it stands, if there is no rule for it.
+        outputs: a slot for each output; None for one that is no floating point tensor.
+    """
+
+    operation: Operation
+    call: Operation
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    place: str | None = None
+    outputs: list[Slot | None] = field(default_factory=list)
+
+    @property
+    def inputs(self) -> list[Slot]:
+        """List the slots that it reads, in order, each as often as it is read."""
+        return [one for one in tree_leaves((self.args, self.kwargs)) if isinstance(one, Slot)]
+
+    @property
+    def output(self) -> Slot:
+        """Return the slot of the first output."""
+        return self.output_at(0)
+
+    def output_at(self, place: int) -> Slot:
+        """Return the slot of an output that holds floating point numbers."""
+        slot = self.outputs[place]
+        if slot is None:
+            raise TypeError(f"{name_operation(self.operation)} must put out floats at {place}.")
+        return slot
+
+
+class Tape(TorchDispatchMode):
+    """Record, within a ``with`` block, the operations that depend on some inputs.
+
+    Args:
+        inputs: tensors `(n, ...)`.
+        owners: for each `(n,)`, of which image its rows are.
+        known: operations that have a rule; of another one it is kept where it stands.
+    """
+
+    def __init__(
+        self, inputs: Sequence[Tensor], owners: Sequence[Tensor], known: Container[Operation]
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # torch leaves it without types
+        self.known = known
+        self.nodes: list[Node] = []
+        self.inputs = [
+            Slot(one, rows.view(-1, *[1] * (one.dim() - 1)))
+            for one, rows in zip(inputs, owners, strict=True)
+        ]
+        # by id; the tensor is kept, so that no other one gets its id
+        self._tensors: dict[int, tuple[Tensor, Slot | None]] = {
+            id(slot.value): (slot.value, slot) for slot in self.inputs
+        }
+        self._looking = True
+
+    def slot(self, tensor: Tensor) -> Slot | None:
+        """Find the slot of a tensor; None for a constant."""
+        known = self._tensors.get(id(tensor))
+        if known is not None and known[1] is None:
+            refuse_operation("a tensor of which a part was changed in place", find_place())
+        return None if known is None else known[1]
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        """Compute an operation, and write it down if it depends on the inputs."""
+        kwargs = kwargs or {}
+        if not self._looking or func is torch.ops.aten.detach.default:
+            return func(*args, **kwargs)
+        taken_args, taken_kwargs = tree_map(self._replace, (args, kwargs))
+        if not any(isinstance(one, Slot) for one in tree_leaves((taken_args, taken_kwargs))):
+            return func(*args, **kwargs)
+        operation, call = func.overloadpacket, func
+        if func._schema.is_mutable:
+            operation, call = find_out_of_place(func)
+            self._keep_values(args[0])
+        result = func(*args, **kwargs)
+        results = list(result) if isinstance(result, tuple | list) else [result]
+        if any(is_float(one) for one in results):
+            self._write(Node(operation, call, taken_args, taken_kwargs), results)
+        return result
+
+    def as_one(self, function: Callable[..., Tensor], *args: Any) -> Tensor:
+        """Call a function, and write it down as one operation."""
+        self._looking = False
+        try:
+            result = function(*args)
+        finally:
+            self._looking = True
+        taken = tree_map(self._replace, args)
+        if any(isinstance(one, Slot) for one in tree_leaves(taken)):
+            self._write(Node(function, function, taken, {}), [result])
+        return result
+
+    def _replace(self, one: Any) -> Any:
+        """Put a slot in the place of a tensor that depends on the inputs."""
+        return (self.slot(one) or one) if isinstance(one, Tensor) else one
+
+    def _write(self, node: Node, results: list[Any]) -> None:
+        """Write a node down, with a slot for each of its results."""
+        if node.operation not in self.known:
+            node.place = find_place()
+        for slot in node.inputs:
+            slot.uses += 1
+        for one, rows in zip(results, find_owners(node, results), strict=True):
+            made = Slot(one, rows, node) if is_float(one) and one.numel() else None
+            node.outputs.append(made)
+            if made is not None:
+                self._tensors[id(one)] = one, made
+        self.nodes.append(node)
+
+    def _keep_values(self, written: Tensor) -> None:
+        """Keep what slots hold before the memory of a tensor is written over.
+
+        Tensors that share it have no slot from then on, until one is written down for them.
+        """
+        where = written.untyped_storage().data_ptr()
+        for key, (tensor, slot) in self._tensors.items():
+            if slot is not None and tensor.untyped_storage().data_ptr() == where:
+                slot.value = tensor.clone()
+                self._tensors[key] = tensor, None
+
+
+class Plainly(TorchFunctionMode):
+    """Keep layers from fused ways through, which they do not take while someone looks on."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        """Call the function as it is."""
+        return func(*args, **(kwargs or {}))
+
+
+class Recording:
+    """What was recorded of a score.
+
+    Attributes:
+        nodes: in the order in which they were computed.
+        inputs: the slots of the images, and of their evidence where there is any.
+        output: the slot of the score `(B,)`.
+    """
+
+    def __init__(self, tape: Tape, output: Slot) -> None:
+        self.nodes, self.inputs, self.output = tape.nodes, tape.inputs, output
+
+
+@torch.no_grad()
+def record_score(
+    function: Callable[..., Tensor],
+    inputs: Sequence[Tensor],
+    owners: Sequence[Tensor],
+    known: Container[Operation],
+) -> Recording:
+    """Compute the score `(B,)` of inputs, and record how.
+
+    Args:
+        function: takes the inputs.
+        inputs: tensors `(n, ...)`.
+        owners: for each `(n,)`, of which image its rows are.
+        known: operations that have a rule; of another one it is kept where it stands.
+
+    Raises:
+        RuntimeError: if the score does not depend on the inputs.
+        ValueError: if a part of a tensor was changed in place, and then the whole was read.
+    """
+    inputs = [one.detach().clone() for one in inputs]  # whatever is done to these in place
+    tape = Tape(inputs, owners, known)
+    with sdpa_kernel(SDPBackend.MATH), Plainly(), tape:
+        found = function(*inputs)
+    output = tape.slot(found)
+    if output is None:
+        raise RuntimeError(NO_GRADIENT)
+    return Recording(tape, output)
+
+
+def as_one(function: Callable[..., Tensor], *args: Any) -> Tensor:
+    """Call a function that a tape, if one is recording here, writes down as one operation."""
+    tape = _get_current_dispatch_mode()
+    return tape.as_one(function, *args) if isinstance(tape, Tape) else function(*args)
+
+
+def find_out_of_place(func: Any) -> tuple[Operation, Operation]:
+    """Find the operation that computes what an operation writes into its first argument."""
+    name = func.overloadpacket.__name__
+    if not name.endswith("_"):
+        refuse_operation(name_operation(func.overloadpacket), find_place())
+    packet = getattr(torch.ops.aten, name.removesuffix("_"))
+    return packet, getattr(packet, func._overloadname)
+
+
+def is_float(one: object) -> bool:
+    """Say whether it is a tensor of floating point numbers."""
+    return isinstance(one, Tensor) and one.is_floating_point()

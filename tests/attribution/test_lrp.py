@@ -1,0 +1,87 @@
+"""Layer-wise relevance propagation: what goes in comes out, and is gradient times input."""
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+import whence
+from tests.helpers.layerwise import (
+    Busy,
+    multiply_by_slopes,
+    randomise,
+    remember,
+    take_biases_away,
+    unexplained,
+)
+from whence.encoders import ENCODERS
+
+CURVED = {"efficientnet_b0", "vit"}
+"""Encoders with more than rectifiers."""
+
+VARIANTS = ["standard", "memory-wrap", "only-memory", "votes"]
+
+
+@pytest.mark.parametrize("name", [name for name in ENCODERS if name not in CURVED])
+def test_without_biases_relevance_is_gradient_times_input_though_the_encoder_is_called_twice(name):
+    model, images, stored, labels = remember(name, "memory-wrap", (13, 16))
+    take_biases_away(model).remember(stored, labels)
+    found = whence.attribute(model, images, "lrp", epsilon=0.0)
+    expected, of_evidence = multiply_by_slopes(model, images)
+    assert float(expected.abs().max()) > 0
+    for one, other in ((found.images, expected), (torch.cat(found.evidence), of_evidence)):
+        assert_close(one, other, rtol=0, atol=1e-12 * float(other.abs().max()))
+    assert_close(found.ledger["biases"], torch.zeros(2).double(), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("weights", [None, "explained"])
+def test_nothing_is_lost_on_the_way_through_a_busy_network(rng, variant, weights):
+    torch.manual_seed(3)
+    model, images, stored, labels = remember(randomise(Busy(), rng), variant, (6, 8), mean=0.4)
+    options = {}
+    if model.has_memory:
+        model.remember(stored, labels)
+        options = {"weights": weights}
+    found = whence.attribute(model, images, "lrp", **options)
+    assert unexplained(found) < 1e-12
+    assert float(found.ledger["biases"].abs().min()) > 1e-3
+    parts = [whence.attribute(model, images[[row]], "lrp", **options) for row in (0, 1)]
+    for name, amounts in found.ledger.items():  # each amount is of its own image
+        assert_close(amounts, torch.cat([one.ledger[name] for one in parts]), rtol=0, atol=1e-9)
+
+
+def test_votes_are_explained_by_the_weight_of_the_class():
+    model, images, stored, labels = remember("small_cnn", "votes", (8, 9))
+    model.remember(stored, labels)
+    found = whence.attribute(model, images, "lrp", "1")
+    read = model.read(images)
+    assert_close(found.score, read.weights[:, 1], rtol=0, atol=1e-12)
+    assert found.target == ("weight of 1", "weight of 1")
+    assert float(found.images.abs().max()) > 0
+    with pytest.raises(ValueError, match=r"weights must be explained for votes, whose answer they"):
+        whence.attribute(model, images, "lrp", weights="constant")
+
+
+def test_with_explained_weights_an_image_of_only_memory_has_a_part_in_the_score():
+    model, images, stored, _ = remember("small_cnn", "only-memory", (8, 9))
+    model.remember(stored)
+    constant = whence.attribute(model, images, "lrp")
+    assert float(constant.images.abs().max()) == 0
+    explained = whence.attribute(model, images, "lrp", weights="explained")
+    assert float(explained.images.abs().max()) > 0
+
+
+def test_what_does_not_fit_is_refused():
+    model, images, stored, _ = remember("small_cnn", "memory-wrap", (8, 9))
+    model.remember(stored)
+    with pytest.raises(ValueError, match=r"Unknown weights 'some'. Choose from: constant, expl"):
+        whence.attribute(model, images, "lrp", weights="some")
+    with pytest.raises(ValueError, match=r"Unknown rule 'gama'. Choose from: epsilon, alpha_beta"):
+        whence.attribute(model, images, "lrp", rule="gama")
+    with pytest.raises(ValueError, match=r"Unknown composite 'x'. Choose from: epsilon_plus, eps"):
+        whence.attribute(model, images, "lrp", composite="x")
+    with pytest.raises(ValueError, match=r"rule must be left out where there is a composite"):
+        whence.attribute(model, images, "lrp", rule="flat", composite="epsilon_plus")
+    plain, images, *_ = remember("small_cnn", "standard", (8, 9))
+    with pytest.raises(ValueError, match=r"weights must be left out for a model that reads no mem"):
+        whence.attribute(plain, images, "lrp", weights="explained")

@@ -1,0 +1,155 @@
+"""The tape: what it sees, what it keeps, what it refuses, and that nobody else notices it."""
+
+import threading
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.testing import assert_close
+
+import whence
+from tests.helpers.layerwise import Busy, remember
+from whence.attribution.graph.tape import record_score
+
+aten = torch.ops.aten
+
+
+def record(function, images):
+    return record_score(function, [images], [torch.arange(len(images))], ())
+
+
+def test_a_value_that_is_changed_in_place_is_kept_as_it_was():
+    images = torch.tensor([[1.0, -2.0], [-3.0, 4.0]])
+
+    def score(some):
+        doubled = some * 2
+        doubled.relu_()
+        doubled += 1
+        return doubled.sum(1)
+
+    found = record(score, images)
+    assert [node.operation for node in found.nodes] == [aten.mul, aten.relu, aten.add, aten.sum]
+    values = [node.output.value for node in found.nodes]
+    assert_close(values[0], 2 * images)
+    assert_close(values[1], (2 * images).relu())
+    assert_close(values[2], (2 * images).relu() + 1)
+    assert_close(images, torch.tensor([[1.0, -2.0], [-3.0, 4.0]]))
+
+
+def test_a_tensor_that_was_changed_through_a_part_of_it_is_refused():
+    def score(some):
+        doubled = some * 2
+        doubled[:, :1].relu_()
+        return doubled.sum(1)
+
+    with pytest.raises(ValueError, match=r"it has a tensor of which a part was changed in place"):
+        record(score, torch.rand(2, 3))
+
+
+def test_what_was_detached_is_a_constant():
+    found = record(lambda some: (some * some.exp().detach()).sum(1), torch.rand(2, 3))
+    assert [len(node.inputs) for node in found.nodes] == [1, 1, 1]
+
+
+def test_of_which_image_a_number_is_is_known_however_it_is_laid_out():
+    images = torch.rand(3, 2, 4, 5)
+
+    def score(some):
+        tokens = some.flatten(2).permute(2, 0, 1)  # places, images, channels
+        rows = tokens.reshape(-1, 2) + 1  # places and images in one
+        both = torch.cat([torch.ones(2, 2), rows])[2:]
+        return both.view(20, 3, 2).mean(0).unbind(1)[0]
+
+    found = record(score, images)
+    for node in found.nodes:
+        owners = node.output.owners.expand(node.output.value.shape)
+        for image in range(3):
+            changed = images.clone()
+            changed[image] += 1
+            other = record(score, changed).nodes[found.nodes.index(node)].output.value
+            moved = other != node.output.value
+            assert bool((owners[moved] == image).all())
+    assert found.output.owners.tolist() == [0, 1, 2]
+
+
+class Odd(nn.Module):
+    """Has an operation that no rule is for."""
+
+    def forward(self, images):
+        return torch.cumsum(images, 1)
+
+
+class Outer(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Flatten(), nn.Linear(12, 4), Odd())
+
+    def forward(self, images):
+        return self.layers(images)
+
+
+def test_an_operation_without_a_rule_is_named_with_its_place():
+    message = (
+        r"must consist of operations that have a rule, it has cumsum in layers.2 \(Odd\); "
+        r"gradient and integrated_gradients need no rule for it"
+    )
+    with pytest.raises(ValueError, match=message):
+        whence.attribute(Outer().eval(), torch.rand(2, 1, 3, 4), "lrp")
+
+
+class Stops(nn.Module):
+    def forward(self, images):
+        return images.flatten(1).detach()
+
+
+def test_a_score_that_does_not_depend_on_the_images_is_refused():
+    with pytest.raises(RuntimeError, match=r"lets no gradient through to the pixels"):
+        whence.attribute(Stops().eval(), torch.rand(2, 1, 3, 4), "lrp")
+
+
+class Waiting(nn.Module):
+    """Lets another thread answer in the middle of its own forward pass."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network, self.now, self.go_on = network, threading.Event(), threading.Event()
+
+    def forward(self, images):
+        features = F.relu(images)
+        if threading.current_thread() is not threading.main_thread():
+            self.now.set()
+            assert self.go_on.wait(10)
+        return self.network(features)
+
+
+def test_another_thread_answers_while_the_tape_records_and_its_answers_are_unchanged():
+    torch.manual_seed(0)
+    network = Busy().eval()
+    slow, images, found = Waiting(network).eval(), torch.rand(2, 2, 6, 8), []
+    before = slow(images)
+    wanted = whence.attribute(slow, images, "lrp", 0)
+
+    def explain():
+        while not found:
+            found.append(whence.attribute(slow, images, "lrp", 0))
+
+    thread = threading.Thread(target=explain)
+    thread.start()
+    for _ in range(2):  # the answers before the explanation, and its recording
+        assert slow.now.wait(10)
+        slow.now.clear()
+        assert torch.equal(slow(images), before)
+        assert torch.equal(whence.attribute(slow, images, "lrp", 0).images, wanted.images)
+        slow.go_on.set()
+    thread.join()
+    assert torch.equal(found[0].images, wanted.images)
+
+
+def test_an_encoder_that_is_called_for_images_and_evidence_is_on_one_tape():
+    model, images, stored, _ = remember("small_cnn", "memory-wrap", (8, 9))
+    model.remember(stored)
+    whole = whence.attribute(model, images, "lrp")
+    few = whence.attribute(model, images, "lrp", batch_size=1)
+    assert_close(whole.images, few.images, rtol=0, atol=1e-9)
+    assert_close(torch.cat(whole.evidence), torch.cat(few.evidence), rtol=0, atol=1e-9)
