@@ -94,5 +94,3 @@ def unexplained(relevance):
     """What a ledger misses, as a part of its largest amount."""
     lines = torch.stack([*relevance.ledger.values()])
     return float(relevance.ledger["unexplained"].abs().max() / lines.abs().max())
-
-

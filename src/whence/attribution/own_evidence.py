@@ -58,10 +58,10 @@ def lay_out(counts: list[int], device: torch.device) -> tuple[Tensor, Tensor]:
         device: of the answer.
 
     Returns:
-        `(B, A)` which of all, 0 in the padding, and `(B, A)` bool, False in the padding.
+        `(B, A)` which of all, the image's first in the padding, and `(B, A)` bool, False in the padding.
     """
     sizes = torch.tensor(counts, device=device)
     columns = torch.arange(max(counts), device=device)
     allowed = columns < sizes[:, None]
     first = sizes.cumsum(0) - sizes
-    return torch.where(allowed, first[:, None] + columns, 0), allowed
+    return first[:, None] + columns * allowed, allowed

@@ -1,12 +1,13 @@
 """Layers with weights: convolutions, dense layers, and what is merged into them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from whence.attribution.graph.owners import RESHAPED
 from whence.attribution.graph.tape import Node, Slot
 
 aten = torch.ops.aten
@@ -99,14 +100,32 @@ def merge_norm(node: Node, factor: Tensor, shift: Tensor) -> Affine | None:
     shape = [*ones, -1] if last else [-1, *ones]
     outer = [-1, *[1] * (node.output.value.dim() - 2)]
     bias = shift.view(outer) if layer.bias is None else layer.bias * factor.view(outer)
-    return Affine(
-        layer.slot,
-        node.output.value,
-        layer.weight * factor.view(shape),
-        bias if layer.bias is None else bias + shift.view(outer),
-        layer.forward,
-        layer.backward,
+    return replace(
+        layer,
+        z=node.output.value,
+        weight=layer.weight * factor.view(shape),
+        bias=bias if layer.bias is None else bias + shift.view(outer),
     )
+
+
+def find_biased(node: Node) -> tuple[Node, Affine] | None:
+    """Find the dense layer whose biases an addition adds, which PyTorch does for some layouts.
+
+    Returns:
+        The product with the weights, and the layer with its biases; None if it is no such addition.
+    """
+    slot = next((one for one in node.args if isinstance(one, Slot)), None)
+    bias = next((one for one in node.args if isinstance(one, Tensor)), None)
+    if slot is None or bias is None or bias.dim() != 1 or node.kwargs:
+        return None
+    maker = slot.maker
+    while maker is not None and slot.uses == 1 and maker.operation in RESHAPED:
+        slot = maker.inputs[0]
+        maker = slot.maker
+    layer = read_dense(maker) if maker is not None and maker.operation is aten.mm else None
+    if maker is None or layer is None or slot.uses > 1 or slot.value.shape[-1:] != bias.shape:
+        return None
+    return maker, replace(layer, z=node.output.value.reshape(slot.value.shape), bias=bias)
 
 
 READERS: dict[Any, Callable[[Node], Affine | None]] = {

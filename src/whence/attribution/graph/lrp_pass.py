@@ -11,6 +11,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 from whence.attribution.graph.affine import (
     READERS,
     Affine,
+    find_biased,
     merge_norm,
     read_batch_norm,
 )
@@ -169,6 +170,10 @@ def share_addition(own: LayerwisePass, node: Node, arriving: list[Tensor | None]
     slots = node.inputs
     if len(slots) > 1:
         return share_terms(own, node, arriving)
+    biased = find_biased(node) if node.operation is aten.add else None
+    if biased is not None:
+        product, layer = biased
+        return own.share_layer(product, layer, first_of(arriving).reshape(layer.z.shape))
     if own.spreads(slots[0]):
         return give(own, node, arriving)
     return share_shifted(own, node, first_of(arriving), at_zero(node))

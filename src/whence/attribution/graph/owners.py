@@ -45,6 +45,10 @@ SUMMED = {aten.mean, aten.sum, aten.amax}
 """They leave dimensions out, or one number of them."""
 
 
+PRODUCTS = {aten.mm, aten.bmm, aten.addmm}
+"""Matrix products, whose two matrices are the last arguments."""
+
+
 def find_owners(node: "Node", results: Sequence[Any]) -> list[Tensor]:
     """Find the owners of the results of an operation.
 
@@ -57,6 +61,10 @@ def find_owners(node: "Node", results: Sequence[Any]) -> list[Tensor]:
         return [reshape_owners(owners, first.value.shape, results[0].shape)]
     if node.operation in MOVED_ABOUT:
         return move_owners(node.call, node.args, node.kwargs)
+    if node.operation in PRODUCTS:
+        left, right = node.args[-2:]
+        over, one = (-1, left) if hasattr(left, "owners") else (-2, right)
+        return [one.owners.amax(over, keepdim=True)]
     if node.operation in SUMMED and results[0].dim() < owners.dim():
         dims = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim", [])
         return [owners.amax(dims or list(range(owners.dim())))]

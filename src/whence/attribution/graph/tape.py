@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode
 from torch.utils._pytree import tree_leaves, tree_map
@@ -23,6 +22,21 @@ from whence.attribution.score import NO_GRADIENT
 Operation = Callable[..., Any]
 """An operation of PyTorch without its overload, such as ``torch.ops.aten.relu``, or a function that
 was called by ``as_one``."""
+
+
+FUSED_ATTENTION = frozenset(
+    {
+        torch.ops.aten._scaled_dot_product_flash_attention_for_cpu,
+        torch.ops.aten._scaled_dot_product_flash_attention,
+        torch.ops.aten._scaled_dot_product_efficient_attention,
+        torch.ops.aten._scaled_dot_product_cudnn_attention,
+    }
+)
+"""They are recorded step by step; to switch them off would switch them off for other threads."""
+
+
+COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
+"""Operations that are made of others; PyTorch takes most of them apart before a mode sees them."""
 
 
 @dataclass(eq=False)
@@ -119,6 +133,13 @@ class Tape(TorchDispatchMode):
         kwargs = kwargs or {}
         if not self._looking or func is torch.ops.aten.detach.default:
             return func(*args, **kwargs)
+        if func.overloadpacket in FUSED_ATTENTION:
+            with self:
+                plain = attend_plainly(func, args, kwargs)
+            return plain, *func(*args, **kwargs)[1:]
+        if torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), COMPOSITE):
+            with self:
+                return func.decompose(*args, **kwargs)
         taken_args, taken_kwargs = tree_map(self._replace, (args, kwargs))
         if not any(isinstance(one, Slot) for one in tree_leaves((taken_args, taken_kwargs))):
             return func(*args, **kwargs)
@@ -217,7 +238,7 @@ def record_score(
     """
     inputs = [one.detach().clone() for one in inputs]  # whatever is done to these in place
     tape = Tape(inputs, owners, known)
-    with sdpa_kernel(SDPBackend.MATH), Plainly(), tape:
+    with Plainly(), tape:
         found = function(*inputs)
     output = tape.slot(found)
     if output is None:
@@ -229,6 +250,21 @@ def as_one(function: Callable[..., Tensor], *args: Any) -> Tensor:
     """Call a function that a tape, if one is recording here, writes down as one operation."""
     tape = _get_current_dispatch_mode()
     return tape.as_one(function, *args) if isinstance(tape, Tape) else function(*args)
+
+
+def attend_plainly(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
+    """Compute attention step by step, from the arguments of a fused operation."""
+    given = dict(zip((one.name for one in func._schema.arguments), args, strict=False)) | kwargs
+    found: Tensor = torch.ops.aten._scaled_dot_product_attention_math(
+        given["query"],
+        given["key"],
+        given["value"],
+        given.get("attn_mask", given.get("attn_bias")),
+        0.0,
+        given.get("is_causal", False),
+        scale=given.get("scale"),
+    )[0]
+    return found
 
 
 def find_out_of_place(func: Any) -> tuple[Operation, Operation]:
