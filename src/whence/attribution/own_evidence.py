@@ -33,7 +33,7 @@ def score_own(
     if evidence is None:
         return score.target.of(score.model.head(queries), score.rows)
     head, bank = score.model.memory_head, score.model.checked_bank()
-    slots, allowed = lay_out(score.counts, queries.device)  # (B, A)
+    slots, allowed = lay_out_evidence(score.counts, queries.device)  # (B, A)
     read = at_least_float32(score.encode(evidence))[slots]  # (B, A, D)
     labels = bank.labels[torch.cat(score.places)][slots]
     with torch.autocast(queries.device.type, enabled=False):
@@ -50,7 +50,7 @@ def weigh_allowed(scores: Tensor, allowed: Tensor) -> Tensor:
     return weigh(scores, mask=allowed)
 
 
-def lay_out(counts: list[int], device: torch.device) -> tuple[Tensor, Tensor]:
+def lay_out_evidence(counts: list[int], device: torch.device) -> tuple[Tensor, Tensor]:
     """Lay evidence that comes in a row out by image.
 
     Args:
@@ -58,7 +58,7 @@ def lay_out(counts: list[int], device: torch.device) -> tuple[Tensor, Tensor]:
         device: of the answer.
 
     Returns:
-        `(B, A)` which of all, the image's first in the padding, and `(B, A)` bool, False in the padding.
+        `(B, A)` which of all, the image's first in the padding; `(B, A)` bool, False there.
     """
     sizes = torch.tensor(counts, device=device)
     columns = torch.arange(max(counts), device=device)

@@ -4,13 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
 from torch import Tensor
 
+from whence.attribution.graph.node import Node, Slot, aten
 from whence.attribution.graph.owners import RESHAPED
-from whence.attribution.graph.tape import Node, Slot
-
-aten = torch.ops.aten
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +53,7 @@ def read_convolution(node: Node) -> Affine | None:
     )
 
 
-def read_dense(node: Node) -> Affine | None:
+def read_linear(node: Node) -> Affine | None:
     """Read a product `(n, D)` with weights `(D, K)`, and a bias; None if it is another product."""
     *biases, slot, weight = node.args
     if not isinstance(slot, Slot) or isinstance(weight, Slot) or node.kwargs:
@@ -122,7 +119,7 @@ def find_biased(node: Node) -> tuple[Node, Affine] | None:
     while maker is not None and slot.uses == 1 and maker.operation in RESHAPED:
         slot = maker.inputs[0]
         maker = slot.maker
-    layer = read_dense(maker) if maker is not None and maker.operation is aten.mm else None
+    layer = read_linear(maker) if maker is not None and maker.operation is aten.mm else None
     if maker is None or layer is None or slot.uses > 1 or slot.value.shape[-1:] != bias.shape:
         return None
     return maker, replace(layer, z=node.output.value.reshape(slot.value.shape), bias=bias)
@@ -130,7 +127,7 @@ def find_biased(node: Node) -> tuple[Node, Affine] | None:
 
 READERS: dict[Any, Callable[[Node], Affine | None]] = {
     aten.convolution: read_convolution,
-    aten.addmm: read_dense,
-    aten.mm: read_dense,
+    aten.addmm: read_linear,
+    aten.mm: read_linear,
 }
 """How layers with weights are read."""

@@ -1,10 +1,6 @@
 """Which operations are of one kind, whatever a method does with that kind."""
 
-import torch
-
-from whence.attribution.graph.tape import Slot
-
-aten = torch.ops.aten
+from whence.attribution.graph.node import Slot, aten
 
 ROUTES = frozenset(
     {

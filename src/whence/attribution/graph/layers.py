@@ -8,18 +8,19 @@ from torch import Tensor
 
 from whence.attribution.classifier_score import ClassifierScore
 from whence.attribution.found import FoundRelevance
-from whence.attribution.graph.tape import Operation, Recording, record_score
+from whence.attribution.graph.node import Operation
+from whence.attribution.graph.tape import Recording, record_score
 from whence.attribution.own_evidence import score_own
 from whence.attribution.score import Score
 from whence.memory.votes import Votes
 from whence.messages import quote
 
-Weights = Literal["constant", "explained"]
+MemoryWeights = Literal["constant", "explained"]
 """What becomes of the weights of the evidence: they are as they are, or relevance goes through them
 to the similarities that they come from."""
 
 
-class Found(NamedTuple):
+class FoundByLayers(NamedTuple):
     """What was found for some images."""
 
     images: Tensor  # (B, C, H, W)
@@ -30,10 +31,10 @@ class Found(NamedTuple):
 def find_by_layers(
     score: Score,
     images: Tensor,
-    explain: Callable[[Recording], Found],
+    explain: Callable[[Recording], FoundByLayers],
     *,
     known: Container[Operation],
-    weights: Weights | None,
+    weights: MemoryWeights | None,
     sentence: str,
 ) -> FoundRelevance:
     """Record a score for some images after others, and explain each recording.
@@ -79,8 +80,8 @@ def choose_weights(score: Score, weights: str | None) -> bool:
         raise ValueError(
             f"weights must be left out for a model that reads no memory, got {quote(weights)}."
         )
-    if weights not in get_args(Weights):
-        choices = ", ".join(get_args(Weights))
+    if weights not in get_args(MemoryWeights):
+        choices = ", ".join(get_args(MemoryWeights))
         raise ValueError(f"Unknown weights {quote(weights)}. Choose from: {choices}.")
     if weights == "constant" and is_votes(score):
         raise ValueError(
@@ -130,6 +131,6 @@ def record_part(
     )
 
 
-def split_found(arrived: Sequence[Tensor], lines: dict[str, Tensor]) -> Found:
+def split_found(arrived: Sequence[Tensor], lines: dict[str, Tensor]) -> FoundByLayers:
     """Name what arrived at images and evidence."""
-    return Found(arrived[0], arrived[1] if len(arrived) > 1 else None, lines)
+    return FoundByLayers(arrived[0], arrived[1] if len(arrived) > 1 else None, lines)

@@ -18,6 +18,7 @@ from whence.attribution.graph.affine import (
 from whence.attribution.graph.composites import Composite
 from whence.attribution.graph.kinds import ACTIVATIONS, ROUTES, SUMS, find_gate
 from whence.attribution.graph.ledger import BIASES, STABILISER, Ledger
+from whence.attribution.graph.node import Node, Slot, aten
 from whence.attribution.graph.pull import Messages, pull
 from whence.attribution.graph.rules import (
     BOX,
@@ -27,14 +28,11 @@ from whence.attribution.graph.rules import (
     Numbers,
     Shares,
     box,
-    divide,
+    divide_away,
     lose,
 )
 from whence.attribution.graph.standing import name_operation, refuse_operation
-from whence.attribution.graph.tape import Node, Slot
 from whence.attribution.own_evidence import weigh_allowed
-
-aten = torch.ops.aten
 
 
 class LayerwisePass:
@@ -160,7 +158,7 @@ def give(own: LayerwisePass, node: Node, arriving: list[Tensor | None]) -> Messa
 def share_terms(own: LayerwisePass, node: Node, arriving: list[Tensor | None]) -> Messages:
     """Share a sum with constant factors by what each term adds."""
     relevance, z = first_of(arriving), node.output.value
-    c = divide(relevance, z, own.numbers.epsilon)
+    c = divide_away(relevance, z, own.numbers.epsilon)
     own.lose(node, relevance, z, c)
     return [(slot, slot.value * found) for slot, found in pull(node, [c])]
 
@@ -182,7 +180,7 @@ def share_addition(own: LayerwisePass, node: Node, arriving: list[Tensor | None]
 def share_shifted(own: LayerwisePass, node: Node, relevance: Tensor, shift: Tensor) -> Messages:
     """Share between a number, or what became of it, and a constant that was added."""
     z = node.output.value
-    c = divide(relevance, z, own.numbers.epsilon)
+    c = divide_away(relevance, z, own.numbers.epsilon)
     own.lose(node, relevance, z, c)
     own.keep(node, shift * c)
     slot = node.inputs[0]
@@ -292,7 +290,7 @@ def share_normalised(
 ) -> Messages:
     """Share ``scale * centre(x) + bias``."""
     z = node.output.value
-    c = divide(relevance, z, own.numbers.epsilon)
+    c = divide_away(relevance, z, own.numbers.epsilon)
     own.lose(node, relevance, z, c)
     if bias is not None:
         own.keep(node, bias * c)
@@ -303,7 +301,7 @@ def share_normalised(
 def share_weights(own: LayerwisePass, node: Node, arriving: list[Tensor | None]) -> Messages:
     """Share softmax or sparsemax: each weight by its tangent, of which the rest is a constant."""
     relevance, (slot,) = first_of(arriving), node.inputs
-    ((_, found),) = pull(node, [divide(relevance, node.output.value, 0)])
+    ((_, found),) = pull(node, [divide_away(relevance, node.output.value, 0)])
     passed = torch.where(found == 0, 0, slot.value * found)  # a score may be minus infinity
     own.keep(node, relevance)
     own.ledger.add(BIASES, -passed, slot.owners)

@@ -6,16 +6,13 @@ operations that move dimensions need a look; all others leave a number where it 
 
 from collections.abc import Callable, Sequence
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 
-if TYPE_CHECKING:
-    from whence.attribution.graph.tape import Node
-
-aten = torch.ops.aten
+from whence.attribution.graph.node import Node, Slot, aten
 
 RESHAPED = {aten.view, aten._unsafe_view, aten.reshape, aten.unsqueeze, aten.squeeze}
 """They keep the numbers in order."""
@@ -49,7 +46,7 @@ PRODUCTS = {aten.mm, aten.bmm, aten.addmm}
 """Matrix products, whose two matrices are the last arguments."""
 
 
-def find_owners(node: "Node", results: Sequence[Any]) -> list[Tensor]:
+def find_owners(node: Node, results: Sequence[Any]) -> list[Tensor]:
     """Find the owners of the results of an operation.
 
     Returns:
@@ -63,7 +60,7 @@ def find_owners(node: "Node", results: Sequence[Any]) -> list[Tensor]:
         return move_owners(node.call, node.args, node.kwargs)
     if node.operation in PRODUCTS:
         left, right = node.args[-2:]
-        over, one = (-1, left) if hasattr(left, "owners") else (-2, right)
+        over, one = (-1, left) if isinstance(left, Slot) else (-2, right)
         return [one.owners.amax(over, keepdim=True)]
     if node.operation in SUMMED and results[0].dim() < owners.dim():
         dims = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim", [])
@@ -85,7 +82,7 @@ def reshape_owners(owners: Tensor, before: Sequence[int], after: Sequence[int]) 
         for first in range(len(after) + 1):
             if prod(after[:first]) == prod(before[:kept]):
                 whole = owners.reshape(own[:kept]).expand(before[:kept]).reshape(after[:first])
-                return shrink(whole.reshape(*after[:first], *[1] * (len(after) - first)))
+                return keep_one(whole.reshape(*after[:first], *[1] * (len(after) - first)))
     raise ValueError(f"{tuple(before)} and {tuple(after)} must hold as many numbers.")
 
 
@@ -93,23 +90,21 @@ def move_owners(
     call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> list[Tensor]:
     """Move owners as the numbers are moved; constants have none, which is -1."""
-    device = next(
-        one.owners.device for one in tree_leaves((args, kwargs)) if hasattr(one, "owners")
-    )
+    device = next(one.owners.device for one in tree_leaves((args, kwargs)) if isinstance(one, Slot))
 
     def give(one: Any) -> Any:
-        if hasattr(one, "owners"):
+        if isinstance(one, Slot):
             return one.owners.expand(one.value.shape)
         if isinstance(one, Tensor) and one.is_floating_point():
             return torch.full((), -1, device=device).expand(one.shape)
         return one
 
-    args, kwargs = tree_map(give, (args, kwargs), is_leaf=lambda one: hasattr(one, "owners"))
+    args, kwargs = tree_map(give, (args, kwargs), is_leaf=lambda one: isinstance(one, Slot))
     found = call(*args, **kwargs)
-    return [shrink(one) for one in (found if isinstance(found, tuple | list) else [found])]
+    return [keep_one(one) for one in (found if isinstance(found, tuple | list) else [found])]
 
 
-def shrink(owners: Tensor) -> Tensor:
+def keep_one(owners: Tensor) -> Tensor:
     """Keep one of each dimension along which the owner is the same, or there is none."""
     for dim in range(owners.dim()):
         if owners.shape[dim] > 1:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
-from whence.attribution.graph.tape import Node, Slot
+from whence.attribution.graph.node import Node, Slot
 
 Messages = list[tuple[Slot, Tensor]]
 """What an operation passes on to the slots that it reads; a slot may occur twice."""

@@ -5,7 +5,7 @@ Montavon et al. (2017), 10.1016/j.patcog.2016.11.008 (z+, box, w squared); Monta
 10.1007/978-3-030-28954-6_10 (gamma); Lapuschkin et al. (2019), 10.1038/s41467-019-08987-4 (flat).
 
 A bias is an input worth 1. What a layer gets is what it passes on to its input, what its biases
-take, and what is lost because there was nothing, or almost nothing, to divide by.
+take, and what is lost because there was nothing, or almost nothing, to divide_away by.
 """
 
 from collections.abc import Callable
@@ -53,7 +53,7 @@ class Box(NamedTuple):
     high: Tensor
 
 
-def divide(relevance: Tensor, by: Tensor, epsilon: float) -> Tensor:
+def divide_away(relevance: Tensor, by: Tensor, epsilon: float) -> Tensor:
     """Divide by a number that is moved away from zero; 0 where it is zero, which is no negative."""
     if epsilon == 0:
         return torch.where(by == 0, 0, relevance / by)
@@ -70,7 +70,7 @@ def epsilon(layer: Affine, relevance: Tensor, numbers: Numbers) -> Shares:
     bias = layer.bias
     spread = bias is not None and numbers.spread_biases
     z = layer.z - bias if spread and bias is not None else layer.z
-    c = divide(relevance, z, numbers.epsilon)
+    c = divide_away(relevance, z, numbers.epsilon)
     inputs = layer.slot.value * layer.backward(c, layer.weight)
     return Shares(inputs, None if bias is None or spread else bias * c, lose(relevance, z, c))
 
@@ -118,7 +118,7 @@ def z_plus(layer: Affine, relevance: Tensor, numbers: Numbers) -> Shares:
     """Share by the positive terms alone."""
     signs = Signs(layer, numbers)
     z = signs.total(0)
-    c = divide(relevance, z, numbers.epsilon)
+    c = divide_away(relevance, z, numbers.epsilon)
     return Shares(signs.share(c, 0), signs.share_bias(c, 0), lose(relevance, z, c))
 
 
@@ -128,7 +128,7 @@ def alpha_beta(layer: Affine, relevance: Tensor, numbers: Numbers) -> Shares:
     totals = signs.total(0), signs.total(1)
     factors = numbers.alpha, -numbers.beta
     c = [
-        divide(factor * relevance, z, numbers.epsilon)
+        divide_away(factor * relevance, z, numbers.epsilon)
         for factor, z in zip(factors, totals, strict=True)
     ]
     inputs = signs.share(c[0], 0) + signs.share(c[1], 1)
@@ -150,7 +150,7 @@ def gamma(layer: Affine, relevance: Tensor, numbers: Numbers) -> Shares:
     positive = signs.total(0)
     favoured = torch.where(z < 0, z - positive, positive)
     whole = torch.add(z, favoured, alpha=numbers.gamma)
-    c = divide(relevance, whole, numbers.epsilon)
+    c = divide_away(relevance, whole, numbers.epsilon)
     inputs = layer.slot.value * layer.backward(c, layer.weight)
     biases = None if bias is None else bias * c
     for sign, chosen in enumerate((z >= 0, z < 0)):
@@ -174,7 +174,7 @@ def flat(layer: Affine, relevance: Tensor, numbers: Numbers) -> Shares:
 def share_by(layer: Affine, relevance: Tensor, weight: Tensor, numbers: Numbers) -> Shares:
     """Share by weights that are never negative; the input and the biases do not count."""
     z = layer.forward(torch.ones_like(layer.slot.value), weight)
-    c = divide(relevance, z, 0)
+    c = divide_away(relevance, z, 0)
     return Shares(layer.backward(c, weight), None, lose(relevance, z, c))
 
 
@@ -185,15 +185,15 @@ def box(layer: Affine, relevance: Tensor, numbers: Numbers, bounds: Box) -> Shar
     positive, negative = weight.clamp(min=0), weight.clamp(max=0)
     z = layer.forward(x, weight)
     z = z - layer.forward(low, positive) - layer.forward(high, negative)
-    c = divide(relevance, z, numbers.epsilon)
+    c = divide_away(relevance, z, numbers.epsilon)
     inputs = x * layer.backward(c, weight) - low * layer.backward(c, positive)
     inputs = inputs - high * layer.backward(c, negative)
     return Shares(inputs, None, lose(relevance, z, c))
 
 
-Rule = Callable[[Affine, Tensor, Numbers], Shares]
+LayerRule = Callable[[Affine, Tensor, Numbers], Shares]
 
-RULES = MappingProxyType[str, Rule](
+RULES = MappingProxyType[str, LayerRule](
     {
         "epsilon": epsilon,
         "alpha_beta": alpha_beta,

@@ -4,12 +4,17 @@ from torch import Tensor
 
 from whence.attribution.found import FoundRelevance
 from whence.attribution.graph.composites import choose_rules
-from whence.attribution.graph.layers import Found, Weights, find_by_layers, split_found
+from whence.attribution.graph.layers import (
+    FoundByLayers,
+    MemoryWeights,
+    find_by_layers,
+    split_found,
+)
 from whence.attribution.graph.ledger import Ledger
 from whence.attribution.graph.lrp_pass import HANDLERS, LayerwisePass
 from whence.attribution.graph.rules import Numbers
 from whence.attribution.graph.tape import Recording
-from whence.attribution.graph.walk import walk
+from whence.attribution.graph.walk_back import walk_back
 from whence.attribution.method import Method
 from whence.attribution.score import Score
 
@@ -27,7 +32,7 @@ def lrp(
     low: float = 0.0,
     high: float = 1.0,
     spread_biases: bool = False,
-    weights: Weights | None = None,
+    weights: MemoryWeights | None = None,
 ) -> FoundRelevance:
     """Send the score back through a network, each layer sharing what it gets among its inputs.
 
@@ -63,11 +68,11 @@ def lrp(
     rules = choose_rules(rule, composite)
     numbers = Numbers(epsilon, alpha, beta, gamma, spread_biases)
 
-    def explain(recording: Recording) -> Found:
+    def explain(recording: Recording) -> FoundByLayers:
         given = recording.output.value
         ledger = Ledger(len(given), given)
         own = LayerwisePass(rules, numbers, ledger, (low, high))
-        return split_found(walk(recording, given, own), ledger.lines)
+        return split_found(walk_back(recording, given, own), ledger.lines)
 
     return find_by_layers(
         score,

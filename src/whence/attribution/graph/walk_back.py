@@ -5,15 +5,16 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from whence.attribution.graph.node import Node, Slot
 from whence.attribution.graph.pull import Messages
-from whence.attribution.graph.tape import Node, Recording, Slot
+from whence.attribution.graph.tape import Recording
 
 Pass = Callable[[Node, list[Tensor | None]], Messages]
 """Turns what arrives at an operation's outputs into what it passes on to what it reads."""
 
 
 @torch.no_grad()
-def walk(recording: Recording, start: Tensor, pass_on: Pass) -> list[Tensor]:
+def walk_back(recording: Recording, start: Tensor, pass_on: Pass) -> list[Tensor]:
     """Send something from the score to the inputs; what reaches a value on several ways adds up.
 
     Args:
