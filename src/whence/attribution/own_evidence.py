@@ -33,7 +33,7 @@ def score_own(
     if evidence is None:
         return score.target.of(score.model.head(queries), score.rows)
     head, bank = score.model.memory_head, score.model.checked_bank()
-    slots, allowed = lay_out_evidence(score.counts, queries.device)  # (B, A)
+    slots, allowed = number_by_image(score.counts, queries.device)  # (B, A)
     read = at_least_float32(score.encode(evidence))[slots]  # (B, A, D)
     labels = bank.labels[torch.cat(score.places)][slots]
     with torch.autocast(queries.device.type, enabled=False):
@@ -50,7 +50,7 @@ def weigh_allowed(scores: Tensor, allowed: Tensor) -> Tensor:
     return weigh(scores, mask=allowed)
 
 
-def lay_out_evidence(counts: list[int], device: torch.device) -> tuple[Tensor, Tensor]:
+def number_by_image(counts: list[int], device: torch.device) -> tuple[Tensor, Tensor]:
     """Lay evidence that comes in a row out by image.
 
     Args:
