@@ -32,6 +32,7 @@ def test_a_refill_changes_hidden_pixels_alone_and_always_alike(name, images, hid
     assert_close(refill(images[1:2], hidden[1:2]), filled[1:2])
     expected = {
         "black": torch.zeros_like(images),
+        "white": torch.ones_like(images),
         "mean": images.mean((2, 3), keepdim=True).expand_as(images),
         "blur": blur(images),
     }.get(name, refill(images, torch.ones_like(hidden)))
@@ -48,8 +49,10 @@ def test_noise_is_another_with_another_seed(images, hidden):
 
 
 def test_an_unknown_refill_is_refused(rng):
-    with pytest.raises(ValueError, match=r"Unknown refill 'white'\. Choose from: black, mean, noi"):
-        find_refill("white", SHAPE, rng)
+    with pytest.raises(
+        ValueError, match=r"Unknown refill 'red'\. Choose from: black, white, mean,"
+    ):
+        find_refill("red", SHAPE, rng)
 
 
 class Plane(nn.Module):

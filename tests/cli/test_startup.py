@@ -95,7 +95,13 @@ SAID = {
         *("(100)", "(0)", "(128)", "else 0.1"),
     ],
     "faithfulness": [
-        *("all (default)", "black, mean, noise, blur, autoencoder (black)", "(100)", "(20)", "(0)"),
+        *(
+            "all (default)",
+            "black, white, mean, noise, blur, autoencoder (black)",
+            "(100)",
+            "(20)",
+            "(0)",
+        ),
         "RUN-faithfulness",
     ],
     "report": ["(8)", "RUN-report.html", "(128)"],
@@ -146,7 +152,7 @@ DECIDED = [  # by the arguments alone, or by a small file that they name
     (["report", "RUN", "--out", "bad.toml"], "bad.toml is there already; choose another --out"),
     (["faithfulness", "RUN", "--methods", "x"], "Unknown method 'x'. Choose from: integrated_grad"),
     (["faithfulness", "RUN", "--measures", "x"], "Unknown measure 'x'. Choose from: aopc_morf,"),
-    (["faithfulness", "RUN", "--refill", "x"], "Unknown refill 'x'. Choose from: black, mean,"),
+    (["faithfulness", "RUN", "--refill", "x"], "Unknown refill 'x'. Choose from: black, white,"),
     (["faithfulness", "RUN", "--baseline", "x"], "Unknown baseline 'x'. Choose from: white, bla"),
     (["faithfulness", "RUN", "--refill", "autoencoder"], "refill autoencoder and --vae FOLDER go"),
     (["faithfulness", "RUN", "--vae", "V"], "refill autoencoder and --vae FOLDER go together; tr"),

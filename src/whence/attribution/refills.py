@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor
 
-from whence.attribution.baseline_images import black, blur, mean
+from whence.attribution.baseline_images import black, blur, mean, white
 from whence.metrics.attributed import Refill
 
-WITHOUT_AUTOENCODER = ("black", "mean", "noise", "blur")
+WITHOUT_AUTOENCODER = ("black", "white", "mean", "noise", "blur")
 """Refills that need nothing but the image."""
 
 
@@ -14,7 +14,7 @@ def find_refill(name: str, shape: tuple[int, int, int], generator: torch.Generat
     """Make a refill for images with values in [0, 1].
 
     Args:
-        name: "black", "mean" (the image's own mean colour), "noise" (uniform, the same for all
+        name: "black", "white", "mean" (the image's own mean colour), "noise" (uniform, the same for all
             images) or "blur".
         shape: (C, H, W) of the images.
         generator: of the noise.
@@ -25,6 +25,7 @@ def find_refill(name: str, shape: tuple[int, int, int], generator: torch.Generat
     noise = torch.rand(shape, generator=generator)
     sources = {
         "black": black,
+        "white": white,
         "mean": mean,
         "noise": lambda images: noise.to(images).expand_as(images),
         "blur": blur,

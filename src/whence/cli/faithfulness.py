@@ -17,7 +17,7 @@ from whence.cli.options import (
 )
 from whence.metrics.faithfulness import FAITHFULNESS
 
-REFILLS = ("black", "mean", "noise", "blur", "autoencoder")
+REFILLS = ("black", "white", "mean", "noise", "blur", "autoencoder")
 
 
 def build() -> ArgumentParser:
