@@ -52,7 +52,7 @@ def test_the_probability_of_a_label_is_the_weight_on_it(plain, sharpness, weight
 @pytest.mark.parametrize("total", [7, SMALL + 90])
 def test_against_sums_image_by_image(rng, classifier, total):
     head = make(6, 4, classifier=classifier)
-    head.centre(torch.randn(50, 6, generator=rng) * 3 + 1)
+    head.fit_features(torch.randn(50, 6, generator=rng) * 3 + 1)
     head.sharpness.fill_(17)
     labels = torch.randint(0, 4, (total,), generator=rng)
     features = (torch.randn(n, 6, generator=rng).double() for n in (9, total))
@@ -95,14 +95,22 @@ def test_probabilities_are_exactly_0_and_1_where_the_weights_are():
     assert head.probabilities(head.respond(shares, shares)).tolist() == shares.tolist()
 
 
-def test_features_are_centred_and_of_one_length(rng):
+def test_features_are_centred_less_unlike_and_of_one_length(rng):
     head = make(3)
-    features = torch.randn(20, 3, generator=rng).double() * 4 + 2
-    head.centre(features)
-    centred = features - features.mean(0)
-    wanted = centred / centred.norm(dim=1, keepdim=True) * 3**0.5
+    features = torch.randn(20, 3, generator=rng).double() * torch.tensor([4, 1, 0.25]) + 2
+    head.fit_features(features)
+    even = (features - features.mean(0)) / features.std(0, correction=0) ** 0.5
+    wanted = even / even.norm(dim=1, keepdim=True) * 3**0.5
     assert_close(head.level(features), wanted, atol=1e-5, rtol=1e-5)
     assert head.level(features[:1] * 0 + features.mean(0)).abs().max() < 1e-9  # no direction
+
+
+def test_features_that_hardly_vary_are_not_made_loud():
+    head = make(3)
+    head.fit_features(torch.tensor([[-1.0, 5, -1e-6], [1, 5, 1e-6]]))
+    assert head.spread.tolist() == pytest.approx([1, (1 / 300) ** 0.5, (1 / 300) ** 0.5])
+    head.fit_features(torch.ones(4, 3))
+    assert head.spread.tolist() == [1, 1, 1]  # nothing varies
 
 
 def test_values_are_read_as_one_by_one(rng):

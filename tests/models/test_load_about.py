@@ -10,7 +10,7 @@ import torch
 
 import whence
 from tests.helpers.saved_models import LARGEST, Largest, Own, edit, forge, make, refused
-from whence.models.about import BANK, DONE, MODEL, read_about
+from whence.models.about import BANK, DONE, FORMAT, MODEL, read_about
 from whence.storage.plain_files import read_json
 
 
@@ -23,7 +23,7 @@ def test_the_good_folder_is_good(folder):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"format": 4}, r"written by a newer whence \(format 4, this one reads 3\); upgrade"),
+        ({"format": 5}, r"written by a newer whence \(format 5, this one reads 4\); upgrade"),
         ({"format": 10**30}, "newer"),
         ({"format": "1"}, "must name its format, got '1'; it is damaged"),
         ({"format": True}, "must name its format, got True"),
@@ -199,4 +199,4 @@ def test_an_older_word_is_understood_in_an_older_format_alone(stored_images, tmp
         whence.load(tmp_path / "run", encoder=Own())
     edit(tmp_path / "run", format=1)
     assert whence.load(tmp_path / "run", encoder=Own()).kind.family == "module"
-    assert read_about(tmp_path / "run")["format"] == 3
+    assert read_about(tmp_path / "run")["format"] == FORMAT

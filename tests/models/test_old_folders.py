@@ -1,11 +1,13 @@
 """A model that an older whence saved loads, and answers as it did then.
 
 format_1 was written by the first version that was published: an encoder passed as a module, trained on
-300 digits, with 30 of them stored and a calibration; expected.json is what it answered.
+300 digits, with 30 of them stored and a calibration; expected.json is what it answered. format_3 has
+votes of the time before they divided features by their spread.
 """
 
 import copy
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -81,3 +83,39 @@ def test_what_it_says_of_itself(model):
     about = read_about(FOLDER)
     assert about["run"] == {"dataset": "digits", "seed": 0}
     assert about["encoder"]["family"] == model.kind.family == "module"
+
+
+@torch.no_grad()
+def test_votes_of_format_3_answer_as_then(test_images):
+    folder = FOLDER.parent / "format_3"
+    model = whence.load(folder, encoder=nn.Sequential(nn.Flatten(), nn.Linear(64, 8)))
+    wanted = json.loads((folder / "expected.json").read_text())
+    assert_close(model(test_images.images[:4]), torch.tensor(wanted["logits"]))
+    assert model.memory_head.spread.tolist() == [1] * 8
+
+
+def test_votes_of_format_3_load_once_more_when_their_record_was_written_anew(tmp_path):
+    shutil.copytree(FOLDER.parent / "format_3", tmp_path / "run")
+    encoder = nn.Sequential(nn.Flatten(), nn.Linear(64, 8))
+    about = read_about(tmp_path / "run")
+    assert about["format"] == FORMAT
+    (tmp_path / "run" / "whence.json").write_text(json.dumps(about))
+    whence.load(tmp_path / "run", encoder=encoder)
+    whence.save(whence.load(tmp_path / "run", encoder=encoder), tmp_path / "new")
+    assert "absent" not in read_about(tmp_path / "new")
+    whence.load(tmp_path / "new", encoder=encoder)
+
+
+@pytest.mark.parametrize(
+    ("absent", "message"),
+    [
+        (None, r"must hold head\.spread \(8,\) float32, it is missing"),
+        (["head.mean"], r"must leave absent out, got \['head.mean'\]"),
+    ],
+)
+def test_votes_of_today_hold_their_spread(absent, message, tmp_path):
+    shutil.copytree(FOLDER.parent / "format_3", tmp_path / "run")
+    about = {**read_about(tmp_path / "run"), "absent": absent}
+    (tmp_path / "run" / "whence.json").write_text(json.dumps(about))
+    with pytest.raises(ValueError, match=message):
+        whence.load(tmp_path / "run", encoder=nn.Sequential(nn.Flatten(), nn.Linear(64, 8)))

@@ -6,7 +6,7 @@ from torch.testing import assert_close
 
 import whence
 from tests.helpers.saved_models import make
-from whence.models.about import BANK, DONE, MODEL, read_about
+from whence.models.about import BANK, DONE, FORMAT, MODEL, read_about
 from whence.models.save import write_model
 
 
@@ -86,7 +86,7 @@ def test_what_the_record_says(stored_images, tmp_path):
     write_model(make(stored_images), tmp_path, pixels=True, about={"seed": 3})
     about = read_about(tmp_path)
     assert about["run"] == {"seed": 3}
-    assert about["format"] == 3
+    assert about["format"] == FORMAT
     assert about["parameters"] == sum(p.numel() for p in make(stored_images).parameters())
     assert about["features"] == 128
     assert about["encoder"] == {"family": "whence", "name": "small_cnn", "type": "Sequential"}

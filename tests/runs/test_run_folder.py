@@ -13,6 +13,7 @@ from torch.testing import assert_close
 import whence
 from tests.helpers.run_folders import NAMES, SETTINGS, assert_same_result, names_in
 from whence.data.fingerprint import fingerprint
+from whence.models.about import FORMAT
 from whence.runs import prepare as prepare_module
 from whence.runs import run as run_module
 from whence.runs.evaluate_run import evaluate_run
@@ -29,7 +30,7 @@ def test_contents(finished, digits):
     assert [line["epoch"] for line in lines] == [1, 2]
     assert lines[0].keys() == {"epoch", "loss", "accuracy", "learning_rate"}
     about = read_json(finished / "whence.json")
-    assert about["format"] == 3
+    assert about["format"] == FORMAT
     assert about["classes"] == [str(i) for i in range(10)]
     assert about["image_shape"] == [1, 8, 8]
     assert about["versions"].keys() == {"whence", "torch", "torchvision", "numpy"}

@@ -10,7 +10,7 @@ import torch
 import whence
 from tests.helpers.measured_runs import SETTINGS
 from whence.cli import main
-from whence.models.about import read_about
+from whence.models.about import FORMAT, read_about
 from whence.records.images import ImageSet
 from whence.runs.divide import divide
 from whence.runs.finish import set_threshold
@@ -53,7 +53,7 @@ def test_the_threshold_is_chosen_on_the_validation_images_and_kept(folder):
     answered = shares[:, 3].double() >= found.threshold
     assert found.validation.answers == int(answered.sum())
     described = read_about(folder)
-    assert described["format"] == 3
+    assert described["format"] == FORMAT
     assert described["decision"]["class"] == 3
     if described["calibration"] is not None:  # of the answers that the threshold gives
         wrong = (answered != (parts.validation.labels == 3)).sum()

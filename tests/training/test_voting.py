@@ -58,6 +58,7 @@ def test_the_first_loss_is_that_of_every_image_answered_by_all_others(known, cla
     torch.manual_seed(0)
     keys = build_keys(6, "mlp")
     plain = known.features - known.features.mean(0)
+    plain = plain / known.features.std(0, correction=0) ** 0.5
     plain = plain / plain.norm(dim=1, keepdim=True) * 6**0.5
     order = torch.randperm(40, generator=torch.Generator().manual_seed(0))
     found = torch.empty(40, 128)

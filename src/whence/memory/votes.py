@@ -49,7 +49,10 @@ class Votes(MemoryHead):
     telling = ("nearest",)  # of votes that all agree, weights say nothing
 
     mean: Tensor
-    """`(D,)` taken off the features; 0 unless ``centre`` set it."""
+    """`(D,)` taken off the features; 0 unless ``fit_features`` set it."""
+
+    spread: Tensor
+    """`(D,)` that features are then divided by; 1 unless ``fit_features`` set it."""
 
     sharpness: Tensor
     """By what cosines are multiplied before sparsemax; the larger, the fewer images vote."""
@@ -71,6 +74,7 @@ class Votes(MemoryHead):
         self.keys = build_keys(features, classifier)
         self.log_scale = nn.Parameter(torch.tensor(math.log(WARMTH)))
         self.register_buffer("mean", torch.zeros(features))
+        self.register_buffer("spread", torch.ones(features))
         self.register_buffer("sharpness", torch.tensor(WARMTH))
         self.register_buffer("handicaps", None, persistent=False)
 
@@ -84,11 +88,11 @@ class Votes(MemoryHead):
         return self.scale_keys(self.keys(self.level(features).to(self.mean.dtype)))
 
     def level(self, features: Tensor) -> Tensor:
-        """Take the mean off features `(..., D)` and bring them to one length, the root of D.
+        """Centre features `(..., D)`, divide them by ``spread``, make their length the root of D.
 
-        Wang et al. (2019), arXiv:1911.04623.
+        Wang et al. (2019), arXiv:1911.04623; they do not divide.
         """
-        centred = at_least_float32(features) - self.mean
+        centred = (at_least_float32(features) - self.mean) / self.spread
         return to_unit_length(centred) * math.sqrt(self.features)
 
     def scale_keys(self, keys: Tensor) -> Tensor:
@@ -96,9 +100,19 @@ class Votes(MemoryHead):
         scale = self.log_scale.exp() if self.training else self.sharpness
         return to_unit_length(at_least_float32(keys)) * scale.sqrt()
 
-    def centre(self, features: Tensor) -> None:
-        """Take the mean of features `(N, D)` off all that come from now on."""
-        self.mean.copy_(at_least_float32(features).mean(0))
+    def fit_features(self, features: Tensor) -> None:
+        """Take the mean of features `(N, D)` off all that come, and divide by their spread.
+
+        The spread is the root of the standard deviation: half the way to features that all vary
+        alike, among which the few that tell classes apart are not lost, but nor is much noise made
+        loud. A feature that hardly varies counts as one of a hundredth of the mean deviation.
+        """
+        known = at_least_float32(features)
+        deviation = known.std(0, correction=0)
+        mean = deviation.mean()
+        self.mean.copy_(known.mean(0))
+        even = deviation.clamp_min(mean / 100).sqrt()
+        self.spread.copy_(even if mean > 0 else torch.ones_like(even))
 
     def reset(self, keys: nn.Module) -> None:
         """Take other keys, and the scale that training begins with."""

@@ -16,10 +16,13 @@ from whence.records.labels import find_problem_of_names
 from whence.storage.plain_files import read_mark
 from whence.storage.tensors import DTYPES
 
-FORMAT = 3
+FORMAT = 4
 """The version of the folder's format; an older one is read, a newer one refused, not guessed at."""
 
 MODEL, BANK, DONE = "model.safetensors", "bank.safetensors", "whence.json"
+ABSENT = ("head.spread",)
+"""What the model's file of votes lacks that were written before format 4."""
+
 LARGEST = {"C": 1024, "H": 4096, "W": 4096}
 LARGEST_FEATURES = 2**20
 
@@ -58,13 +61,16 @@ def upgrade(about: dict[str, Any]) -> None:
     """Bring what an older whence wrote to today's format, in place.
 
     Format 1 called an encoder that was passed as a module "own"; before format 3 the most probable
-    class was always the answer.
+    class was always the answer; before format 4 votes did not divide features by their spread,
+    which is one as a model is built.
     """
     encoder = about.get("encoder")
     if about["format"] < 2 and isinstance(encoder, dict) and encoder.get("family") == "own":
         encoder["family"] = "module"
     if about["format"] < 3:
         about["decision"] = None
+    if about["format"] < 4 and about.get("variant") == "votes":
+        about["absent"] = [*ABSENT]
     about["format"] = FORMAT
 
 
@@ -81,7 +87,15 @@ def find_problem_of_run(about: dict[str, Any]) -> str | None:
         or find_problem_of_handicaps(
             about.get("handicaps"), variant=about["variant"], classes=len(about["classes"])
         )
+        or find_problem_of_absent(about.get("absent"), about["variant"])
     )
+
+
+def find_problem_of_absent(absent: object, variant: str) -> str | None:
+    """Check which tensors the model's file may lack: those of old votes, or none."""
+    if absent is None or (variant == "votes" and absent == [*ABSENT]):
+        return None
+    return f"must leave absent out, got {quote(absent)}"
 
 
 def find_problem_of_images(about: dict[str, Any]) -> str | None:

@@ -1,6 +1,6 @@
 """Read a model from a folder, trusting nothing in it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,8 @@ def load(
         read_layouts(folder / name)
         if hash_file(folder / name) != expected:
             raise ValueError(f"{folder / name} must have the hash in {DONE}, it is damaged.")
-    tensors = read_tensors(folder / MODEL, layouts_of(model.state_dict()))
+    wanted = without(layouts_of(model.state_dict()), about.get("absent") or ())
+    tensors = read_tensors(folder / MODEL, wanted)
     check_sound(str(folder / MODEL), tensors)
     copy_into(model, tensors)
     if not bool((model.std > 0).all()):
@@ -126,7 +127,7 @@ def rebuild(path: Path, about: dict[str, Any], encoder: nn.Module | None) -> Cla
         outline = draw_outline(build)
         if outline is not None:
             hint = "" if encoder is None else "; is this the encoder that the model was made with?"
-            check_layouts(path, found, outline, hint=hint)
+            check_layouts(path, found, without(outline, about.get("absent") or ()), hint=hint)
         return build()
 
 
@@ -141,6 +142,11 @@ def draw_outline(build: Callable[[], Classifier]) -> dict[str, Layout] | None:
             return layouts_of(build().state_dict())
     except ValueError:
         return None
+
+
+def without(layouts: Mapping[str, Layout], absent: Collection[str]) -> dict[str, Layout]:
+    """Leave out the tensors that an older whence did not write."""
+    return {name: layout for name, layout in layouts.items() if name not in absent}
 
 
 def fits(encoder: nn.Module, found: dict[str, Layout]) -> bool:

@@ -38,7 +38,7 @@ FEW_VOTERS, MORE_VOTERS = 15, 30
 class Ballot(NamedTuple):
     """The images of one step, which vote on each other."""
 
-    features: Tensor  # (B, D) centred, of one length
+    features: Tensor  # (B, D) as ``Votes.level`` gives them
     places: Tensor  # (B,) among all images; one may be there twice where batches are balanced
     labels: Tensor  # (B,)
     targets: Tensor  # (B, K) probabilities
@@ -147,7 +147,7 @@ def train_keys(
         names=("losses", "hits"),
         word=describe_loss,
     )
-    head.centre(train.features)
+    head.fit_features(train.features)
     plain = head.level(train.features)  # (N, D)
     sure = F.one_hot(train.labels, head.classes).to(plain.dtype)
     said = probe.log_probabilities(train.features).exp().to(plain.dtype)
