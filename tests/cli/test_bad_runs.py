@@ -89,7 +89,7 @@ def cut(path):
         (lambda run: cut(run / "model.safetensors"), "model.safetensors must be a safetensors file, it is damaged"),
         (lambda run: cut(run / "bank.safetensors"), "bank.safetensors must be a safetensors file, it is damaged"),
         (lambda run: cut(run / "whence.json"), "whence.json must be JSON, it is damaged"),
-        (lambda run: edit(run, format=9), "was written by a newer whence (format 9, this one reads 3); upgrade"),
+        (lambda run: edit(run, format=9), "was written by a newer whence (format 9, this one reads 4); upgrade"),
         (lambda run: edit(run, format="x"), "whence.json must name its format, got 'x'; it is damaged"),
         (lambda run: edit(run, sha256={"model.safetensors": "0"}), "must have the hash in whence.json"),
         (lambda run: edit(run, sha256={}), "kept its numbers but not its model (keep_model = false)"),

@@ -20,7 +20,7 @@ FORMAT = 4
 """The version of the folder's format; an older one is read, a newer one refused, not guessed at."""
 
 MODEL, BANK, DONE = "model.safetensors", "bank.safetensors", "whence.json"
-ABSENT = ("head.spread",)
+OLD_VOTES_LACK = ("head.spread",)
 """What the model's file of votes lacks that were written before format 4."""
 
 LARGEST = {"C": 1024, "H": 4096, "W": 4096}
@@ -70,7 +70,7 @@ def upgrade(about: dict[str, Any]) -> None:
     if about["format"] < 3:
         about["decision"] = None
     if about["format"] < 4 and about.get("variant") == "votes":
-        about["absent"] = [*ABSENT]
+        about["absent"] = [*OLD_VOTES_LACK]
     about["format"] = FORMAT
 
 
@@ -93,7 +93,7 @@ def find_problem_of_run(about: dict[str, Any]) -> str | None:
 
 def find_problem_of_absent(absent: object, variant: str) -> str | None:
     """Check which tensors the model's file may lack: those of old votes, or none."""
-    if absent is None or (variant == "votes" and absent == [*ABSENT]):
+    if absent is None or (variant == "votes" and absent == [*OLD_VOTES_LACK]):
         return None
     return f"must leave absent out, got {quote(absent)}"
 
