@@ -14,8 +14,8 @@ def find_refill(name: str, shape: tuple[int, int, int], generator: torch.Generat
     """Make a refill for images with values in [0, 1].
 
     Args:
-        name: "black", "white", "mean" (the image's own mean colour), "noise" (uniform, the same for all
-            images) or "blur".
+        name: "black", "white", "mean" (the image's own mean colour), "noise" (uniform, the same for
+            all images) or "blur".
         shape: (C, H, W) of the images.
         generator: of the noise.
 
