@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from sklearn.linear_model import LogisticRegression
 from torch.testing import assert_close
 
 from whence.evidence.calibrate import LEAST, fit_calibration
@@ -111,13 +112,45 @@ def test_too_few_of_a_kind(signals, kind):
 
 @pytest.mark.parametrize("kind", [True, False])
 @pytest.mark.parametrize(("rarer", "kept"), [(5, 1), (19, 1), (20, 2), (29, 2), (30, 3), (45, 3)])
-def test_few_of_a_kind_fit_few_signals(signals, kind, rarer, kept):
-    doubts, _ = signals
+def test_few_of_a_kind_fit_few_signals(rng, kind, rarer, kept):
     errors = (torch.arange(90) < rarer) == kind
+    doubts = errors[:, None] + torch.randn(90, 3, generator=rng, dtype=torch.float64)
+    doubts[:, 2] = doubts[:, 2].exp()  # all three say something, each of its own
     found = fit_calibration(doubts, errors, KINDS)
     assert found == fit_calibration(doubts[:, :kept], errors, KINDS[:kept])
     assert found.names == KINDS[:kept]
     assert len(found.coefficients) == len(found.means) == kept
+
+
+def test_signals_that_do_not_help_on_other_images_are_left_out(rng):
+    """The losses of images that a fit has not seen, fold by fold."""
+    errors = torch.arange(200) % 4 == 0
+    doubts = torch.randn(200, 3, generator=rng, dtype=torch.float64)
+    doubts[:, 0] += 2 * errors
+    found = fit_calibration(doubts, errors, ("nearest", "top_weight", "class_mass"))
+    assert found.names == ("nearest",)
+    alone = fit_calibration(doubts[:, :1], errors, ("nearest",))
+    assert found.coefficients == pytest.approx(alone.coefficients)
+    losses = []
+    for count in (1, 2, 3):
+        loss, folds = 0.0, torch.empty(200, dtype=torch.int64)
+        for kind in (True, False):  # each kind is cut into five parts, one after the other
+            places = (errors == kind).nonzero()[:, 0]
+            folds[places] = torch.arange(5).repeat_interleave(len(places) // 5)
+        for fold in range(5):
+            fitted = LogisticRegression(tol=1e-8, max_iter=1000)
+            columns = (doubts[:, :count] - doubts[:, :count].mean(0)) / doubts[:, :count].std(
+                0, correction=0
+            )
+            fitted.fit(columns[folds != fold].numpy(), errors[folds != fold].numpy())
+            told = torch.from_numpy(fitted.predict_proba(columns[folds == fold].numpy())[:, 1])
+            wrong = errors[folds == fold]
+            loss -= float(torch.where(wrong, told.log(), (1 - told).log()).sum())
+        losses.append(loss / 200)
+    assert losses[0] == min(losses)
+    doubts[:, 2] += 2 * errors
+    found = fit_calibration(doubts, errors, ("nearest", "top_weight", "class_mass"))
+    assert found.names == ("nearest", "top_weight", "class_mass")  # the third helps
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])

@@ -5,6 +5,8 @@ import torch
 from torch.testing import assert_close
 
 import whence
+from whence.evidence.answers import signals_of
+from whence.metrics import SIGNALS
 from whence.report.reading import say_reading
 
 SHAPE = (1, 8, 8)
@@ -127,6 +129,7 @@ def test_features_that_are_not_finite_give_no_answer(stored, asked):
 
 def test_its_doubt_rests_on_nearness_first_because_weights_that_agree_say_nothing(model, rng):
     images = torch.randint(0, 256, (60, *SHAPE), generator=rng, dtype=torch.uint8)
+    assert signals_of(model)[:2] == ("nearest", "softmax")
+    assert set(signals_of(model)) == set(SIGNALS)
     found = whence.calibrate(model, (images, torch.arange(60) % 3))
-    assert found.names[:2] == ("nearest", "softmax")
-    assert len(set(found.names)) == len(found.names)
+    assert found.names == signals_of(model)[: len(found.names)]
