@@ -25,6 +25,7 @@ STAGES = [
     "attribution",
     "autoencoders",
     "morphing",
+    "visualisation",
     "report",
     "runs",
     "gather",

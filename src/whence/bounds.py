@@ -68,6 +68,7 @@ BOUNDS: Mapping[str, Bounds] = MappingProxyType(
         "repeats": Bounds(1, 10**4),
         "ridge": Bounds(0, LARGE, whole=False),
         "samples": Bounds(1, 10**6),
+        "sample": Bounds(1, MANY),
         "seed": Bounds(0, 2**63 - 1, words="in 0 to 2**63 - 1"),
         "seeds": Bounds(1, 10**5),
         "size": Bounds(1, 2**13),
