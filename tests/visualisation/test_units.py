@@ -7,10 +7,10 @@ from torch.testing import assert_close
 
 from whence.models.wrap import wrap
 from whence.visualisation.natural import list_regularisations, measure_activation, measure_inputs
-from whence.visualisation.top_patches import Box, Peak, find_field, find_peaks, project_peaks
+from whence.visualisation.top_patches import Peak, PixelBox, find_field, find_peaks, project_peaks
 from whence.visualisation.unit import (
     Unit,
-    activate,
+    activate_units,
     classify_inputs,
     group_units,
     list_layers,
@@ -71,7 +71,7 @@ def test_activations_are_those_of_the_layers(model, images):
     logits = model(images)
 
     def found(text):
-        return activate(model, [read(model, text)] * 7, inputs)
+        return activate_units(model, [read(model, text)] * 7, inputs)
 
     assert_close(found("channel:first:2"), first[:, 2].mean((1, 2)))
     assert_close(found("neuron:second:3,1,4"), second[:, 3, 1, 4])
@@ -84,7 +84,7 @@ def test_activations_are_those_of_the_layers(model, images):
 def test_each_row_has_its_own_unit(model, images):
     units = [read(model, f"channel:first:{number}") for number in (2, 0)]
     first, _ = by_hand(model, images[:2])
-    found = activate(model, units, model.normalise(images[:2]))
+    found = activate_units(model, units, model.normalise(images[:2]))
     assert_close(found, torch.stack([first[0, 2].mean(), first[1, 0].mean()]))
 
 
@@ -95,9 +95,9 @@ def test_units_of_one_kind_and_layer_go_together(model):
 
 def test_nothing_is_left_behind(model, images):
     unit, before = read(model, "channel:second:1"), dict(model.state_dict())
-    activate(model, [unit], model.normalise(images[:1]))
+    activate_units(model, [unit], model.normalise(images[:1]))
     with pytest.raises(RuntimeError):
-        activate(model, [unit], torch.zeros(1, 2, 12, 12))
+        activate_units(model, [unit], torch.zeros(1, 2, 12, 12))
     assert not any(part._forward_hooks for part in model.modules())
     assert all(torch.equal(before[name], one) for name, one in model.state_dict().items())
 
@@ -142,9 +142,9 @@ def test_peaks_are_the_strongest_places_of_the_strongest_images(model, images):
 def test_the_field_of_two_convolutions_by_hand(model):
     unit = read(model, "channel:second:0")
     # the second looks at 3 places from 2 * row on, the first at one more on each side
-    assert find_field(model, model.encoder, unit, Peak(0, 0.0, 2, 1)) == Box(3, 1, 8, 6)
-    assert find_field(model, model.encoder, unit, Peak(0, 0.0, 0, 0)) == Box(0, 0, 4, 4)
-    assert find_field(model, model.encoder, unit, Peak(0, 0.0, -1, -1)) == Box(0, 0, 12, 12)
+    assert find_field(model, model.encoder, unit, Peak(0, 0.0, 2, 1)) == PixelBox(3, 1, 8, 6)
+    assert find_field(model, model.encoder, unit, Peak(0, 0.0, 0, 0)) == PixelBox(0, 0, 4, 4)
+    assert find_field(model, model.encoder, unit, Peak(0, 0.0, -1, -1)) == PixelBox(0, 0, 12, 12)
 
 
 def test_projections_explain_the_activation_at_the_peak(model, images):

@@ -23,7 +23,7 @@ from whence.visualisation.natural import (
     measure_inputs,
 )
 from whence.visualisation.top_patches import Peak, find_field, find_peaks, project_peaks
-from whence.visualisation.unit import Unit, activate, classify_inputs, group_units
+from whence.visualisation.unit import Unit, activate_units, classify_inputs, group_units
 
 MEASURED = 500
 """Training images that say how long and how smooth an input usually is."""
@@ -104,7 +104,7 @@ def make_inputs(
     """Maximise units of one kind and layer, once for each way to keep inputs natural."""
 
     def activation(inputs: Tensor) -> Tensor:
-        return activate(model, units, inputs) / deviations
+        return activate_units(model, units, inputs) / deviations
 
     start = choose_start(model, units, training, seed, usual.norm)
     found = [

@@ -8,7 +8,7 @@ from torch import Tensor
 from whence.models.classifier import Classifier
 from whence.visualisation.maximise import Regularisation
 from whence.visualisation.smooth import total_variation
-from whence.visualisation.unit import Unit, activate, find_mask
+from whence.visualisation.unit import Unit, activate_units, find_mask
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def measure_activation(
     with torch.no_grad():
         values = torch.cat(
             [
-                activate(
+                activate_units(
                     model, [unit] * len(part), model.normalise(part), find_mask(model, unit, part)
                 )
                 for part in images.split(batch_size)

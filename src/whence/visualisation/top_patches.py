@@ -9,7 +9,7 @@ from whence.attribution.method import find_method
 from whence.attribution.score import FunctionScore
 from whence.models.classifier import Classifier
 from whence.seeds import make_generator
-from whence.visualisation.unit import Unit, activate, find_mask, read_layer
+from whence.visualisation.unit import Unit, activate_units, find_mask, read_layer
 
 PROBES = 4
 """Images of noise that show which pixels a place in a layer depends on."""
@@ -30,7 +30,7 @@ class Peak(NamedTuple):
     column: int
 
 
-class Box(NamedTuple):
+class PixelBox(NamedTuple):
     """A part of an image, ends not included."""
 
     top: int
@@ -80,15 +80,15 @@ def rate_images(
         if unit.kind in ("channel", "neuron"):
             values = read_layer(encoder, unit.layer, inputs)[:, unit.place[0]]  # (B, h, w) or (B,)
             if values.dim() == 3:
-                return find_place(values, unit)
+                return find_strongest_place(values, unit)
         else:
             mask = find_mask(model, unit, images)
-            values = activate(model, [unit] * len(inputs), inputs, mask)
+            values = activate_units(model, [unit] * len(inputs), inputs, mask)
     nowhere = torch.full(values.shape, -1, device=values.device)
     return values, nowhere, nowhere
 
 
-def find_place(values: Tensor, unit: Unit) -> tuple[Tensor, Tensor, Tensor]:
+def find_strongest_place(values: Tensor, unit: Unit) -> tuple[Tensor, Tensor, Tensor]:
     """Find the largest of values `(B, h, w)`, or that of a neuron, with rows and columns."""
     width = values.shape[2]
     if unit.kind == "neuron":
@@ -100,11 +100,11 @@ def find_place(values: Tensor, unit: Unit) -> tuple[Tensor, Tensor, Tensor]:
     return chosen, place // width, place % width
 
 
-def find_field(model: Classifier, encoder: nn.Module, unit: Unit, peak: Peak) -> Box:
+def find_field(model: Classifier, encoder: nn.Module, unit: Unit, peak: Peak) -> PixelBox:
     """Find the pixels that a place in a layer depends on: where the slope of noise is not 0."""
     height, width = model.image_shape[1:]
     if peak.row < 0:
-        return Box(0, 0, height, width)
+        return PixelBox(0, 0, height, width)
     noise = torch.randn((PROBES, *model.image_shape), generator=make_generator(0))
     leaf = noise.to(model.mean).requires_grad_()
     with torch.enable_grad():
@@ -114,8 +114,8 @@ def find_field(model: Classifier, encoder: nn.Module, unit: Unit, peak: Peak) ->
     touched = slope.ne(0).any(dim=0).any(dim=0)  # (H, W)
     down, across = touched.any(1).nonzero().flatten(), touched.any(0).nonzero().flatten()
     if len(down) == 0:
-        return Box(0, 0, height, width)
-    return Box(int(down[0]), int(across[0]), int(down[-1]) + 1, int(across[-1]) + 1)
+        return PixelBox(0, 0, height, width)
+    return PixelBox(int(down[0]), int(across[0]), int(down[-1]) + 1, int(across[-1]) + 1)
 
 
 def project_peaks(
@@ -149,7 +149,7 @@ def project_peaks(
         inputs = (variants - model.mean) / model.std
         if unit.kind not in ("channel", "neuron"):
             allowed = None if mask is None else mask[rows.to(mask.device)]
-            return activate(model, [unit] * len(inputs), inputs, allowed)
+            return activate_units(model, [unit] * len(inputs), inputs, allowed)
         values = read_layer(encoder, unit.layer, inputs)[:, unit.place[0]]
         if values.dim() == 1:
             return values

@@ -138,7 +138,7 @@ def read_place(text: str, shape: tuple[int, ...], unit: str) -> tuple[int, ...]:
     return place
 
 
-def activate(
+def activate_units(
     model: Classifier, units: Sequence[Unit], inputs: Tensor, mask: Tensor | None = None
 ) -> Tensor:
     """Say how much each normalised image activates its unit; `(B,)`, with a gradient.
@@ -167,7 +167,7 @@ def activate(
 
 
 def group_units(units: Sequence[Unit]) -> list[list[int]]:
-    """Group the numbers of units that ``activate`` takes together: of one kind and one layer."""
+    """Group the numbers of units of one kind and one layer, which go together."""
     groups: dict[tuple[str, str], list[int]] = {}
     for number, unit in enumerate(units):
         groups.setdefault((unit.kind, unit.layer), []).append(number)
