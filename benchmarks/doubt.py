@@ -1,0 +1,211 @@
+"""The calibrated probability of error of votes, beside plainer signs of doubt.
+
+Claim: it ranks wrong answers at least as well as the best of softmax, entropy and distance to the
+nearest stored image; its Brier score and likelihood are no worse than those of a linear probe's own
+probabilities on the probe's answers; and its calibration error is what chance gives.
+
+    python -m benchmarks.doubt DATA --encoder NAME --weights FILE --images 500 --seeds 5 \
+        --features FOLDER
+
+Votes on the features of a frozen encoder, by the defaults, calibrated on the validation images;
+everything is measured on test images. Every finished cell is a line of JSON in ``--cells``; the
+table of all that are there is printed at the end. ``chance`` is the calibration error of which 95 %
+of perfectly calibrated answers of the same probabilities stay below (1,000 draws).
+"""
+
+import argparse
+import json
+import statistics
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.linear_model import LogisticRegression
+from torch import Tensor
+from torch.nn import functional as F
+
+from benchmarks.frozen_heads import (
+    PENALTIES,
+    Problem,
+    encode,
+    print_row,
+    read_cells,
+    standardise,
+    thin,
+)
+from whence.evidence.answers import Memory, answer, signals_of
+from whence.evidence.calibrate import calibrate
+from whence.metrics.flag import auroc, expected_calibration_error
+from whence.models.calibration import error_probability
+from whence.models.evaluating import evaluating
+from whence.runs.images import load_data
+from whence.runs.prepare import prepare
+from whence.runs.settings import Settings
+from whence.runs.where import may_download_to
+from whence.seeds import make_generator
+from whence.training.fit import fit
+
+CELLS = Path(__file__).parents[1] / "docs" / "cells" / "doubt.jsonl"
+"""The cells that are published."""
+
+SIGNS = ("error_probability", "softmax", "entropy", "nearest")
+DRAWS = 1000
+
+
+def main() -> None:
+    """Fill in the cells that are missing, then print the table of all."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data")
+    parser.add_argument("--data-root", default="datasets")
+    parser.add_argument("--name", help="of the images, in the table")
+    parser.add_argument("--size", type=int)
+    parser.add_argument("--encoder", required=True)
+    parser.add_argument("--weights", required=True)
+    parser.add_argument("--images", type=int, required=True)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--pool", type=int, default=6000, help="training images drawn from")
+    parser.add_argument("--test", type=int, default=3000, help="test images, at most")
+    parser.add_argument("--cells", type=Path, default=CELLS)
+    parser.add_argument("--features", type=Path, required=True, help="folder of kept features")
+    options = parser.parse_args()
+    settings = Settings(
+        data=options.data,
+        data_root=options.data_root,
+        size=options.size,
+        encoder=options.encoder,
+        weights=options.weights,
+        freeze_encoder=True,
+        variant="votes",
+        train_examples=options.images,
+        validation_examples=max(150, options.images // 5),
+    )
+    name = options.name or Path(options.data).name
+    dataset = thin(load_data(settings, may_download_to(options.data_root)), options)
+    for seed in range(options.seeds):
+        here = {"images": name, "train_examples": options.images, "seed": seed}
+        if any(here.items() <= one.items() for one in read_cells(options.cells)):
+            continue
+        chosen = replace(settings, seed=seed)
+        found = measure(encode(chosen, dataset, options.features), chosen)
+        with options.cells.open("a") as file:
+            file.write(json.dumps({**here, **found, "torch": torch.__version__}) + "\n")
+    print_table(read_cells(options.cells))
+
+
+def measure(problem: Problem, settings: Settings) -> dict[str, Any]:
+    """Train and calibrate votes, and measure their doubt on the test images."""
+    parts, ours = prepare(settings, problem.dataset), problem.parts
+    model = parts.model
+    fit(
+        model,
+        ours.train,
+        recipe=parts.recipe,
+        plan=parts.plan,
+        features=problem.train,
+        validation=ours.validation,
+        validation_features=problem.validation,
+    )
+    model.remember(ours.train.images, ours.train.labels, features=problem.train)
+    with torch.no_grad(), evaluating(model):
+        asked, held = model.head.embed(problem.test), model.head.embed(problem.validation)
+        calibration = calibrate(model, ours.validation, features=held)
+        if calibration is None:
+            raise ValueError("fewer than five validation images are answered wrong, or right.")
+        labels, names = ours.test.labels, signals_of(model)
+        found = answer(model, asked, labels, Memory.of(model), signals=names, batch_size=len(asked))
+    errors = found.predicted != labels
+    signs = dict(zip(names, found.doubts.unbind(1), strict=True))
+    columns = torch.stack([signs[one] for one in calibration.names], 1)
+    signs["error_probability"] = told = error_probability(calibration, columns)
+    probe = measure_probe(problem)
+    return {
+        "accuracy": 1 - float(errors.double().mean()),
+        "auroc": {one: auroc(signs[one], errors) for one in SIGNS},
+        "brier": brier(told, errors),
+        "nll": nll(told, errors),
+        "ece": expected_calibration_error(told, errors),
+        "chance": chance_of_error(told, settings.seed),
+        "signals": calibration.names,
+        "probe": probe,
+    }
+
+
+def measure_probe(problem: Problem) -> dict[str, float | None]:
+    """Measure a linear probe's own probability of error, on the probe's answers."""
+    (train, validation, test), parts = standardise(problem), problem.parts
+    fits = [
+        LogisticRegression(C=one, max_iter=300).fit(train.numpy(), parts.train.labels.numpy())
+        for one in PENALTIES
+    ]
+    truth = parts.validation.labels.numpy()
+    best = max(fits, key=lambda one: float(one.score(validation.numpy(), truth)))
+    shares = torch.from_numpy(best.predict_proba(test.numpy()))
+    answers = torch.from_numpy(best.classes_)[shares.argmax(1)]
+    told, errors = 1 - shares.amax(1), answers != parts.test.labels
+    return {
+        "auroc": auroc(told, errors),
+        "brier": brier(told, errors),
+        "nll": nll(told, errors),
+        "ece": expected_calibration_error(told.clamp(0, 1), errors),
+    }
+
+
+def brier(told: Tensor, errors: Tensor) -> float:
+    """Average the squared distance of probabilities `(N,)` from what came; lower is better."""
+    return float((told - errors.double()).square().mean())
+
+
+def nll(told: Tensor, errors: Tensor) -> float:
+    """Average minus the log of the probability of what came, in nats; lower is better."""
+    return float(F.binary_cross_entropy(told.clamp(1e-6, 1 - 1e-6), errors.to(told.dtype)))
+
+
+def chance_of_error(told: Tensor, seed: int) -> float:
+    """Find the calibration error that 95 % of perfectly calibrated answers stay below."""
+    generator = make_generator(seed)
+    found = []
+    for _ in range(DRAWS):
+        drawn = torch.rand(told.shape, generator=generator, dtype=told.dtype) < told
+        found.append(expected_calibration_error(told, drawn))
+    return float(np.quantile(found, 0.95))
+
+
+def print_table(cells: list[dict[str, Any]]) -> None:
+    """Print the means of all cells over their seeds."""
+    problems: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    for one in cells:
+        problems.setdefault((one["images"], one["train_examples"]), []).append(one)
+    print_row(
+        "images",
+        "number",
+        "seeds",
+        *(f"AUROC {one}" for one in SIGNS),
+        "Brier",
+        "NLL",
+        "ECE",
+        "chance",
+        "probe: AUROC",
+        "Brier",
+        "NLL",
+        "ECE",
+    )
+    print_row(*["---"] * (11 + len(SIGNS)))
+    for (name, count), mine in sorted(problems.items()):
+        ranks = [mean([one["auroc"][sign] for one in mine]) for sign in SIGNS]
+        rest = [mean([one[key] for one in mine]) for key in ("brier", "nll", "ece", "chance")]
+        probes = [
+            mean([one["probe"][key] for one in mine]) for key in ("auroc", "brier", "nll", "ece")
+        ]
+        print_row(name, str(count), str(len(mine)), *ranks, *rest, *probes)
+
+
+def mean(numbers: list[float | None]) -> str:
+    """Average the numbers that are there."""
+    known = [one for one in numbers if one is not None]
+    return f"{statistics.fmean(known):.3f}" if known else ""
+
+
+if __name__ == "__main__":
+    main()
