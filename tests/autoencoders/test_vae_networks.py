@@ -23,7 +23,7 @@ from whence.encoders.adopt import build_encoder
 from whence.morphing import PATHS
 
 MODULES = {  # of the package, that are no network
-    *("vae", "transposed", "best_epoch", "fit_vae", "measure_vae", "saved_vae"),
+    *("vae", "transposed", "best_epoch", "imputation", "fit_vae", "measure_vae", "saved_vae"),
 }
 LISTINGS = {  # (B, C, H, W) in, then what each layer is and gives, as in the thesis
     "C.1": ("thesis_mnist", (1, 28, 28)),

@@ -32,7 +32,7 @@ def train_frozen(folder, weights, team):
         write_tensors(folder / f"{start}-{team.rank}.safetensors", features)
     place = folder / f"run-{team.rank}"
     place.mkdir()
-    train(parts, place, None, features, None, 1e9, team, line_seconds=1e9)
+    train(parts, place, None, features, None, 1e9, team, line_seconds=1e9, keep_every=None)
     write_tensors(folder / f"trained-{team.rank}.safetensors", parts.model.state_dict())
     known = encode_once(parts.model.eval(), parts.test, kept, team=team)
     write_tensors(folder / f"after-{team.rank}.safetensors", {"test": known})

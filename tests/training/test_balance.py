@@ -40,7 +40,7 @@ def train_set():
 def test_an_image_of_a_rare_class_counts_more_in_the_loss(rng):
     logits, labels = torch.randn(8, 3, generator=rng), LABELS[[0, 1, 2, 30, 31, 36, 37, 38]]
     plan = Plan(1, balance="loss")
-    loss, right = choose_criterion(RECIPE, plan, LABELS, 3).judge((logits,), labels)
+    loss, right = choose_criterion(RECIPE, plan, LABELS, 3).judge(logits, labels)
     counts, total = {0: 30, 1: 6, 2: 4}, 0.0
     for row, label in zip(logits.tolist(), labels.tolist(), strict=True):
         nll = math.log(sum(math.exp(x) for x in row)) - row[label]
@@ -49,9 +49,7 @@ def test_an_image_of_a_rare_class_counts_more_in_the_loss(rng):
     assert float(right) == pytest.approx(float((logits.argmax(1) == labels).float().mean()))
     alike = choose_criterion(RECIPE, Plan(1), LABELS, 3)
     assert alike.weights is None
-    assert_close(
-        alike.judge((logits,), labels)[0], torch.nn.functional.cross_entropy(logits, labels)
-    )
+    assert_close(alike.judge(logits, labels)[0], torch.nn.functional.cross_entropy(logits, labels))
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
@@ -59,8 +57,8 @@ def test_the_shares_of_processes_add_up_to_the_weighted_loss_of_one(smoothing, r
     logits, labels = torch.randn(12, 3, generator=rng), LABELS[26:38]
     criterion = Criterion(smoothing, weights=weigh_classes(LABELS, 3))
     parts = [(slice(0, 5), 5), (slice(5, 12), 7)]
-    shares = [criterion.judge((logits[rows],), labels[rows])[0] * size / 12 for rows, size in parts]
-    assert_close(sum(shares), criterion.judge((logits,), labels)[0])
+    shares = [criterion.judge(logits[rows], labels[rows])[0] * size / 12 for rows, size in parts]
+    assert_close(sum(shares), criterion.judge(logits, labels)[0])
 
 
 def test_batches_hold_as_many_images_of_every_class():

@@ -33,7 +33,7 @@ from whence.training.progress import (
 from whence.training.recipes import RECIPES, Recipe, build_optimizer, rate_at
 from whence.training.shared_step import Part, SharedStep, encode_together
 from whence.training.state import ModuleState, RandomState
-from whence.training.step import BatchDraws, LoneStep, answer_with, choose_criterion
+from whence.training.step import BatchDraws, LoneStep, choose_criterion
 from whence.training.voting import fit_votes
 
 KEY_EPOCHS = 20
@@ -240,7 +240,7 @@ def train_in_steps(
     frozen = plan.freeze_encoder
     loop = Loop(
         draw=draws.draw,
-        step=LoneStep(answer_with(encode, model.head), criterion)
+        step=LoneStep(encode, model.head, criterion)
         if team.size == 1
         else SharedStep(
             Part(model, team, frozen=frozen), team, criterion, seed=plan.seed, frozen=frozen

@@ -56,8 +56,8 @@ class SharedStep:
         total = len(batch.images)
         rows = rows_of(total, self.team)
         with self.criterion.autocast(batch.images.device):
-            answers = self.part(batch)
-        loss, hits = self.criterion.judge(answers, batch.labels[rows])
+            logits = self.part(batch)
+        loss, hits = self.criterion.judge(logits, batch.labels[rows])
         weight = (rows.stop - rows.start) * self.team.size / total
         return loss * weight, hits * weight
 
@@ -95,7 +95,7 @@ class Part(nn.Module):
         self.team = team
         self.frozen = frozen
 
-    def forward(self, batch: Batch) -> tuple[Tensor]:
+    def forward(self, batch: Batch) -> Tensor:
         """Compute logits `(b, K)`; the memory is whole, of its images only a share is encoded."""
         rows = rows_of(len(batch.images), self.team)
         images, memory, labels = batch.images[rows], batch.memory, batch.memory_labels
@@ -104,14 +104,14 @@ class Part(nn.Module):
             # torch gives every submodule the type Module
             head: Head = self.learned  # type: ignore[assignment]
             memory = None if memory is None else head.embed(memory)
-            return (classify(head, head.embed(images), memory, labels, mask),)
+            return classify(head, head.embed(images), memory, labels, mask)
         # torch gives every submodule the type Module
         model: Classifier = self.learned  # type: ignore[assignment]
         queries = model.encode(images)
         if memory is not None:
             own = model.encode(memory[rows_of(len(memory), self.team)])
             memory = gather(at_least_float32(own), len(memory), self.team)
-        return (classify(model.head, queries, memory, labels, mask),)
+        return classify(model.head, queries, memory, labels, mask)
 
 
 def gather(own: Tensor, total: int, team: Team) -> Tensor:

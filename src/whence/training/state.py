@@ -54,32 +54,23 @@ def unpack(states: Sequence[State], checkpoint: Checkpoint) -> None:
 
 @dataclass(frozen=True)
 class ModuleState:
-    """Parameters and statistics of a module.
-
-    Attributes:
-        module: that is kept.
-        prefix: of the names of its tensors.
-    """
+    """Parameters and statistics of a module."""
 
     module: nn.Module
-    prefix: str = "model"
 
     def pack(self) -> Checkpoint:
-        """Name every tensor ``PREFIX.NAME``."""
+        """Name every tensor ``model.NAME``."""
         tensors = self.module.state_dict()
-        named = {f"{self.prefix}.{name}": tensor for name, tensor in tensors.items()}
-        return Checkpoint(named, {})
+        return Checkpoint({f"model.{name}": tensor for name, tensor in tensors.items()}, {})
 
     def find_misfit(self, checkpoint: Checkpoint) -> str | None:
         """Compare names, shapes and types with the module's."""
-        return find_other_layout(self.prefix, checkpoint, self.module)
+        return find_other_layout("model", checkpoint, self.module)
 
     def unpack(self, checkpoint: Checkpoint) -> None:
         """Copy the tensors into the module."""
         names = self.module.state_dict()
-        copy_into(
-            self.module, {name: checkpoint.tensors[f"{self.prefix}.{name}"] for name in names}
-        )
+        copy_into(self.module, {name: checkpoint.tensors[f"model.{name}"] for name in names})
 
 
 def find_other_layout(prefix: str, checkpoint: Checkpoint, module: nn.Module) -> str | None:

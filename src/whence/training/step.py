@@ -1,7 +1,7 @@
 """One step of a classifier's training: a batch and its memory are drawn, then their loss."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, cast
 
@@ -110,27 +110,24 @@ class Criterion:
         return torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.bfloat16)
 
     def judge(
-        self, answers: Sequence[Tensor], labels: Tensor, targets: Tensor | None = None
+        self, logits: Tensor, labels: Tensor, targets: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Return the mean cross-entropy of `(B, K)` logits, and the fraction that is right.
 
-        Of several answers to the same images the losses are added up; the first is counted. A
-        weighted mean is divided by the number of images, not by the sum of their weights, so that
-        the shares of several processes add up to the loss of one.
-
         Args:
-            answers: `(B, K)` logits each.
+            logits: `(B, K)`.
             labels: `(B,)` true classes.
             targets: `(B, K)` probabilities that the logits are to give; None is the labels.
         """
-        wanted = labels if targets is None else targets
-        loss = functools.reduce(
-            torch.add, [self.measure(logits, labels, wanted) for logits in answers]
-        )
-        return loss, (answers[0].detach().argmax(1) == labels).float().mean()
+        loss = self.measure(logits, labels, labels if targets is None else targets)
+        return loss, (logits.detach().argmax(1) == labels).float().mean()
 
     def measure(self, logits: Tensor, labels: Tensor, wanted: Tensor) -> Tensor:
-        """Compute the mean cross-entropy of `(B, K)` logits; images of class c weigh weights[c]."""
+        """Compute the mean cross-entropy of `(B, K)` logits; images of class c weigh weights[c].
+
+        A weighted mean is divided by the number of images, not by the sum of their weights, so that
+        the shares of several processes add up to the loss of one.
+        """
         smoothing = self.label_smoothing
         if self.weights is None:
             return F.cross_entropy(logits, wanted, label_smoothing=smoothing)
@@ -149,40 +146,26 @@ class LoneStep:
     """A step of a process alone.
 
     Attributes:
-        answer: makes logits `(B, K)`, of one kind or several, of a batch.
+        encode: maps images, or features where the encoder is frozen, to what the head compares.
+        head: classifies that.
         criterion: makes the loss.
     """
 
-    answer: Callable[[Batch], Sequence[Tensor]]
+    encode: Callable[[Tensor], Tensor]
+    head: nn.Module
     criterion: Criterion
 
     def loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the loss of a batch, with gradients, and the fraction of it that is right."""
         with self.criterion.autocast(batch.images.device):
-            answers = self.answer(batch)
-        return self.criterion.judge(answers, batch.labels)
+            queries = self.encode(batch.images)
+            memory = None if batch.memory is None else self.encode(batch.memory)
+            logits = classify(self.head, queries, memory, batch.memory_labels, batch.mask)
+        return self.criterion.judge(logits, batch.labels)
 
     def finish(self, *numbers: Tensor) -> tuple[Tensor, ...]:
         """Return loss and fraction as they are, after the parameters were changed."""
         return numbers
-
-
-def answer_with(
-    encode: Callable[[Tensor], Tensor], head: nn.Module
-) -> Callable[[Batch], tuple[Tensor]]:
-    """Return what answers a whole batch.
-
-    Args:
-        encode: maps images, or features where the encoder is frozen, to what the head compares.
-        head: classifies that.
-    """
-
-    def answer(batch: Batch) -> tuple[Tensor]:
-        queries = encode(batch.images)
-        memory = None if batch.memory is None else encode(batch.memory)
-        return (classify(head, queries, memory, batch.memory_labels, batch.mask),)
-
-    return answer
 
 
 def classify(

@@ -201,7 +201,7 @@ class Vote:
         keys = self.head.scale_keys(self.head.keys(batch.features))
         others = batch.places[:, None] != batch.places  # (B, B)
         logits = self.head.logits(keys, keys, others, labels=batch.labels)
-        return self.criterion.judge((logits,), batch.labels, batch.targets)
+        return self.criterion.judge(logits, batch.labels, batch.targets)
 
     def finish(self, *numbers: Tensor) -> tuple[Tensor, ...]:
         """Return loss and fraction as they are, after the parameters were changed."""
