@@ -420,6 +420,40 @@ BREAKS = [  # file below src/whence, text that is right, text that is wrong, tes
     ),
     ("attribution/baseline_images.py", "and not inside(images)", "and False", "test_attribute"),
     ("morphing/morph.py", "named=to is not None", "named=False", "test_others"),
+    (
+        "metrics/pixel_order.py",
+        "order if most_first else order.flip(1)",
+        "order",
+        "test_faithfulness",
+    ),
+    ("metrics/pixel_order.py", "flat[:, mixed].argsort", "flat.argsort", "test_faithfulness"),
+    ("metrics/noisy_filling.py", "rows.sum(1)", "rows.sum(1) * 0 + 1", "test_faithfulness"),
+    (
+        "metrics/faithfulness/class_flip.py",
+        "attributed.low + attributed.high - attributed.images",
+        "attributed.images * 0",
+        "test_faithfulness",
+    ),
+    ("metrics/attributed.py", "state.numpy().tobytes()", "0", "test_faithfulness_of_maps"),
+    (
+        "attribution/randomised.py",
+        "if isinstance(copied, Classifier)",
+        "if False",
+        "test_randomised",
+    ),
+    ("autoencoders/imputation.py", "for _ in range(rounds)", "for _ in range(1)", "test_refills"),
+    (
+        "gather/faithfulness_table.py",
+        "(control - values) if lower",
+        "(values - control) if lower",
+        "test_faithful",
+    ),
+    (
+        "gather/faithful.py",
+        "self.classes, self.seed",
+        "self.classes * 0, self.seed",
+        "test_faithful",
+    ),
 ]
 
 

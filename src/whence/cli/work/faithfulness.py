@@ -1,6 +1,7 @@
 """Measure attribution methods on a run, and write a page, a picture and JSON."""
 
 import json
+import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,8 @@ def measure_run(options: Namespace, device: str) -> None:
         def tell(method: str, measure: str) -> None:
             bar.set_description(f"{method}, {measure}")
             bar.update()
+            if bar.disable and measure == measures[-1]:  # no terminal: a line for each method
+                print(f"{method}: measured", file=sys.stderr, flush=True)
 
         found = fill_cells(
             bench,
