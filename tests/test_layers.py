@@ -22,6 +22,7 @@ STAGES = [
     "models",
     "training",
     "evidence",
+    "estimators",
     "attribution",
     "autoencoders",
     "morphing",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from whence.data.load import load_dataset
     from whence.data.read_images import read_images
     from whence.data.sample import load_sample
+    from whence.estimators.evidence_classifier import EvidenceClassifier
     from whence.evidence.calibrate import calibrate
     from whence.evidence.choose_threshold import choose_threshold
     from whence.evidence.edit import edit
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 PLACES = {
     "BASELINES": "whence.attribution.baselines",
     "Classifier": "whence.models.classifier",
+    "EvidenceClassifier": "whence.estimators.evidence_classifier",
     "HEADS": "whence.memory",
     "ImageSet": "whence.records.images",
     "MaskPlan": "whence.morphing.path_mask",
@@ -101,6 +103,7 @@ __all__ = [
     "SIMILARITIES",
     "VAES",
     "Classifier",
+    "EvidenceClassifier",
     "ImageSet",
     "MaskPlan",
     "MemoryWrap",

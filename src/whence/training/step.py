@@ -110,7 +110,11 @@ class Criterion:
         return torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.bfloat16)
 
     def judge(
-        self, logits: Tensor, labels: Tensor, targets: Tensor | None = None
+        self,
+        logits: Tensor,
+        labels: Tensor,
+        targets: Tensor | None = None,
+        counts: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Return the mean cross-entropy of `(B, K)` logits, and the fraction that is right.
 
@@ -118,21 +122,27 @@ class Criterion:
             logits: `(B, K)`.
             labels: `(B,)` true classes.
             targets: `(B, K)` probabilities that the logits are to give; None is the labels.
+            counts: `(B,)` how much each image counts besides; None counts all alike.
         """
-        loss = self.measure(logits, labels, labels if targets is None else targets)
+        wanted = labels if targets is None else targets
+        loss = self.measure(logits, labels, wanted, counts)
         return loss, (logits.detach().argmax(1) == labels).float().mean()
 
-    def measure(self, logits: Tensor, labels: Tensor, wanted: Tensor) -> Tensor:
+    def measure(
+        self, logits: Tensor, labels: Tensor, wanted: Tensor, counts: Tensor | None
+    ) -> Tensor:
         """Compute the mean cross-entropy of `(B, K)` logits; images of class c weigh weights[c].
 
         A weighted mean is divided by the number of images, not by the sum of their weights, so that
         the shares of several processes add up to the loss of one.
         """
         smoothing = self.label_smoothing
-        if self.weights is None:
+        if self.weights is None and counts is None:
             return F.cross_entropy(logits, wanted, label_smoothing=smoothing)
         each = F.cross_entropy(logits, wanted, label_smoothing=smoothing, reduction="none")
-        return (each * self.weights[labels]).mean()
+        if self.weights is not None:
+            each = each * self.weights[labels]
+        return (each if counts is None else each * counts).mean()
 
 
 def choose_criterion(recipe: Recipe, plan: Plan, labels: Tensor, classes: int) -> Criterion:

@@ -42,6 +42,7 @@ class Ballot(NamedTuple):
     places: Tensor  # (B,) among all images; one may be there twice where batches are balanced
     labels: Tensor  # (B,)
     targets: Tensor  # (B, K) probabilities
+    counts: Tensor | None  # (B,) how much each counts, 1 on average over all; None: all alike
 
 
 def fit_votes(
@@ -52,6 +53,7 @@ def fit_votes(
     recipe: Recipe,
     plan: Plan,
     probe: Probe | None = None,
+    counts: Tensor | None = None,
     resume: Checkpoint | None = None,
     on_step: OnStep | None = None,
     on_epoch: OnEpoch | None = None,
@@ -71,6 +73,8 @@ def fit_votes(
         recipe: optimiser, schedule, images per step.
         plan: epochs and seed.
         probe: fitted to the training images; None fits one.
+        counts: `(N,)` how much each training image counts in the loss, 1 on average; None counts
+            all alike. Keys that are trained for a choice alone count all alike.
         resume: where an earlier training with the same arguments stopped.
         on_step: called after every step with a function that makes a checkpoint of that moment.
         on_epoch: called after every epoch.
@@ -82,21 +86,16 @@ def fit_votes(
     if probe is None:
         probe = fit_probe(train, validation, head.classes, seed=plan.seed)
 
-    def learn(
-        part: Labelled,
-        resume: Checkpoint | None = None,
-        on_step: OnStep | None = None,
-        on_epoch: OnEpoch | None = None,
-    ) -> float:
-        return train_keys(head, part, probe, recipe, plan, resume, on_step, on_epoch)
-
     reading = None
     if validation is None and (resume is None or plan.balance == "memory"):
         part, kept = hold_out(train, plan.seed)
-        learn(part)
+        train_keys(head, part, probe, recipe, plan)
         reading = choose_reading(head, part, kept, balance=plan.balance)
         head.sharpness.fill_(reading.sharpness)
-    loss = learn(train, resume, on_step, on_epoch)  # checkpoints hold the sharpness
+    # checkpoints hold the sharpness
+    loss = train_keys(
+        head, train, probe, recipe, plan, counts, resume=resume, on_step=on_step, on_epoch=on_epoch
+    )
     if validation is not None:
         reading = choose_reading(head, train, validation, balance=plan.balance)
     if reading is not None:
@@ -130,9 +129,11 @@ def train_keys(
     probe: Probe,
     recipe: Recipe,
     plan: Plan,
-    resume: Checkpoint | None,
-    on_step: OnStep | None,
-    on_epoch: OnEpoch | None,
+    counts: Tensor | None = None,
+    *,
+    resume: Checkpoint | None = None,
+    on_step: OnStep | None = None,
+    on_epoch: OnEpoch | None = None,
 ) -> float:
     """Train new keys on N images, from the seed or a checkpoint; returns the last loss.
 
@@ -159,7 +160,8 @@ def train_keys(
         if plan.balance == "sampling":
             places = draw_alike(classes, places, generator=randomness.generator)
         picked = places.to(device)
-        return Ballot(plain[picked], picked, train.labels[picked], targets[picked])
+        counted = None if counts is None else counts[picked]
+        return Ballot(plain[picked], picked, train.labels[picked], targets[picked], counted)
 
     def end_epoch(rate: float) -> None:
         loss, accuracy = progress.mean_loss(), float(progress.numbers_of("hits").mean())
@@ -201,7 +203,7 @@ class Vote:
         keys = self.head.scale_keys(self.head.keys(batch.features))
         others = batch.places[:, None] != batch.places  # (B, B)
         logits = self.head.logits(keys, keys, others, labels=batch.labels)
-        return self.criterion.judge(logits, batch.labels, batch.targets)
+        return self.criterion.judge(logits, batch.labels, batch.targets, batch.counts)
 
     def finish(self, *numbers: Tensor) -> tuple[Tensor, ...]:
         """Return loss and fraction as they are, after the parameters were changed."""

@@ -1,0 +1,1 @@
+"""Classifiers in the form of scikit-learn."""
