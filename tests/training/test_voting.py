@@ -43,6 +43,7 @@ def fit(known, validation=None, **options):
             known,
             validation,
             recipe=options.pop("recipe", RECIPE),
+            counts=options.pop("counts", None),
             plan=plan(**options),
             on_epoch=reports.append,
         )
@@ -197,3 +198,16 @@ def test_an_encoder_that_learns_has_its_sharpness_chosen_too():
     with torch.no_grad():
         parts = (Labelled(model.encode_features(one.images), one.labels) for one in (train, held))
     assert found == choose_sharpness(model.head, *parts)
+
+
+def test_images_that_count_more_weigh_more_in_the_loss(known):
+    """The first loss is the mean of what each image loses, times what it counts."""
+
+    def first_loss(counts):
+        return fit(known, known, epochs=1, counts=counts)[1][0].loss
+
+    alone = torch.tensor([first_loss(one * 40) for one in torch.eye(40)])
+    assert float(alone.mean()) == pytest.approx(first_loss(None), rel=1e-5)
+    counts = torch.linspace(0.1, 1.9, 40)
+    assert float((alone * counts).mean()) == pytest.approx(first_loss(counts), rel=1e-5)
+    assert fit(known, known, counts=torch.ones(40))[1] == fit(known, known)[1]
