@@ -176,7 +176,7 @@ DECIDED += [
     ).items()
     if name != "study"
 ]
-DECIDED.append((["study", "none"], "Unknown study 'none'. Choose from: parameter_counts."))
+DECIDED.append((["study", "none"], "Unknown study 'none'. Choose from: parameter_counts, bag_"))
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from jsonargparse import ArgumentParser
 from whence.cli.align import align
 from whence.cli.options import build_parser, parse
 from whence.records.findings import Entry, Findings
-from whence.storage.whole_files import write_json
+from whence.storage.whole_files import write_json, write_whole
 from whence.studies import FUNCTIONS, STUDIES
 
 
@@ -23,7 +23,12 @@ def build() -> ArgumentParser:
     )
     parser.add_argument("name", type=str, nargs="?", metavar="NAME", help="which study")
     parser.add_argument("--list", action="store_true", help="print what each study claims")
-    parser.add_argument("--out", type=str, metavar="FOLDER", help="leave the table there, as JSON")
+    parser.add_argument(
+        "--out",
+        type=str,
+        metavar="FOLDER",
+        help="leave the table there, as JSON, and the page of a study that has one",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     return parser
 
@@ -42,6 +47,8 @@ def study(arguments: list[str]) -> None:
     content = to_json(options.name, findings)
     if options.out is not None:
         write_json(Path(options.out) / f"{options.name}.json", content)
+        if findings.page:
+            write_whole(Path(options.out) / f"{options.name}.html", findings.page.encode())
     print(json.dumps(content, indent=1) if options.json else describe(options.name, findings))
 
 

@@ -15,12 +15,14 @@ class Findings:
         rows: entries in the order of the columns; fractions, not percent.
         holds: the claim was borne out.
         verdict: one sentence that says so, with the numbers that decide.
+        page: HTML that shows what the numbers are of; "" for none.
     """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[Entry, ...], ...]
     holds: bool
     verdict: str
+    page: str = ""
 
     def __post_init__(self) -> None:
         for row in self.rows:

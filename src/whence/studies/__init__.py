@@ -28,6 +28,12 @@ STUDIES: Mapping[str, Study] = MappingProxyType(
             "Our models have exactly the published numbers of parameters.",
             "La Rosa et al. 2021, arXiv:2106.01440, table 11",
         ),
+        "bag_of_words": Study(
+            "whence.studies.bag_of_words.study:bag_of_words",
+            "Decisions over visual words divide over pixels, exactly with histogram intersection, "
+            "and the pixels of polygons are what speaks for a polygon.",
+            "Bach et al. 2015, doi:10.1371/journal.pone.0130140, section 3",
+        ),
     }
 )
 """Every study by name. Listing them, with their claims, imports none of them."""
