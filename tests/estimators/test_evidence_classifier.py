@@ -27,7 +27,7 @@ FAILED = {
 
 
 @parametrize_with_checks(
-    [EvidenceClassifier(epochs=8, random_state=0)], expected_failed_checks=lambda _: FAILED
+    [EvidenceClassifier(epochs=4, random_state=0)], expected_failed_checks=lambda _: FAILED
 )
 def test_scikit_learn_takes_it_as_its_own(estimator, check):
     check(estimator)

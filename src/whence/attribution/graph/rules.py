@@ -5,7 +5,7 @@ Montavon et al. (2017), 10.1016/j.patcog.2016.11.008 (z+, box, w squared); Monta
 10.1007/978-3-030-28954-6_10 (gamma); Lapuschkin et al. (2019), 10.1038/s41467-019-08987-4 (flat).
 
 A bias is an input worth 1. What a layer gets is what it passes on to its input, what its biases
-take, and what is lost because there was nothing, or almost nothing, to divide_away by.
+take, and what is lost because there was nothing, or almost nothing, to divide by.
 """
 
 from collections.abc import Callable
