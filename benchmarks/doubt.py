@@ -26,15 +26,8 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmarks.frozen_heads import (
-    PENALTIES,
-    Problem,
-    encode,
-    print_row,
-    read_cells,
-    standardise,
-    thin,
-)
+from benchmarks.kept_cells import print_row, read_cells, thin
+from benchmarks.simple_heads import PENALTIES, Problem, encode, standardise
 from whence.evidence.answers import Memory, answer, signals_of
 from whence.evidence.calibrate import calibrate
 from whence.metrics.flag import auroc, expected_calibration_error

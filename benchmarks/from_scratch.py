@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.frozen_heads import print_row, read_cells, state_difference, thin
+from benchmarks.kept_cells import print_row, read_cells, state_difference, thin
 from whence.bounds import BATCH_SIZE
 from whence.evidence.evaluate import evaluate
 from whence.records.images import Dataset

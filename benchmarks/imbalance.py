@@ -24,7 +24,9 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from benchmarks.frozen_heads import EPOCHS, answer_features, print_row, read_cells, thin
+from benchmarks.frozen_heads import answer_features
+from benchmarks.kept_cells import print_row, read_cells, thin
+from benchmarks.simple_heads import EPOCHS
 from whence.evidence.evaluate import evaluate
 from whence.records.images import Dataset
 from whence.runs.images import load_data

@@ -31,8 +31,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from torch import Tensor
 
-from benchmarks.frozen_heads import PENALTIES, print_row, read_cells, thin
 from benchmarks.imbalance import compare_pairs
+from benchmarks.kept_cells import print_row, read_cells, thin
+from benchmarks.simple_heads import PENALTIES
 from whence.data.stratify import stratified
 from whence.evidence.suspicious import find_suspicious
 from whence.models.classifier import Classifier

@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks.from_scratch import CELLS, RECIPES, RIVALS, compare, pick, print_tables
-from benchmarks.frozen_heads import read_cells
+from benchmarks.kept_cells import read_cells
 
 
 def cell(head, recipe, seed, accuracy, validation=0.5, **more):

@@ -2,7 +2,8 @@
 
 import pytest
 
-from benchmarks.frozen_heads import compare, print_table, read_cells
+from benchmarks.frozen_heads import compare, print_table
+from benchmarks.kept_cells import read_cells
 
 
 def cell(head, seed, accuracy, validation=0.5, **more):
