@@ -6,17 +6,29 @@ from torch.testing import assert_close
 import whence
 from tests.helpers.attributing import Quadratic, make, same_state, state_of
 
-FEW = {"samples": 3}
+FEW = {
+    "expected_gradients": {"samples": 3},
+    "smoothgrad": {"samples": 3},
+    "occlusion": {"patch": 3},
+    "lime": {"samples": 12, "patch": 3, "repeats": 2},
+    "kernel_shap": {"samples": 20, "patch": 3},
+    "mask": {"iterations": 4, "patch": 3},
+}
 """Enough to see that a method is right."""
 
 
 def give_options(method, images):
     """Give a method what it cannot do without, and a small number of what takes long."""
-    path = torch.stack([images * share for share in (0.0, 0.4, 1.0)], 1)
-    needed = FEW | {
+    return give_needed(method, images) | FEW.get(method.name, {})
+
+
+def give_needed(method, images):
+    """Give a method what it cannot do without."""
+    needed = {
         "generator": torch.Generator().manual_seed(4),
-        "path": path,
+        "path": torch.stack([images * share for share in (0.0, 0.4, 1.0)], 1),
         "baselines": torch.cat([images[:1] * 0.5, images * 0.2]),
+        "rivals": images.flip(0) * 0.4 + 0.3,
     }
     return {name: needed[name] for name in method.options if name in needed}
 
@@ -25,12 +37,7 @@ def check_exact(method, oracle, **options):
     """A quadratic score has an exact answer; the batch size does not change it."""
     formula = Quadratic()
     options = give_options(method, formula.images) | options
-    needed = give_options(method, formula.images)
-    expected = oracle(
-        formula,
-        formula.images,
-        **{name: value for name, value in needed.items() if name not in FEW},
-    )
+    expected = oracle(formula, formula.images, **give_needed(method, formula.images))
     found = method(formula.score(), formula.images, **options)
     assert_close(found.images, expected.to(found.images), rtol=0, atol=1e-9)
     assert found.evidence is None
