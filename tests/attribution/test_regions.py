@@ -12,6 +12,7 @@ from torch.testing import assert_close
 import whence
 from tests.helpers.attributing import Net, Quadratic, as_pixels, make
 from whence.attribution import METHODS
+from whence.attribution.methods.kernel_shap import choose_coalitions
 from whence.attribution.regions import segment
 from whence.attribution.score import FunctionScore
 
@@ -97,6 +98,13 @@ def test_other_draws_differ_and_that_is_said(method, images, stored):
     assert "regressions" not in find(1, repeats=1).sentence
     if method == "kernel_shap":
         assert_close(one.ledger["unexplained"], torch.zeros(3).double(), rtol=0, atol=1e-9)
+
+
+def test_coalitions_are_drawn_with_their_opposites():
+    shown, counted = choose_coalitions(12, 30, rng())
+    assert torch.equal(shown[:15], ~shown[15:])
+    assert 0 < int(shown.sum(1).min()) < int(shown.sum(1).max()) < 12
+    assert counted.tolist() == [1] * 30
 
 
 @pytest.mark.parametrize("method", ["lime", "kernel_shap"])
