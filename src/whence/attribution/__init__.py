@@ -21,6 +21,12 @@ METHODS = Table(
         "taylor": f"{FILES}.taylor:TAYLOR",
         "edges": f"{FILES}.edges:EDGES",
         "lrp": f"{FILES}.lrp:LRP",
+        "deep_taylor": f"{FILES}.deep_taylor:DEEP_TAYLOR",
+        "deeplift": f"{FILES}.deeplift:DEEPLIFT",
+        "excitation_backprop": f"{FILES}.excitation_backprop:EXCITATION_BACKPROP",
+        "guided_backprop": f"{FILES}.guided_backprop:GUIDED_BACKPROP",
+        "deconvnet": f"{FILES}.deconvnet:DECONVNET",
+        "cam": f"{FILES}.cam:CAM",
         "random": f"{FILES}.random:RANDOM",
     },
 )

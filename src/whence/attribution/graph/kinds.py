@@ -91,6 +91,22 @@ ACTIVATIONS = frozenset(
 )
 """Every number that comes out is a function of one number that went in."""
 
+RECTIFIERS = frozenset(
+    {
+        aten.relu,
+        aten.hardtanh,
+        aten.leaky_relu,
+        aten._prelu_kernel,
+        aten.elu,
+        aten.silu,
+        aten.gelu,
+        aten.mish,
+        aten.hardswish,
+        aten.clamp_min,
+    }
+)
+"""Activations that let through what is above 0, more or less, and hold back what is below."""
+
 GATES = frozenset({aten.sigmoid, aten.hardsigmoid, aten.rsqrt, aten.reciprocal})
 """What is multiplied by their output is let through, or brought to a length."""
 

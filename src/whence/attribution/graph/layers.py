@@ -34,8 +34,10 @@ def find_by_layers(
     explain: Callable[[Recording], FoundByLayers],
     *,
     known: Container[Operation],
-    weights: MemoryWeights | None,
+    weights: str | None,
     sentence: str,
+    merged: bool = True,
+    adds_up: bool = True,
 ) -> FoundRelevance:
     """Record a score for some images after others, and explain each recording.
 
@@ -46,11 +48,14 @@ def find_by_layers(
         known: operations that there is a rule for.
         weights: as for ``choose_weights``.
         sentence: what a pixel's number means.
+        merged: as for ``record_score``.
+        adds_up: numbers are parts of the score, and there are lines.
     """
     constant, found, values = choose_weights(score, weights), [], []
     for rows in gather_rows(score, len(images)):
         part = score.take(rows)
-        recording = record_part(part, part.pixels(images[rows.to(images.device)]), known, constant)
+        some = part.pixels(images[rows.to(images.device)])
+        recording = record_part(part, some, known, constant=constant, merged=merged)
         found.append(explain(recording))
         values.append(recording.output.value)
     evidence = [one.evidence for one in found if one.evidence is not None]
@@ -58,7 +63,9 @@ def find_by_layers(
         torch.cat([one.images for one in found]),
         torch.cat(evidence) if evidence else None,
         sentence,
-        lines={name: torch.cat([one.lines[name] for one in found]) for name in found[0].lines},
+        lines={name: torch.cat([one.lines[name] for one in found]) for name in found[0].lines}
+        if adds_up
+        else None,
         score=torch.cat(values) if is_votes(score) else None,
     )
 
@@ -111,24 +118,36 @@ def gather_rows(score: Score, total: int) -> Iterator[Tensor]:
 
 
 def record_part(
-    score: Score, images: Tensor, known: Container[Operation], constant: bool
+    score: Score,
+    images: Tensor,
+    known: Container[Operation],
+    *,
+    constant: bool,
+    merged: bool = True,
+    evidence: Tensor | None = None,
 ) -> Recording:
-    """Record the score of images `(B, C, H, W)` as ``score.pixels`` gives them."""
+    """Record the score of images `(B, C, H, W)` as ``score.pixels`` gives them.
+
+    Args:
+        score: of B images.
+        images: the images, or others in their place.
+        known: operations that there is a rule for.
+        constant: weights of the evidence are constants.
+        merged: as for ``record_score``.
+        evidence: `(E, C, h, w)` in the place of the evidence; None takes it as it is.
+    """
     owners = torch.arange(len(images), device=images.device)
     if not isinstance(score, ClassifierScore):
-        return record_score(score, [images], [owners], known)
-    evidence = score.evidence
-    if evidence is None:
-        return record_score(
-            lambda some: score_own(score, some, None, constant=True), [images], [owners], known
-        )
-    counts = torch.tensor(score.counts, device=images.device)
-    return record_score(
-        lambda some, stored: score_own(score, some, stored, constant=constant),
-        [images, evidence],
-        [owners, owners.repeat_interleave(counts)],
-        known,
-    )
+        return record_score(score, [images], [owners], known, merged=merged)
+    inputs, rows = [images], [owners]
+    if score.evidence is not None:
+        inputs.append(score.evidence if evidence is None else evidence)
+        rows.append(owners.repeat_interleave(torch.tensor(score.counts, device=images.device)))
+
+    def compute(some: Tensor, stored: Tensor | None = None) -> Tensor:
+        return score_own(score, some, stored, constant=constant)
+
+    return record_score(compute, inputs, rows, known, merged=merged)
 
 
 def split_found(arrived: Sequence[Tensor], lines: dict[str, Tensor]) -> FoundByLayers:

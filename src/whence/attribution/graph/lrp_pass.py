@@ -19,7 +19,7 @@ from whence.attribution.graph.composites import Composite
 from whence.attribution.graph.kinds import ACTIVATIONS, ROUTES, SUMS, find_gate
 from whence.attribution.graph.ledger import BIASES, STABILISER, Ledger
 from whence.attribution.graph.node import Node, Slot, aten
-from whence.attribution.graph.pull import Messages, pull
+from whence.attribution.graph.pull import Messages, first_of, pull
 from whence.attribution.graph.rules import (
     BOX,
     OF_INPUTS,
@@ -124,13 +124,6 @@ def find_at(slot: Slot, value: float) -> Tensor:
     found = node.call(*args, **kwargs)
     whole: Tensor = found[node.outputs.index(slot)] if isinstance(found, tuple | list) else found
     return whole
-
-
-def first_of(arriving: list[Tensor | None]) -> Tensor:
-    """Take the relevance of the first output, where the others are no part of the network."""
-    if arriving[0] is None:
-        raise ValueError("The network must not read what a layer computes beside its output.")
-    return arriving[0]
 
 
 def route(own: LayerwisePass, node: Node, arriving: list[Tensor | None]) -> Messages:

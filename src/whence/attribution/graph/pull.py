@@ -1,5 +1,6 @@
 """Through one operation backwards, by autograd."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -12,19 +13,29 @@ Messages = list[tuple[Slot, Tensor]]
 """What an operation passes on to the slots that it reads; a slot may occur twice."""
 
 
-def pull(node: Node, arriving: list[Tensor | None]) -> Messages:
+def value_of(slot: Slot) -> Tensor:
+    """Return what a slot holds."""
+    return slot.value
+
+
+def pull(
+    node: Node,
+    arriving: list[Tensor | None],
+    value: Callable[[Slot], Tensor] = value_of,
+) -> Messages:
     """Multiply what arrives at the outputs of an operation by its transposed derivative.
 
     Args:
         node: the operation.
         arriving: one for each output, or None where nothing arrives.
+        value: where the derivative is taken; as it was by default.
     """
     leaves: list[tuple[Slot, Tensor]] = []
 
     def give(one: Any) -> Any:
         if not isinstance(one, Slot):
             return one
-        leaves.append((one, one.value.detach().requires_grad_()))
+        leaves.append((one, value(one).detach().requires_grad_()))
         return leaves[-1][1]
 
     with torch.enable_grad():
@@ -39,3 +50,10 @@ def pull(node: Node, arriving: list[Tensor | None]) -> Messages:
         for (slot, _), gradient in zip(leaves, found, strict=True)
         if gradient is not None
     ]
+
+
+def first_of(arriving: list[Tensor | None]) -> Tensor:
+    """Take the relevance of the first output, where the others are no part of the network."""
+    if arriving[0] is None:
+        raise ValueError("The network must not read what a layer computes beside its output.")
+    return arriving[0]

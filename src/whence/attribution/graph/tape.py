@@ -157,12 +157,13 @@ class Recording:
         self.nodes, self.inputs, self.output = tape.nodes, tape.inputs, output
 
 
-@torch.no_grad()
 def record_score(
     function: Callable[..., Tensor],
     inputs: Sequence[Tensor],
     owners: Sequence[Tensor],
     known: Container[Operation],
+    *,
+    merged: bool = True,
 ) -> Recording:
     """Compute the score `(B,)` of inputs, and record how.
 
@@ -171,6 +172,7 @@ def record_score(
         inputs: tensors `(n, ...)`.
         owners: for each `(n,)`, of which image its rows are.
         known: operations that have a rule; of another one it is kept where it stands.
+        merged: a model may use its faster copy, whose layers are fewer; only without gradients.
 
     Raises:
         RuntimeError: if the score does not depend on the inputs.
@@ -178,12 +180,19 @@ def record_score(
     """
     inputs = [one.detach().clone() for one in inputs]  # whatever is done to these in place
     tape = Tape(inputs, owners, known)
-    with Plainly(), tape:
+    with torch.set_grad_enabled(not merged), Plainly(), tape:
         found = function(*inputs)
     output = tape.slot(found)
     if output is None:
         raise RuntimeError(NO_GRADIENT)
     return Recording(tape, output)
+
+
+class Everything:
+    """Operations that have a rule, where any operation has one."""
+
+    def __contains__(self, operation: object) -> bool:
+        return True
 
 
 def as_one(function: Callable[..., Tensor], *args: Any) -> Tensor:

@@ -1,20 +1,13 @@
 """Layer-wise relevance propagation, by any rule, with a ledger of where the score went."""
 
+import torch
 from torch import Tensor
 
 from whence.attribution.found import FoundRelevance
 from whence.attribution.graph.composites import choose_rules
-from whence.attribution.graph.layers import (
-    FoundByLayers,
-    MemoryWeights,
-    find_by_layers,
-    split_found,
-)
-from whence.attribution.graph.ledger import Ledger
-from whence.attribution.graph.lrp_pass import HANDLERS, LayerwisePass
+from whence.attribution.graph.layers import MemoryWeights
 from whence.attribution.graph.rules import Numbers
-from whence.attribution.graph.tape import Recording
-from whence.attribution.graph.walk_back import walk_back
+from whence.attribution.graph.share_score import share_score
 from whence.attribution.method import Method
 from whence.attribution.score import Score
 
@@ -65,24 +58,34 @@ def lrp(
         ValueError: on an unknown name, numbers that do not fit, or an operation without a rule.
         RuntimeError: if the score does not depend on the images.
     """
-    rules = choose_rules(rule, composite)
-    numbers = Numbers(epsilon, alpha, beta, gamma, spread_biases)
-
-    def explain(recording: Recording) -> FoundByLayers:
-        given = recording.output.value
-        ledger = Ledger(len(given), given)
-        own = LayerwisePass(rules, numbers, ledger, (low, high))
-        return split_found(walk_back(recording, given, own), ledger.lines)
-
-    return find_by_layers(
+    check_lrp_numbers(epsilon, alpha, beta, gamma, low, high)
+    return share_score(
         score,
         images,
-        explain,
-        known=HANDLERS,
+        choose_rules(rule, composite),
+        Numbers(epsilon, alpha, beta, gamma, spread_biases),
+        bounds=(low, high),
         weights=weights,
         sentence="A pixel's number is what layer-wise relevance propagation gives it of the score, "
         "in units of the score.",
     )
+
+
+def check_lrp_numbers(
+    epsilon: float, alpha: float, beta: float, gamma: float, low: float, high: float
+) -> None:
+    """Refuse numbers that rules cannot be told.
+
+    Raises:
+        ValueError: with what came.
+    """
+    for name, value in (("epsilon", epsilon), ("beta", beta), ("gamma", gamma)):
+        if not 0 <= value < torch.inf:
+            raise ValueError(f"{name} must be at least 0, got {value}.")
+    if not abs(alpha - beta - 1) < 1e-6:
+        raise ValueError(f"alpha minus beta must be 1, got {alpha} and {beta}.")
+    if not low < high:
+        raise ValueError(f"low must be below high, got {low} and {high}.")
 
 
 LRP = Method("lrp", lrp, adds_up=True)
