@@ -5,7 +5,6 @@ import torch
 from captum.attr import Deconvolution, DeepLift, GuidedBackprop
 from torch import nn
 from torch.testing import assert_close
-from zennit.composites import ExcitationBackprop
 
 import whence
 from tests.attribution.test_lrp_rules import network
@@ -65,7 +64,8 @@ def test_without_a_rectifier_it_is_the_gradient_and_said_so(asked):
 @pytest.mark.filterwarnings("ignore:.*[Ss]etting .*hooks")
 def test_deeplift_is_that_of_captum_on_layers_that_are_used_once(model, asked):
     found = whence.attribute(model, asked, "deeplift", 1, baseline="black")
-    expected = DeepLift(model).attribute(asked, torch.zeros_like(asked), target=1)
+    leaf = asked.clone().requires_grad_()
+    expected = DeepLift(model).attribute(leaf, torch.zeros_like(asked), target=1).detach()
     assert_close(found.images, expected, rtol=0, atol=1e-9)
     assert float(found.ledger["unexplained"].abs().max()) < 1e-12
 
@@ -116,18 +116,6 @@ def test_excitation_backprop_is_as_worked_out_by_hand():
         two_layers(), images, "excitation_backprop", 1, contrastive=True
     )  # turned round, only the first unit excites answer 1
     assert_close(against.images.flatten(), torch.tensor([1.0 - 0.5, 0.0 - 0.5]))
-
-
-def test_excitation_backprop_is_that_of_zennit(model, asked):
-    found = whence.attribute(model, asked, "excitation_backprop", 1)
-    with ExcitationBackprop(zero_params="bias").context(model) as changed:
-        leaf = asked.clone().requires_grad_()
-        out = changed(leaf)
-        seed = torch.zeros_like(out)
-        seed[:, 1] = 1
-        (expected,) = torch.autograd.grad(out, leaf, seed)
-    assert_close(found.images, expected, rtol=1e-4, atol=1e-7)
-    assert_close(found.images.sum((1, 2, 3)), torch.ones(2).double(), rtol=0, atol=1e-9)
 
 
 def test_deep_taylor_is_z_plus_with_a_box_around_the_pixels(model, asked):
