@@ -9,7 +9,7 @@ from whence.attribution.graph.node import Node, Slot, aten
 from whence.attribution.graph.pull import Messages, first_of, pull
 from whence.attribution.graph.tape import Recording
 
-POINTS = 8
+CHORD_POINTS = 8
 """Points of Gauss and Legendre, of which few are exact for smooth functions."""
 
 LARGEST_OF = frozenset(
@@ -82,7 +82,7 @@ class ChordPass:
 
     def _average(self, node: Node, arriving: list[Tensor | None]) -> Messages:
         """Multiply by the mean slope on the straight way between both."""
-        points, weights = np.polynomial.legendre.leggauss(POINTS)
+        points, weights = np.polynomial.legendre.leggauss(CHORD_POINTS)
         return [
             (slot, weight / 2 * passed)
             for point, weight in zip(points.tolist(), weights.tolist(), strict=True)
