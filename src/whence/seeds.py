@@ -44,3 +44,8 @@ def seed_words(generator: torch.Generator, seed: int) -> None:
     keys = words["state"]["key"].astype("<u8")  # (624,)
     state[STATE_WORDS] = torch.from_numpy(keys.view(np.uint8))
     generator.set_state(state)
+
+
+def make_numpy_generator(seed: int) -> np.random.Generator:
+    """Make a generator of NumPy's from a seed of at least 0."""
+    return np.random.default_rng(seed)

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from whence.attribution.baseline_images import black, blur, mean, white
+from whence.messages import quote
 from whence.metrics.attributed import Refill
 
 WITHOUT_AUTOENCODER = ("black", "white", "mean", "noise", "blur")
@@ -31,7 +32,7 @@ def find_refill(name: str, shape: tuple[int, int, int], generator: torch.Generat
         "blur": blur,
     }
     if name not in sources:
-        raise ValueError(f"Unknown refill {name!r}. Choose from: {', '.join(sources)}.")
+        raise ValueError(f"Unknown refill {quote(name)}. Choose from: {', '.join(sources)}.")
     source = sources[name]
 
     def refill(images: Tensor, hidden: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from whence.bounds import check_number
 from whence.memory.attention import score, weigh
 from whence.memory.votes import Votes
 from whence.messages import quote
+from whence.seeds import seed_global
 from whence.training.labelled import Labelled
 from whence.training.plan import Plan
 from whence.training.recipes import RECIPES
@@ -50,7 +51,8 @@ class EvidenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         epochs: of the training of the keys.
         class_weight: None, "balanced", or a weight for each class, by which those of its samples
             are multiplied.
-        random_state: of the training.
+        random_state: of the training: a number, a random state of NumPy, or None for another
+            training every time.
 
     Attributes:
         classes_: `(K,)`.
@@ -77,7 +79,7 @@ class EvidenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         keys: str = "mlp",
         epochs: int = 80,
         class_weight: str | dict[Any, float] | None = None,
-        random_state: int | np.random.RandomState | None = None,
+        random_state: Any = None,
     ) -> None:
         self.keys = keys
         self.epochs = epochs
@@ -232,7 +234,7 @@ class EvidenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         alike = bool((counts == counts[0]).all())
         weights = None if alike else torch.from_numpy(counts).float()
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+            seed_global(seed)
             head = Votes(features.shape[1], len(self.classes_), classifier=self.keys)
         recipe = RECIPES["at-once"]
         with torch.enable_grad():

@@ -5,6 +5,7 @@ from sklearn.cluster import MiniBatchKMeans
 from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture
 
+from whence.seeds import make_numpy_generator
 from whence.studies.bag_of_words.tiles import Floats
 
 WORDS_IN_BOOK, RANKS, RANK_BASE, SOFTNESS = 128, 8, 2.0, 12.0
@@ -18,7 +19,7 @@ GAUSSIANS, AXES, SEEN = 8, 12, 20_000
 def sample_features(values: Floats, seed: int) -> Floats:
     """Draw up to ``SEEN`` of local features `(N, L, D)`; `(n, D)`."""
     flat = values.reshape(-1, values.shape[-1])
-    places = np.random.default_rng(seed).permutation(len(flat))[:SEEN]
+    places = make_numpy_generator(seed).permutation(len(flat))[:SEEN]
     drawn: Floats = flat[places]
     return drawn
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from whence.records.findings import Entry, Findings
+from whence.seeds import make_numpy_generator
 from whence.studies.bag_of_words.decompose import (
     BagClassifier,
     explain_features,
@@ -68,7 +69,7 @@ def run_study(trained: int, asked: int, explained: int, *, seed: int) -> Finding
     Raises:
         ModuleNotFoundError: if scikit-image is not installed.
     """
-    generator = np.random.default_rng(seed)
+    generator = make_numpy_generator(seed)
     tiles, others = draw_tiles(trained, generator), draw_tiles(asked, generator)
     both = others.polygons.any((1, 2)) & others.circles.any((1, 2))
     places = np.flatnonzero(both)[:explained]
