@@ -38,6 +38,7 @@ class VoteEvidence(NamedTuple):
     similarities: NDArray[np.float64]  # (A,) cosines of the keys, in [-1, 1]
 
 
+# scikit-learn has no types
 class EvidenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Classify feature vectors by the votes of stored ones: every answer is its evidence.
 

@@ -10,6 +10,8 @@ from scipy.sparse.linalg import splu
 from torch import Tensor
 
 from whence.metrics.attributed import Attributed, Refill, read_class
+from whence.metrics.faithfulness_measure import MeasuredFaithfulness
+from whence.metrics.pixel_order import count_hidden, draw_curve
 
 DIRECT, DIAGONAL = 1 / 6, 1 / 12
 """How much a neighbour counts."""
@@ -88,3 +90,26 @@ def solve_hidden(image: Tensor, hidden: Tensor, weights: csr_array) -> Tensor:
 def keeps_class(logits: Tensor, classes: Tensor) -> Tensor:
     """Say for logits `(B, K)` whether the class `(B,)` wins, as 1 or 0."""
     return (read_class(logits, classes) == logits.amax(1)).double()
+
+
+def remove_and_debias(
+    attributed: Attributed, *, most_first: bool, steps: int, generator: torch.Generator
+) -> MeasuredFaithfulness:
+    """Follow the answer while pixels are replaced by what is around them.
+
+    Args:
+        attributed: images and their relevance.
+        most_first: the most relevant pixels go first, not the least relevant.
+        steps: from the whole image to none of it; the last is left out, as nothing is around then.
+        generator: of the noise, and of the order of pixels with the same relevance.
+
+    Returns:
+        Shares of the steps at which the answer is still the same, and for each step whether it is,
+        `(B, steps - 1)`.
+    """
+    fill = noisy_filling(attributed, generator)
+    counts = count_hidden(attributed.relevance[0].numel(), steps)[1:-1]
+    curve = draw_curve(
+        attributed, keeps_class, counts, most_first=most_first, generator=generator, refill=fill
+    )
+    return MeasuredFaithfulness(curve.mean(1), curve)

@@ -4,8 +4,7 @@ import torch
 
 from whence.metrics.attributed import Attributed
 from whence.metrics.faithfulness_measure import FaithfulnessMeasure, MeasuredFaithfulness
-from whence.metrics.noisy_filling import keeps_class, noisy_filling
-from whence.metrics.pixel_order import count_hidden, draw_curve
+from whence.metrics.noisy_filling import remove_and_debias
 
 
 def road_lerf(
@@ -25,12 +24,7 @@ def road_lerf(
         Shares of the steps at which the answer is still the same, higher is better, and for each
         step whether it is, `(B, steps - 1)`.
     """
-    fill = noisy_filling(attributed, generator)
-    counts = count_hidden(attributed.relevance[0].numel(), steps)[1:-1]
-    curve = draw_curve(
-        attributed, keeps_class, counts, most_first=False, generator=generator, refill=fill
-    )
-    return MeasuredFaithfulness(curve.mean(1), curve)
+    return remove_and_debias(attributed, most_first=False, steps=steps, generator=generator)
 
 
 ROAD_LERF = FaithfulnessMeasure(
