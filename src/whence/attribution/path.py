@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from whence.attribution.baseline_images import Baseline
+from whence.attribution.plain_attention import PlainAttention
 from whence.attribution.score import NO_GRADIENT
 from whence.bounds import check_number
 from whence.data.augment import to_float
@@ -137,7 +137,7 @@ def differentiate_along(
     features, changes = [], []
     for at, direction in walk_paths(images, places, times, baseline, batch_size=batch_size):
         try:
-            with sdpa_kernel(SDPBackend.MATH), warnings.catch_warnings():
+            with PlainAttention(), warnings.catch_warnings():
                 # PyTorch scripts its own forward-mode formulas at the first use
                 warnings.filterwarnings("ignore", ".torch.jit.script. is deprecated")
                 found, change, *_ = torch.func.jvp(model.encode, (at,), (direction,))
