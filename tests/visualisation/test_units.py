@@ -3,8 +3,10 @@
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 from torch.testing import assert_close
 
+import whence
 from whence.models.wrap import wrap
 from whence.visualisation.natural import list_regularisations, measure_activation, measure_inputs
 from whence.visualisation.top_patches import Peak, PixelBox, find_field, find_peaks, project_peaks
@@ -147,15 +149,40 @@ def test_the_field_of_two_convolutions_by_hand(model):
     assert find_field(model, model.encoder, unit, Peak(0, 0.0, -1, -1)) == PixelBox(0, 0, 12, 12)
 
 
-def test_projections_explain_the_activation_at_the_peak(model, images):
+def test_projections_are_those_of_a_deconvnet_by_hand(model, images):
     unit = read(model, "neuron:first:1,4,6")
     peaks = find_peaks(model, model.encoder, unit, images, count=2, batch_size=4)
     chosen = images[[peak.image for peak in peaks]]
     found = project_peaks(model, model.encoder, unit, chosen, peaks, batch_size=1)
     weight = model.encoder.first.weight[1] / 0.5  # (1, 3, 3) about row 4, column 6, in pixels
-    expected = chosen[:, :, 3:6, 5:8] / 255 * weight
-    assert_close(found[:, :, 3:6, 5:8], expected.detach())
-    assert found.count_nonzero() <= 18
+    assert_close(found[:, :, 3:6, 5:8], weight.expand(2, -1, -1, -1).detach())
+    assert found.count_nonzero() == 18
+    unit = read(model, "channel:second:1")
+    peaks = find_peaks(model, model.encoder, unit, images, count=2, batch_size=4)
+    chosen = images[[peak.image for peak in peaks]]
+    found = project_peaks(model, model.encoder, unit, chosen, peaks, batch_size=4)
+    for row, peak in enumerate(peaks):
+        sent = torch.zeros(1, 4, 5, 5)
+        sent[0, 1, peak.row, peak.column] = 1
+        back = F.conv_transpose2d(sent, model.encoder.second.weight, stride=2, output_padding=1)
+        back = F.conv_transpose2d(back.relu(), model.encoder.first.weight, padding=1)
+        assert_close(found[row], back[0].detach() / 0.5)
+
+
+@pytest.mark.parametrize("variant", ["standard", "memory-wrap", "votes"])
+def test_projections_of_a_class_are_those_of_its_score(images, variant):
+    torch.manual_seed(0)
+    model = wrap("small_cnn", ["cat", "dog"], variant=variant, image_shape=SHAPE).eval()
+    if model.has_memory:
+        model.remember(images[2:], [0, 1, 0, 1, 0])
+    peaks = [Peak(0, 1.0, -1, -1), Peak(1, 1.0, -1, -1)]
+    for kind, target in (("logit", 1), ("probability", lambda some: some.softmax(1)[:, 1])):
+        unit = Unit(kind, "", (1,), kind)
+        found = project_peaks(model, model.encoder, unit, images[:2], peaks, batch_size=1)
+        told = 1 if variant == "votes" else target
+        expected = whence.attribute(model, images[:2], "deconvnet", told)
+        assert_close(found, expected.images)
+        assert float(found.abs().max()) > 0
 
 
 def test_what_is_usual_by_hand(model, images):

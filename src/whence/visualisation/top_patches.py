@@ -1,12 +1,15 @@
 """The patches of images that activate a unit most, and what in them does so."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from whence.attribution.classifier_score import score_classifier
 from whence.attribution.method import find_method
 from whence.attribution.score import FunctionScore
+from whence.memory.votes import Votes
 from whence.models.classifier import Classifier
 from whence.seeds import make_generator
 from whence.visualisation.unit import Unit, activate_units, find_mask, read_layer
@@ -14,8 +17,8 @@ from whence.visualisation.unit import Unit, activate_units, find_mask, read_laye
 PROBES = 4
 """Images of noise that show which pixels a place in a layer depends on."""
 
-PROJECTION = "gradient_x_input"
-"""The attribution method that projects an activation down to the pixels."""
+PROJECTION = "deconvnet"
+"""The attribution method that projects an activation down to the pixels, as in the paper."""
 
 
 class Peak(NamedTuple):
@@ -138,24 +141,33 @@ def project_peaks(
         batch_size: images at once.
 
     Returns:
-        `(n, C, H, W)` signed relevance for the activation.
+        `(n, C, H, W)`: what in the pixels does it, by ``PROJECTION``, signed.
     """
+    project = find_method(PROJECTION)
+    if unit.kind in ("logit", "probability"):
+        target = choose_target(model, unit)
+        of_class = score_classifier(model, images, target, batch_size=batch_size)
+        return project(of_class, images).images.cpu()
     pixels = images.to(model.mean.device)
     pixels = (pixels / 255 if pixels.dtype == torch.uint8 else pixels).to(model.mean.dtype)
-    mask = find_mask(model, unit, images)
     places = torch.tensor([(peak.row, peak.column) for peak in peaks], device=pixels.device)
 
     def activation(variants: Tensor, rows: Tensor) -> Tensor:
         inputs = (variants - model.mean) / model.std
-        if unit.kind not in ("channel", "neuron"):
-            allowed = None if mask is None else mask[rows.to(mask.device)]
-            return activate_units(model, [unit] * len(inputs), inputs, allowed)
+        if unit.kind == "layer":
+            return activate_units(model, [unit] * len(inputs), inputs)
         values = read_layer(encoder, unit.layer, inputs)[:, unit.place[0]]
         if values.dim() == 1:
             return values
         row, column = places[rows.to(places.device)].T
         return values[torch.arange(len(values), device=values.device), row, column]
 
-    score = FunctionScore(activation, batch_size)
-    with torch.enable_grad():
-        return find_method(PROJECTION)(score, pixels).images.detach().cpu()
+    return project(FunctionScore(activation, batch_size), pixels).images.cpu()
+
+
+def choose_target(model: Classifier, unit: Unit) -> int | Callable[[Tensor], Tensor]:
+    """Choose what of the logits a class unit is; of votes both are the weight of the class."""
+    (one,) = unit.place
+    if unit.kind == "logit" or isinstance(model.head, Votes):
+        return one
+    return lambda logits: logits.softmax(1)[:, one]
