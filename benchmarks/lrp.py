@@ -6,7 +6,9 @@ pairs, in turn in one process, medians and the median of the ratios.
     python -m benchmarks.lrp
 
 The network is torchvision's ResNet18, untrained, on images of 64 x 64; zennit has its canoniser for
-it, which merges batch normalisation and makes layers of the additions.
+it, which merges batch normalisation and makes layers of the additions. It leaves the epsilon of a
+norm that it merged, so that the network of which it explains the score is another one, by 5e-6 for
+each of 20 norms; so that both explain the same, that epsilon is put into the variance beforehand.
 """
 
 import statistics
@@ -30,6 +32,10 @@ def main() -> None:
     print(machine())
     torch.manual_seed(0)
     network = torchvision.models.resnet18(weights=None).eval()
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_var += module.eps
+            module.eps = 0.0
     images = torch.randn(64, 3, 64, 64)
     for composite in CASES:
         run_whence(network, images[:2], composite)

@@ -5,9 +5,11 @@ import torch
 from captum.attr import Deconvolution, DeepLift, GuidedBackprop
 from torch import nn
 from torch.testing import assert_close
+from zennit.canonizers import SequentialMergeBatchNorm
+from zennit.composites import ExcitationBackprop
 
 import whence
-from tests.attribution.test_lrp_rules import network
+from tests.attribution.test_lrp_rules import network, use_zennit
 from tests.helpers.layerwise import Busy, randomise, remember
 
 EXACT = {"rtol": 0, "atol": 1e-12}
@@ -116,6 +118,44 @@ def test_excitation_backprop_is_as_worked_out_by_hand():
         two_layers(), images, "excitation_backprop", 1, contrastive=True
     )  # turned round, only the first unit excites answer 1
     assert_close(against.images.flatten(), torch.tensor([1.0 - 0.5, 0.0 - 0.5]))
+
+
+@pytest.mark.parametrize("normalised", [False, True])
+def test_excitation_backprop_is_that_of_zennit_without_biases_and_stabiliser(
+    rng, asked, normalised
+):
+    """A norm that multiplies by positive numbers cancels out, merged or not."""
+    model = network(rng, norm_epsilon=0.0)
+    if not normalised:
+        model[1] = nn.Identity().eval()
+    theirs = ExcitationBackprop(
+        stabilizer=1e-30, zero_params="bias", canonizers=[SequentialMergeBatchNorm()]
+    )
+    for target in (0, 2):
+        found = whence.attribute(model, asked, "excitation_backprop", target)
+        expected = use_zennit(theirs, model, asked, target, one=True)
+        assert_close(found.images, expected, rtol=0, atol=1e-12)
+        assert_close(expected.sum((1, 2, 3)), torch.ones(2).double(), **EXACT)
+
+
+def test_excitation_backprop_passes_through_a_norm_that_turns_signs_as_its_authors_do():
+    """Merged, the first unit would be excited by the second input, of which its sum is -2."""
+    layers = nn.Sequential(
+        nn.Conv2d(1, 2, (1, 2), bias=False), nn.BatchNorm2d(2, eps=0.0), nn.Flatten()
+    )
+    last = nn.Linear(2, 1, bias=False)
+    with torch.no_grad():
+        layers[0].weight.copy_(torch.tensor([[1.0, -3.0], [1.0, 1.0]])[:, None, None])
+        layers[1].weight.copy_(torch.tensor([-1.0, 1.0]))
+        last.weight.fill_(1.0)
+    model, images = nn.Sequential(*layers, last).eval(), torch.ones(1, 1, 1, 2)
+    found = whence.attribute(model, images, "excitation_backprop", 0).images.flatten()
+    assert_close(found, torch.tensor([0.5 + 0.25, 0.25]))
+    theirs = ExcitationBackprop(
+        stabilizer=1e-30, zero_params="bias", canonizers=[SequentialMergeBatchNorm()]
+    )
+    merged = use_zennit(theirs, model, images, 0, one=True).flatten()
+    assert_close(merged, torch.tensor([0.25, 0.5 + 0.25]))
 
 
 def test_deep_taylor_is_z_plus_with_a_box_around_the_pixels(model, asked):

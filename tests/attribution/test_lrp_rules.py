@@ -7,9 +7,12 @@ from torch.testing import assert_close
 from zennit.canonizers import SequentialMergeBatchNorm
 from zennit.composites import (
     EpsilonAlpha2Beta1,
+    EpsilonAlpha2Beta1Flat,
+    EpsilonGammaBox,
     EpsilonPlus,
     EpsilonPlusFlat,
 )
+from zennit.rules import Gamma
 
 import whence
 from tests.helpers.layerwise import randomise
@@ -112,11 +115,11 @@ def test_a_rule_shares_as_its_definition_says(rng, name, spread_biases):
             assert_close(float(found.lost[row].sum()), float(lost), **EXACT)
 
 
-def network(rng):
+def network(rng, *, norm_epsilon=1e-5):
     torch.manual_seed(5)
     layers = [
         nn.Conv2d(2, 5, 3),
-        nn.BatchNorm2d(5),
+        nn.BatchNorm2d(5, eps=norm_epsilon),
         nn.ReLU(),
         nn.MaxPool2d(2),
         nn.Conv2d(5, 4, 3, padding=1),
@@ -130,33 +133,78 @@ def network(rng):
     return randomise(nn.Sequential(*layers), rng).double().eval()
 
 
-def use_zennit(composite, network, images, target):
+def use_zennit(composite, network, images, target, *, one=False):
     with composite.context(network) as changed:
         leaf = images.clone().requires_grad_()
         out = changed(leaf)
         seed = torch.zeros_like(out)
-        seed[:, target] = out[:, target].detach()
+        seed[:, target] = 1 if one else out[:, target].detach()
         return torch.autograd.grad(out, leaf, seed)[0]
 
 
-@pytest.mark.parametrize(
-    ("theirs", "ours", "biases"),
-    [
-        (EpsilonPlus, "epsilon_plus", (False, True)),
-        (EpsilonAlpha2Beta1, "epsilon_alpha2_beta1", (False, True)),
-        (EpsilonPlusFlat, "epsilon_plus_flat", (True,)),
-    ],
-)
-def test_composites_are_those_of_zennit(rng, theirs, ours, biases):
-    model, images = network(rng), torch.rand(2, 2, 10, 14, generator=rng, dtype=torch.float64)
+COMPOSITES = {
+    "epsilon_plus": (EpsilonPlus, (False, True)),
+    "epsilon_alpha2_beta1": (EpsilonAlpha2Beta1, (False, True)),
+    "epsilon_plus_flat": (EpsilonPlusFlat, (False, True)),
+    "epsilon_alpha2_beta1_flat": (EpsilonAlpha2Beta1Flat, (False, True)),
+    "epsilon_gamma_box": (EpsilonGammaBox, (False,)),
+}
+"""Those of zennit, and whether biases are spread where both agree."""
+
+
+@pytest.mark.parametrize("name", COMPOSITES)
+def test_composites_are_those_of_zennit(rng, name):
+    """Zennit leaves the epsilon of a norm that it merges, and so divides by its root once more."""
+    model = network(rng, norm_epsilon=0.0)
+    images = torch.rand(2, 2, 10, 14, generator=rng, dtype=torch.float64)
+    theirs, biases = COMPOSITES[name]
+    box = {"low": 0 * images, "high": 0 * images + 1} if name == "epsilon_gamma_box" else {}
+    # there is a stabiliser in the flat rule of zennit, and none in ours
+    epsilon = 1e-30 if name.endswith("flat") else 1e-3
     for spread in biases:
-        options = {"zero_params": "bias" if spread else None}
-        options["canonizers"] = [SequentialMergeBatchNorm()]
-        found = whence.attribute(model, images, "lrp", 1, composite=ours, spread_biases=spread)
-        expected = use_zennit(theirs(**options), model, images, 1)
-        largest = float(expected.abs().max())
-        assert_close(found.images, expected, rtol=0, atol=1e-5 * largest)  # epsilons differ
-        assert largest > 1e-3
+        options = box | {"epsilon": epsilon, "stabilizer": epsilon}
+        options |= {"zero_params": "bias" if spread else None}
+        composite = theirs(**options, canonizers=[SequentialMergeBatchNorm()])
+        found = whence.attribute(
+            model, images, "lrp", 1, composite=name, spread_biases=spread, epsilon=epsilon
+        )
+        expected = use_zennit(composite, model, images, 1)
+        assert_close(found.images, expected, rtol=0, atol=1e-10 * float(expected.abs().max()))
+        assert float(expected.abs().max()) > 1e-3
+
+
+def test_what_zennit_makes_of_a_norm_is_off_by_the_epsilon_that_it_keeps(rng):
+    images = torch.rand(2, 2, 10, 14, generator=rng, dtype=torch.float64)
+    model = network(rng, norm_epsilon=1e-2)
+    composite = EpsilonPlus(canonizers=[SequentialMergeBatchNorm()])
+    with composite.context(model) as changed, torch.no_grad():
+        theirs = changed(images)
+    gap = float((theirs - model(images).detach()).abs().max())
+    assert gap > 1e-4  # it is another network
+    with torch.no_grad():
+        model[1].running_var += model[1].eps
+        model[1].eps = 0.0
+    with composite.context(model) as changed:
+        assert_close(changed(images), model(images), **EXACT)
+
+
+def test_with_spread_biases_gamma_goes_by_the_sum_without_its_bias_where_zennit_goes_by_all():
+    """Terms 2 and -3 and a bias of 2: the unit is 1, the sum that is shared is -1."""
+    layer = nn.Linear(2, 1).double()
+    with torch.no_grad():
+        layer.weight.copy_(torch.tensor([[2.0, -3.0]]))
+        layer.bias.fill_(2.0)
+    x, one = torch.ones(1, 2, dtype=torch.float64), torch.ones(1, 1, dtype=torch.float64)
+    numbers = Numbers(epsilon=0.0, gamma=1.0, spread_biases=True)
+    with torch.no_grad():
+        found = RULES["gamma"](read(layer, x), one, numbers).inputs
+    # of -1 and once more what is below 0: 2 / -4 and -6 / -4
+    assert_close(found, torch.tensor([[-0.5, 1.5]]).double(), **EXACT)
+    leaf, rule = x.clone().requires_grad_(), Gamma(1.0, 1e-30, zero_params="bias")
+    rule.register(layer)
+    (theirs,) = torch.autograd.grad(layer(leaf), leaf, one)
+    # of -1 and once more what is above 0: 4 / 1 and -3 / 1
+    assert_close(theirs, torch.tensor([[4.0, -3.0]]).double(), **EXACT)
 
 
 def test_numbers_that_no_rule_can_be_told_are_refused(rng):
