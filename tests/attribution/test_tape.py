@@ -1,6 +1,8 @@
 """The tape: what it sees, what it keeps, what it refuses, and that nobody else notices it."""
 
+import gc
 import threading
+import weakref
 
 import pytest
 import torch
@@ -153,3 +155,52 @@ def test_an_encoder_that_is_called_for_images_and_evidence_is_on_one_tape():
     few = whence.attribute(model, images, "lrp", batch_size=1)
     assert_close(whole.images, few.images, rtol=0, atol=1e-9)
     assert_close(torch.cat(whole.evidence), torch.cat(few.evidence), rtol=0, atol=1e-9)
+
+
+class Counting(nn.Module):
+    """An encoder that counts how many of its inner values are alive at once."""
+
+    def __init__(self):
+        super().__init__()
+        self.before = nn.Sequential(nn.Conv2d(2, 4, 3), nn.ReLU())
+        self.after = nn.Sequential(
+            nn.Conv2d(4, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+        )
+        self.made, self.most = [], 0
+
+    def forward(self, images):
+        maps = self.before(images)
+        self.made.append(weakref.ref(maps))
+        self.most = max(self.most, sum(len(one()) for one in self.made if one() is not None))
+        return self.after(maps)
+
+
+BY_LAYERS = ["lrp", "deep_taylor", "deeplift", "excitation_backprop", "deconvnet", "cam"]
+
+
+@pytest.mark.parametrize(
+    ("method", "variant"),
+    [*((method, "memory-wrap") for method in BY_LAYERS), ("deep_taylor", "only-memory")],
+)
+def test_of_much_evidence_no_more_is_held_than_a_batch(method, variant):
+    encoder = Counting()
+    model, images, stored, _ = remember(encoder, variant, (8, 9))
+    stored = torch.cat([stored, stored.flip(2), stored.flip(3)])
+    model.head.classifier = nn.Linear(4 * (1 + (variant == "memory-wrap")), 3).double().eval()
+    model.remember(stored)
+    whole = whence.attribute(model, images, method)
+    assert min(map(len, whole.evidence)) > 6
+    gc.collect()
+    encoder.made.clear()
+    encoder.most = 0
+    gc.disable()
+    try:
+        found = whence.attribute(model, images, method, batch_size=2)
+    finally:
+        gc.enable()
+    assert encoder.most <= 2 * 3  # an image and a part of its evidence, and again at a baseline
+    assert_close(found.images, whole.images, rtol=0, atol=1e-12)
+    assert_close(torch.cat(found.evidence), torch.cat(whole.evidence), rtol=0, atol=1e-12)
+    assert float(torch.cat(whole.evidence).abs().max()) > 0
+    for name, amounts in (whole.ledger or {}).items():
+        assert_close(found.ledger[name], amounts, rtol=0, atol=1e-12)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from whence.attribution.graph.tape import as_part, is_recording
 from whence.attribution.score import FunctionScore, StoredImages
 from whence.attribution.target import Target, TargetLike, find_target
 from whence.data.augment import to_float
@@ -160,11 +161,12 @@ class ClassifierScore:
 
     def encode(self, images: Tensor) -> Tensor:
         """Encode `(n, C, H, W)` to `(n, D)`, a batch at a time."""
-        parts = images.split(self.batch_size)
-        if len(parts) == 1 or not torch.is_grad_enabled():
-            return torch.cat([self.model.encode(part) for part in parts])
-        encode = self.model.encode
-        return torch.cat([checkpoint(encode, part, use_reentrant=False) for part in parts])
+        parts, encode = images.split(self.batch_size), self.model.encode
+        if len(parts) == 1:
+            return encode(images)
+        if torch.is_grad_enabled() and not is_recording():
+            return torch.cat([checkpoint(encode, part, use_reentrant=False) for part in parts])
+        return torch.cat([as_part(encode, part) for part in parts])
 
 
 def score_classifier(

@@ -5,9 +5,9 @@ import torch
 from torch import Tensor
 
 from whence.attribution.graph.kinds import ACTIVATIONS, ROUTES, SUMS
-from whence.attribution.graph.node import Node, Slot, aten
+from whence.attribution.graph.node import Node, Recording, Slot, aten
 from whence.attribution.graph.pull import Messages, first_of, pull
-from whence.attribution.graph.tape import Recording
+from whence.attribution.graph.walk_back import record_again
 
 CHORD_POINTS = 8
 """Points of Gauss and Legendre, of which few are exact for smooth functions."""
@@ -48,21 +48,23 @@ class ChordPass:
     """
 
     def __init__(self, here: Recording, there: Recording) -> None:
-        names = [[node.operation for node in one.nodes] for one in (here, there)]
-        if names[0] != names[1]:
-            raise ValueError(
-                "The network must do the same for the images and for the baseline; it does not, "
-                "which integrated_gradients can explain."
-            )
-        self.twins = dict(zip(here.nodes, there.nodes, strict=True))
         self.begins = dict(zip(here.inputs, there.inputs, strict=True))
+        self.twins, self._inner = pair_nodes(here, there), dict[Node, Node]()
+
+    def enter(self, node: Node) -> Recording:
+        """Record what a node is made of, and its twin; what was entered before is let go."""
+        self._inner.clear()
+        here, there = record_again(node), record_again(self.twins[node])
+        self._inner = pair_nodes(here, there)
+        return here
 
     def begin(self, slot: Slot) -> Tensor:
         """Find what a value is at the baseline."""
         if slot.maker is None:
             return self.begins[slot].value
         place = slot.maker.outputs.index(slot)
-        return self.twins[slot.maker].output_at(place).value
+        twin = self._inner.get(slot.maker) or self.twins[slot.maker]
+        return twin.output_at(place).value
 
     def __call__(self, node: Node, arriving: list[Tensor | None]) -> Messages:
         """Multiply what arrives by the slope of a chord."""
@@ -105,6 +107,21 @@ class ChordPass:
         ((_, fallen),) = pull(node, [first_of(arriving) * (end - highest), *rest], self.begin)
         run = slot.value - self.begin(slot)
         return [(slot, replace_where_long(run, risen + fallen, own[1]))]
+
+
+def pair_nodes(here: Recording, there: Recording) -> dict[Node, Node]:
+    """Find the twin of each operation.
+
+    Raises:
+        ValueError: if the network does something else there.
+    """
+    names = [[node.operation for node in one.nodes] for one in (here, there)]
+    if names[0] != names[1]:
+        raise ValueError(
+            "The network must do the same for the images and for the baseline; it does not, "
+            "which integrated_gradients can explain."
+        )
+    return dict(zip(here.nodes, there.nodes, strict=True))
 
 
 def replace_where_long(run: Tensor, rise: Tensor, slope: Tensor) -> Tensor:

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from whence.attribution.classifier_score import ClassifierScore
 from whence.attribution.found import FoundRelevance
-from whence.attribution.graph.node import Operation
-from whence.attribution.graph.tape import Recording, record_score
+from whence.attribution.graph.node import Operation, Recording
+from whence.attribution.graph.tape import record_score
 from whence.attribution.own_evidence import score_own
 from whence.attribution.score import Score
 from whence.memory.votes import Votes
@@ -58,6 +58,7 @@ def find_by_layers(
         recording = record_part(part, some, known, constant=constant, merged=merged)
         found.append(explain(recording))
         values.append(recording.output.value)
+        del recording  # before the next one is made
     evidence = [one.evidence for one in found if one.evidence is not None]
     return FoundRelevance(
         torch.cat([one.images for one in found]),

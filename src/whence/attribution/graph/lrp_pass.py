@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from types import MappingProxyType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -54,7 +55,7 @@ class LayerwisePass:
     ) -> None:
         self.composite, self.numbers, self.ledger = composite, numbers, ledger
         self.bounds = bounds
-        self._early: dict[Slot, bool] = {}
+        self._early: WeakKeyDictionary[Slot, bool] = WeakKeyDictionary()
 
     def __call__(self, node: Node, arriving: list[Tensor | None]) -> Messages:
         """Share what arrives at an operation.
@@ -80,7 +81,9 @@ class LayerwisePass:
         if slot not in self._early:
             maker = slot.maker
             self._early[slot] = maker is None or (
-                maker.operation not in READERS and all(map(self.is_early, maker.inputs))
+                maker.operation not in READERS
+                and maker.inside is None
+                and all(map(self.is_early, maker.inputs))
             )
         return self._early[slot]
 

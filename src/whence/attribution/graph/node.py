@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
+from weakref import ReferenceType
 
 import torch
 from torch import Tensor
@@ -25,14 +26,29 @@ class Slot:
     Attributes:
         value: the tensor as it was then.
         owners: broadcasts against it: of which image (0 .. B-1) each number is.
-        maker: the operation that it came out of; None for the images and their evidence.
+        made_by: the operation that it came out of, which lives as long as its recording, so that
+            what was recorded is gone with it; None for the images and their evidence.
         uses: how many operations read it.
     """
 
     value: Tensor
     owners: Tensor
-    maker: "Node | None" = None
+    made_by: "ReferenceType[Node] | None" = None
     uses: int = 0
+
+    @property
+    def maker(self) -> "Node | None":
+        """Return the operation that it came out of.
+
+        Raises:
+            ReferenceError: if its recording is no more.
+        """
+        if self.made_by is None:
+            return None
+        node = self.made_by()
+        if node is None:
+            raise ReferenceError("The recording must be kept as long as its slots are looked at.")
+        return node
 
 
 @dataclass(eq=False)
@@ -45,6 +61,8 @@ class Node:
         args: as it was called, with a slot for each tensor that depends on the images.
         kwargs: the same, by name.
         place: where it stands, if there is no rule for it.
+        inside: records what it is made of, where it was kept as one so that nothing in it need be
+            held; None for an operation.
         outputs: a slot for each output; None for one that is no floating point tensor.
     """
 
@@ -53,6 +71,7 @@ class Node:
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     place: str | None = None
+    inside: "Callable[[], Recording] | None" = None
     outputs: list[Slot | None] = field(default_factory=list)
 
     @property
@@ -71,3 +90,11 @@ class Node:
         if slot is None:
             raise TypeError(f"{name_operation(self.operation)} must put out floats at {place}.")
         return slot
+
+
+class Recording(NamedTuple):
+    """What was recorded of a score, or of a part on the way to it."""
+
+    nodes: list[Node]  # in the order in which they were computed
+    inputs: list[Slot]  # the images, and their evidence where there is any
+    output: Slot  # the score (B,), or what the part gives

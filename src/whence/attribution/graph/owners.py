@@ -54,6 +54,8 @@ def find_owners(node: Node, results: Sequence[Any]) -> list[Tensor]:
     """
     first = max(node.inputs, key=lambda slot: (slot.owners.dim(), slot.owners.numel()))
     owners = first.owners
+    if node.inside is not None:  # rows stay rows
+        return [owners.flatten(1)[:, :1]]
     if node.operation in RESHAPED:
         return [reshape_owners(owners, first.value.shape, results[0].shape)]
     if node.operation in MOVED_ABOUT:

@@ -8,9 +8,9 @@ from torch import Tensor
 from whence.attribution.found import FoundRelevance
 from whence.attribution.graph.kinds import RECTIFIERS
 from whence.attribution.graph.layers import FoundByLayers, find_by_layers, split_found
-from whence.attribution.graph.node import Node, aten
+from whence.attribution.graph.node import Node, Recording, aten
 from whence.attribution.graph.pull import Messages, pull
-from whence.attribution.graph.tape import Everything, Recording
+from whence.attribution.graph.tape import Everything
 from whence.attribution.graph.walk_back import walk_back
 from whence.attribution.score import Score
 

@@ -7,8 +7,8 @@ from whence.attribution.graph.composites import Composite
 from whence.attribution.graph.layers import FoundByLayers, find_by_layers, split_found
 from whence.attribution.graph.ledger import Ledger
 from whence.attribution.graph.lrp_pass import HANDLERS, LayerwisePass
+from whence.attribution.graph.node import Recording
 from whence.attribution.graph.rules import Numbers
-from whence.attribution.graph.tape import Recording
 from whence.attribution.graph.walk_back import walk_back
 from whence.attribution.score import Score
 

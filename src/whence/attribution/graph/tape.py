@@ -6,7 +6,9 @@ called twice, a layer that is used again, or a function without a module are no 
 """
 
 from collections.abc import Callable, Container, Sequence
+from functools import partial
 from typing import Any
+from weakref import ref
 
 import torch
 from torch import Tensor
@@ -14,7 +16,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode
 from torch.utils._pytree import tree_leaves, tree_map
 
-from whence.attribution.graph.node import Node, Operation, Slot
+from whence.attribution.graph.node import Node, Operation, Recording, Slot
 from whence.attribution.graph.owners import find_owners
 from whence.attribution.graph.standing import find_place, name_operation, refuse_operation
 from whence.attribution.score import NO_GRADIENT
@@ -38,24 +40,17 @@ class Tape(TorchDispatchMode):
     """Record, within a ``with`` block, the operations that depend on some inputs.
 
     Args:
-        inputs: tensors `(n, ...)`.
-        owners: for each `(n,)`, of which image its rows are.
+        inputs: slots, each with the tensor `(n, ...)` that stands for it.
         known: operations that have a rule; of another one it is kept where it stands.
     """
 
-    def __init__(
-        self, inputs: Sequence[Tensor], owners: Sequence[Tensor], known: Container[Operation]
-    ) -> None:
+    def __init__(self, inputs: Sequence[tuple[Tensor, Slot]], known: Container[Operation]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # torch leaves it without types
         self.known = known
         self.nodes: list[Node] = []
-        self.inputs = [
-            Slot(one, rows.view(-1, *[1] * (one.dim() - 1)))
-            for one, rows in zip(inputs, owners, strict=True)
-        ]
         # by id; the tensor is kept, so that no other one gets its id
         self._tensors: dict[int, tuple[Tensor, Slot | None]] = {
-            id(slot.value): (slot.value, slot) for slot in self.inputs
+            id(tensor): (tensor, slot) for tensor, slot in inputs
         }
         self._looking = True
 
@@ -95,15 +90,27 @@ class Tape(TorchDispatchMode):
 
     def as_one(self, function: Callable[..., Tensor], *args: Any) -> Tensor:
         """Call a function, and write it down as one operation."""
-        self._looking = False
-        try:
-            result = function(*args)
-        finally:
-            self._looking = True
+        result = self._look_away(function, *args)
         taken = tree_map(self._replace, args)
         if any(isinstance(one, Slot) for one in tree_leaves(taken)):
             self._write(Node(function, function, taken, {}), [result])
         return result
+
+    def as_part(self, function: Callable[[Tensor], Tensor], part: Tensor) -> Tensor:
+        """Call a function of rows, and write it down as one node that can be recorded again."""
+        result, slot = self._look_away(function, part).detach(), self.slot(part)
+        if slot is not None:
+            again = partial(record_slots, function, [slot], self.known, torch.is_grad_enabled())
+            self._write(Node(function, function, (slot,), {}, inside=again), [result])
+        return result
+
+    def _look_away(self, function: Callable[..., Tensor], *args: Any) -> Tensor:
+        """Call a function without writing anything down."""
+        self._looking = False
+        try:
+            return function(*args)
+        finally:
+            self._looking = True
 
     def _replace(self, one: Any) -> Any:
         """Put a slot in the place of a tensor that depends on the inputs."""
@@ -111,12 +118,12 @@ class Tape(TorchDispatchMode):
 
     def _write(self, node: Node, results: list[Any]) -> None:
         """Write a node down, with a slot for each of its results."""
-        if node.operation not in self.known:
+        if node.operation not in self.known and node.inside is None:
             node.place = find_place()
         for slot in node.inputs:
             slot.uses += 1
         for one, rows in zip(results, find_owners(node, results), strict=True):
-            made = Slot(one, rows, node) if is_float(one) and one.numel() else None
+            made = Slot(one, rows, ref(node)) if is_float(one) and one.numel() else None
             node.outputs.append(made)
             if made is not None:
                 self._tensors[id(one)] = one, made
@@ -144,19 +151,6 @@ class Plainly(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-class Recording:
-    """What was recorded of a score.
-
-    Attributes:
-        nodes: in the order in which they were computed.
-        inputs: the slots of the images, and of their evidence where there is any.
-        output: the slot of the score `(B,)`.
-    """
-
-    def __init__(self, tape: Tape, output: Slot) -> None:
-        self.nodes, self.inputs, self.output = tape.nodes, tape.inputs, output
-
-
 def record_score(
     function: Callable[..., Tensor],
     inputs: Sequence[Tensor],
@@ -178,14 +172,25 @@ def record_score(
         RuntimeError: if the score does not depend on the inputs.
         ValueError: if a part of a tensor was changed in place, and then the whole was read.
     """
-    inputs = [one.detach().clone() for one in inputs]  # whatever is done to these in place
-    tape = Tape(inputs, owners, known)
-    with torch.set_grad_enabled(not merged), Plainly(), tape:
+    slots = [
+        Slot(one.detach(), rows.view(-1, *[1] * (one.dim() - 1)))
+        for one, rows in zip(inputs, owners, strict=True)
+    ]
+    return record_slots(function, slots, known, not merged)
+
+
+def record_slots(
+    function: Callable[..., Tensor], slots: list[Slot], known: Container[Operation], grad: bool
+) -> Recording:
+    """Compute a function of the values of slots, with or without gradients, and record how."""
+    inputs = [slot.value.clone() for slot in slots]  # whatever is done to these in place
+    tape = Tape([*zip(inputs, slots, strict=True)], known)
+    with torch.set_grad_enabled(grad), Plainly(), tape:
         found = function(*inputs)
     output = tape.slot(found)
     if output is None:
         raise RuntimeError(NO_GRADIENT)
-    return Recording(tape, output)
+    return Recording(tape.nodes, slots, output)
 
 
 class Everything:
@@ -199,6 +204,20 @@ def as_one(function: Callable[..., Tensor], *args: Any) -> Tensor:
     """Call a function that a tape, if one is recording here, writes down as one operation."""
     tape = _get_current_dispatch_mode()
     return tape.as_one(function, *args) if isinstance(tape, Tape) else function(*args)
+
+
+def as_part(function: Callable[[Tensor], Tensor], part: Tensor) -> Tensor:
+    """Call a function of rows, of which a tape, if one is recording here, holds nothing inside.
+
+    On the way back it is recorded again, part by part, so that no more than one part is held.
+    """
+    tape = _get_current_dispatch_mode()
+    return tape.as_part(function, part) if isinstance(tape, Tape) else function(part)
+
+
+def is_recording() -> bool:
+    """Say whether a tape records what this thread computes."""
+    return isinstance(_get_current_dispatch_mode(), Tape)
 
 
 def attend_plainly(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:

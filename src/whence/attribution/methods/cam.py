@@ -9,10 +9,10 @@ from whence.attribution.graph.affine import READERS
 from whence.attribution.graph.chords import CHOOSING
 from whence.attribution.graph.kinds import ROUTES, SUMS
 from whence.attribution.graph.layers import FoundByLayers, find_by_layers
-from whence.attribution.graph.node import Node, Slot, aten
+from whence.attribution.graph.node import Node, Recording, Slot, aten
 from whence.attribution.graph.pull import Messages, first_of, pull
 from whence.attribution.graph.standing import name_operation
-from whence.attribution.graph.tape import Everything, Recording
+from whence.attribution.graph.tape import Everything
 from whence.attribution.graph.walk_back import walk_back
 from whence.attribution.method import Method
 from whence.attribution.score import Score

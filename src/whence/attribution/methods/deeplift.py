@@ -3,14 +3,23 @@
 import torch
 from torch import Tensor
 
-from whence.attribution.baseline_images import find_start
+from whence.attribution.baseline_images import PathStart, find_start
 from whence.attribution.found import FoundRelevance
 from whence.attribution.graph.chords import ChordPass
-from whence.attribution.graph.layers import gather_rows, is_votes, record_part
+from whence.attribution.graph.layers import (
+    FoundByLayers,
+    gather_rows,
+    is_votes,
+    record_part,
+    split_found,
+)
 from whence.attribution.graph.tape import Everything
 from whence.attribution.graph.walk_back import walk_back
 from whence.attribution.method import Method
 from whence.attribution.score import Score
+
+BEGIN, END = "begin", "end"
+"""The score of the baseline and that of the image."""
 
 
 def deeplift(score: Score, images: Tensor, *, baseline: str | Tensor = "white") -> FoundRelevance:
@@ -38,36 +47,42 @@ def deeplift(score: Score, images: Tensor, *, baseline: str | Tensor = "white") 
         RuntimeError: if the score does not depend on the images.
     """
     start = find_start(baseline, images, pixels=score.bounded)
-    maps, stored, begins, ends = [], [], [], []
-    for rows in gather_rows(score, len(images)):
-        part = score.take(rows)
-        some = part.pixels(images[rows.to(images.device)])
-        evidence = part.evidence
-        here = record_part(part, some, Everything(), constant=False)
-        there = record_part(
-            part,
-            start.of(some),
-            Everything(),
-            constant=False,
-            evidence=None if evidence is None else start.of(evidence),
-        )
-        one = torch.ones_like(here.output.value)
-        slopes = walk_back(here, one, ChordPass(here, there))
-        changes = [a.value - b.value for a, b in zip(here.inputs, there.inputs, strict=True)]
-        found = [slope * change for slope, change in zip(slopes, changes, strict=True)]
-        maps.append(found[0])
-        stored += found[1:]
-        begins.append(there.output.value)
-        ends.append(here.output.value)
+    parts = [
+        explain_part(score.take(rows), images[rows.to(images.device)], start)
+        for rows in gather_rows(score, len(images))
+    ]
+    stored = [one.evidence for one in parts if one.evidence is not None]
     return FoundRelevance(
-        torch.cat(maps),
+        torch.cat([one.images for one in parts]),
         torch.cat(stored) if stored else None,
         "A pixel's number is its share of the difference between the score and that of "
         f"{start.words}, by DeepLIFT, in units of the score.",
-        start=torch.cat(begins),
+        start=torch.cat([one.lines[BEGIN] for one in parts]),
         lines={},
-        score=torch.cat(ends) if is_votes(score) else None,
+        score=torch.cat([one.lines[END] for one in parts]) if is_votes(score) else None,
     )
+
+
+def explain_part(score: Score, images: Tensor, start: PathStart) -> FoundByLayers:
+    """Multiply changes by slopes, for images `(n, C, H, W)` that go through the network at once.
+
+    Returns:
+        Relevance, and as lines the score `(n,)` at both ends.
+    """
+    pixels, evidence = score.pixels(images), score.evidence
+    here = record_part(score, pixels, Everything(), constant=False)
+    there = record_part(
+        score,
+        start.of(pixels),
+        Everything(),
+        constant=False,
+        evidence=None if evidence is None else start.of(evidence),
+    )
+    own = ChordPass(here, there)
+    slopes = walk_back(here, torch.ones_like(here.output.value), own, own.enter)
+    changes = [a.value - b.value for a, b in zip(here.inputs, there.inputs, strict=True)]
+    found = [slope * change for slope, change in zip(slopes, changes, strict=True)]
+    return split_found(found, {BEGIN: there.output.value, END: here.output.value})
 
 
 DEEPLIFT = Method("deeplift", deeplift, adds_up=True)

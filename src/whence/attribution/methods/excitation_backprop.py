@@ -14,10 +14,9 @@ from whence.attribution.graph.layers import (
 )
 from whence.attribution.graph.ledger import Ledger
 from whence.attribution.graph.lrp_pass import HANDLERS, LayerwisePass, give
-from whence.attribution.graph.node import Node, aten
+from whence.attribution.graph.node import Node, Recording, aten
 from whence.attribution.graph.pull import Messages
 from whence.attribution.graph.rules import Numbers, Signs, divide_away
-from whence.attribution.graph.tape import Recording
 from whence.attribution.graph.walk_back import walk_back
 from whence.attribution.method import Method
 from whence.attribution.score import Score
