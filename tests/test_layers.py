@@ -19,6 +19,7 @@ STAGES = [
     "data",
     "memory",
     "metrics",
+    "selections",
     "models",
     "training",
     "evidence",

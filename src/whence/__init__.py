@@ -21,12 +21,14 @@ if TYPE_CHECKING:
     from whence.estimators.evidence_classifier import EvidenceClassifier
     from whence.evidence.calibrate import calibrate
     from whence.evidence.choose_threshold import choose_threshold
+    from whence.evidence.design_memory import design_memory
     from whence.evidence.edit import edit
     from whence.evidence.evaluate import evaluate
     from whence.evidence.explain import explain
     from whence.evidence.predict import predict
     from whence.evidence.removal import find_removals
     from whence.evidence.suspicious import find_suspicious
+    from whence.evidence.trace_sizes import trace_sizes
     from whence.memory import HEADS, SIMILARITIES
     from whence.memory.attend import attend
     from whence.memory.heads import MemoryWrap, OnlyMemory
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from whence.morphing.walk import MorphPlan
     from whence.records.images import ImageSet
     from whence.runs.load_parts import load_parts
+    from whence.selections import SELECTIONS
     from whence.training.fit import fit
     from whence.training.plan import Plan
     from whence.training.recipes import RECIPES, Recipe
@@ -62,6 +65,7 @@ PLACES = {
     "Plan": "whence.training.plan",
     "RECIPES": "whence.training.recipes",
     "Recipe": "whence.training.recipes",
+    "SELECTIONS": "whence.selections",
     "SIMILARITIES": "whence.memory",
     "VAEPlan": "whence.autoencoders.fit_vae",
     "VAES": "whence.autoencoders",
@@ -70,6 +74,7 @@ PLACES = {
     "attribute": "whence.attribution.attribute",
     "calibrate": "whence.evidence.calibrate",
     "choose_threshold": "whence.evidence.choose_threshold",
+    "design_memory": "whence.evidence.design_memory",
     "edit": "whence.evidence.edit",
     "evaluate": "whence.evidence.evaluate",
     "explain": "whence.evidence.explain",
@@ -89,6 +94,7 @@ PLACES = {
     "save_vae": "whence.autoencoders.saved_vae",
     "sparsemax": "whence.memory.sparsemax",
     "store_codes": "whence.morphing.stored_codes",
+    "trace_sizes": "whence.evidence.trace_sizes",
     "why_similar": "whence.attribution.why_similar",
     "wrap": "whence.models.wrap",
 }
@@ -100,6 +106,7 @@ __all__ = [
     "OTHERS",
     "PATHS",
     "RECIPES",
+    "SELECTIONS",
     "SIMILARITIES",
     "VAES",
     "Classifier",
@@ -118,6 +125,7 @@ __all__ = [
     "calibrate",
     "choose_threshold",
     "compat",
+    "design_memory",
     "edit",
     "encoders",
     "evaluate",
@@ -138,6 +146,7 @@ __all__ = [
     "save_vae",
     "sparsemax",
     "store_codes",
+    "trace_sizes",
     "why_similar",
     "wrap",
 ]

@@ -60,6 +60,7 @@ BOUNDS: Mapping[str, Bounds] = MappingProxyType(
         "memory_size": Bounds(1, MANY),
         "milestones": Bounds(1, 10**6),
         "momentum": Bounds(0, 1 - 2**-53, whole=False, words="in [0, 1)"),
+        "neighbours": Bounds(1, 10**6),
         "noise": Bounds(0, 100, whole=False),
         "norm_weight": Bounds(0, LARGE, whole=False),
         "patch": Bounds(1, 2**13),

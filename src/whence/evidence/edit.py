@@ -89,6 +89,17 @@ def edit(
     if add is not None:
         added = encode_added(model, bank, pool, add, batch_size=batch_size)
         bank, pool = join(bank, added), join(pool, added)
+    return with_bank(model, bank, pool)
+
+
+def with_bank(model: Classifier, bank: Bank, pool: Bank) -> Classifier:
+    """Make a model that shares encoder and head with another one and reads another bank.
+
+    Args:
+        model: the other one.
+        bank: of the new one, encoded by it.
+        pool: all that it has remembered.
+    """
     edited = copy.copy(model)
     edited.attach(bank)
     edited.pool = pool

@@ -1,5 +1,7 @@
 """How good answers are for one class."""
 
+import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -28,3 +30,8 @@ class ClassMeasures:
     def precision(self) -> float | None:
         """Share of the answers with the class that are right; None without such answers."""
         return self.right / self.answers if self.answers else None
+
+
+def mean_recall(classes: Sequence[ClassMeasures]) -> float:
+    """Compute balanced accuracy: the mean recall over the classes that have images."""
+    return statistics.fmean(one.recall for one in classes if one.recall is not None)

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from whence.records.class_measures import ClassMeasures
+from whence.records.class_measures import ClassMeasures, mean_recall
 from whence.records.decision import Decision
 
 
@@ -172,7 +172,7 @@ class Evaluation:
     @property
     def balanced_accuracy(self) -> float:
         """Mean recall over the classes that have images: each counts alike, however rare."""
-        return statistics.fmean(one.recall for one in self.classes if one.recall is not None)
+        return mean_recall(self.classes)
 
     @property
     def worst_class(self) -> ClassMeasures | None:

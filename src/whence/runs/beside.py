@@ -1,6 +1,5 @@
 """Simple classifiers beside a trained head: how good the same features are without it."""
 
-import statistics
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -9,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from whence.metrics.classes import measure_classes
+from whence.records.class_measures import mean_recall
 from whence.runs.prepare import Parts
 from whence.training.labelled import Labelled
 from whence.training.probe import Probe, fit_probe
@@ -66,8 +66,7 @@ def measure_beside(beside: Beside, asked: Labelled, class_names: tuple[str, ...]
 
 def balance(found: Tensor, labels: Tensor, class_names: tuple[str, ...]) -> float:
     """Compute the mean recall of the classes that have images."""
-    recalls = [one.recall for one in measure_classes(found.cpu(), labels.cpu(), class_names)]
-    return statistics.fmean(one for one in recalls if one is not None)
+    return mean_recall(measure_classes(found.cpu(), labels.cpu(), class_names))
 
 
 def ask_neighbours(
