@@ -79,7 +79,7 @@ BREAKS = [  # file below src/whence, text that is right, text that is wrong, tes
     ("training/voting.py", "keys, keys, others, labels", "keys, keys, labels", "test_voting"),
     (
         "training/fit.py",
-        'fit_votes(votes, stored, asked, recipe=RECIPES["at-once"], plan=at_once)',
+        'fit_votes(votes, stored, asked, recipe=RECIPES["at-once"], plan=at_once, counts=counts)',
         "pass",
         "test_voting",
     ),

@@ -50,6 +50,7 @@ BOUNDS: Mapping[str, Bounds] = MappingProxyType(
         "draw_batch": Bounds(1, MANY),
         "draws": Bounds(0, 10**5),
         "epochs": Bounds(1, 10**6),
+        "folds": Bounds(2, 1000),
         "hard": Bounds(0, 10**4),
         "images": Bounds(1, 10**6),
         "iterations": Bounds(1, 10**6),

@@ -70,7 +70,7 @@ def test_other_classes_in_the_test_folder(tmp_path, fails):
 
 
 def test_data_that_is_no_data(photos, fails, tmp_path):
-    choices = "Give an image folder or choose from: digits, mnist, "
+    choices = "Give an image folder, a table of labels (.csv), or choose from: digits, mnist, "
     fails(
         "train",
         "nosuch",

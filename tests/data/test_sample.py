@@ -129,9 +129,9 @@ def test_what_is_no_folder_is_refused(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(ValueError, match="file is a file; give the folder that holds"):
         load(tmp_path / "file")
-    (tmp_path / "labels.CSV").touch()
-    with pytest.raises(ValueError, match=r"labels\.CSV is a list of labels, which whence does not"):
-        load(tmp_path / "labels.CSV")
+    (tmp_path / "labels.XLSX").touch()
+    with pytest.raises(ValueError, match=r"labels\.XLSX is a spreadsheet; save it as CSV"):
+        load(tmp_path / "labels.XLSX")
 
 
 def test_labels_of_other_classes_become_those_of_the_model():

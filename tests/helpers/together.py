@@ -35,6 +35,7 @@ CASES = {
     "standard": ("standard", SGD, Plan(epochs=2)),
     "self": ("memory-wrap", SGD, Plan(epochs=2, memory_size=9, self_attention=True)),
     "frozen": ("memory-wrap", PLAIN, Plan(epochs=2, memory_size=9, freeze_encoder=True)),
+    "counted": ("memory-wrap", SGD, Plan(epochs=2, memory_size=9)),
     "votes": ("votes", SGD, Plan(epochs=2, memory_size=9)),
     "norm": ("memory-wrap", SGD, Plan(epochs=2, memory_size=9)),
     "dropout": ("memory-wrap", SGD, Plan(epochs=2, memory_size=9)),
@@ -82,7 +83,16 @@ def train(case, **options):
     """Train a case, and return its parameters, statistics and reports."""
     _, recipe, plan = CASES[case]
     model, reports = make(case), []
-    fit(model, make_images(), recipe=recipe, plan=plan, on_epoch=reports.append, **options)
+    counts = torch.arange(22) % 5 + 1.0 if case == "counted" else None
+    fit(
+        model,
+        make_images(),
+        recipe=recipe,
+        plan=plan,
+        counts=counts,
+        on_epoch=reports.append,
+        **options,
+    )
     return model, reports
 
 

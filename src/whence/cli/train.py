@@ -31,16 +31,26 @@ def build(*, authors: bool = False) -> ArgumentParser:
     parser = build_parser(
         "train",
         "Train a classifier that shows its evidence, and leave a run folder. DATA is a dataset's "
-        "name, an image folder (train/CLASS/*, test/CLASS/*, or CLASS/* which is split), or a "
-        "settings file: TOML, or the train.yaml of the paper's code, beside which its "
+        "name, an image folder (train/CLASS/*, test/CLASS/*, or CLASS/* which is split), a table "
+        "of labels (.csv or .tsv, a row an image: path, label, and group, split, weight if there "
+        "are), or a settings file: TOML, or the train.yaml of the paper's code, beside which its "
         f"{', '.join(AUTHORS_OPTIONS)} are taken too. Options override the file.",
     )
-    parser.add_argument("data", type=str, metavar="DATA", help="dataset, image folder or settings")
+    parser.add_argument(
+        "data", type=str, metavar="DATA", help="dataset, image folder, table of labels or settings"
+    )
     parser.add_argument("--out", type=str, help="run folder; by default runs/ and the data's name")
     parser.add_argument(
         "--resume", action="store_true", help="go on with the run in --out; finished ones stay"
     )
     parser.add_argument("--seeds", type=int, metavar="N", help="train N runs, seeds 0 to N-1")
+    parser.add_argument(
+        "--folds",
+        type=int,
+        metavar="N",
+        help="cross-validation: divide the images into N folds, classes alike and groups whole, "
+        "test each by a run that learns from all others, and print one table",
+    )
     parser.add_argument(
         "--tune",
         type=str,
@@ -73,6 +83,43 @@ def train(arguments: list[str]) -> None:
     if authors:
         read_authors_options(options)
     settings, seeds = combine_settings(options.data, given(options))
+    seeds = choose_seeds(options, settings, seeds)
+    if settings.encoder is not None:
+        check_encoder(settings.encoder)  # here, before the images are read
+    if options.folds is not None:
+        check_folds(options, settings, seeds)
+    where = find_where(options, settings)
+    folder = Path(options.out or Path("runs") / name_of_data(settings.data))
+    side_by_side = options.workers is not None or options.scheduler is not None
+    if side_by_side:
+        check_side_by_side(seeds, tuning=options.tune is not None)
+    seconds = None if options.tune is None else read_tuning(options.tune)
+    device = choose_worker_device(options) if side_by_side else choose_device(options.device)
+    from whence.cli.work import train as work  # late: it loads torch
+
+    if options.folds is not None:
+        work.train_folds(settings, options.folds, folder, options, str(device), where=where)
+        return
+    if seconds is not None:
+        settings = work.tune_first(settings, seconds, folder, options, device, where=where)
+    if side_by_side and seeds > 1:
+        work.train_side_by_side(settings, seeds, folder, options, device, where=where)
+    else:
+        device = choose_device(options.device)
+        work.train_joined(settings, seeds, folder, options, device, where=where)
+
+
+def choose_seeds(options: Namespace, settings: Settings, seeds: int) -> int:
+    """Choose how many seeds are trained.
+
+    Args:
+        options: of the command.
+        settings: of the run.
+        seeds: that a settings file asks for.
+
+    Raises:
+        ValueError: if both a seed and a number of them are given.
+    """
     if options.seeds is not None and options.seed is not None:
         raise ValueError("seeds numbers the runs from 0, give either --seeds or --seed.")
     if options.seed is not None:
@@ -82,24 +129,38 @@ def train(arguments: list[str]) -> None:
     elif options.seeds is not None:
         seeds = options.seeds
     check_number("seeds", seeds)
-    if settings.encoder is not None:
-        check_encoder(settings.encoder)  # here, before the images are read
-    where = find_where(options, settings)
-    folder = Path(options.out or Path("runs") / Path(settings.data).resolve().name)
-    side_by_side = options.workers is not None or options.scheduler is not None
-    if side_by_side:
-        check_side_by_side(seeds, tuning=options.tune is not None)
-    seconds = None if options.tune is None else read_tuning(options.tune)
-    device = choose_worker_device(options) if side_by_side else choose_device(options.device)
-    from whence.cli.work import train as work  # late: it loads torch
+    return seeds
 
-    if seconds is not None:
-        settings = work.tune_first(settings, seconds, folder, options, device, where=where)
-    if side_by_side and seeds > 1:
-        work.train_side_by_side(settings, seeds, folder, options, device, where=where)
-    else:
-        device = choose_device(options.device)
-        work.train_joined(settings, seeds, folder, options, device, where=where)
+
+def check_folds(options: Namespace, settings: Settings, seeds: int) -> None:
+    """Refuse folds together with what trains other runs, or keeps no model to answer with.
+
+    Raises:
+        ValueError: naming what to leave out.
+    """
+    check_number("folds", options.folds)
+    given_too = {
+        "--seeds": seeds > 1,
+        "--tune": options.tune is not None,
+        "--workers": options.workers is not None,
+        "--scheduler": options.scheduler is not None,
+        "--fold": settings.fold is not None,
+        "--no-keep-model": not settings.keep_model,
+        "torchrun": int(os.environ.get("WORLD_SIZE", "1")) > 1,  # set by it
+    }
+    for name, given_here in given_too.items():
+        if given_here:
+            raise ValueError(f"folds cannot be trained with {name}; leave out one of them.")
+
+
+def name_of_data(data: str) -> str:
+    """Name a run after its data: a dataset, a folder, or a table of labels without its ending.
+
+    >>> name_of_data("more/labels.csv"), name_of_data("digits")
+    ('labels', 'digits')
+    """
+    path = Path(data).resolve()
+    return path.stem if path.suffix.lower() in (".csv", ".tsv") else path.name
 
 
 def read_tuning(text: str) -> float:

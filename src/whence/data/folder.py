@@ -9,19 +9,19 @@ from typing import NamedTuple
 
 import torch
 
+from whence.data.draw_test import draw_test
 from whence.data.image_file import read_files
+from whence.data.label_table import TABLE_ENDINGS
 from whence.data.names import SUFFIXES, compose, find_path, is_hidden, read_name
 from whence.data.overlap import overlap_notes
-from whence.data.stratify import stratified
 from whence.messages import quote
-from whence.records.images import Dataset, ImageSet
-from whence.seeds import make_generator
+from whence.records.images import Dataset, ImageSet, Marks
 
-TEST_SHARE = 0.2
-"""Fraction of the images of a folder without ``test/`` that is kept for the test."""
+SHEETS = (".xlsx", ".xls", ".ods")
+"""Endings of files that people keep labels in, and that are not read."""
 
-LISTS = (".csv", ".tsv", ".xlsx")
-"""Endings of files that people keep labels in."""
+VALIDATION_FOLDERS = ("val", "validation")
+"""Folders that hold validation images, beside ``train/``."""
 
 MOST_CLASS_FOLDERS = 1000
 
@@ -33,11 +33,13 @@ def image_folder(
     channels: int | None = None,
     default_large_size: int = 64,
     seed: int = 0,
+    whole: bool = False,
 ) -> Dataset:
     """Read ``train/<class>/*`` and ``test/<class>/*``, or ``<class>/*`` and divide it.
 
     A folder without ``test/`` gives 20 % of its images to the test, stratified, at least one of
-    every class to each side. Classes and files are sorted by name.
+    every class to each side. Images in ``val/<class>/*``, beside ``train/``, are for the
+    validation. Classes and files are sorted by name.
 
     Args:
         path: the folder; ``sources`` are relative to it, with forward slashes.
@@ -47,6 +49,7 @@ def image_folder(
         channels: 1 or 3; None is 1 if all images are grey, else 3.
         default_large_size: pixels of a side of these squares.
         seed: the draw of test images from a folder without ``test/``.
+        whole: draw none from such a folder; the test set is empty.
 
     Raises:
         FileNotFoundError: if there is no such folder.
@@ -55,12 +58,20 @@ def image_folder(
     path = Path(path).expanduser()
     check_is_folder(path)
     notes: list[str] = []
-    parts = _parts(path, notes)
-    class_names = parts[0].class_names
-    if len(parts) == 1:
-        parts = _divide(path, parts[0], seed)
-        drawn, total = (sum(len(part.sources) for part in some) for some in (parts[1:], parts))
+    learnt, validated, tested = _parts(path, notes)
+    class_names, marks = learnt.class_names, Marks()
+    if tested is None and whole:
+        tested = _Part(class_names)
+    elif tested is None:
+        total = len(learnt.sources)
+        learnt, tested = _divide(path, learnt, seed)
+        drawn = len(tested.sources)
         notes.append(f"{drawn:,} of {total:,} images were drawn for the test, with seed {seed}.")
+    if validated is not None:
+        first = len(learnt.sources)
+        marks = Marks(validation=torch.arange(first, first + len(validated.sources)))
+        learnt = _join(learnt, validated)
+    parts = (learnt, tested)
     counts = [len(part.sources) for part in parts]
     sources = [source for part in parts for source in part.sources]
     read = read_files(
@@ -70,11 +81,13 @@ def image_folder(
         default_large_size=default_large_size,
     )
     train, test = (
-        ImageSet(images, torch.tensor(part.labels), class_names, tuple(part.sources))
+        ImageSet(
+            images, torch.tensor(part.labels, dtype=torch.int64), class_names, tuple(part.sources)
+        )
         for images, part in zip(torch.split(read.images, counts), parts, strict=True)
     )
     notes += [*read.notes, *overlap_notes(train, test)]
-    return Dataset(path.resolve().name, train, test, tuple(notes))
+    return Dataset(path.resolve().name, train, test, tuple(notes), marks)
 
 
 def check_is_folder(path: Path) -> None:
@@ -88,11 +101,10 @@ def check_is_folder(path: Path) -> None:
         raise FileNotFoundError(
             f"path must be a folder with one folder of images per class, there is no {path}."
         )
-    if not path.is_dir() and path.suffix.lower() in LISTS:
+    if not path.is_dir() and path.suffix.lower() in SHEETS:
         raise ValueError(
-            f"path must be a folder with one folder of images per class, {path} is a list of "
-            "labels, which whence does not read; put every image into a folder named after its "
-            "class."
+            f"path must be a folder with one folder of images per class, or a table of labels as "
+            f"text ({', '.join(TABLE_ENDINGS)}), {path} is a spreadsheet; save it as CSV."
         )
     if not path.is_dir():
         raise ValueError(
@@ -110,26 +122,37 @@ class _Part:
     labels: list[int] = field(default_factory=list)
 
 
-def _parts(root: Path, notes: list[str]) -> list[_Part]:
-    """List the files of each part, and note what lies in the folder unused."""
+def _join(one: _Part, other: _Part) -> _Part:
+    return _Part(one.class_names, one.sources + other.sources, one.labels + other.labels)
+
+
+def _parts(root: Path, notes: list[str]) -> tuple[_Part, _Part | None, _Part | None]:
+    """List the files to learn from, to validate on and to test on; note what lies there unused."""
     folders = list_entries(root).folders
     unused: list[str] = []
-    if any(name in folders and list_entries(root / name).folders for name in ("train", "test")):
-        if "train" not in folders:
-            raise ValueError(
-                f"{root} must hold a folder train beside its folder test, it holds none; "
-                "put the class folders of the training images into train."
-            )
-        parts = [_list(root, "train/", unused)]
-        if "test" in folders:
-            parts.append(_list(root, "test/", unused))
-            _check_same_classes(root, *parts)
-        others = [f"{name}/" for name in folders if name not in {"train", "test"}]
-        unused = [*others, *unused]
-    else:
-        parts = [_list(root, "", unused)]
-    notes += note_unused(unused)
-    return parts
+    divided = [name for name in ("train", "test") if name in folders]
+    if not any(list_entries(root / name).folders for name in divided):
+        found = _list(root, "", unused)
+        notes += note_unused(unused)
+        return found, None, None
+    if "train" not in folders:
+        raise ValueError(
+            f"{root} must hold a folder train beside its folder test, it holds none; "
+            "put the class folders of the training images into train."
+        )
+    train, others = _list(root, "train/", unused), dict[str, _Part]()
+    kept = [name for name in VALIDATION_FOLDERS if name in folders]
+    if len(kept) > 1:
+        raise ValueError(
+            f"{root} must hold one folder of validation images, it holds {' and '.join(kept)}; "
+            "put what they hold into one."
+        )
+    for name in kept + divided[divided.index("train") + 1 :]:
+        others[name] = _list(root, f"{name}/", unused)
+        _check_same_classes(root, name, train, others[name])
+    names = {"train", *others}
+    notes += note_unused([*(f"{name}/" for name in folders if name not in names), *unused])
+    return train, others.get(kept[0]) if kept else None, others.get("test")
 
 
 def _list(root: Path, below: str, unused: list[str]) -> _Part:
@@ -166,41 +189,33 @@ def _list(root: Path, below: str, unused: list[str]) -> _Part:
     return part
 
 
-def _divide(root: Path, part: _Part, seed: int) -> list[_Part]:
+def _divide(root: Path, part: _Part, seed: int) -> tuple[_Part, _Part]:
     """Draw the test images of a folder that has no ``test/``."""
     labels = torch.tensor(part.labels)
-    counts = labels.bincount()
-    if (counts < 2).any():
-        name = part.class_names[int(counts.argmin())]
-        raise ValueError(
-            f"Class {quote(name)} in {root} must have at least 2 images, one to train and one to "
-            "test, it has 1; add images or remove the class."
-        )
-    examples = max(len(counts), round(TEST_SHARE * len(labels)))
-    generator = make_generator(seed)
-    chosen = torch.zeros(len(labels), dtype=torch.bool)
-    chosen[stratified(labels, examples, generator=generator)] = True
-    return [
+    drawn = set(draw_test(labels, part.class_names, str(root), seed=seed).tolist())
+    places = [
+        [place for place in range(len(labels)) if (place in drawn) == test]
+        for test in (False, True)
+    ]
+    train, test = (
         _Part(
             part.class_names,
             [part.sources[position] for position in positions],
             [part.labels[position] for position in positions],
         )
-        for positions in (
-            (~chosen).nonzero().flatten().tolist(),
-            chosen.nonzero().flatten().tolist(),
-        )
-    ]
+        for positions in places
+    )
+    return train, test
 
 
-def _check_same_classes(root: Path, train: _Part, test: _Part) -> None:
-    learnt, tested = (set(map(compose, part.class_names)) for part in (train, test))
-    missing, added = sorted(learnt - tested), sorted(tested - learnt)
+def _check_same_classes(root: Path, name: str, train: _Part, other: _Part) -> None:
+    learnt, found = (set(map(compose, part.class_names)) for part in (train, other))
+    missing, added = sorted(learnt - found), sorted(found - learnt)
     if missing or added:
         differences = [f"lacks {', '.join(missing)}"] if missing else []
         differences += [f"adds {', '.join(added)}"] if added else []
         raise ValueError(
-            f"{root / 'test'} must have the class folders of {root / 'train'}, it "
+            f"{root / name} must have the class folders of {root / 'train'}, it "
             f"{' and '.join(differences)}; give both the same folders."
         )
 

@@ -4,8 +4,13 @@ from whence.data.fingerprint import content_hashes
 from whence.records.images import ImageSet
 
 
-def overlap_notes(train: ImageSet, test: ImageSet) -> tuple[str, ...]:
+def overlap_notes(train: ImageSet, test: ImageSet, name: str = "test") -> tuple[str, ...]:
     """Say in one sentence which test images are also training images, by equal pixels.
+
+    Args:
+        train: images to learn from.
+        test: images to measure on.
+        name: of these.
 
     Returns:
         One sentence, or nothing where no image is in both.
@@ -21,7 +26,7 @@ def overlap_notes(train: ImageSet, test: ImageSet) -> tuple[str, ...]:
     first_train, first_test = _name(train, both[0][0]), _name(test, both[0][1])
     verb = "image is" if len(both) == 1 else "images are"
     return (
-        f"{len(both)} {verb} in both training and test (first: {first_train} = {first_test}); "
+        f"{len(both)} {verb} in both training and {name} (first: {first_train} = {first_test}); "
         "accuracy on them says nothing about new images.",
     )
 

@@ -1,11 +1,14 @@
 """Divide training images into validation images and those that are trained on."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from whence.data.group_draw import draw_groups
 from whence.data.stratify import stratified
+from whence.records.images import Marks
 from whence.seeds import make_generator
 from whence.shapes import check_shape
 
@@ -14,6 +17,7 @@ LARGE = 20_000
 
 LARGE_VALIDATION = 6_000
 SMALL_VALIDATION = 0.1
+NO_MARKS = Marks()
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,8 @@ def split(
     seed: int,
     train_examples: int | None = None,
     validation_examples: int | None = None,
+    marks: Marks = NO_MARKS,
+    class_names: Sequence[str] = (),
 ) -> Split:
     """Draw the validation images of a seed, then its training images from the rest.
 
@@ -46,17 +52,36 @@ def split(
 
     The validation images of a seed are the same for every ``train_examples``.
 
+    Where the data name validation images, these are taken. Of images in groups, whole groups are
+    drawn that hold about as many images; where there is one group alone, it is divided.
+
     Args:
         labels: `(N,)` int64, of all training images.
         seed: the draw; the same seed gives the same split on every machine.
         train_examples: images to train on; None is all that the validation images leave.
         validation_examples: images to validate on; None is the number above.
+        marks: what is known of the images besides.
+        class_names: K names, for messages on groups.
 
     Raises:
-        ValueError: if there are too few images, or a number is out of range.
+        ValueError: if there are too few images, or a number is out of range, or the data name
+            validation images already.
     """
     total = check_shape("labels", labels, "N")["N"]
     labels = labels.cpu()
+    if marks.validation is not None:
+        return split_as_given(labels, marks.validation, seed, train_examples, validation_examples)
+    groups = find_groups(marks)
+    if groups is not None:
+        _check_count("validation_examples", validation_examples, 0, total - 1)
+        wanted = validation_examples
+        if wanted is None:
+            wanted = LARGE_VALIDATION if total >= LARGE else round(SMALL_VALIDATION * total)
+        drawn = labels.new_zeros(0)
+        if wanted:
+            names = class_names or [str(k) for k in range(int(labels.max()) + 1)]
+            drawn = draw_groups(labels, groups, wanted, seed=seed, class_names=names)
+        return split_as_given(labels, drawn, seed, train_examples, None)
     _check_count("validation_examples", validation_examples, 0, total - 1)
     generator = make_generator(seed)
     if total >= LARGE:
@@ -78,6 +103,40 @@ def split(
         return Split(rest, validation)
     train = stratified(labels[rest], train_examples, generator=generator, leave_one=False)
     return Split(rest[train], validation)
+
+
+def find_groups(marks: Marks) -> Tensor | None:
+    """Return the groups `(N,)` that are not to be divided; None where there are not two of them."""
+    groups = marks.groups
+    return groups if groups is not None and len(groups.unique()) > 1 else None
+
+
+def split_as_given(
+    labels: Tensor,
+    validation: Tensor,
+    seed: int,
+    train_examples: int | None,
+    validation_examples: int | None,
+) -> Split:
+    """Draw training images from all but the validation images, which are given.
+
+    Arguments as for ``split``, and the places `(v,)` of the validation images.
+    """
+    if validation_examples is not None and validation_examples != len(validation):
+        raise ValueError(
+            f"validation_examples cannot be chosen, the data name {len(validation):,} validation "
+            f"images, got {validation_examples}; leave it out."
+        )
+    generator = make_generator(seed)
+    unused = torch.ones(len(labels), dtype=torch.bool)
+    unused[validation] = False
+    rest = unused.nonzero().squeeze(1)
+    rest = rest[torch.randperm(len(rest), generator=generator)]
+    _check_count("train_examples", train_examples, 1, len(rest))
+    if train_examples is None:
+        return Split(rest, validation)
+    drawn = stratified(labels[rest], train_examples, generator=generator, leave_one=False)
+    return Split(rest[drawn], validation)
 
 
 def _check_count(name: str, count: int | None, low: int, high: int) -> None:

@@ -283,5 +283,5 @@ def explain_without_memory(model: Classifier, images: Tensor) -> list[Explanatio
             error_probability=answer.error_probability,
             decision=answer.decision,
         )
-        for answer in answer_without_memory(model, images)
+        for answer in answer_without_memory(model, model.encode(images))
     ]

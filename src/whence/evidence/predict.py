@@ -19,11 +19,15 @@ from whence.models.classifier import Classifier
 from whence.models.evaluating import evaluating
 from whence.models.sound import check_outputs
 from whence.records.answers import Evidence, Prediction
-from whence.shapes import check_batch_size
+from whence.shapes import check_batch_size, check_shape
 
 
 def predict(
-    model: Classifier, images: Images, *, batch_size: int = BATCH_SIZE
+    model: Classifier,
+    images: Images,
+    *,
+    batch_size: int = BATCH_SIZE,
+    features: Tensor | None = None,
 ) -> tuple[Prediction, ...]:
     """Classify images with the model's bank.
 
@@ -34,6 +38,7 @@ def predict(
         images: `(B, C, H, W)` uint8 or float in [0, 1]; or arrays, PIL images, files, or a list of
             these. Files and PIL images are resized as those of a training folder are.
         batch_size: how many are encoded at once; changes memory use, not the result.
+        features: `(B, E)` the images encoded by this model, if that was done already.
 
     Returns:
         One prediction per image.
@@ -45,18 +50,23 @@ def predict(
     check_batch_size(batch_size)
     answers: list[Prediction] = []
     with evaluating(model):
-        for batch in as_images(images, model).split(batch_size):
+        pixels = as_images(images, model)
+        known = None if features is None else features.split(batch_size)
+        if features is not None:
+            check_shape("features", features, "B E", B=len(pixels))
+        for number, batch in enumerate(pixels.split(batch_size) if len(pixels) else ()):
+            queries = model.encode(batch) if known is None else known[number]
             if model.has_memory:
-                answers += answer_batch(model, batch)
+                answers += answer_batch(model, batch, queries)
             else:
-                answers += answer_without_memory(model, batch)
+                answers += answer_without_memory(model, queries)
     return tuple(answers)
 
 
-def answer_batch(model: Classifier, images: Tensor) -> list[Prediction]:
-    """Classify one batch with the bank of a model in eval mode."""
+def answer_batch(model: Classifier, images: Tensor, queries: Tensor) -> list[Prediction]:
+    """Classify one batch, encoded as queries `(B, E)`, with the bank of a model in eval mode."""
     bank, head = model.checked_bank(), model.memory_head
-    queries, mask = model.encode(images), mask_copies(bank, images)
+    mask = mask_copies(bank, images)
     asked, stored = head.pair(queries, bank.features, bank.labels)
     found = attend(
         asked,
@@ -74,9 +84,10 @@ def answer_batch(model: Classifier, images: Tensor) -> list[Prediction]:
     return explain_pairs(head, logits, found.pairs, bank, left_out, errors)
 
 
-def answer_without_memory(model: Classifier, images: Tensor) -> list[Prediction]:
-    """Classify one batch with a standard model; there is no evidence to show."""
-    logits = model(images)
+def answer_without_memory(model: Classifier, queries: Tensor) -> list[Prediction]:
+    """Classify one encoded batch with a standard model; there is no evidence to show."""
+    logits = model.head(queries)
+    check_outputs("logits", logits, model)
     judged = judge(model, read_alone(logits))
     errors = [None] * len(logits) if judged is None else judged.tolist()
     shares, decided = model.head.probabilities(logits).cpu(), model.head.decide(logits).tolist()

@@ -62,6 +62,23 @@ class ImageSet:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+class Marks:
+    """What is known of N training images besides their classes; None where nothing is.
+
+    Attributes:
+        groups: `(N,)` int64, the number of the group of each: no group is divided.
+        validation: `(v,)` int64, places of the images that are for the validation.
+        counts: `(N,)` float32, how much each counts in the loss, 0 or more.
+    """
+
+    groups: Tensor | None = None
+    validation: Tensor | None = None
+    counts: Tensor | None = None
+
+    __repr__ = show_record
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
     """What a loader returns: training and test images of one problem.
 
@@ -70,12 +87,15 @@ class Dataset:
         train: the training images, before validation images are split off.
         test: the test images.
         notes: sentences that a user should read, for example about images that occur twice.
+        marks: groups, weights and validation images among the training images, where they are
+            known.
     """
 
     name: str
     train: ImageSet
     test: ImageSet
     notes: tuple[str, ...] = ()
+    marks: Marks = Marks()
 
     __repr__ = show_record
 

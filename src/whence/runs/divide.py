@@ -21,4 +21,6 @@ def divide(dataset: Dataset, settings: "Settings | VAESettings") -> Split:
         seed=settings.seed,
         train_examples=settings.train_examples,
         validation_examples=settings.validation_examples,
+        marks=dataset.marks,
+        class_names=dataset.train.class_names,
     )

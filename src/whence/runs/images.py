@@ -15,6 +15,8 @@ from whence.encoders.load_weights import Weights, check_fit, read_weights
 from whence.memory.heads import find_head
 from whence.records.images import Dataset, ImageSet
 from whence.runs.class_counts import describe_class_counts
+from whence.runs.folds import take_fold
+from whence.runs.marks import describe_marks
 from whence.runs.mirroring import describe_mirroring
 from whence.runs.normalisation import named
 from whence.runs.recipe_and_plan import choose_recipe
@@ -44,13 +46,28 @@ def load_data(
     """Load the images that settings name, in the size and channels that the encoder takes.
 
     Args:
-        settings: of a run.
+        settings: of a run; where it tests a fold, all others are the training images.
         where: the images are, and may be downloaded to.
         shape: (C, H, W) that images once had, which decides their size when the settings do not.
 
     Raises:
         FileNotFoundError: if the images are not there.
         ValueError: if they are not in order.
+    """
+    found = load_undivided(settings, where, shape=shape, whole=settings.fold is not None)
+    return found if settings.fold is None else take_fold(found, settings.fold)[0]
+
+
+def load_undivided(
+    settings: Settings,
+    where: Where,
+    *,
+    shape: tuple[int, ...] | None = None,
+    whole: bool = False,
+) -> Dataset:
+    """Load the images that settings name, not divided into folds.
+
+    Arguments as for ``load_data``; ``whole`` draws no test images.
     """
     foreign, named = is_foreign(settings.encoder), settings.data in DATASETS
     size = settings.size
@@ -63,6 +80,8 @@ def load_data(
         channels=3 if foreign else None,
         default_large_size=large_size(settings),
         seed=TEST_SEED,
+        columns=settings.columns,
+        whole=whole,
     )
     return load_or_download(load, where, known=settings.data_root)
 
@@ -105,7 +124,8 @@ def choose_encoder(settings: Settings, size: tuple[int, int]) -> str:
 def key_of_images(settings: Settings) -> tuple[object, ...]:
     """Return what is equal where ``load_data`` loads the same images."""
     foreign = is_foreign(settings.encoder)
-    return settings.data, settings.data_root, settings.size, foreign, large_size(settings)
+    columns = (*settings.columns.items(), settings.fold)
+    return settings.data, settings.data_root, columns, settings.size, foreign, large_size(settings)
 
 
 def load_to_train(settings: Settings, where: Where = AS_SETTINGS_SAY) -> Dataset:
@@ -125,11 +145,39 @@ def load_to_train(settings: Settings, where: Where = AS_SETTINGS_SAY) -> Dataset
         ConnectionError: if pretrained weights cannot be downloaded.
         PermissionError: if they cannot be kept in the library's cache.
     """
+    weights = check_before_images(settings)
+    dataset = load_data(settings, where)
+    notes = describe_marks(settings, dataset) + describe_class_counts(settings, dataset)
+    notes += describe_mirroring(settings, dataset)
+    if weights is not None:
+        notes += describe_expected(settings, weights, dataset.train)
+    return replace(dataset, notes=(*dataset.notes, *notes))
+
+
+def load_pool(settings: Settings, where: Where = AS_SETTINGS_SAY) -> Dataset:
+    """Load the images that settings name, all that are to be divided into folds together.
+
+    Arguments, and what is checked before, as for ``load_to_train``.
+    """
+    weights = check_before_images(settings)
+    dataset = load_undivided(settings, where, whole=True)
+    if weights is None:
+        return dataset
+    notes = describe_expected(settings, weights, dataset.train)
+    return replace(dataset, notes=(*dataset.notes, *notes))
+
+
+def check_before_images(settings: Settings) -> Weights | None:
+    """Check all that needs no image, and read the weights; None without weights.
+
+    Raises:
+        ValueError: as ``load_to_train``.
+        FileNotFoundError: if weights are not there.
+    """
     check_numbers(asdict(settings).items())
     choose_recipe(settings)
     read_target(settings.target_recall, settings.cost)
     check_balance(settings.balance, find_head(settings.head).has_memory)
-    weights = None
     if settings.encoder is not None:
         check_encoder(settings.encoder)
         kind = kind_of(settings.encoder)
@@ -137,13 +185,8 @@ def load_to_train(settings: Settings, where: Where = AS_SETTINGS_SAY) -> Dataset
             LIBRARIES[kind.family].check(kind.name)
     if settings.weights is None:
         check_frozen(settings)
-    else:
-        weights = check_weights(settings, settings.weights)
-    dataset = load_data(settings, where)
-    notes = describe_class_counts(settings, dataset) + describe_mirroring(settings, dataset)
-    if weights is not None:
-        notes += describe_expected(settings, weights, dataset.train)
-    return replace(dataset, notes=(*dataset.notes, *notes))
+        return None
+    return check_weights(settings, settings.weights)
 
 
 def check_frozen(settings: Settings) -> None:

@@ -9,6 +9,8 @@ from torch import Tensor
 from whence.data import DATASETS
 from whence.data.find_files import FoundFiles, find_files
 from whence.data.fingerprint import content_hashes, fingerprint
+from whence.data.label_list import find_list_root
+from whence.data.label_table import is_table
 from whence.messages import shorten_text
 from whence.records.images import Dataset, ImageParts, ImageSet
 from whence.runs.divide import divide
@@ -128,9 +130,11 @@ def check_there(folder: Path, settings: Settings, where: Where) -> Path:
     """Name the folder that the images of a run are in.
 
     Raises:
-        FileNotFoundError: if it is no folder.
+        FileNotFoundError: if it is no folder, or the table that names them is gone.
     """
     place = Path(settings.data).expanduser() if where.root is None else where.root
+    if where.root is None and is_table(place):
+        return find_list_root(place, settings.columns)
     if not place.is_dir():
         raise FileNotFoundError(
             f"{folder} was made with the images in {shorten_text(settings.data)}, and "

@@ -15,6 +15,7 @@ from whence.records.images import Dataset, ImageSet
 from whence.runs.class_counts import check_every_class, check_validated
 from whence.runs.divide import divide
 from whence.runs.images import check_frozen, choose_encoder
+from whence.runs.marks import hash_marks, take_counts
 from whence.runs.mirroring import may_mirror
 from whence.runs.normalisation import Normalisation, choose_normalisation
 from whence.runs.precision import choose_bfloat16
@@ -35,6 +36,7 @@ class Parts:
         validation_indices: `(n,)` places of the validation images there.
         model: with fresh or pretrained parameters, on the CPU.
         recipe, plan: how it is trained.
+        counts: `(N,)` how much each training image counts, 1 on average; None counts all alike.
         identity: JSON that identifies data and settings as resolved.
     """
 
@@ -47,6 +49,7 @@ class Parts:
     recipe: Recipe
     plan: Plan
     identity: dict[str, object]
+    counts: Tensor | None = None
 
 
 def prepare(settings: Settings, dataset: Dataset, *, device: str = "cpu") -> Parts:
@@ -85,6 +88,7 @@ def prepare(settings: Settings, dataset: Dataset, *, device: str = "cpu") -> Par
         "train_images": len(train),
         "validation_images": len(validation),
         "test_images": len(dataset.test),
+        "marks": hash_marks(dataset.marks),
         "seed": settings.seed,
         "weights": record,
         "normalisation": asdict(normalisation),
@@ -99,6 +103,7 @@ def prepare(settings: Settings, dataset: Dataset, *, device: str = "cpu") -> Par
         recipe=recipe,
         plan=plan,
         identity=identity,
+        counts=take_counts(dataset.marks, parts.train),
     )
 
 

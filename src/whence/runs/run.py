@@ -19,9 +19,11 @@ from whence.runs.beside import Beside, fit_beside
 from whence.runs.budget import keep_to_budget, read_epochs
 from whence.runs.finish import finish
 from whence.runs.folder import METRICS, begin_or_go_on, check_folder, check_identity, hold_checked
+from whence.runs.folds import Pooled
 from whence.runs.journal import LINE_SECONDS, SILENT, keep_journal
 from whence.runs.kept_checkpoints import keep_epoch, start_keeping
 from whence.runs.kept_features import FEATURES, encode_once, remove_features
+from whence.runs.marks import hash_marks
 from whence.runs.prepare import Parts, prepare
 from whence.runs.settings import CHECKPOINT_SECONDS, Settings
 from whence.storage.checkpoint import Checkpoint, remove_checkpoints
@@ -44,6 +46,7 @@ def run(
     line_seconds: float = LINE_SECONDS,
     team: Team | None = None,
     features_folder: Path | None = None,
+    pooled: Pooled | None = None,
 ) -> dict[str, Any]:
     """Train one model and leave a run folder; go on with an unfinished one, skip a finished one.
 
@@ -63,6 +66,8 @@ def run(
             arguments but its own device. Their leader alone reads and writes the folder.
         features_folder: where the features of a frozen encoder are kept for the runs to come; None
             keeps them in the run folder until the run is done.
+        pooled: where the dataset is a fold and the others, all images of the folds, which a frozen
+            encoder then encodes once.
 
     Returns:
         The content of ``metrics.json``.
@@ -85,7 +90,7 @@ def run(
         parts = replace(parts, plan=plan)
         parts.model.to(device)
         kept = features_folder or folder / FEATURES
-        features = encode_parts(parts, dataset, kept, team, batch_size=batch_size)
+        features = encode_parts(parts, dataset, kept, team, pooled, batch_size=batch_size)
         parts = replace(parts, plan=keep_to_budget(settings, parts, features, folder, team))
         beside = fit_beside(parts, features)
         seconds = train(
@@ -137,6 +142,11 @@ def skip(folder: Path, dataset: Dataset) -> dict[str, Any]:
             raise FileExistsError(
                 f"{folder} was made with other {name} images; choose another --out."
             )
+    if recorded.get("marks") != hash_marks(dataset.marks):
+        raise FileExistsError(
+            f"{folder} was made with other groups, weights or validation images; choose another "
+            "--out."
+        )
     remove_checkpoints(folder)
     remove_features(folder / FEATURES)
     return read_json(folder / METRICS)
@@ -180,7 +190,13 @@ def begin(folder: Path, settings: Settings, parts: Parts) -> tuple[Checkpoint | 
 
 
 def encode_parts(
-    parts: Parts, dataset: Dataset, folder: Path, team: Team, *, batch_size: int
+    parts: Parts,
+    dataset: Dataset,
+    folder: Path,
+    team: Team,
+    pooled: Pooled | None,
+    *,
+    batch_size: int,
 ) -> dict[str, Tensor]:
     """Encode the images of a run whose encoder is frozen, once; of another run nothing.
 
@@ -192,6 +208,7 @@ def encode_parts(
         dataset: that they are parts of.
         folder: of the kept features.
         team: the processes that train together.
+        pooled: all images of the folds that the dataset is made of; None without folds.
         batch_size: images encoded at once.
 
     Returns:
@@ -200,13 +217,21 @@ def encode_parts(
     if not parts.plan.freeze_encoder:
         return {}
     parts.model.eval()
+    encode = partial(encode_once, parts.model, batch_size=batch_size, team=team, folder=folder)
+    if pooled is not None:
+        found = encode(pooled.images)
+        places = {
+            "train": pooled.learnt[parts.indices],
+            "validation": pooled.learnt[parts.validation_indices],
+            "test": pooled.tested,
+        }
+        return {name: found[rows.to(found.device)] for name, rows in places.items()}
     both = torch.cat([parts.indices, parts.validation_indices])
     used = both.sort().values
     images = dataset.train if len(used) == len(dataset.train) else dataset.train.take(used)
-    encode = partial(encode_once, parts.model, batch_size=batch_size, team=team, folder=folder)
     rows = encode(images)[torch.searchsorted(used, both).to(parts.model.mean.device)]
-    found = {"train": rows[: len(parts.train)], "validation": rows[len(parts.train) :]}
-    return found if len(parts.test) == 0 else {**found, "test": encode(parts.test)}
+    features = {"train": rows[: len(parts.train)], "validation": rows[len(parts.train) :]}
+    return features if len(parts.test) == 0 else {**features, "test": encode(parts.test)}
 
 
 def train(
@@ -252,6 +277,7 @@ def train(
                 validation=parts.validation,
                 validation_features=features.get("validation"),
                 probe=None if beside is None else beside.probe,
+                counts=parts.counts,
                 resume=checkpoint,
                 on_step=journal.on_step,
                 on_epoch=on_epoch,

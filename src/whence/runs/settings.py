@@ -52,8 +52,27 @@ class Settings:
     file. ``whence.runs.prepare`` fills in what is None.
     """
 
-    data: str = field(metadata={"help": "a dataset's name, or an image folder"})
+    data: str = field(metadata={"help": "a dataset's name, an image folder, or a table of labels"})
     data_root: str = option(DATA_ROOT, "folder that holds downloaded datasets")
+    path_column: str | None = option(
+        None, "of a table of labels, the column of the files (default path)"
+    )
+    label_column: str | None = option(None, "the column of the classes (default label)")
+    group_column: str | None = option(
+        None,
+        "the column of modules, patients or batches, none of which is divided between training, "
+        "validation and test (default group, if there is one)",
+    )
+    split_column: str | None = option(
+        None, "the column of train, validation or test (default split, if there is one)"
+    )
+    weight_column: str | None = option(
+        None,
+        "the column of how much an image counts in the training (default weight, if there is one)",
+    )
+    fold: str | None = option(
+        None, "K/N: test on the K-th of N folds, learn from all others; --folds N does so for each"
+    )
     size: int | None = option(None, "height and width that images are brought to, in pixels")
     train_examples: int | None = option(None, "training images to use; all of them by default")
     validation_examples: int | None = option(
@@ -174,6 +193,16 @@ class Settings:
 
     def __post_init__(self) -> None:
         check_texts(asdict(self).items())
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """Name the columns of a table of labels that were chosen, by what they say."""
+        found = {
+            name.removesuffix("_column"): value
+            for name, value in asdict(self).items()
+            if name.endswith("_column")
+        }
+        return {role: name for role, name in found.items() if name is not None}
 
     @property
     def head(self) -> str:

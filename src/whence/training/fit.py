@@ -53,6 +53,7 @@ def fit(
     validation: LabelledImages | None = None,
     validation_features: Tensor | None = None,
     probe: Probe | None = None,
+    counts: Tensor | None = None,
     resume: Checkpoint | None = None,
     on_step: OnStep | None = None,
     on_epoch: OnEpoch | None = None,
@@ -85,6 +86,9 @@ def fit(
         validation_features: `(V, D)` of them, as ``features``.
         probe: a linear probe of the training features, from which votes of a frozen encoder learn
             beside the labels; None fits one. Other heads do not look at it.
+        counts: `(N,)` how much each image counts in the loss, 0 or more, by what they are beside
+            their mean; None counts all alike. Images of 0 are stored and drawn into memories all
+            the same.
         resume: where an earlier training with the same arguments stopped.
         on_step: called after every step with a function that makes a checkpoint of that moment.
         on_epoch: called after every epoch.
@@ -106,6 +110,7 @@ def fit(
     recipe = recipe or (RECIPES["at-once"] if frozen_votes else Recipe())
     plan = plan or usual_plan(len(labelled), recipe)
     check_plan(len(labelled), recipe, plan, model.has_memory, team)
+    counts = None if counts is None else level_counts(counts, len(labelled)).to(device)
     check_frozen_features(model, features, len(labelled), plan)
     if votes is not None:
         check_every_label("train", labelled.labels, model.class_names)
@@ -127,6 +132,7 @@ def fit(
                 recipe=recipe,
                 plan=plan,
                 probe=probe,
+                counts=counts,
                 resume=resume,
                 on_step=on_step,
                 on_epoch=on_epoch,
@@ -141,6 +147,7 @@ def fit(
                 randomness,
                 recipe=recipe,
                 plan=plan,
+                counts=counts,
                 resume=resume,
                 on_step=on_step,
                 on_epoch=on_epoch,
@@ -156,7 +163,7 @@ def fit(
         at_once = replace(plan, epochs=KEY_EPOCHS, freeze_encoder=True)
         with seeded(plan.seed, device):
             votes.train()
-            fit_votes(votes, stored, asked, recipe=RECIPES["at-once"], plan=at_once)
+            fit_votes(votes, stored, asked, recipe=RECIPES["at-once"], plan=at_once, counts=counts)
         model.eval()
 
 
@@ -198,6 +205,7 @@ def train_in_steps(
     *,
     recipe: Recipe,
     plan: Plan,
+    counts: Tensor | None,
     resume: Checkpoint | None,
     on_step: OnStep | None,
     on_epoch: OnEpoch | None,
@@ -235,6 +243,7 @@ def train_in_steps(
         plan.self_attention,
         randomness.generator,
         plan.balance,
+        counts,
     )
     criterion = choose_criterion(recipe, plan, train.labels, len(train.class_names))
     frozen = plan.freeze_encoder
@@ -256,6 +265,19 @@ def train_in_steps(
     )
     loop.run(resume, on_step)
     return progress.last_loss()
+
+
+def level_counts(counts: Tensor, total: int) -> Tensor:
+    """Divide how much each of N images counts by the mean; `(N,)` float32.
+
+    Raises:
+        ValueError: if they are not N numbers from 0 on, or all of them are 0.
+    """
+    check_shape("counts", counts, "N", N=total)
+    found = counts.detach().float()
+    if not bool((found >= 0).all() & found.isfinite().all() & (found > 0).any()):
+        raise ValueError("counts must be numbers from 0 on, not all of them 0.")
+    return found / found.mean()
 
 
 def check_frozen_features(

@@ -57,7 +57,8 @@ class SharedStep:
         rows = rows_of(total, self.team)
         with self.criterion.autocast(batch.images.device):
             logits = self.part(batch)
-        loss, hits = self.criterion.judge(logits, batch.labels[rows])
+        counts = None if batch.counts is None else batch.counts[rows]
+        loss, hits = self.criterion.judge(logits, batch.labels[rows], counts=counts)
         weight = (rows.stop - rows.start) * self.team.size / total
         return loss * weight, hits * weight
 

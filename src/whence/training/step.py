@@ -27,6 +27,7 @@ class Batch(NamedTuple):
         mask: `(B, M)` bool, True where an image may be used; None allows all.
         step: counted from 0 over the whole training.
         places: `(B,)` which images these are, one of which may be there twice; None where none is.
+        counts: `(B,)` how much each counts in the loss; None where all count alike.
     """
 
     images: Tensor
@@ -36,6 +37,7 @@ class Batch(NamedTuple):
     mask: Tensor | None
     step: int
     places: Tensor | None = None
+    counts: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class BatchDraws:
         self_attention: let a batch image that is also in the memory attend to itself.
         generator: of the memories.
         balance: "sampling" draws batches, "memory" memories with as many images of every class.
+        counts: `(N,)` how much each training image counts in the loss, there; None: all alike.
     """
 
     look_up: Callable[[Tensor], Tensor]
@@ -57,6 +60,7 @@ class BatchDraws:
     self_attention: bool
     generator: torch.Generator
     balance: str = "none"
+    counts: Tensor | None = None
 
     @functools.cached_property
     def classes(self) -> ClassPlaces:
@@ -72,8 +76,10 @@ class BatchDraws:
         if self.balance == "sampling":
             picked = draw_alike(self.classes, picked, generator=self.generator)
         places = picked.to(device, non_blocking=True)  # a GPU's work goes on meanwhile
+        counted = None if self.counts is None else self.counts[places]
         if self.memory_size is None:
-            return Batch(self.look_up(places), self.labels[places], None, None, None, step)
+            images, labels = self.look_up(places), self.labels[places]
+            return Batch(images, labels, None, None, None, step, counts=counted)
         drawn = self.draw_memory(self.memory_size)
         mask = None
         if not self.self_attention:
@@ -81,7 +87,8 @@ class BatchDraws:
         images = self.look_up(places)
         stored = drawn.to(device, non_blocking=True)
         memory = self.look_up(stored)
-        return Batch(images, self.labels[places], memory, self.labels[stored], mask, step, places)
+        labels, memory_labels = self.labels[places], self.labels[stored]
+        return Batch(images, labels, memory, memory_labels, mask, step, places, counted)
 
     def draw_memory(self, memory_size: int) -> Tensor:
         """Draw the places `(M,)` of a memory."""
@@ -171,7 +178,7 @@ class LoneStep:
             queries = self.encode(batch.images)
             memory = None if batch.memory is None else self.encode(batch.memory)
             logits = classify(self.head, queries, memory, batch.memory_labels, batch.mask)
-        return self.criterion.judge(logits, batch.labels)
+        return self.criterion.judge(logits, batch.labels, counts=batch.counts)
 
     def finish(self, *numbers: Tensor) -> tuple[Tensor, ...]:
         """Return loss and fraction as they are, after the parameters were changed."""

@@ -11,6 +11,7 @@ from jsonargparse import Namespace
 from whence.cli.plain_text import escape, print_note
 from whence.cli.work.class_text import describe_balance
 from whence.cli.work.evaluate_text import to_measures
+from whence.cli.work.folds import train_folds
 from whence.cli.workers import raise_failed
 from whence.cluster.run_tasks import train_all
 from whence.cluster.tune_together import tune_together
@@ -29,6 +30,8 @@ from whence.runs.settings import Settings
 from whence.runs.tune import begin_tuning, end_tuning, import_optuna, tune
 from whence.runs.where import AS_SETTINGS_SAY, Where
 from whence.training.distributed import Team, join
+
+__all__ = ["train_folds", "train_joined", "train_side_by_side", "tune_first"]
 
 
 def train_joined(
