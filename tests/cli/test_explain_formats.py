@@ -77,6 +77,19 @@ def test_options_of_a_method_change_its_relevance(call_explain, digits_run, digi
     torch.testing.assert_close(pixels, maps.images[0], rtol=1e-4, atol=1e-6)
 
 
+def test_another_score_can_be_explained(call_explain, place, digits_run, digits):
+    words = ("--test", 1, "--draws", 0, "--steps", 3, "--target", "3:8")
+    found = json.loads(call_explain(*words, "--json")[1])["answers"][0]["attribution"]
+    maps = whence.attribute(
+        whence.load(digits_run), digits.test.images[1:2], target=("3", "8"), steps=3
+    )
+    assert found["target"] == maps.target[0] == "logit of 3 minus logit of 8"
+    assert found["score"] == pytest.approx(float(maps.score[0]))
+    assert found["image_sum"] == pytest.approx(float(maps.images.sum()), abs=1e-4)
+    assert call_explain(*words, "--out", "a.html")[0] == 0
+    assert "logit of 3 minus logit of 8" in (place / "a.html").read_text()
+
+
 @pytest.mark.parametrize("folder", ["digits_run", "standard_digits_run"])
 @pytest.mark.parametrize("method", ["gradient", "random"])
 def test_every_method_that_the_command_names_makes_a_page(

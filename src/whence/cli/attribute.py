@@ -3,22 +3,11 @@
 from jsonargparse import ArgumentParser, Namespace
 
 from whence.attribution import METHODS
+from whence.cli.asked import add_asked, find_asked
 from whence.cli.checks import check_choices
-from whence.cli.files import choose_files, refuse_existing
 from whence.cli.formats import add_format, choose_format
-from whence.cli.images import check_asked, find_images
-from whence.cli.options import (
-    add_batch_size,
-    add_device,
-    add_images,
-    add_method_options,
-    add_out,
-    add_where,
-    build_parser,
-    check_device,
-    choose_device,
-    parse,
-)
+from whence.cli.images import check_asked
+from whence.cli.options import add_method_options, build_parser, parse
 
 ALL = "all"
 """In the place of the names of methods."""
@@ -31,8 +20,8 @@ def build() -> ArgumentParser:
         "Explain images by several attribution methods and write one HTML page with a column for "
         "each: which pixels of the image and of its evidence counted, and where the score went.",
     )
-    add_images(parser)
-    add_where(parser)
+    add_asked(parser, "RUN-attribution.html")
+    add_format(parser, "one figure")
     parser.add_argument(
         "--method",
         type=str,
@@ -44,19 +33,8 @@ def build() -> ArgumentParser:
     )
     add_method_options(parser)
     parser.add_argument(
-        "--target",
-        type=str,
-        metavar="CLASS",
-        help="class that is explained, by name or index; A:B asks why A rather than B, and an "
-        "empty side is the answer, as in :dog (the answer)",
-    )
-    parser.add_argument(
         "--top", type=int, default=3, metavar="N", help="evidence images that are shown (3)"
     )
-    add_out(parser, "RUN-attribution.html")
-    add_format(parser, "one figure")
-    add_batch_size(parser)
-    add_device(parser)
     return parser
 
 
@@ -72,15 +50,10 @@ def attribute(arguments: list[str]) -> int:
     names = choose_methods(options)
     if options.with_pixels and kind != "json":
         raise ValueError("with-pixels is for --format json; leave it out.")
-    check_device(options.device)
-    ending = f"-attribution.{kind}"
-    files = choose_files(options.out, options.run, ending, to_screen=kind == "json")
-    refuse_existing(files, force=options.force)
-    paths = find_images(options.images)  # before the model is read
-    device = choose_device(options.device)
+    plan = find_asked(options, f"-attribution.{kind}", to_screen=kind == "json")
     from whence.cli.work.attribute import attribute_all  # late: it loads torch
 
-    return attribute_all(options, kind, names, paths, files, device)
+    return attribute_all(options, kind, names, plan)
 
 
 def choose_methods(options: Namespace) -> list[str]:

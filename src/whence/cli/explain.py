@@ -7,23 +7,11 @@ from jsonargparse import ArgumentParser, Namespace
 from whence.attribution import METHODS
 from whence.attribution.baselines import BASELINES
 from whence.attribution.moved import MOVED
+from whence.cli.asked import add_asked, find_asked
 from whence.cli.checks import check_choices
-from whence.cli.files import choose_files, refuse_existing
 from whence.cli.formats import add_format, choose_format
-from whence.cli.images import check_asked, find_images
-from whence.cli.options import (
-    NO_METHOD,
-    add_batch_size,
-    add_device,
-    add_images,
-    add_method_options,
-    add_out,
-    add_where,
-    build_parser,
-    check_device,
-    choose_device,
-    parse,
-)
+from whence.cli.images import check_asked
+from whence.cli.options import NO_METHOD, add_method_options, build_parser, parse
 
 IN_PYTHON = ("path_integrated_gradients",)
 """Methods that need what no command line can say."""
@@ -37,9 +25,7 @@ def build() -> ArgumentParser:
         "stored training images with their weights, an example and a counterfactual with "
         "the relevance of their pixels, what would change the answer, and how far to trust it.",
     )
-    add_images(parser)
-    add_where(parser)
-    add_out(parser, "RUN.html")
+    add_asked(parser, "RUN.html")
     add_format(parser, "two figures")
     parser.add_argument(
         "--method",
@@ -69,14 +55,12 @@ def build() -> ArgumentParser:
     parser.add_argument(
         "--memory-size", type=int, metavar="M", help="images in each of them (100, or all)"
     )
-    add_batch_size(parser)
     parser.add_argument(
         "--morph",
         type=str,
         metavar="VAE",
         help="also go there from another class, with the autoencoder in this folder (whence morph)",
     )
-    add_device(parser)
     return parser
 
 
@@ -94,16 +78,11 @@ def explain(arguments: list[str]) -> int:
     options = parse(build(), arguments)
     kind = choose_format(options)
     check_options(options, kind)
-    check_device(options.device)
-    files = choose_files(options.out, options.run, f".{kind}", to_screen=kind == "json")
-    if kind == "png":
-        files = name_figures(files[0])
-    refuse_existing(files, force=options.force)
-    paths = find_images(options.images)  # before the model is read
-    device = choose_device(options.device)
+    split = name_figures if kind == "png" else None
+    plan = find_asked(options, f".{kind}", to_screen=kind == "json", split=split)
     from whence.cli.work.explain import explain_all  # late: it loads torch
 
-    return explain_all(options, kind, paths, files, device)
+    return explain_all(options, kind, plan)
 
 
 def check_options(options: Namespace, kind: str) -> None:
@@ -119,6 +98,8 @@ def check_options(options: Namespace, kind: str) -> None:
         check_choices(name, [] if given is None else [given], [*choices])
     if options.morph and kind == "png":
         raise ValueError("morph is for --format html or json; leave one of them out.")
+    if options.target is not None and options.method == NO_METHOD:
+        raise ValueError("target is what a method explains; leave --method none out.")
     if options.with_pixels and (kind != "json" or options.method == NO_METHOD):
         raise ValueError("with-pixels is for --format json with a method; leave it out.")
 

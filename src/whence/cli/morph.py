@@ -3,20 +3,10 @@
 from jsonargparse import ArgumentParser, Namespace
 
 from whence.bounds import check_number
+from whence.cli.asked import add_asked, find_asked
 from whence.cli.checks import check_choices
-from whence.cli.files import choose_files, refuse_existing
-from whence.cli.images import check_asked, find_images
-from whence.cli.options import (
-    add_batch_size,
-    add_device,
-    add_images,
-    add_out,
-    add_where,
-    build_parser,
-    check_device,
-    choose_device,
-    parse,
-)
+from whence.cli.images import check_asked
+from whence.cli.options import build_parser, parse
 from whence.morphing import OTHERS, PATHS
 
 FORMATS = ("html", "json")
@@ -30,8 +20,7 @@ def build() -> ArgumentParser:
         "write one HTML page that shows the way: the image and its reconstruction, the other "
         "image, the path, and which pixels must follow it.",
     )
-    add_images(parser)
-    add_where(parser)
+    add_asked(parser, "RUN-morph.html")
     parser.add_argument(
         "--vae", type=str, metavar="FOLDER", help="made by whence train-vae from the same images"
     )
@@ -50,7 +39,6 @@ def build() -> ArgumentParser:
         "(training image of the other class) or memory (the model's counterfactual); give it "
         "several times to compare",
     )
-    add_out(parser, "RUN-morph.html")
     parser.add_argument(
         "--format",
         type=str,
@@ -74,8 +62,6 @@ def build() -> ArgumentParser:
         "its datasets, else 0.1",
     )
     parser.add_argument("--seed", type=int, default=0, help="of the sampled codes (0)")
-    add_batch_size(parser)
-    add_device(parser)
     return parser
 
 
@@ -88,15 +74,10 @@ def morph(arguments: list[str]) -> int:
     options = parse(build(), arguments)
     options.other = options.other or [next(iter(OTHERS))]
     check_options(options)
-    check_device(options.device)
-    to_screen = options.format == "json"
-    files = choose_files(options.out, options.run, "-morph.html", to_screen=to_screen)
-    refuse_existing(files, force=options.force)
-    paths = find_images(options.images)  # before the model is read
-    device = choose_device(options.device)
+    plan = find_asked(options, "-morph.html", to_screen=options.format == "json")
     from whence.cli.work.morph import morph_all  # late: it loads torch
 
-    return morph_all(options, paths, files, device)
+    return morph_all(options, plan)
 
 
 def check_options(options: Namespace) -> None:

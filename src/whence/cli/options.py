@@ -81,7 +81,14 @@ def add_batch_size(parser: ArgumentParser) -> None:
 
 
 def add_method_options(parser: ArgumentParser) -> None:
-    """Add ``--option`` and ``--seed``, for commands that use attribution methods."""
+    """Add ``--target``, ``--option`` and ``--seed``, for commands that use attribution methods."""
+    parser.add_argument(
+        "--target",
+        type=str,
+        metavar="CLASS",
+        help="class that is explained, by name or index; A:B asks why A rather than B, and an "
+        "empty side is the answer, as in :dog (the answer)",
+    )
     parser.add_argument(
         "--option",
         type=str,

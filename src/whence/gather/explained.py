@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from whence.attribution.attribute import attribute
+from whence.attribution.target import TargetLike
 from whence.bounds import BATCH_SIZE
 from whence.evidence.explain import explain
 from whence.evidence.removal import find_removals
@@ -37,6 +38,7 @@ def explain_images(
     seed: int = 0,
     method: str | None = "integrated_gradients",
     options: Mapping[str, Any] | None = None,
+    target: TargetLike = None,
     batch_size: int = BATCH_SIZE,
 ) -> tuple[Answer, ...]:
     """Explain images and collect all that a report shows of them.
@@ -52,6 +54,7 @@ def explain_images(
         method: of attribution, a name from ``whence.attribution.METHODS``; None for no relevance.
             It is left out, too, where the bank has no pixels.
         options: of the method; None for its defaults.
+        target: what the method explains, as for ``whence.attribute``.
         batch_size: images computed at once; changes memory use, not the result.
 
     Returns:
@@ -74,7 +77,7 @@ def explain_images(
         removals = find_removals(model, images, batch_size=batch_size)
     relevance: Sequence[Relevance | None] = [None] * len(images)
     if method is not None and not lacks_pixels(model):
-        whole = attribute(model, images, method, batch_size=batch_size, **(options or {}))
+        whole = attribute(model, images, method, target, batch_size=batch_size, **(options or {}))
         relevance = [whole.take(row) for row in range(len(images))]
     places = {} if model.bank is None else find_places(model.bank)
     return tuple(

@@ -8,11 +8,11 @@ from typing import Any
 
 from jsonargparse import Namespace
 
+from whence.cli.asked import CommandPlan
 from whence.cli.files import encode_page
-from whence.cli.options import read_where
 from whence.cli.plain_text import escape, print_note
 from whence.cli.traces import without_font_folder
-from whence.cli.work.images import read_asked, read_test, report_unread
+from whence.cli.work.images import read_images_asked, report_unread
 from whence.cli.work.method_options import read_method_options, read_target_text
 from whence.gather.explained import describe_origin
 from whence.gather.gallery import gather_gallery
@@ -32,9 +32,7 @@ def attribute_all(
     options: Namespace,
     kind: str,
     names: Sequence[str],
-    paths: Sequence[Path],
-    files: Sequence[Path],
-    device: str,
+    plan: CommandPlan,
 ) -> int:
     """Explain images by several methods and write a page, a figure or JSON.
 
@@ -42,9 +40,7 @@ def attribute_all(
         options: of the command, checked.
         kind: html, png or json.
         names: of the methods.
-        paths: of the images; without any, ``options.test`` names images of the test set.
-        files: that are written; without any, the answer is printed.
-        device: where to compute.
+        plan: images, files and the device.
 
     Returns:
         1 if a file could not be read, else 0.
@@ -52,14 +48,9 @@ def attribute_all(
     folder = Path(options.run)
     about = read_about(folder)
     methods = read_method_options(names, options.option or (), {}, options.seed)
-    model = load_to_answer(folder, device)
+    model = load_to_answer(folder, plan.device)
     target = read_target_text(options.target, model.class_names)
-    if options.test:
-        asked = read_test(folder, options.test, read_where(options), model)
-    else:
-        asked = read_asked(paths, model)
-    for note in (*asked.notes, *(note for notes in asked.own_notes for note in notes)):
-        print_note(note)
+    asked = read_images_asked(options, plan.paths, model)
     gallery = gather_gallery(
         model,
         asked.images,
@@ -77,16 +68,16 @@ def attribute_all(
     origin = describe_origin(folder, about, model, settings)
     origin = replace(origin, notes=(*asked.notes, *origin.notes))
     content = write_gallery(gallery, origin, model.class_names, kind, options.with_pixels)
-    if not files:
+    if not plan.files:
         print(content.decode(), end="")
-        return report_unread(asked.unread, len(paths))
-    write_whole(files[0], content)
+        return report_unread(asked.unread, len(plan.paths))
+    write_whole(plan.files[0], content)
     for name, reason in gallery.reasons.items():
         print_note(f"{name} is left out: {reason}")
     for one in gallery.images:
         print("\n".join(describe_maps(one, model.class_names)))
-    print(f"Written: {escape(str(files[0]))}")
-    return report_unread(asked.unread, len(paths))
+    print(f"Written: {escape(str(plan.files[0]))}")
+    return report_unread(asked.unread, len(plan.paths))
 
 
 def describe_methods(gallery: Gallery, seed: int) -> list[tuple[str, str]]:

@@ -9,12 +9,13 @@ from typing import Any
 from jsonargparse import Namespace
 
 from whence.attribution.method import Method, find_method
+from whence.cli.asked import CommandPlan
 from whence.cli.files import encode_page
-from whence.cli.options import METHOD_OPTIONS, NO_METHOD, read_where
-from whence.cli.plain_text import escape, print_note
+from whence.cli.options import METHOD_OPTIONS, NO_METHOD
+from whence.cli.plain_text import escape
 from whence.cli.traces import without_font_folder
-from whence.cli.work.images import read_asked, read_test, report_unread
-from whence.cli.work.method_options import read_method_options
+from whence.cli.work.images import read_images_asked, report_unread
+from whence.cli.work.method_options import read_method_options, read_target_text
 from whence.gather.explained import describe_origin, explain_images, lacks_pixels
 from whence.models.about import read_about
 from whence.models.classifier import Classifier
@@ -27,17 +28,13 @@ from whence.report.numbers import percent
 from whence.storage.whole_files import write_whole
 
 
-def explain_all(
-    options: Namespace, kind: str, paths: Sequence[Path], files: Sequence[Path], device: str
-) -> int:
+def explain_all(options: Namespace, kind: str, plan: CommandPlan) -> int:
     """Explain images and write a page, figures or JSON.
 
     Args:
         options: of the command, checked.
         kind: html, png or json.
-        paths: of the images; without any, ``options.test`` names images of the test set.
-        files: that are written; without any, the answer is printed.
-        device: where to compute.
+        plan: images, files and the device.
 
     Returns:
         1 if a file could not be read, else 0.
@@ -46,18 +43,13 @@ def explain_all(
     about = read_about(folder)
     method = None if options.method == NO_METHOD else find_method(options.method)
     of_method = {} if method is None else choose_options(method, options)
-    model = load_to_answer(folder, device)
-    where, ready = read_where(options), None
+    model = load_to_answer(folder, plan.device)
+    target, ready = read_target_text(options.target, model.class_names), None
     if options.morph:
         from whence.cli.work.morph import prepare_morph  # late: few explanations need it
 
         ready = prepare_morph(options, folder, about, model)
-    if options.test:
-        asked = read_test(folder, options.test, where, model)
-    else:
-        asked = read_asked(paths, model)
-    for note in (*asked.notes, *(note for notes in asked.own_notes for note in notes)):
-        print_note(note)
+    asked = read_images_asked(options, plan.paths, model)
     answers = explain_images(
         model,
         asked.images,
@@ -68,6 +60,7 @@ def explain_all(
         seed=options.seed,
         method=None if method is None else method.name,
         options=of_method,
+        target=target,
         batch_size=options.batch_size,
     )
     answers = tuple(
@@ -88,15 +81,15 @@ def explain_all(
     origin = describe_origin(folder, about, model, settings)
     origin = replace(origin, notes=(*notes, *origin.notes))
     content = write(answers, origin, model.class_names, kind, options.with_pixels)
-    if not files:
+    if not plan.files:
         print(content[0].decode(), end="")
-        return report_unread(asked.unread, len(paths))
-    for path, part in zip(files, content, strict=True):
+        return report_unread(asked.unread, len(plan.paths))
+    for path, part in zip(plan.files, content, strict=True):
         write_whole(path, part)
     for answer in answers:
         print(escape(describe(answer, model.class_names)))
-    print(f"Written: {', '.join(escape(str(path)) for path in files)}")
-    return report_unread(asked.unread, len(paths))
+    print(f"Written: {', '.join(escape(str(path)) for path in plan.files)}")
+    return report_unread(asked.unread, len(plan.paths))
 
 
 def choose_options(method: Method, options: Namespace) -> dict[str, Any]:

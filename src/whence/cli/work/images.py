@@ -6,8 +6,11 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from jsonargparse import Namespace
 from torch import Tensor
 
+from whence.cli.options import read_where
+from whence.cli.plain_text import print_note
 from whence.data import DATASETS
 from whence.data.image_file import FileImage, read_files, read_readable
 from whence.data.load import load_dataset
@@ -33,6 +36,29 @@ class Asked(NamedTuple):
     own_notes: list[tuple[str, ...]]
     unread: int = 0  # files that could not be read
     originals: tuple[Tensor | None, ...] = ()  # of files that the model sees at another size
+
+
+def read_images_asked(
+    options: Namespace, paths: Sequence[Path], model: Classifier, notes: Sequence[str] = ()
+) -> Asked:
+    """Read the images that a command is asked about, and print what is noted of them.
+
+    Args:
+        options: of the command: the run, and images of its test set if there are no files.
+        paths: of files.
+        model: of the run.
+        notes: that are printed before.
+
+    Raises:
+        ValueError: if no file can be read, or there is no such test image.
+    """
+    if options.test:
+        asked = read_test(Path(options.run), options.test, read_where(options), model)
+    else:
+        asked = read_asked(paths, model)
+    for note in (*notes, *asked.notes, *(note for some in asked.own_notes for note in some)):
+        print_note(note)
+    return asked
 
 
 def read_asked(paths: Sequence[Path], model: Classifier) -> Asked:

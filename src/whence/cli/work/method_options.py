@@ -5,7 +5,7 @@ from typing import Any
 
 from whence.attribution.method import Method, find_method
 from whence.attribution.option_text import read_option
-from whence.attribution.target import TargetLike
+from whence.attribution.target import TargetLike, find_class_index
 from whence.messages import quote
 from whence.seeds import make_generator
 
@@ -91,5 +91,11 @@ def read_target_text(text: str | None, class_names: Sequence[str]) -> TargetLike
 
 
 def read_class_text(text: str, class_names: Sequence[str]) -> int | str:
-    """Read a class; a name comes before an index."""
-    return int(text) if text not in class_names and text.isdecimal() else text
+    """Read a class; a name comes before an index.
+
+    Raises:
+        ValueError: if there is no such class.
+    """
+    one = int(text) if text not in class_names and text.isdecimal() else text
+    find_class_index(one, class_names)
+    return one

@@ -10,10 +10,11 @@ from jsonargparse import Namespace
 
 from whence.autoencoders.saved_vae import load_vae, read_about_vae
 from whence.autoencoders.vae import VAE
+from whence.cli.asked import CommandPlan
 from whence.cli.files import encode_page
 from whence.cli.options import read_where
-from whence.cli.plain_text import escape, print_note
-from whence.cli.work.images import Asked, read_asked, read_test, report_unread
+from whence.cli.plain_text import escape
+from whence.cli.work.images import Asked, read_images_asked, report_unread
 from whence.data.names import compose
 from whence.gather.explained import describe_origin
 from whence.gather.morph_training import (
@@ -78,14 +79,12 @@ class Ready:
         )
 
 
-def morph_all(options: Namespace, paths: Sequence[Path], files: Sequence[Path], device: str) -> int:
+def morph_all(options: Namespace, plan: CommandPlan) -> int:
     """Morph images and write a page or JSON.
 
     Args:
         options: of the command, checked.
-        paths: of the images; without any, ``options.test`` names images of the test set.
-        files: the one that is written; without any, JSON is printed.
-        device: where to compute.
+        plan: images, files and the device.
 
     Returns:
         1 if a file could not be read, else 0.
@@ -93,7 +92,7 @@ def morph_all(options: Namespace, paths: Sequence[Path], files: Sequence[Path], 
     folder, place = Path(options.run), Path(options.vae)
     about = read_about(folder)
     read_about_vae(place)  # before the model is read, which takes longer
-    model = load_to_answer(folder, device)
+    model = load_to_answer(folder, plan.device)
     question = Question(
         others=tuple(options.other),
         to=None if options.to is None else find_class(options.to, model.class_names),
@@ -106,12 +105,7 @@ def morph_all(options: Namespace, paths: Sequence[Path], files: Sequence[Path], 
     ready = get_ready(
         folder, about, model, place, question, where=where, batch_size=options.batch_size
     )
-    if options.test:
-        asked = read_test(folder, options.test, where, model)
-    else:
-        asked = read_asked(paths, model)
-    for note in (*ready.notes, *asked.notes, *(one for notes in asked.own_notes for one in notes)):
-        print_note(note)
+    asked = read_images_asked(options, plan.paths, model, ready.notes)
     morphs = ready.ask(asked)
     refuse_all_failed(morphs)
     origin = describe_origin(folder, about, model, ready.facts)
@@ -121,17 +115,17 @@ def morph_all(options: Namespace, paths: Sequence[Path], files: Sequence[Path], 
         page = json.dumps(content, indent=1, allow_nan=False) + "\n"
     else:
         page = render_morphs(morphs, origin, model.class_names)
-    if not files:
+    if not plan.files:
         print(page, end="")
-        return report_unread(asked.unread, len(paths))
-    write_whole(files[0], encode_page(page))
+        return report_unread(asked.unread, len(plan.paths))
+    write_whole(plan.files[0], encode_page(page))
     for one in morphs:
         if one.code.reason is not None:
             print(escape(f"{one.name}: {one.code.reason}"))
         for way in one.ways:
             print(escape(describe(one, way, model.class_names)))
-    print(f"Written: {escape(str(files[0]))}")
-    return report_unread(asked.unread, len(paths))
+    print(f"Written: {escape(str(plan.files[0]))}")
+    return report_unread(asked.unread, len(plan.paths))
 
 
 def refuse_all_failed(morphs: Sequence[Morph]) -> None:
