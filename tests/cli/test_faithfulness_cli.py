@@ -5,6 +5,7 @@ import json
 import pytest
 
 from tests.helpers.html_pages import ParsedPage
+from tests.helpers.torch_calls import TorchCalls
 from whence.attribution import METHODS
 from whence.cli import main
 from whence.metrics.faithfulness import FAITHFULNESS
@@ -84,6 +85,19 @@ def test_a_stopped_command_goes_on_with_what_is_missing(table, capsys):
     assert kept == {path: path.stat().st_mtime_ns for path in kept}
     assert "No better than the control" in text
     assert "aopc_morf (higher)" in text
+
+
+def test_where_nothing_is_missing_no_copy_of_the_model_is_made(table, capsys):
+    _, command = table
+
+    def count_shuffles(*more):
+        with TorchCalls() as calls:
+            assert call(capsys, *command, *more)[0] == 0
+        return len(calls.shapes("randperm"))
+
+    least = count_shuffles("--measures", "deletion")  # of the images
+    assert count_shuffles() == least
+    assert count_shuffles("--methods", "gradient", "--measures", "mprt") > least + 5
 
 
 def test_a_folder_of_other_numbers_is_refused(table, capsys):

@@ -78,6 +78,21 @@ class CellFolder:
             raise ValueError(f"{path} must hold a number per image, it is damaged; delete it.")
         return FaithfulnessCell(tuple(values), None if curve is None else tuple(curve), refused)
 
+    def list_missing(
+        self, methods: Sequence[str], measures: Sequence[str], images: int
+    ) -> list[tuple[str, str]]:
+        """List methods and measures of the cells that are not there yet.
+
+        Raises:
+            ValueError: if one is damaged.
+        """
+        return [
+            (method, measure)
+            for method in methods
+            for measure in measures
+            if self.read(method, measure, images) is None
+        ]
+
     def write(self, method: str, measure: str, cell: FaithfulnessCell) -> None:
         """Keep a finished cell."""
         write_json(self.place(method, measure), asdict(cell))

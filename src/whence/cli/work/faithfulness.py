@@ -2,7 +2,6 @@
 
 import json
 import sys
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ from jsonargparse import Namespace
 from tqdm import tqdm
 
 from whence.attribution.asked_method import find_missing_option
-from whence.attribution.randomised import randomise
 from whence.attribution.refills import find_refill
 from whence.autoencoders.imputation import refill_from
 from whence.autoencoders.saved_vae import load_vae, read_about_vae
@@ -20,18 +18,12 @@ from whence.cli.faithful_choices import choose_measures, choose_rows
 from whence.cli.files import encode_page
 from whence.cli.options import read_where
 from whence.cli.plain_text import escape, print_note
+from whence.cli.work.faithfulness_bench import complete_bench
 from whence.data.fingerprint import fingerprint
 from whence.gather.explained import describe_origin
-from whence.gather.faithful import UNTRAINED, FaithfulnessBench, make_bench
+from whence.gather.faithful import UNTRAINED, make_bench
 from whence.gather.faithfulness_table import CellFolder, fill_cells, summarise_cells
-from whence.gather.in_domain import (
-    learn_hidden_patches,
-    measure_patches,
-    read_in_domain,
-    write_in_domain,
-)
 from whence.metrics.attributed import Refill
-from whence.metrics.faithfulness_measure import find_measure
 from whence.models.about import MODEL
 from whence.models.classifier import Classifier
 from whence.models.load import load_to_answer
@@ -46,16 +38,11 @@ from whence.report.faithfulness_page import (
     render_faithfulness,
     write_cell,
 )
-from whence.report.numbers import count, percent
-from whence.runs.finished import read_run, read_settings
-from whence.runs.load_parts import load_training
+from whence.report.numbers import count
+from whence.runs.finished import read_run
 from whence.runs.sample_of_run import choose_sample
-from whence.runs.untrained import build_untrained, find_memory
 from whence.seeds import make_generator
 from whence.storage.whole_files import write_json, write_whole
-
-IN_DOMAIN = "in-domain"
-HINT_UNTRAINED = "add --no-untrained to leave this control out."
 
 
 def measure_run(options: Namespace, device: str) -> None:
@@ -96,7 +83,8 @@ def measure_run(options: Namespace, device: str) -> None:
     bench = make_bench(
         model, images.images, refill, seed=options.seed, batch_size=options.batch_size
     )
-    bench, notes = complete_bench(bench, images, options, folder, about, out)
+    missing = cells.list_missing(methods, measures, len(images))
+    bench, notes = complete_bench(bench, images, options, folder, about, out, missing)
     with tqdm(total=len(methods) * len(measures), unit="cell", disable=None, leave=False) as bar:
 
         def tell(method: str, measure: str) -> None:
@@ -165,88 +153,6 @@ def choose_refill(options: Namespace, model: Classifier) -> Refill:
             f"vae must be of images of shape {shape}, as the run's, got {vae.image_shape}."
         )
     return refill_from(vae, batch_size=options.batch_size)
-
-
-def complete_bench(
-    bench: FaithfulnessBench,
-    images: ImageSet,
-    options: Namespace,
-    folder: Path,
-    about: dict[str, Any],
-    out: Path,
-) -> tuple[FaithfulnessBench, list[str]]:
-    """Add what some measures and controls need: copies of the model, and the one before training.
-
-    Returns:
-        The bench, and sentences for the reader.
-    """
-    notes: list[str] = []
-    model, where = bench.model, read_where(options)
-    measures = [find_measure(name) for name in choose_measures(options)]
-    if any("explain" in one.needs for one in measures):
-        copies = randomise(model, seed=options.seed, batch_size=options.batch_size)
-        bench = replace(bench, randomised=tuple(copies))
-    if UNTRAINED in choose_rows(options):
-        settings = read_settings(folder)
-        memory = images
-        if model.has_memory:
-            memory = find_memory(model, folder, about, where=where)
-        start = build_untrained(
-            model,
-            memory,
-            settings,
-            about["run"],
-            download=where.may_download,
-            hint=HINT_UNTRAINED,
-        )
-        if model.has_memory:
-            start.remember(memory.images, memory.labels, batch_size=options.batch_size)
-        bench = replace(bench, untrained=start)
-    if "idsds" in choose_measures(options):
-        learner, accuracies = find_in_domain(bench, images, options, folder, about, out)
-        black = find_refill("black", model.image_shape, make_generator(options.seed))
-        inner = make_bench(
-            learner, images.images, black, seed=options.seed, batch_size=options.batch_size
-        )
-        bench = replace(bench, in_domain=replace(inner, classes=bench.classes))
-        own, learned = accuracies["model"], accuracies["copy"]
-        notes.append(
-            "For idsds a copy has learned with hidden patches: it answers "
-            f"{percent(learned['whole'])} of these images right, {percent(learned['hidden'])} with "
-            f"a hidden patch; the model itself {percent(own['whole'])} and "
-            f"{percent(own['hidden'])}."
-        )
-    return bench, notes
-
-
-def find_in_domain(
-    bench: FaithfulnessBench,
-    images: ImageSet,
-    options: Namespace,
-    folder: Path,
-    about: dict[str, Any],
-    out: Path,
-) -> tuple[Classifier, dict[str, Any]]:
-    """Read the copy that has learned with hidden patches, or train it."""
-    device = str(bench.model.mean.device)
-    known = read_in_domain(out / IN_DOMAIN, device)
-    if known is not None:
-        return known
-    train, _ = load_training(folder, about, where=read_where(options))
-    seed, size = options.seed, options.batch_size
-    learner = learn_hidden_patches(
-        bench.model,
-        train,
-        seed=seed,
-        batch_size=size,
-        memory_size=about["run"]["plan"]["memory_size"],
-    )
-    accuracies = {
-        name: asdict(measure_patches(one, images, seed=seed, batch_size=size))
-        for name, one in (("model", bench.model), ("copy", learner))
-    }
-    write_in_domain(learner, out / IN_DOMAIN, accuracies)
-    return learner, accuracies
 
 
 def write_table(
