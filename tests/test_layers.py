@@ -23,6 +23,7 @@ STAGES = [
     "models",
     "training",
     "evidence",
+    "deploy",
     "estimators",
     "attribution",
     "autoencoders",

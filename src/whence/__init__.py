@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from whence.data.load import load_dataset
     from whence.data.read_images import read_images
     from whence.data.sample import load_sample
+    from whence.deploy.export_onnx import export_onnx
     from whence.estimators.evidence_classifier import EvidenceClassifier
     from whence.evidence.calibrate import calibrate
     from whence.evidence.choose_threshold import choose_threshold
@@ -78,6 +79,7 @@ PLACES = {
     "edit": "whence.evidence.edit",
     "evaluate": "whence.evidence.evaluate",
     "explain": "whence.evidence.explain",
+    "export_onnx": "whence.deploy.export_onnx",
     "find_removals": "whence.evidence.removal",
     "find_suspicious": "whence.evidence.suspicious",
     "fit": "whence.training.fit",
@@ -130,6 +132,7 @@ __all__ = [
     "encoders",
     "evaluate",
     "explain",
+    "export_onnx",
     "find_removals",
     "find_suspicious",
     "fit",

@@ -61,6 +61,7 @@ NEEDED = {
     "report": ["RUN"],
     "faithfulness": ["RUN"],
     "study": ["parameter_counts"],
+    "export": ["RUN", "model.onnx"],
 }
 """Arguments that each command cannot do without."""
 
@@ -106,6 +107,7 @@ SAID = {
         ),
         "RUN-faithfulness",
     ],
+    "export": ["onnx (default)", "model.onnx", "--force"],
     "report": ["(8)", "RUN-report.html", "(128)"],
     "table": ["1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13", "auto, float32 or bfloat16"],
 }
@@ -162,6 +164,9 @@ DECIDED = [  # by the arguments alone, or by a small file that they name
     (["faithfulness", "RUN", "--vae", "V"], "refill autoencoder and --vae FOLDER go together; tr"),
     (["faithfulness", "RUN", "--measures", "idsds"], "measure idsds trains a copy of the model; a"),
     (["faithfulness", "RUN", "--images", "0"], "images must be at least 1, got 0."),
+    (["export", "RUN", "--to", "tflite", "a.onnx"], "Unknown format 'tflite'. Choose from: onnx."),
+    (["export", "RUN", "a.pt"], "FILE must end in .onnx, got a.pt."),
+    (["export", "RUN", "bad.onnx"], "bad.json is there already; choose another FILE, or add --fo"),
     (["table", "99"], "table must be one of 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, got '99'."),
     (["table", "1", "--dataset", "mnist"], "dataset must be one that the table has, got 'mnist'."),
     (["table", "1", "--epochs", "0"], "epochs must be at least 1, got 0."),
@@ -174,7 +179,7 @@ DECIDED += [
     for name, needed in (
         NEEDED | {name: ["RUN", "photos"] for name in ("predict", "explain", "attribute")}
     ).items()
-    if name != "study"
+    if name not in ("study", "export")
 ]
 DECIDED.append((["study", "none"], "Unknown study 'none'. Choose from: parameter_counts, bag_"))
 
@@ -200,6 +205,7 @@ def in_turn(tmp_path_factory):
     (folder / "photos").mkdir()
     (folder / "empty").mkdir()
     (folder / "photos" / "x.png").write_bytes(b"never read")
+    (folder / "bad.json").write_text("{}")
     (folder / "bad.toml").write_text('data = "digits"\ncolour = "red"\n')
     (folder / "bad.yaml").write_text("model: resnet18\nbatch_size_train: 1\n")
     cases = [[name, "--help"] for name in COMMANDS]

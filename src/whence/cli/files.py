@@ -18,8 +18,13 @@ def choose_files(out: str | None, run: str, ending: str, *, to_screen: bool) -> 
     return [] if to_screen else [Path(f"{Path(run).resolve().name}{ending}")]
 
 
-def refuse_existing(files: Sequence[Path], *, force: bool) -> None:
+def refuse_existing(files: Sequence[Path], *, force: bool, option: str = "--out") -> None:
     """Refuse to write where something is.
+
+    Args:
+        files: that are to be written.
+        force: overwrite ordinary files.
+        option: or argument that names the file.
 
     Raises:
         FileExistsError: naming it.
@@ -27,14 +32,14 @@ def refuse_existing(files: Sequence[Path], *, force: bool) -> None:
     for path in files:
         there = next((one for one in (path, *path.parents) if one.exists()), path)
         if path.is_dir():
-            raise FileExistsError(f"{path} is a folder; name a file with --out.")
+            raise FileExistsError(f"{path} is a folder; name a file with {option}.")
         if there != path and not there.is_dir():
             raise FileExistsError(f"{path} must be in a folder, but {there} is a file.")
         if there == path and path.exists() and not path.is_file():
-            raise FileExistsError(f"{path} is no ordinary file; choose another --out.")
+            raise FileExistsError(f"{path} is no ordinary file; choose another {option}.")
         if not force and (path.exists() or path.is_symlink()):
             raise FileExistsError(
-                f"{path} is there already; choose another --out, or add --force to overwrite it."
+                f"{path} is there already; choose another {option}, or add --force to overwrite it."
             )
 
 

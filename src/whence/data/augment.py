@@ -120,7 +120,7 @@ def to_float(images: Tensor) -> Tensor:
             f"images must be uint8 or floats in [0, 1], got {images.dtype}; "
             "convert them with images.to(torch.uint8)."
         )
-    if images.numel() == 0:
+    if torch.compiler.is_exporting() or images.numel() == 0:  # a graph has no numbers to look at
         return images
     low, high = (value.item() for value in images.detach().aminmax())
     if not (low >= 0 and high <= 1):  # also true for nan

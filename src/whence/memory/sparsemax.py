@@ -91,6 +91,8 @@ def threshold(scores: Tensor) -> Tensor:
         `(..., 1)` thresholds in [-1, 0).
     """
     total = scores.shape[-1]
+    if torch.compiler.is_exporting():  # a graph cannot look whether that was enough
+        return find_threshold(scores.sort(-1, descending=True).values)
     whole = sort_descending(scores) if total <= SORTED_WHOLE else None
     looked_at = min(total, FIRST_LOOK)
     while True:  # ranked is (..., looked_at)

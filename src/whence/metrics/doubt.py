@@ -110,5 +110,5 @@ def measure_doubts(read: Read, own: Tensor, names: Sequence[str]) -> Tensor:
 
 def read_alone(logits: Tensor) -> Read:
     """Lay out the logits `(B, K)` of a standard model as a read of no memory at all."""
-    nothing = logits.new_zeros(len(logits), 0)
+    nothing = logits.new_zeros(logits.shape[0], 0)  # len() would fix B in an exported graph
     return Read(logits, nothing, nothing)

@@ -31,11 +31,6 @@ NO_MEMORY = (
     "or pass memory images as the second argument."
 )
 
-NO_EXPORT = (
-    "A model with a memory cannot be exported as it is, because which stored images are read "
-    "depends on the image; export whence.as_graph(model), which weighs all of them."
-)
-
 REPLACED = (
     "model.encoder is another module than the one that encoded the memory; call "
     "model.remember(memory_images) again, or, to compile the encoder that it was, "
@@ -210,19 +205,18 @@ class Classifier(nn.Module):
 
         Images come first: the running statistics of BatchNorm depend on the order.
         """
-        if torch.compiler.is_exporting():
-            raise RuntimeError(NO_EXPORT)
         if memory_images is not None:
             stored = as_images(memory_images, self, name="memory_images")
             known = None if labels is None else labels.to(self.mean.device)
             return self._encode(images), self._encode(stored), known, None
         bank = self.checked_bank()
-        scale = bank.scale(self.memory_head.similarity)
+        exporting = torch.compiler.is_exporting()  # what is computed then is no number to keep
+        scale = None if exporting else bank.scale(self.memory_head.similarity)
         return self._encode(images), bank.features, bank.labels, scale
 
     def _check_outputs(self, name: str, outputs: Tensor) -> None:
         """Refuse NaN in eval mode; a step of training does not wait for its numbers."""
-        if not self.training:
+        if not self.training and not torch.compiler.is_exporting():  # a graph has no numbers
             check_outputs(name, outputs, self)
 
     def _network(self) -> nn.Module:
@@ -442,8 +436,14 @@ class Classifier(nn.Module):
         return self.training or (stamp is not None and any(m.training for m in stamp.modules))
 
     def _is_stamped(self) -> bool:
-        """Say whether parameters and statistics are what they were when the bank was made."""
-        return self._stamp is not None and self._stamp.fits(self)
+        """Say whether parameters and statistics are what they were when the bank was made.
+
+        While a graph is made of the model, stand-ins are in their place; those they stand for are
+        looked at.
+        """
+        if self._stamp is None or not torch.compiler.is_exporting():
+            return self._stamp is not None and self._stamp.fits(self)
+        return self._stamp.is_untouched()
 
     def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> "Classifier":
         """Move or cast the bank together with the parameters."""

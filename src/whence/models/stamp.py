@@ -50,6 +50,10 @@ class Stamp:
             and torch.equal(torch.cat(self.first), self.numbers)
         )
 
+    def is_untouched(self) -> bool:
+        """Say whether the tensors themselves are as they were; sees no other one in their place."""
+        return [tensor._version for tensor in self.tensors] == self.versions
+
 
 def list_parts(places: Iterable[Mapping[str, object]]) -> list[object]:
     """List what stands in dictionaries, one after the other."""

@@ -1,0 +1,210 @@
+"""Write a model as one ONNX file that answers without whence, and a JSON file about it."""
+
+import copy
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from whence.deploy.answering_graph import AnsweringGraph
+from whence.deploy.described import describe_export
+from whence.evidence.predict import predict
+from whence.messages import shorten_text
+from whence.models.classifier import Classifier
+from whence.seeds import make_generator
+from whence.storage.whole_files import write_whole
+
+OPSET = 20
+LARGEST_FILE = 2**31 - 2**20
+"""Bytes of an ONNX file: protobuf holds 2 GB."""
+
+LARGEST_DIFFERENCE = 1e-4
+"""By how much a probability may differ from the model's before the export is refused."""
+
+TRIED = 8
+"""Images that every exported file is tried on: stored ones and noise."""
+
+NOT_INSTALLED = (
+    "Export to ONNX needs onnx, onnxscript and onnxruntime, and {} is not installed: "
+    "pip install 'whence[onnx]'."
+)
+
+
+def export_onnx(model: Classifier, path: str | Path, *, overwrite: bool = False) -> float:
+    """Write a model with its memory as one ONNX file, and a JSON file of the same name about it.
+
+    The file takes uint8 images `(batch, C, H, W)` and returns answers, probabilities, the places
+    and weights of the evidence, and, of a calibrated model, the probability of an error, as
+    ``predict`` does. It is tried in onnxruntime, beside the model, before anything is written.
+
+    Args:
+        model: in eval mode, with its memory.
+        path: of the ONNX file, ending in .onnx.
+        overwrite: write over files that are there.
+
+    Returns:
+        The largest difference of a probability from the model's on the images it was tried on.
+
+    Raises:
+        FileExistsError: if a file is there.
+        ModuleNotFoundError: without onnx, onnxscript and onnxruntime.
+        RuntimeError: if the model has no bank that fits it, or is in training mode.
+        ValueError: if the encoder has an operator that ONNX lacks, the file would be larger than
+            2 GB, or its answers differ from the model's.
+    """
+    path = Path(path)
+    files = check_export_files(path, overwrite=overwrite)
+    check_packages()
+    graph = AnsweringGraph(model).eval()
+    with torch.no_grad():
+        content = convert(graph if graph.mean.device.type == "cpu" else to_cpu(graph), model)
+    worst = compare_with_model(content, graph.outputs, model)
+    if not worst <= LARGEST_DIFFERENCE:
+        raise ValueError(
+            f"The exported {model.kind.name} must give the model's probabilities, in onnxruntime "
+            f"they differ by up to {worst:.2g}; nothing was written."
+        )
+    about = describe_export(model, graph) | {
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "file": path.name,
+    }
+    write_whole(files[0], content)
+    write_whole(files[1], (json.dumps(about, indent=1, allow_nan=False) + "\n").encode())
+    return worst
+
+
+def check_export_files(path: Path, *, overwrite: bool) -> tuple[Path, Path]:
+    """Name both files that an export writes.
+
+    Raises:
+        ValueError: if the path does not end in .onnx.
+        FileExistsError: if one of them is there, and may not be written over.
+    """
+    if path.suffix != ".onnx":
+        raise ValueError(f"{path} must end in .onnx; a .json file beside it says what it holds.")
+    files = path, path.with_suffix(".json")
+    for one in files:
+        if one.is_dir() or (not overwrite and (one.exists() or one.is_symlink())):
+            raise FileExistsError(f"{one} is there already; name another file, or allow it.")
+    return files
+
+
+def check_packages() -> None:
+    """Refuse to begin without the packages of the extra.
+
+    Raises:
+        ModuleNotFoundError: naming the first that is missing.
+    """
+    try:
+        import onnx
+        import onnxruntime
+        import onnxscript  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(NOT_INSTALLED.format(error.name)) from error
+    del onnx, onnxruntime
+
+
+def to_cpu(graph: AnsweringGraph) -> AnsweringGraph:
+    """Copy a graph to the CPU, where the file is made."""
+    return copy.deepcopy(graph).cpu()
+
+
+def convert(graph: AnsweringGraph, model: Classifier) -> bytes:
+    """Turn a graph into the bytes of an ONNX file.
+
+    Raises:
+        ValueError: naming the operator that is missing, or what else cannot be converted.
+    """
+    example = torch.zeros(2, *model.image_shape, dtype=torch.uint8)
+    try:
+        program = torch.onnx.export(
+            graph,
+            (example,),
+            dynamo=True,
+            dynamic_shapes={"images": {0: torch.export.Dim("batch")}},
+            input_names=["images"],
+            output_names=list(graph.outputs),
+            opset_version=OPSET,
+            verbose=False,
+        )
+    except torch.onnx.OnnxExporterError as error:
+        raise ValueError(describe_refusal(error, model)) from error
+    if program is None:
+        raise ValueError(f"torch.onnx made nothing of {model.kind.name}.")
+    if is_fixed(program):
+        raise ValueError(
+            f"The encoder {model.kind.name} cannot be exported to ONNX: it fixes the number of "
+            "images; in its forward, write images.shape[0] in place of len(images)."
+        )
+    name_columns(program, graph.outputs)
+    proto = program.model_proto
+    if proto.ByteSize() > LARGEST_FILE:
+        raise ValueError(
+            f"The file would have {proto.ByteSize() / 1e9:.1f} GB, and ONNX files hold 2; store "
+            "fewer images (whence.edit)."
+        )
+    content: bytes = proto.SerializeToString()
+    return content
+
+
+def is_fixed(program: Any) -> bool:
+    """Say whether a graph takes one number of images only."""
+    return isinstance(program.model.graph.inputs[0].shape[0], int)
+
+
+def name_columns(program: Any, names: Sequence[str]) -> None:
+    """Give the number of evidence images, which the images decide, a name that can be read."""
+    for name, output in zip(names, program.model.graph.outputs, strict=True):
+        if name in ("places", "weights"):
+            output.shape[1] = "evidence"
+
+
+def describe_refusal(error: BaseException, model: Classifier) -> str:
+    """Say in a sentence what of a model has no place in ONNX."""
+    reasons = [error]
+    while reasons[-1].__cause__ is not None:
+        reasons.append(reasons[-1].__cause__)
+    start = f"The encoder {model.kind.name} cannot be exported to ONNX: "
+    for one in reasons:
+        found = re.search(r"No ONNX function found for <OpOverload\(op='([\w.:]+)'", str(one))
+        if found:
+            return f"{start}ONNX has no operator for {found[1]}, which it uses."
+    if "data-dependent" in str(reasons[-1]):
+        return f"{start}what it computes hangs on the numbers in the images (an if or a loop)."
+    first = next(iter(str(reasons[-1]).splitlines()), "")
+    return f"{start}{shorten_text(first) or type(reasons[-1]).__name__}."
+
+
+def compare_with_model(content: bytes, outputs: Sequence[str], model: Classifier) -> float:
+    """Compare probabilities in onnxruntime with the model's own on a few images.
+
+    Returns:
+        The largest difference; NaN where there is one.
+    """
+    from onnxruntime import InferenceSession
+
+    session = InferenceSession(content, providers=["CPUExecutionProvider"])
+    images = choose_tried(model)
+    found = dict(zip(outputs, session.run(None, {"images": images.numpy()}), strict=True))
+    differences = [
+        np.abs(row - answer.probabilities.numpy()).max()
+        for row, answer in zip(found["probabilities"], predict(model, images), strict=True)
+    ]
+    return float(np.max(differences))
+
+
+def choose_tried(model: Classifier) -> Tensor:
+    """Choose images `(TRIED, C, H, W)` uint8: stored ones, if there are any, and noise."""
+    shape = (TRIED, *model.image_shape)
+    images = torch.randint(0, 256, shape, generator=make_generator(0), dtype=torch.uint8)
+    if model.bank is not None and model.bank.images is not None:
+        stored = model.bank.images[: TRIED // 2]
+        if stored.dtype == torch.uint8:
+            images[: len(stored)] = stored
+    return images

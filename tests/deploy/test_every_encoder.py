@@ -1,0 +1,62 @@
+"""Every encoder, and some of the libraries, as ONNX files: ``python -m pytest -m exports``."""
+
+import pytest
+import torch
+
+import whence
+from tests.helpers.deploying import check_answers, noise
+from whence.encoders import ENCODERS
+from whence.memory import HEADS
+
+pytestmark = pytest.mark.exports
+
+LIBRARIES = [
+    "torchvision:resnet18",
+    "torchvision:mobilenet_v3_small",
+    "torchvision:convnext_tiny",
+    "timm:tf_efficientnet_lite0",
+    "timm:vit_tiny_patch16_224",
+    "timm:mobilenetv4_conv_small",
+]
+
+
+@torch.no_grad()
+def make(encoder, variant, size, stored=40):
+    torch.manual_seed(0)
+    model = whence.wrap(encoder, 4, variant=variant, image_shape=(3, size, size))
+    model.train()
+    for seed in range(3):  # statistics of real batches, so that random networks tell images apart
+        model.encode(noise(model, 16, seed=seed))
+    model.eval()
+    if variant == "votes":  # else all keys of noise are alike, and cosines of 1 differ by rounding
+        model.head.fit_features(model.encode_features(noise(model, 40, seed=2)))
+    if model.has_memory:
+        model.remember(noise(model, stored, seed=1), torch.arange(stored) % 4)
+    return model
+
+
+@pytest.mark.parametrize("variant", HEADS)
+@pytest.mark.parametrize("encoder", [*ENCODERS, *LIBRARIES])
+def test_the_file_gives_the_models_answers(tmp_path, encoder, variant):
+    size = 224 if encoder.endswith("_224") else 64 if ":" in encoder else 32
+    model = make(encoder, variant, size)
+    whence.export_onnx(model, tmp_path / "model.onnx")
+    images = noise(model, 5)
+    if model.has_memory:
+        images[1] = model.bank.images[7]
+    check_answers(model, tmp_path / "model.onnx", images)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("variant", [name for name in HEADS if name != "standard"])
+def test_a_memory_of_many_images(tmp_path, variant):
+    torch.manual_seed(0)
+    model = whence.wrap("small_cnn", 4, variant=variant, image_shape=(1, 8, 8)).eval()
+    if variant == "votes":
+        model.head.fit_features(model.encode_features(noise(model, 400, seed=2)))
+    stored = 50_000
+    model.remember(noise(model, stored, seed=1), torch.arange(stored) % 4)
+    whence.export_onnx(model, tmp_path / "model.onnx")
+    images = noise(model, 5)
+    images[1] = model.bank.images[31_007]
+    check_answers(model, tmp_path / "model.onnx", images)
