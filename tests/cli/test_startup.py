@@ -53,6 +53,7 @@ NEEDED = {
     "demo": [],
     "table": ["1"],
     "evaluate": ["RUN"],
+    "memory": ["RUN"],
     "predict": ["RUN", "x.png"],
     "explain": ["RUN", "x.png"],
     "attribute": ["RUN", "x.png"],
@@ -85,6 +86,7 @@ SAID = {
         *("(default 100)", "(default 0.001)", "(default 10)", "(default 30)", "--resume"),
     ],
     "evaluate": ["(128)", "--no-controls"],
+    "memory": ["balanced, herding, k-center, support, shapley, validation, random", "@FILE"],
     "predict": ["(128)", "--json"],
     "explain": [
         *("html (default), png", "white, black, mean, blur (white)"),

@@ -101,6 +101,34 @@ model.remember(images[:9], labels[:9])
 assert whence.predict(model, images[:1])[0].evidence[0].similarity < 0
 """,
     ),
+    "selection": Addition(
+        file="selections/oldest.py",
+        text='''
+"""The stored images that were stored first."""
+
+import torch
+from torch import Tensor
+
+from whence.selections.selection import SelectionMethod, StoredCandidates, lead_with_each_class
+
+
+def take_oldest(candidates: StoredCandidates, size: int) -> Tensor:
+    """Take the first `(size,)` places."""
+    return lead_with_each_class(torch.arange(len(candidates.labels)), candidates)[:size]
+
+
+OLDEST = SelectionMethod(take_oldest, asks=False, sentence="those that were stored first")
+''',
+        table="selections/__init__.py",
+        after='"balanced": "whence.selections.balanced:BALANCED",\n',
+        line='        "oldest": "whence.selections.oldest:OLDEST",\n',
+        proof="""
+model = whence.wrap("small_cnn", 3, image_shape=(1, 8, 8)).eval()
+model.remember(images, labels)
+smaller = whence.design_memory(model, 4, by="oldest")
+assert smaller.bank.indices.tolist() == [0, 1, 2, 3]
+""",
+    ),
     "metric": Addition(
         file="metrics/margin.py",
         text='''

@@ -13,7 +13,7 @@ from whence.runs.parse import one_sentence
 from whence.runs.settings import CHECKPOINT_SECONDS, DATA_ROOT
 from whence.runs.where import Where
 
-PATHS = ("codes", "data", "data_root", "download_to", "out", "run", "vae", "weights")
+PATHS = ("codes", "data", "data_root", "download_to", "figure", "out", "run", "vae", "weights")
 """Options and arguments that name a file or a folder, in whatever command."""
 
 NO_METHOD = "none"

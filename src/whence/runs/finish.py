@@ -31,6 +31,8 @@ from whence.storage.checkpoint import remove_checkpoints
 from whence.storage.whole_files import write_json
 from whence.training.labelled import Labelled
 
+MEASURED_PARTS = ("validation", "test")
+
 
 def finish(
     parts: Parts,
@@ -75,7 +77,15 @@ def finish(
     images = {"train": train, "validation": parts.validation, "test": parts.test}
     hashes = hash_parts(images)
     measured = measure_parts(
-        parts, images, hashes, settings, features, beside, batch_size=batch_size
+        model,
+        {name: images[name] for name in MEASURED_PARTS},
+        hashes,
+        settings,
+        features,
+        beside,
+        memory_size=parts.plan.memory_size,
+        seed=parts.plan.seed,
+        batch_size=batch_size,
     )
     metrics = {**measured, "train_seconds": round(seconds, 3), "device": device}
     write_json(folder / METRICS, metrics)
@@ -95,36 +105,40 @@ def finish(
 
 
 def measure_parts(
-    parts: Parts,
+    model: Classifier,
     images: Mapping[str, ImageSet],
     hashes: Mapping[str, tuple[str, ...]],
     settings: Settings,
     known_features: Mapping[str, Tensor],
     beside: Beside | None,
     *,
+    memory_size: int,
+    seed: int,
     batch_size: int,
 ) -> dict[str, Any]:
     """Measure the validation images, calibrate on them, and then measure the test images.
 
     Args:
-        parts: with the model, which is calibrated.
-        images: train, validation and test.
-        hashes: of the images of each part.
+        model: with its memory; it is calibrated.
+        images: validation and test.
+        hashes: of the images of each part, and of "train".
         settings: of the run.
         known_features: `(n, D)` of the images of each part; what is not there is encoded.
         beside: simple classifiers of the same features, or None.
+        memory_size: of the drawn memories.
+        seed: of the draws.
         batch_size: images encoded at once.
 
     Returns:
         JSON on each part that has images; "no_threshold" says why the threshold that was asked for
         could not be chosen.
     """
-    model, measured = parts.model, dict[str, Any]()
+    measured = dict[str, Any]()
     target = read_target(settings.target_recall, settings.cost)
     seen = {"train": frozenset(hashes["train"])}
     if model.has_memory:
-        seen = {"memory": seen["train"], **seen}
-    for name in ("validation", "test"):
+        seen = {"memory": frozenset(model.fitting_bank().hashes), **seen}
+    for name in MEASURED_PARTS:
         part = images[name]
         if len(part) == 0:
             continue
@@ -140,8 +154,8 @@ def measure_parts(
         found = evaluate(
             model,
             part,
-            memory_size=parts.plan.memory_size,
-            seed=parts.plan.seed,
+            memory_size=memory_size,
+            seed=seed,
             draw_batch=settings.draw_batch,
             batch_size=batch_size,
             features=features,

@@ -72,11 +72,22 @@ def load_part(
         FileNotFoundError: as in ``load_parts``.
         ValueError: as in ``load_parts``.
     """
+    return load_named_parts(folder, about, (part,), where=where)[part]
+
+
+def load_named_parts(
+    folder: Path,
+    about: dict[str, Any],
+    names: Sequence[str],
+    *,
+    where: Where = AS_SETTINGS_SAY,
+) -> dict[str, ImageSet]:
+    """Load some parts of the images of a finished run in one search; as ``load_part``."""
     record = read_image_record(folder, about)
     if record is None:
-        found: ImageSet = getattr(load_divided(folder, about, where), part)
-        return found
-    return find_parts(folder, about, record, (part,), where)[0]
+        divided = load_divided(folder, about, where)
+        return {name: getattr(divided, name) for name in names}
+    return dict(zip(names, find_parts(folder, about, record, names, where), strict=True))
 
 
 def load_training(

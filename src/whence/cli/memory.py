@@ -1,0 +1,147 @@
+"""``whence memory``: which stored images a smaller memory keeps, and what that costs."""
+
+from pathlib import Path
+
+from jsonargparse import ArgumentParser, Namespace
+
+from whence.cli.checks import check_choices
+from whence.cli.files import refuse_existing
+from whence.cli.options import (
+    add_batch_size,
+    add_device,
+    add_where,
+    build_parser,
+    choose_device,
+    parse,
+)
+from whence.messages import quote
+from whence.selections import SELECTIONS
+
+BANKS = "banks"
+"""Folder in that of a run: the run with other memories, each by its name."""
+
+
+def build() -> ArgumentParser:
+    """Build the parser."""
+    parser = build_parser(
+        "memory",
+        "Measure smaller memories of a run, chosen in several ways, on its test images; with "
+        "--size, keep one of them beside the old memory, as a run that every command takes. "
+        "Nothing is trained again.",
+    )
+    parser.add_argument("run", type=str, metavar="RUN", help="run folder")
+    parser.add_argument(
+        "--by",
+        type=str,
+        nargs="+",
+        metavar="SELECTION",
+        help=f"how the stored images are chosen: {', '.join(SELECTIONS)}; by default all are "
+        "measured",
+    )
+    parser.add_argument(
+        "--size",
+        type=int,
+        dest="memory_size",
+        metavar="N",
+        help="stored images that stay in the memory that is kept; needs one --by",
+    )
+    parser.add_argument(
+        "--sizes",
+        type=int,
+        nargs="+",
+        metavar="N",
+        help="that are measured; by default from 10 to all",
+    )
+    parser.add_argument("--name", type=str, help="of the memory that is kept (SELECTION-N)")
+    parser.add_argument(
+        "--out",
+        type=str,
+        metavar="FOLDER",
+        help=f"where it is kept, by default RUN/{BANKS}/NAME",
+    )
+    for option, what in (("pin", "stay"), ("ban", "go")):
+        parser.add_argument(
+            f"--{option}",
+            type=str,
+            nargs="+",
+            metavar="IMAGE",
+            help=f"stored images that {what} in any case: files as the evidence shows them, "
+            "patterns, classes, or @FILE with one of these in each line",
+        )
+    parser.add_argument("--seed", type=int, default=0, help="of what is drawn (0)")
+    parser.add_argument(
+        "--figure", type=str, metavar="FILE", help="draw the measures against the size, as PNG"
+    )
+    parser.add_argument("--force", action="store_true", help="overwrite the figure")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_where(parser)
+    add_batch_size(parser)
+    add_device(parser)
+    return parser
+
+
+def memory(arguments: list[str]) -> None:
+    """Measure smaller memories, and keep one of them."""
+    options = parse(build(), arguments)
+    by = list(SELECTIONS) if options.by is None else options.by
+    check_choices("selection", by, tuple(SELECTIONS))
+    out = choose_bank_folder(options, by)
+    for name in ("pin", "ban"):
+        options[name] = read_lists(options[name], name)
+    if options.figure is not None:
+        refuse_existing([Path(options.figure)], force=options.force)
+    device = choose_device(options.device)
+    from whence.cli.work.memory import measure_memories  # late: it loads torch
+
+    measure_memories(options, by, out, device)
+
+
+def choose_bank_folder(options: Namespace, by: list[str]) -> Path | None:
+    """Say where the memory is kept; None where memories are only measured.
+
+    Raises:
+        ValueError: if it is not said how the images are chosen, or there is nothing to keep.
+    """
+    if options.memory_size is None:
+        if options.name is not None or options.out is not None:
+            raise ValueError("name and out are for the memory that is kept; say how large: --size.")
+        return None
+    if options.by is None or len(by) > 1:
+        raise ValueError("A memory of --size is kept by one selection; name it with --by.")
+    if options.sizes is not None:
+        raise ValueError("size keeps one memory, sizes measures several; give one of them.")
+    if options.name is not None and options.out is not None:
+        raise ValueError("name and out both say where the memory is kept; give one of them.")
+    if options.out is not None:
+        return Path(options.out)
+    name = options.name or f"{by[0]}-{options.memory_size}"
+    if name != Path(name).name or name in (".", ".."):
+        raise ValueError(f"name must be that of a folder, without / and .., got {quote(name)}.")
+    return Path(options.run) / BANKS / name
+
+
+def read_lists(chosen: list[str] | None, option: str) -> list[str] | None:
+    """Put the lines of @FILE in the place of each that is one.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it holds no line, or is no text.
+    """
+    if chosen is None:
+        return None
+    found: list[str] = []
+    for one in chosen:
+        if not one.startswith("@"):
+            found.append(one)
+            continue
+        path = Path(one[1:]).expanduser()
+        if not path.is_file():
+            raise FileNotFoundError(f"{option} must name a list of stored images, no file {path}.")
+        try:
+            lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{path} must be a text in UTF-8, one image in each line.") from error
+        if not any(lines):
+            raise ValueError(f"{path} must name at least one stored image, it is empty.")
+        found += [line for line in lines if line]
+    return found

@@ -1,0 +1,148 @@
+"""Measure smaller memories of a run, print them, and keep one."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import Namespace
+
+from whence.cli.align import align
+from whence.cli.options import read_where
+from whence.cli.plain_text import escape, print_note
+from whence.evidence.design_memory import design_memory
+from whence.evidence.trace_sizes import trace_sizes
+from whence.memory.heads import find_head
+from whence.models.classifier import Classifier
+from whence.models.load import load_to_answer
+from whence.records.images import ImageSet
+from whence.records.memory_sizes import MemorySize
+from whence.report.memory_figure import draw_sizes
+from whence.runs.finish import MEASURED_PARTS
+from whence.runs.finished import read_run
+from whence.runs.load_parts import load_named_parts
+from whence.runs.other_memory import check_new, write_with_memory
+from whence.storage.whole_files import write_whole
+
+ROUND = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
+"""Sizes that are measured unless others are asked for."""
+
+SIZE_COLUMNS = ("selection", "size", "accuracy", "balanced", "top agrees", "purity")
+
+
+def measure_memories(options: Namespace, by: Sequence[str], out: Path | None, device: str) -> None:
+    """Measure memories, print what came out, and keep one where ``out`` says.
+
+    Args:
+        options: of the command, checked.
+        by: how the stored images are chosen.
+        out: folder of the memory that is kept, or None.
+        device: where to compute.
+
+    Raises:
+        ValueError: if the run has no memory, or the choice does not fit it.
+        FileNotFoundError: if there is no finished run, or its images are not there.
+        FileExistsError: if there is something at ``out``.
+    """
+    run = Path(options.run)
+    about = read_run(run)
+    if out is not None:
+        check_new(out)
+    if not find_head(about["variant"]).has_memory:
+        raise ValueError(f"{run} is a standard model, which has no memory.")
+    model = load_to_answer(run, device)
+    images = load_named_parts(run, about, MEASURED_PARTS, where=read_where(options))
+    sizes = choose_memory_sizes(options.sizes, model) if out is None else [options.memory_size]
+    chosen = {"pin": options.pin, "ban": options.ban, "seed": options.seed}
+    measured = measure(model, images, sizes, by, chosen, batch_size=options.batch_size)
+    if out is not None:
+        keep(model, run, out, images, by[0], chosen, options)
+    if options.figure is not None:
+        write_whole(Path(options.figure), draw_sizes(measured))
+    if options.json:
+        kept = None if out is None else str(out)
+        print(json.dumps({"run": str(run), "kept": kept, "sizes": list(map(asdict, measured))}))
+        return
+    print("\n".join(align([SIZE_COLUMNS, *map(lay_out_size, measured)])))
+    if out is not None:
+        print(describe_what_is_lost(measured[0], measured[-1], escape(str(out))))
+
+
+def choose_memory_sizes(asked: Sequence[int] | None, model: Classifier) -> list[int]:
+    """Return the sizes that are measured: those asked for, or round ones that fit the run."""
+    if asked is not None:
+        return list(asked)
+    bank = model.fitting_bank()
+    least = len(bank.labels.unique())
+    return [size for size in ROUND if least <= size < len(bank)] or [least]
+
+
+def measure(
+    model: Classifier,
+    images: Mapping[str, ImageSet],
+    sizes: Sequence[int],
+    by: Sequence[str],
+    chosen: Mapping[str, Any],
+    *,
+    batch_size: int,
+) -> tuple[MemorySize, ...]:
+    """Measure on the test images, which no selection sees.
+
+    Raises:
+        ValueError: if there are none.
+    """
+    asked, known = images["test"], images["validation"]
+    if len(asked) == 0:
+        raise ValueError("The run has no test images to measure memories on.")
+    return trace_sizes(
+        model,
+        asked,
+        sizes,
+        by=by,
+        validation=known if len(known) else None,
+        batch_size=batch_size,
+        **chosen,
+    )
+
+
+def keep(
+    model: Classifier,
+    run: Path,
+    out: Path,
+    images: Mapping[str, ImageSet],
+    by: str,
+    chosen: Mapping[str, Any],
+    options: Namespace,
+) -> None:
+    """Write the run with the smaller memory as a run of its own."""
+    known = images["validation"]
+    smaller = design_memory(
+        model,
+        options.memory_size,
+        by=by,
+        validation=known if len(known) else None,
+        batch_size=options.batch_size,
+        **chosen,
+    )
+    made = {"selection": by, "size": options.memory_size, **chosen}
+    made["before"] = len(model.fitting_bank())
+    write_with_memory(smaller, run, out, made, images=images, batch_size=options.batch_size)
+    print_note(f"Kept in {out}; every command takes it as a run.")
+
+
+def lay_out_size(one: MemorySize) -> tuple[str, ...]:
+    """Lay one memory out as a row, in percent."""
+    shares = (one.accuracy, one.balanced_accuracy, one.explanation_accuracy, one.purity)
+    return (one.selection, f"{one.size:,}", *(f"{share:.2%}" for share in shares))
+
+
+def describe_what_is_lost(whole: MemorySize, kept: MemorySize, place: str) -> str:
+    """Say what a smaller memory has less than the whole one, in points."""
+    lost = 100 * (whole.accuracy - kept.accuracy)
+    balanced = 100 * (whole.balanced_accuracy - kept.balanced_accuracy)
+    return (
+        f"{kept.size:,} of {whole.size:,} stored images stay: {lost:+.2f} points of accuracy lost "
+        f"on the test images, {balanced:+.2f} of balanced accuracy.\n"
+        f"Use it as a run: whence explain {place} IMAGE"
+    )
