@@ -1,7 +1,10 @@
 """``whence evaluate``: how good a run is, how far it can be trusted; or a folder of runs."""
 
+from pathlib import Path
+
 from jsonargparse import ArgumentParser, Namespace
 
+from whence.cli.files import refuse_existing
 from whence.cli.options import (
     add_batch_size,
     add_data,
@@ -10,6 +13,7 @@ from whence.cli.options import (
     build_parser,
     choose_device,
     parse,
+    read_columns,
     read_map,
 )
 from whence.runs.parse import add_setting
@@ -28,6 +32,19 @@ def build() -> ArgumentParser:
     parser.add_argument("run", type=str, metavar="RUN", help="run folder, or a folder of runs")
     add_data(parser)
     add_where(parser)
+    parser.add_argument(
+        "--unlabelled",
+        action="store_true",
+        help="the images of --data have no labels: answers and doubt alone, of all images in a "
+        "folder and below; a folder of files alone, or a table without labels, is read so anyway",
+    )
+    parser.add_argument(
+        "--answers",
+        type=str,
+        metavar="FILE",
+        help="write a CSV file with a row for each image: answer, probabilities, doubt, evidence",
+    )
+    parser.add_argument("--force", action="store_true", help="overwrite what is there")
     parser.add_argument("--seed", type=int, help="of the drawn memories; the run's by default")
     add_batch_size(parser)
     parser.add_argument(
@@ -53,11 +70,15 @@ def build() -> ArgumentParser:
 def evaluate(arguments: list[str]) -> None:
     """Measure accuracy, evidence and signs of doubt."""
     options = parse(build(), arguments)
-    renamed, change = read_map(options), read_change(options)
+    renamed, columns, change = read_map(options), read_columns(options), read_change(options)
+    if options.unlabelled and options.data is None:
+        raise ValueError("unlabelled is for other images; name them with --data.")
+    files = [] if options.answers is None else [Path(options.answers)]
+    refuse_existing(files, force=options.force, option="--answers")
     device = choose_device(options.device)
     from whence.cli.work.evaluate import evaluate_all  # late: it loads torch
 
-    evaluate_all(options, device, renamed=renamed, change=change)
+    evaluate_all(options, device, renamed=renamed, columns=columns, change=change)
 
 
 def read_change(options: Namespace) -> ThresholdChange | None:

@@ -9,11 +9,14 @@ from jsonargparse import ArgumentError, ArgumentParser, Namespace
 
 from whence.bounds import BATCH_SIZE, check_numbers
 from whence.messages import quote
-from whence.runs.parse import one_sentence
-from whence.runs.settings import CHECKPOINT_SECONDS, DATA_ROOT
+from whence.runs.parse import add_setting, one_sentence
+from whence.runs.settings import CHECKPOINT_SECONDS, DATA_ROOT, FIELDS
 from whence.runs.where import Where
 
-PATHS = ("codes", "data", "data_root", "download_to", "figure", "out", "run", "vae", "weights")
+PATHS = (
+    *("answers", "codes", "data", "data_root", "download_to", "figure", "out", "run", "vae"),
+    "weights",
+)
 """Options and arguments that name a file or a folder, in whatever command."""
 
 NO_METHOD = "none"
@@ -154,17 +157,19 @@ def add_data(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--data",
         type=str,
-        help="other images: a dataset's name, or a folder with one folder per class, of which all "
-        "are measured (only those in test/ where there is one)",
+        help="other images: a dataset's name, or a folder with one folder per class or a table of "
+        "labels, of which all are measured (only those for the test where they are divided)",
     )
     parser.add_argument(
         "--map",
         type=str,
         action="append",
         metavar="OLD=NEW",
-        help="a class folder of --data, and the run's class that its images are of; give it once "
-        "per folder that is called otherwise",
+        help="a class of --data, and the run's class that its images are of; give it once per "
+        "class that is called otherwise",
     )
+    for role in ("path", "label", "split"):
+        add_setting(parser.add_argument, FIELDS[f"{role}_column"])
 
 
 def read_map(options: Namespace) -> dict[str, str]:
@@ -183,6 +188,21 @@ def read_map(options: Namespace) -> dict[str, str]:
     if renamed and options.data is None:
         raise ValueError("map is for the classes of other images; name them with --data.")
     return renamed
+
+
+def read_columns(options: Namespace) -> dict[str, str]:
+    """Read which columns a table of other images has, by what they say.
+
+    Raises:
+        ValueError: if there are no other images.
+    """
+    found = {role: getattr(options, f"{role}_column") for role in ("path", "label", "split")}
+    named = {role: name for role, name in found.items() if name is not None}
+    if named and options.data is None:
+        raise ValueError(
+            f"{next(iter(named))}-column is for a table of other images; name it with --data."
+        )
+    return named
 
 
 def add_training(parser: ArgumentParser) -> None:

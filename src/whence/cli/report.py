@@ -12,6 +12,7 @@ from whence.cli.options import (
     build_parser,
     choose_device,
     parse,
+    read_columns,
     read_map,
 )
 
@@ -44,10 +45,10 @@ def build() -> ArgumentParser:
 def report(arguments: list[str]) -> None:
     """Measure a run and write a page, or its numbers as JSON."""
     options = parse(build(), arguments)
-    renamed = read_map(options)
+    renamed, columns = read_map(options), read_columns(options)
     files = choose_files(options.out, options.run, "-report.html", to_screen=options.json)
     refuse_existing(files, force=options.force)
     device = choose_device(options.device)
     from whence.cli.work.report import report_run  # late: it loads torch
 
-    report_run(options, files, device, renamed=renamed)
+    report_run(options, files, device, renamed=renamed, columns=columns)

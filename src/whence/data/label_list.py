@@ -150,19 +150,25 @@ def mark_rows(
     )
 
 
-def check_label_names(rows: LabelTable, class_names: tuple[str, ...]) -> None:
-    """Refuse labels that are no names of classes, or all of one class."""
-    problem = find_problem_of_names(class_names)
+def check_label_names(rows: LabelTable, class_names: tuple[str, ...], *, least: int = 2) -> None:
+    """Refuse labels that are no names of classes, or of fewer classes than there must be."""
+    others = [f"{class_names[0]} " for _ in range(least, 2)] if class_names else []
+    problem = find_problem_of_names((*class_names, *others))
     if problem is not None:
         raise ValueError(f"The labels of {rows.name} must be {problem}.")
 
 
+def note_unused_columns(rows: LabelTable) -> list[str]:
+    """Say which columns of a table are not used, if any."""
+    if not rows.unused:
+        return []
+    verb = "is" if len(rows.unused) == 1 else "are"
+    return [f"Of {Path(rows.name).name}, {list_names(rows.unused)} {verb} not used."]
+
+
 def note_rows(rows: LabelTable) -> list[str]:
     """Say which columns are not used, and which labels differ by case or spaces alone."""
-    notes = []
-    if rows.unused:
-        verb = "is" if len(rows.unused) == 1 else "are"
-        notes.append(f"Of {Path(rows.name).name}, {list_names(rows.unused)} {verb} not used.")
+    notes = note_unused_columns(rows)
     alike: dict[str, list[str]] = {}
     counts = Counter(rows.labels)
     for name in counts:
@@ -177,8 +183,12 @@ def note_rows(rows: LabelTable) -> list[str]:
     return notes
 
 
-def read_splits(rows: LabelTable) -> list[str]:
+def read_splits(rows: LabelTable, *, tested: bool = False) -> list[str]:
     """Read the part of each row: "train", "validation" or "test"; without splits "train".
+
+    Args:
+        rows: of a table.
+        tested: it is measured, and needs no row for the training.
 
     Raises:
         ValueError: if a split is none of these, or no row is for the training.
@@ -192,7 +202,7 @@ def read_splits(rows: LabelTable) -> list[str]:
             f"{rows.name} must have train, validation or test as split, row {rows.lines[place]} "
             f"has {quote(rows.splits[place])}."
         )
-    if "train" not in found:
+    if "train" not in found and not tested:
         raise ValueError(f"{rows.name} must have rows with the split train, it has none.")
     return found
 

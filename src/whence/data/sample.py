@@ -1,4 +1,4 @@
-"""Labelled images that a model is measured on: all of a folder, nothing is divided."""
+"""Labelled images that a model is measured on: all of a folder or table, nothing is divided."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -9,10 +9,12 @@ import torch
 
 from whence.data.folder import check_is_folder, list_class, list_entries, note_unused
 from whence.data.image_file import read_files
-from whence.data.names import SUFFIXES, compose, find_path
-from whence.messages import quote, shorten_text
+from whence.data.label_table import NO_COLUMNS, is_frame, is_table
+from whence.data.names import SUFFIXES, find_path
+from whence.data.sample_classes import match_classes
+from whence.data.sample_table import load_sample_table
 from whence.records.images import ImageSet, Sample
-from whence.records.labels import NAMED, list_names
+from whence.records.labels import NAMED
 
 SAME_NAMES: Mapping[str, str] = MappingProxyType({})
 MEASURED_FIRST = ("test", "train")
@@ -25,24 +27,30 @@ def load_sample(
     image_shape: tuple[int, int, int],
     *,
     renamed: Mapping[str, str] = SAME_NAMES,
+    columns: Mapping[str, str] = NO_COLUMNS,
 ) -> Sample:
     """Read all labelled images of a folder, as a model of these classes and this shape sees them.
 
-    The folder holds `<class>/*`, for some of the classes or all, or `test/<class>/*`, of which the
-    images in ``test`` are read, or `train/<class>/*` alone.
+    A table of labels, or a frame of pandas, is read as ``load_dataset`` reads it: of one with test
+    images in its column of splits these, of others all. A folder holds `<class>/*`, for some of the
+    classes or all, or `test/<class>/*`, of which the images in ``test`` are read, or
+    `train/<class>/*` alone.
 
     Args:
-        path: the folder; ``sources`` are relative to it, with forward slashes.
+        path: the folder, or a table; ``sources`` are relative to it, with forward slashes.
         class_names: of the model, in the order of its labels.
         image_shape: (C, H, W) of the model; images are resized to cover it, then cropped.
         renamed: class folders that are called otherwise than the class: the folder's name to the
             class; several folders may be of one class.
+        columns: of a table, the names of its columns by what they say.
 
     Raises:
         FileNotFoundError: if there is no such folder.
         ValueError: if it holds no class folder, one of another name, or no image, or if a file
             cannot be read as an image.
     """
+    if is_table(path) or is_frame(path):
+        return load_sample_table(path, class_names, image_shape, renamed=renamed, columns=columns)
     root = Path(path).expanduser()
     check_is_folder(root)
     below, notes = choose_part(root)
@@ -119,42 +127,3 @@ def take_classes(
     table = torch.tensor([labels_of[name] for name in images.class_names])
     labels = table[images.labels.cpu()].to(images.labels.device)
     return replace(images, labels=labels, class_names=tuple(class_names))
-
-
-def match_classes(
-    where: str, found: Sequence[str], class_names: Sequence[str], renamed: Mapping[str, str]
-) -> dict[str, int]:
-    """Find the label of each class that was found, by its name or by the name it is mapped to.
-
-    Names are compared as they are read, whether an umlaut is one character or two.
-
-    Args:
-        where: they were found, for messages.
-        found: names.
-        class_names: of the model.
-        renamed: names that were found to names of the model.
-
-    Raises:
-        ValueError: if a name is not one of the model's, or a name to be mapped was not found.
-    """
-    labels = {compose(name): label for label, name in enumerate(class_names)}
-    mapped = {compose(name): compose(new) for name, new in renamed.items()}
-    for name, new in mapped.items():
-        if name not in map(compose, found):
-            raise ValueError(
-                f"map must name classes of {where} ({list_names(found)}), got {quote(name)}."
-            )
-        if new not in labels:
-            raise ValueError(
-                f"map must lead to classes of the model ({list_names(class_names)}), got "
-                f"{quote(new)}."
-            )
-    wanted = {name: mapped.get(compose(name), compose(name)) for name in found}
-    unknown = [name for name, new in wanted.items() if new not in labels]
-    if unknown:
-        raise ValueError(
-            f"{where} must have the classes of the model ({list_names(class_names)}), got "
-            f"{list_names(unknown)}; say which is which with --map {shorten_text(unknown[0])}="
-            f"{class_names[0]}, or take it out."
-        )
-    return {name: labels[new] for name, new in wanted.items()}

@@ -12,6 +12,7 @@ from whence.evidence.controls import has_labels, measure_nearest, measure_random
 from whence.evidence.dependence import measure_dependence
 from whence.evidence.known import count_known
 from whence.metrics import PROBABILITIES
+from whence.metrics.class_curves import choose_tabulated, tabulate_thresholds, trace_classes
 from whence.metrics.classes import measure_classes
 from whence.metrics.evidence import measure_evidence
 from whence.metrics.flag import measure_flag
@@ -20,6 +21,9 @@ from whence.models.calibration import error_probability
 from whence.models.classifier import Classifier
 from whence.models.evaluating import evaluating
 from whence.models.using import encode_all
+from whence.records.class_curves import Answered, ThresholdTable
+from whence.records.decision import Decision
+from whence.records.images import ImageSet
 from whence.records.measures import Calibration, Evaluation, EvidenceMeasures, FlagQuality
 
 DRAWS = 5
@@ -79,6 +83,7 @@ def evaluate(
             batch_size=batch_size,
         )
         hits, calibration = find_hits(whole, labels), model.calibration
+        answered = keep_answers(model, whole, measured, names)
         found = Evaluation(
             len(measured),
             mean(hits),
@@ -87,6 +92,9 @@ def evaluate(
             calibration=calibration,
             predicted=tuple(whole.predicted.tolist()),
             decision=model.decision,
+            curves=trace_classes(answered.probabilities, measured.labels.cpu(), model.class_names),
+            thresholds=tabulate(answered, model.decision),
+            answered=answered,
         )
         if memory is None or model.bank is None:
             return found
@@ -118,6 +126,49 @@ def evaluate(
             "nearest": nearest,
         },
         reliance=reliance,
+    )
+
+
+def keep_answers(
+    model: Classifier, found: Answers, images: ImageSet, names: tuple[str, ...]
+) -> Answered:
+    """Keep every answer, on the CPU.
+
+    Args:
+        model: that answered.
+        found: its answers, with a doubt for each name.
+        images: that were asked about.
+        names: of the signals of doubt.
+    """
+    errors = None
+    if model.calibration is not None:
+        places = [names.index(name) for name in model.calibration.names]
+        errors = error_probability(model.calibration, found.doubts[:, places]).cpu()
+    return Answered(
+        labels=images.labels.cpu(),
+        predicted=found.predicted.cpu(),
+        probabilities=model.head.probabilities(found.logits).float().cpu(),
+        error_probabilities=errors,
+        class_names=model.class_names,
+        sources=images.sources,
+    )
+
+
+def tabulate(answered: Answered, decision: Decision | None) -> ThresholdTable | None:
+    """Count what thresholds of one class give; None where none is asked for among several."""
+    labels, names = answered.labels, answered.class_names
+    if labels is None:
+        return None
+    place = choose_tabulated(labels, len(names), None if decision is None else decision.place)
+    if place is None or not bool((labels == place).any()):
+        return None
+    cost = 1.0 if decision is None or decision.cost is None else decision.cost
+    return tabulate_thresholds(
+        answered.probabilities[:, place],
+        labels == place,
+        name=names[place],
+        cost=cost,
+        chosen=None if decision is None else decision.threshold,
     )
 
 

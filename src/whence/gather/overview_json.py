@@ -19,7 +19,7 @@ def overview_to_json(overview: Overview, run: str) -> dict[str, Any]:
 
     Returns:
         The measurement as ``whence evaluate --json`` has it (without the network before training),
-        and beside it confusion, curves, memory, suspicious and hard.
+        and beside it confusion, curves of doubt and of classes, memory, suspicious and hard.
     """
     names, suspicious = overview.class_names, overview.suspicious
     return {
@@ -31,6 +31,13 @@ def overview_to_json(overview: Overview, run: str) -> dict[str, Any]:
         "curves": {
             curve.signal: {"coverages": list(curve.coverages), "risks": list(curve.risks)}
             for curve in overview.curves
+        },
+        "class_curves": {
+            curve.name: {
+                name: list(getattr(curve, name))
+                for name in ("false_alarms", "hits", "recalls", "precisions")
+            }
+            for curve in overview.evaluation.curves
         },
         "memory": None if overview.memory is None else lay_out_use(overview.memory, overview),
         "suspicious": (

@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from whence.records.class_curves import Answered, ClassCurve, ThresholdTable
 from whence.records.class_measures import ClassMeasures, mean_recall
 from whence.records.decision import Decision
 
@@ -153,6 +154,10 @@ class Evaluation:
         reliance: how far the answers hang on the stored images; None for a standard model.
         decision: the class that is answered from a threshold on; None where the highest probability
             always wins.
+        curves: ROC and precision-recall curves of the classes that some images have and some not.
+        thresholds: what other thresholds give, of the class that has one, or the rarer of two; None
+            for more classes without one.
+        answered: every answer; None where only the numbers were kept.
     """
 
     images: int
@@ -168,6 +173,9 @@ class Evaluation:
     known: KnownImages | None = None
     reliance: Reliance | None = None
     decision: Decision | None = None
+    curves: tuple[ClassCurve, ...] = ()
+    thresholds: ThresholdTable | None = None
+    answered: Answered | None = field(default=None, compare=False, repr=False)
 
     @property
     def balanced_accuracy(self) -> float:

@@ -10,6 +10,7 @@ from whence.records.overview import Made, Overview
 from whence.report.answer_blocks import explain_section
 from whence.report.blocks import Page, PageBlock, PageSection
 from whence.report.class_blocks import say_balance, show_confusion, show_recall
+from whence.report.curve_blocks import show_class_curves
 from whence.report.decision import say_here, say_rule
 from whence.report.dependence import decides, say_dependence
 from whence.report.imbalance import say_imbalance
@@ -62,7 +63,11 @@ def make_sections(overview: Overview, answers: Sequence[Answer]) -> tuple[PageSe
         PageSection(
             "classes",
             "How good it is for each class",
-            (show_recall(overview), show_confusion(overview)),
+            (
+                show_recall(overview),
+                show_confusion(overview),
+                *show_class_curves(overview.evaluation),
+            ),
             jump="Each class",
         ),
         PageSection("trust", "How far to trust it", trust, jump="How far to trust it"),

@@ -6,15 +6,19 @@ from pathlib import Path
 from typing import Any
 
 from whence.bounds import check_numbers
+from whence.data.label_table import NO_COLUMNS
 from whence.data.sample import SAME_NAMES
 from whence.evidence.evaluate import evaluate
 from whence.evidence.known import count_known
+from whence.evidence.predict import predict
 from whence.models.about import MODEL
 from whence.models.classifier import Classifier
 from whence.models.load import load_to_answer
+from whence.models.using import encode_all
 from whence.runs.finished import read_run, read_settings
 from whence.runs.image_record import find_seen, note_record, read_image_record
 from whence.runs.measured import describe_evaluation
+from whence.runs.rows_of_answers import lay_out_rows
 from whence.runs.sample_of_run import Cache, choose_sample
 from whence.runs.target import ThresholdChange
 from whence.runs.threshold_of_run import change_threshold, keep_threshold
@@ -31,25 +35,29 @@ def evaluate_run(
     batch_size: int,
     controls: bool = True,
     renamed: Mapping[str, str] = SAME_NAMES,
+    columns: Mapping[str, str] = NO_COLUMNS,
     change: ThresholdChange | None = None,
     where: Where = AS_SETTINGS_SAY,
     cache: Cache | None = None,
+    rows: list[dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """Measure a finished run on its test images, or on others.
 
     Args:
         folder: of the run.
-        data: other images, all that a folder holds or the test images of a dataset's name; None
-            takes the run's test images.
+        data: other images, all that a folder or table holds or the test images of a dataset's
+            name; None takes the run's test images.
         device: where to compute.
         seed: of the drawn memories; None takes the run's.
         batch_size: images encoded at once.
         controls: measure the network before training as well, which encodes everything again.
         renamed: classes of these other images that are called otherwise than the run's: their name
             to the run's.
+        columns: of a table of other images, its columns by what they say.
         change: of the run's threshold; None measures it as it is.
         where: the images are, and may be downloaded to.
         cache: of images that other runs loaded; these are added.
+        rows: a list that a row for each answer is added to; None makes none.
 
     Returns:
         One JSON object, accuracies as fractions, with what identifies the run.
@@ -63,20 +71,29 @@ def evaluate_run(
     model: Classifier = load_to_answer(folder, device)
     if change is not None:
         change_threshold(model, folder, about, change.target, where=where, batch_size=batch_size)
-    loaded = choose_sample(folder, about, data, renamed=renamed, where=where, cache=cache)
+    loaded = choose_sample(
+        folder, about, data, renamed=renamed, columns=columns, where=where, cache=cache
+    )
     sample = loaded.sample
     plan, settings = about["run"]["plan"], read_settings(folder)
     memory_size = plan["memory_size"]
     if model.bank is not None:
         memory_size = min(memory_size, len(model.bank))
+    features = encode_all(model, sample.images.images, batch_size=batch_size)
     found = evaluate(
         model,
         sample.images,
+        features=features,
         memory_size=memory_size,
         seed=plan["seed"] if seed is None else seed,
         draw_batch=settings.draw_batch,
         batch_size=batch_size,
     )
+    if rows is not None:
+        answers = predict(model, sample.images.images, batch_size=batch_size, features=features)
+        labels = sample.images.labels.tolist()
+        sources = sample.images.sources or [f"image {place}" for place in range(len(labels))]
+        rows += lay_out_rows(answers, sources, model.class_names, labels=labels)
     untrained = None
     if controls and model.has_memory:
         stored = find_memory(model, folder, about, where=where)

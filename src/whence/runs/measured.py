@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from whence.metrics.evidence import MEASURES
+from whence.records.class_curves import ClassCurve, ThresholdTable
 from whence.records.class_measures import ClassMeasures
 from whence.records.measures import Evaluation, EvidenceMeasures, FlagQuality
 from whence.records.spread import find_spread
@@ -33,6 +34,8 @@ def describe_evaluation(found: Evaluation, untrained: Evaluation | None = None) 
         "worst_class": None if found.worst_class is None else describe_class(found.worst_class),
         "by_class": [describe_class(one) for one in found.classes],
         "decision": describe_decision(found),
+        "ranking": [describe_curve(one) for one in found.curves],
+        "thresholds": None if found.thresholds is None else describe_thresholds(found.thresholds),
         **evidence_to_json(found.evidence, found.draws_evidence or ()),
         **count_evidence(found),
         "reliance": None if found.reliance is None else asdict(found.reliance),
@@ -51,6 +54,27 @@ def describe_class(found: ClassMeasures) -> dict[str, Any]:
         "recall": found.recall,
         "answers": found.answers,
         "precision": found.precision,
+    }
+
+
+def describe_curve(found: ClassCurve) -> dict[str, Any]:
+    """Lay out how well the probability of a class finds its images, without the curves."""
+    return {
+        "class": found.name,
+        "images": found.images,
+        "auroc": found.auroc,
+        "average_precision": found.average_precision,
+    }
+
+
+def describe_thresholds(found: ThresholdTable) -> dict[str, Any]:
+    """Lay out what thresholds of a class give."""
+    return {
+        "class": found.name,
+        "images": found.images,
+        "others": found.others,
+        "cost": found.cost,
+        "rows": [asdict(row) for row in found.rows],
     }
 
 

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from whence.data import DATASETS
 from whence.data.fingerprint import content_hashes, fingerprint
+from whence.data.label_table import NO_COLUMNS, is_table
 from whence.data.load import find_folder, load_dataset
 from whence.data.sample import SAME_NAMES, load_sample, take_classes
 from whence.records.images import Sample
@@ -44,6 +45,7 @@ def choose_sample(
     data: str | None,
     *,
     renamed: Mapping[str, str] = SAME_NAMES,
+    columns: Mapping[str, str] = NO_COLUMNS,
     where: Where = AS_SETTINGS_SAY,
     cache: Cache | None = None,
 ) -> LoadedSample:
@@ -52,8 +54,9 @@ def choose_sample(
     Args:
         folder: of the run.
         about: the content of its ``whence.json``.
-        data: other images, a dataset's name or a folder; None takes the run's own.
+        data: other images, a dataset's name, a folder or a table; None takes the run's own.
         renamed: their classes that are called otherwise than the run's: their name to the run's.
+        columns: of a table of other images, its columns by what they say.
         where: the images are, and may be downloaded to.
         cache: of images that other runs loaded; these are added.
 
@@ -73,7 +76,7 @@ def choose_sample(
             sample = Sample(name, images)
         else:
             known = read_settings(folder).data_root
-            sample = load_other(about, data, renamed, where, known=known)
+            sample = load_other(about, data, renamed, columns, where, known=known)
         cache[key] = LoadedSample(sample)
     return cache[key]
 
@@ -82,6 +85,7 @@ def load_other(
     about: dict[str, Any],
     data: str,
     renamed: Mapping[str, str],
+    columns: Mapping[str, str],
     where: Where,
     *,
     known: str,
@@ -90,8 +94,9 @@ def load_other(
 
     Args:
         about: the content of its ``whence.json``.
-        data: a dataset's name, whose test images are taken, or a folder, of which all are.
+        data: a dataset's name, whose test images are taken, or a folder or table, of which all are.
         renamed: classes that are called otherwise than the run's: their name to the run's.
+        columns: of a table, its columns by what they say.
         where: the files of a named dataset are, and may be downloaded to.
         known: where they are if ``where`` does not say.
 
@@ -102,7 +107,8 @@ def load_other(
     channels, height, width = shape = tuple(about["image_shape"])
     classes = about["classes"]
     if data not in DATASETS:
-        return load_sample(find_folder(data), classes, shape, renamed=renamed)
+        place = data if is_table(data) else find_folder(data)
+        return load_sample(place, classes, shape, renamed=renamed, columns=columns)
     size = height if height == width else None
     load = partial(load_dataset, data, size=size, channels=channels)
     dataset = load_or_download(load, where, known=known)

@@ -22,6 +22,9 @@ COUNTED = {
 }
 """Measures of which a count of images is written, and its name."""
 
+RANKED = 10
+"""Classes whose ranking is printed."""
+
 RELIANCES = {
     "median": "of an answer, from stored images (median)",
     "changed_share": "right answers that change without their class",
@@ -44,6 +47,10 @@ def describe_measured(result: dict[str, Any]) -> str:
     if known is not None:
         blocks.append(f"  {known}")
     blocks += ["", *indent(describe_classes(classes))]
+    if result["ranking"]:
+        blocks += ["", *indent(align_ranking(result["ranking"]))]
+    if result["thresholds"] is not None:
+        blocks += ["", *indent(align_thresholds(result["thresholds"]))]
     if draws:
         blocks += ["", *indent(align_evidence(result))]
         blocks += indent(say_dependence(Reliance(**result["reliance"])))
@@ -63,6 +70,35 @@ def describe_classes(classes: Sequence[ClassMeasures]) -> list[str]:
         rows.append([one.name, f"{one.images:,}", shares[0], f"{one.answers:,}", shares[1]])
     choice = describe_choice(classes)
     return align(rows) if choice is None else [*align(rows), choice]
+
+
+def align_ranking(ranking: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Lay out how well the probability of each class finds its images; of many the worst."""
+    worst = sorted(ranking, key=lambda one: one["auroc"])[:RANKED]
+    shown = ranking if len(ranking) <= RANKED else worst
+    rows = [["class", "AUROC", "average precision"]]
+    rows += [
+        [one["class"], number(one["auroc"]), number(one["average_precision"])] for one in shown
+    ]
+    rest = len(ranking) - len(shown)
+    return [*align(rows), f"({rest:,} more classes, of higher AUROC)"] if rest else align(rows)
+
+
+def align_thresholds(table: Mapping[str, Any]) -> list[str]:
+    """Lay out what thresholds of one class give, the one in use marked."""
+    rows = [[f"{table['class']} from", "recall", "precision", "false alarms", "missed", "cost"]]
+    for row in table["rows"]:
+        answers = row["found"] + row["false_alarms"]
+        shares = [write_number("recall", row["found"] / table["images"])]
+        shares.append(write_number("", row["found"] / answers if answers else None))
+        counts = [f"{row['false_alarms']:,}", f"{table['images'] - row['found']:,}"]
+        mark = "*" if row["chosen"] else ""
+        rows.append([f"{row['threshold']:.1%}{mark}", *shares, *counts, f"{row['cost']:,.6g}"])
+    price = f"missing an image costs {table['cost']:g}, a false alarm 1"
+    return [
+        *align(rows),
+        f"({price}{'; * is in use' if any(r['chosen'] for r in table['rows']) else ''})",
+    ]
 
 
 def align_evidence(result: dict[str, Any]) -> list[str]:

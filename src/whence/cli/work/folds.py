@@ -10,17 +10,18 @@ from jsonargparse import Namespace
 from whence.bounds import BATCH_SIZE
 from whence.cli.align import align
 from whence.cli.plain_text import escape, print_note
+from whence.evidence.predict import predict
 from whence.models.load import load_to_answer
-from whence.runs.fold_answers import OUT_OF_FOLD, answer_fold, write_answers
 from whence.runs.folds import describe_folds, summarise_folds, take_fold
 from whence.runs.images import load_pool
 from whence.runs.kept_features import FEATURES, encode_once, remove_features
+from whence.runs.rows_of_answers import lay_out_rows, write_rows
 from whence.runs.run import run
 from whence.runs.settings import Settings
 from whence.runs.where import Where
 from whence.storage.whole_files import write_json
 
-FOLDS_FILE = "folds.json"
+FOLDS_FILE, OUT_OF_FOLD = "folds.json", "out_of_fold.csv"
 
 
 def train_folds(
@@ -34,7 +35,7 @@ def train_folds(
     pool = load_pool(settings, where)
     for note in (*pool.notes, *describe_folds(pool, folds)):
         print_note(note)
-    metrics, rows = {}, []
+    metrics, rows = dict[str, dict[str, Any]](), list[dict[str, Any]]()
     for number in range(1, folds + 1):
         fold = f"{number}/{folds}"
         dataset, pooled = take_fold(pool, fold)
@@ -53,18 +54,15 @@ def train_folds(
         if settings.freeze_encoder:
             encoded = encode_once(model, pool.train, folder / FEATURES, batch_size=BATCH_SIZE)
             features = model.head.embed(encoded[pooled.tested.to(encoded.device)])
-        rows += answer_fold(
-            model,
-            dataset.test,
-            pooled.tested.tolist(),
-            number,
-            features=features,
-            batch_size=BATCH_SIZE,
-        )
+        test_images = dataset.test
+        answers = predict(model, test_images.images, batch_size=BATCH_SIZE, features=features)
+        sources = test_images.sources or [f"image {one}" for one in pooled.tested.tolist()]
+        laid = lay_out_rows(answers, sources, model.class_names, labels=test_images.labels.tolist())
+        rows += [{"fold": number, **row} for row in laid]
         test = metrics[str(place)]["test"]
         print_note(f"fold {fold}: {test['accuracy']:.2%} of {test['images']:,} images right.")
     summary = summarise_folds(list(metrics.values()))
-    write_answers(folder / OUT_OF_FOLD, rows, pool.train.class_names)
+    write_rows(folder / OUT_OF_FOLD, rows)
     write_json(folder / FOLDS_FILE, {**summary, "runs": list(metrics)})
     remove_features(folder / FEATURES)
     if options.json:

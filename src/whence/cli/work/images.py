@@ -1,7 +1,7 @@
 """The images that a command is asked about: files or test images, read as the model needs them."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +13,8 @@ from whence.cli.options import read_where
 from whence.cli.plain_text import print_note
 from whence.data import DATASETS
 from whence.data.image_file import FileImage, read_files, read_readable
+from whence.data.label_list import find_list_root
+from whence.data.label_table import is_table
 from whence.data.load import load_dataset
 from whence.data.names import find_path
 from whence.models.classifier import Classifier
@@ -136,7 +138,15 @@ def read_test(folder: Path, indices: Sequence[int], where: Where, model: Classif
         for index, source in zip(indices, sources, strict=True)
     ]
     settings = read_settings(folder)
-    originals = read_originals(test, indices, settings.data, where, model, known=settings.data_root)
+    originals = read_originals(
+        test,
+        indices,
+        settings.data,
+        where,
+        model,
+        known=settings.data_root,
+        columns=settings.columns,
+    )
     own: list[tuple[str, ...]] = [()] * len(indices)
     return Asked(chosen.images, names, chosen.labels.tolist(), (), own, originals=tuple(originals))
 
@@ -149,16 +159,18 @@ def read_originals(
     model: Classifier,
     *,
     known: str,
+    columns: Mapping[str, str],
 ) -> list[Tensor | None]:
     """Read a few images once more, `(C, h, w)` uint8 each, as sharp as a page shows them.
 
     Args:
         images: as the model sees them; the test images of a dataset, or those of a folder.
         places: which of them.
-        data: a dataset's name, or the folder that their sources are below.
+        data: a dataset's name, the folder that their sources are below, or the table of them.
         where: the images are.
         model: that they were read for.
         known: where the files of a named dataset are if ``where`` does not say.
+        columns: of a table of labels, by what they say.
 
     Returns:
         For each its original; None where the model sees it at its own size.
@@ -174,6 +186,8 @@ def read_originals(
     if chosen.sources is None:
         return [None] * len(places)
     root = Path(data).expanduser() if where.root is None else where.root
+    if where.root is None and is_table(root):
+        root = find_list_root(root, columns)
     channels, height, width = model.image_shape
     paths = [find_path(root, source) for source in chosen.sources]
     return [

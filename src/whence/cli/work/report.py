@@ -40,7 +40,12 @@ DRAWS = 20
 
 
 def report_run(
-    options: Namespace, files: Sequence[Path], device: str, *, renamed: Mapping[str, str]
+    options: Namespace,
+    files: Sequence[Path],
+    device: str,
+    *,
+    renamed: Mapping[str, str],
+    columns: Mapping[str, str],
 ) -> None:
     """Measure a run and write a page, or its numbers as JSON.
 
@@ -49,11 +54,19 @@ def report_run(
         files: the one that is written; without any, the numbers are printed.
         device: where to compute.
         renamed: classes of other images that are called otherwise than the run's.
+        columns: of a table of other images, by what they say.
     """
     folder = Path(options.run)
     about = read_run(folder)
     model = load_to_answer(folder, device)
-    loaded = choose_sample(folder, about, options.data, renamed=renamed, where=read_where(options))
+    loaded = choose_sample(
+        folder,
+        about,
+        options.data,
+        renamed=renamed,
+        columns=columns,
+        where=read_where(options),
+    )
     sample, record = loaded.sample, read_image_record(folder, about)
     for note in (*sample.notes, *note_record(record)):
         print_note(note)
@@ -77,7 +90,9 @@ def report_run(
         answers = explain_hard(
             model, sample, overview.hard, seed=seed, batch_size=options.batch_size
         )
-        answers = add_originals(answers, overview.hard, sample.images, folder, options, model)
+        answers = add_originals(
+            answers, overview.hard, sample.images, folder, options, model, columns=columns
+        )
         settings = describe_settings(model, sample, seed, explained=len(answers))
         origin = describe_origin(folder, about, model, settings)
         content = render_overview(overview, answers, origin)
@@ -116,6 +131,8 @@ def add_originals(
     folder: Path,
     options: Namespace,
     model: Classifier,
+    *,
+    columns: Mapping[str, str],
 ) -> tuple[Answer, ...]:
     """Put the originals of hard cases beside what the model saw of them."""
     settings, where = read_settings(folder), read_where(options)
@@ -128,6 +145,7 @@ def add_originals(
         where,
         model,
         known=settings.data_root,
+        columns=settings.columns if options.data is None else columns,
     )
     return tuple(
         replace(answer, original=original)
