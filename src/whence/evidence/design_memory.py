@@ -8,7 +8,8 @@ from torch import Tensor
 
 from whence.bounds import BATCH_SIZE, check_number
 from whence.evidence.answers import Memory, read_memory, rows_at_once
-from whence.evidence.edit import Selection, choose, others, with_bank
+from whence.evidence.choose_stored import Selection, choose, others
+from whence.evidence.edit import with_bank
 from whence.memory.attention import at_least_float32
 from whence.memory.bank import Bank
 from whence.memory.cosine import to_unit_length

@@ -5,8 +5,9 @@ from typing import cast
 
 from whence.bounds import BATCH_SIZE
 from whence.evidence.answers import Memory, answer
+from whence.evidence.choose_stored import Selection
 from whence.evidence.design_memory import encode_known, order_memory
-from whence.evidence.edit import Selection, with_bank
+from whence.evidence.edit import with_bank
 from whence.evidence.evaluate import describe_evidence
 from whence.metrics.classes import measure_classes
 from whence.models.as_image_set import LabelledImages

@@ -64,6 +64,17 @@ class Head(nn.Module, ABC):
         """Return E, how many numbers ``embed`` makes of an image."""
         return self.features
 
+    def with_classes(self, classes: int) -> "Head":
+        """Return a head of more classes that shares all that was learned with this one.
+
+        Raises:
+            ValueError: if the head has learned an output for each class.
+        """
+        raise ValueError(
+            f"A head {self.variant} has learned its classes and takes no new ones; train again, or "
+            "train votes (--variant votes), which take new classes as stored images."
+        )
+
     def embed(self, features: Tensor) -> Tensor:
         """Turn the encoder's output `(B, D)` into what is compared and classified, `(B, E)`."""
         return features

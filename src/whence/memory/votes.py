@@ -1,5 +1,6 @@
 """Votes: the probability of a class is the weight on the stored images that carry its label."""
 
+import copy
 import math
 
 import torch
@@ -82,6 +83,16 @@ class Votes(MemoryHead):
     def width(self) -> int:
         """Return E, the numbers of a key."""
         return KEY
+
+    def with_classes(self, classes: int) -> "Votes":
+        """Return votes of K or more classes with the same keys; new classes have no handicap."""
+        grown = copy.copy(self)
+        grown._buffers = dict(self._buffers)
+        grown.classes = classes
+        if self.handicaps is not None:
+            new = self.handicaps.new_zeros(classes - self.classes)
+            grown.handicaps = torch.cat([self.handicaps, new])
+        return grown
 
     def embed(self, features: Tensor) -> Tensor:
         """Turn features `(..., D)` into keys `(..., E)`, whose products are scaled cosines."""
