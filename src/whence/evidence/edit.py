@@ -73,17 +73,14 @@ def edit(
         )
     bank = model.fitting_bank()
     pool = model.pool if model.pool is not None else bank
-    if new_classes:
-        model = with_new_classes(model, new_classes)
+    model = with_new_classes(model, new_classes) if new_classes else model
     names = model.class_names
     if keep is not None:
         bank = bank.take(choose(bank, keep, names, "keep"))
     if remove is not None:
         bank = drop(bank, choose(bank, remove, names, "remove"), "remove")
     if swap:
-        going = [choose(bank, out, names, "swap") for out in swap]
-        coming = [choose(pool, new, names, "swap") for new in swap.values()]
-        bank = join(bank.take(others(bank, torch.cat(going))), pool.take(torch.cat(coming)))
+        bank = swap_images(bank, pool, swap, names)
     if relabel:
         bank = change_labels(bank, relabel, names)
     if add is not None:
@@ -128,6 +125,15 @@ def with_bank(model: Classifier, bank: Bank, pool: Bank) -> Classifier:
     edited.attach(bank)
     edited.pool = pool
     return edited
+
+
+def swap_images(
+    bank: Bank, pool: Bank, swap: Mapping[One, Selection], names: tuple[str, ...]
+) -> Bank:
+    """Let the images chosen by the keys go, and those of ``pool`` chosen by the values come."""
+    going = [choose(bank, out, names, "swap") for out in swap]
+    coming = [choose(pool, new, names, "swap") for new in swap.values()]
+    return join(bank.take(others(bank, torch.cat(going))), pool.take(torch.cat(coming)))
 
 
 def change_labels(bank: Bank, relabel: Mapping[One, int | str], names: tuple[str, ...]) -> Bank:
