@@ -29,7 +29,7 @@ def design_memory(
     model: Classifier,
     memory_size: int,
     *,
-    by: str = "balanced",
+    by: str = "herding",
     validation: LabelledImages | None = None,
     pin: Selection | None = None,
     ban: Selection | None = None,
