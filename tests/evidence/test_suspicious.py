@@ -7,6 +7,8 @@ import pytest
 import torch
 from torch import nn
 
+from whence.evidence import suspicious
+from whence.evidence.held_out import answer_held_out
 from whence.evidence.suspicious import find_suspicious
 from whence.memory.bank import Bank
 from whence.models.wrap import wrap
@@ -66,6 +68,14 @@ def judge_slowly(model, k):
     }
 
 
+def regress(features, labels, groups, label):
+    """What a regression on the others gives each image, as part of what is usual for a label."""
+    known = [k for k in range(len(labels)) if labels[k] >= 0]
+    shares = answer_held_out(features[known], labels[known], groups[known], CLASSES).shares
+    usual = shares[labels[known] == label, label].mean()
+    return {k: float(row[label] / usual) for k, row in zip(known, shares, strict=True)}
+
+
 # one image ----------------------------------------------------------------------------------------
 
 
@@ -77,7 +87,10 @@ def test_votes_by_hand():
     e = math.exp(10)
     # shares of label 1: the wrong one gets none of two near votes, the others two near and one far
     wrong, right = 3 / (2 * e + 3), (2 * e + 1) / (2 * e + 3)
-    score = 1 - wrong / ((wrong + 3 * right) / 4)
+    stored = model.bank
+    regressed = regress(stored.features, stored.labels, torch.arange(6), 1)[2]
+    score = 1 - math.sqrt(regressed * wrong / ((wrong + 3 * right) / 4))
+    assert 0.01 < regressed < 0.9
     assert (found[0].index, found[0].label, found[0].resembles) == (102, 1, 0)
     assert found[0].score == pytest.approx(score, abs=1e-5)
     assert found[0].evidence_mass == 0  # its evidence are the two of label 0
@@ -107,8 +120,11 @@ def test_is_what_each_image_gives_alone(variant, similarity):
         sum(slow[k]["shares"][c] for k in slow if labels[k] == c) / int((labels == c).sum())
         for c in range(CLASSES)
     ]
+    groups = torch.tensor([2 if k in (6, 11) else k for k in range(16)])
+    regressed = [regress(features, labels, groups, c) for c in range(CLASSES)]
     for k, one in found.items():
-        relative = [share / usual[c] for c, share in enumerate(slow[k]["shares"])]
+        voted = [share / usual[c] for c, share in enumerate(slow[k]["shares"])]
+        relative = [math.sqrt(vote * regressed[c][k]) for c, vote in enumerate(voted)]
         label = int(labels[k])
         assert one.label == label
         assert one.predicted == slow[k]["predicted"]
@@ -269,3 +285,45 @@ def test_refuses_what_it_cannot_check():
         next(model.head.parameters()).add_(1)
     with pytest.raises(RuntimeError, match="parameters changed since the memory was encoded"):
         find_suspicious(model)
+
+
+def test_votes_are_judged_by_features_that_saw_no_label():
+    """Keys learnt the wrong labels by heart; the pixels that are kept are encoded once again."""
+    features, truth = make_blobs((12, 12, 12))
+    labels = truth.clone()
+    labels[5] = (truth[5] + 1) % CLASSES
+    pixels = torch.zeros(36, 1, 6, 6)  # means of its quarters are the features
+    for k, (row, column) in enumerate([(0, 0), (0, 3), (3, 0), (3, 3)]):
+        pixels[:, 0, row : row + 3, column : column + 3] = features[:, k, None, None] / 2 + 0.25
+    model = wrap(
+        nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten()),
+        CLASSES,
+        variant="votes",
+        image_shape=(1, 6, 6),
+        drop_classifier=False,
+    ).eval()
+    model.remember(pixels, labels)
+    keys = torch.nn.functional.one_hot(labels, model.head.width).float()
+    model.attach(replace(model.bank, features=keys))
+    assert [one.index for one in find_suspicious(model)] == [5]
+    model.attach(replace(model.bank, images=None))
+    assert find_suspicious(model) == ()
+
+
+def test_a_large_memory_is_judged_in_parts(monkeypatch):
+    features, labels = make_blobs((30, 30, 30), spread=0.2)
+    labels[11] = -1
+    sizes, ridges = [], []
+
+    def answer(features, labels, groups, classes, *, ridges_seen=ridges, **options):
+        sizes.append(len(labels))
+        ridges_seen.append(options["ridges"])
+        return answer_held_out(features, labels, groups, classes, **options)
+
+    monkeypatch.setattr(suspicious, "PART", 25)
+    monkeypatch.setattr(suspicious, "answer_held_out", answer)
+    found = find_suspicious(build(features, labels), least=0.0)
+    assert sizes == [23, 22, 22, 22]
+    assert len(found) == 89
+    assert len(ridges[0]) > 1
+    assert [len(tried) for tried in ridges[1:]] == [1, 1, 1]

@@ -1,4 +1,4 @@
-"""Stored images whose label is probably wrong, found from the bank's features alone."""
+"""Stored images whose label is probably wrong, found from their features alone."""
 
 from typing import NamedTuple
 
@@ -7,12 +7,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from whence.bounds import BATCH_SIZE
+from whence.evidence.held_out import PART, RIDGES, answer_held_out, divide_evenly
 from whence.memory import VARIANT
 from whence.memory.attend import attend
-from whence.memory.attention import score
 from whence.memory.bank import Bank
+from whence.memory.cosine import cosine, unit_scale
 from whence.models.classifier import Classifier
 from whence.models.sound import check_outputs
+from whence.models.using import encode_frozen
 from whence.records.measures import Suspicion
 from whence.shapes import check_batch_size
 
@@ -20,7 +22,7 @@ TEMPERATURE = 0.1
 """Of the votes: a cosine that is 0.1 higher counts 2.7 times as much."""
 
 LEAST = 0.5
-"""Listed from this score on: half of the usual votes for the label are missing."""
+"""Listed from this score on: half of the usual support for the label is missing."""
 
 
 class Ballots(NamedTuple):
@@ -37,13 +39,17 @@ def find_suspicious(
 ) -> tuple[Suspicion, ...]:
     """List stored images whose label is probably wrong, most suspicious first.
 
-    Every labelled image votes for its label on every other image, with weight ``exp(10 cosine)``
-    of their features. An image gets some share of the votes for its own label, and images of that
-    label get some share on average; the score says how far it stays behind. Classes that are hard
-    to tell apart have a low average, so that their images are not all suspicious.
+    Two things support a label. Every labelled image votes for its label on every other image, with
+    weight ``exp(10 cosine)`` of their features; and a ridge regression on all images but this one
+    gives the label some probability (``answer_held_out``). Of each, images of one label get some
+    share on average, and an image some part of that. The support is the geometric mean of the two
+    parts, the score says how much of it is missing. Classes that are hard to tell apart have a low
+    average, so that their images are not all suspicious.
 
     The model's own answer is told as well, but does not decide: it has seen the wrong labels in
-    training. The fewer epochs it was trained, the more of them are found. Nothing is encoded.
+    training. The fewer epochs an encoder was trained, the more of them are found. The features are
+    those in the bank; only for a head whose keys are learned from the labels, as those of votes,
+    stored images are encoded once again, as far as their pixels are kept.
 
     Images without a label neither vote nor are listed; neither is the only image of its label.
 
@@ -78,9 +84,46 @@ def find_suspicious(
         rows = find_comparable(bank, groups)
         if len(rows) == 0:
             return ()
-        parts = [collect_votes(model, bank, groups, part) for part in rows.split(batch_size)]
+        plain = find_plain_features(model, bank, batch_size)
+        lengths = unit_scale(plain)  # (M,)
+        parts = [
+            collect_votes(model, bank, groups, part, plain, lengths)
+            for part in rows.split(batch_size)
+        ]
+        held_out = compare_held_out(plain, bank.labels, groups, len(model.class_names))[rows]
     votes = Ballots(*(torch.cat(column) for column in zip(*parts, strict=True)))
-    return describe(bank, rows, votes, least)
+    return describe(bank, rows, votes, held_out, least)
+
+
+def find_plain_features(model: Classifier, bank: Bank, batch_size: int) -> Tensor:
+    """Return features `(M, D)` of the stored images that know as little of labels as can be had."""
+    if not model.memory_head.reads_labels or bank.images is None:
+        return bank.features
+    return encode_frozen(model, bank.images, batch_size=batch_size).to(bank.features.device)
+
+
+def compare_held_out(features: Tensor, labels: Tensor, groups: Tensor, classes: int) -> Tensor:
+    """Compare what a regression on the others says of every image with what is usual.
+
+    Args:
+        features: `(M, D)`.
+        labels: `(M,)`, -1 for none; such images take no part.
+        groups: `(M,)` numbers that copies share.
+        classes: K.
+
+    Returns:
+        `(M, K)` as ``compare_with_usual``; 0 for images without a label.
+    """
+    known = (labels >= 0).nonzero().squeeze(1)
+    numbers = divide_evenly(labels[known], -(-len(known) // PART))
+    ridges: tuple[float, ...] = RIDGES
+    found = torch.zeros(len(labels), classes, device=features.device)
+    for number in range(int(numbers.max()) + 1):
+        part = known[numbers == number]
+        own = labels[part]
+        shares, ridge = answer_held_out(features[part], own, groups[part], classes, ridges=ridges)
+        found[part], ridges = compare_with_usual(shares, own), (ridge,)
+    return found
 
 
 def find_comparable(bank: Bank, groups: Tensor) -> Tensor:
@@ -96,8 +139,19 @@ def find_comparable(bank: Bank, groups: Tensor) -> Tensor:
     return found.nonzero().squeeze(1)
 
 
-def collect_votes(model: Classifier, bank: Bank, groups: Tensor, rows: Tensor) -> Ballots:
-    """Ask the model and the other stored images about those at ``rows`` `(b,)`."""
+def collect_votes(
+    model: Classifier, bank: Bank, groups: Tensor, rows: Tensor, plain: Tensor, lengths: Tensor
+) -> Ballots:
+    """Ask the model and the other stored images about those at ``rows`` `(b,)`.
+
+    Args:
+        model: with the bank.
+        bank: of `M` stored images.
+        groups: `(M,)` numbers that copies share.
+        rows: places of the images that are asked about.
+        plain: `(M, D)` features that the other images vote by.
+        lengths: `(M,)` scale of these for cosines.
+    """
     queries, labels = bank.features[rows], bank.labels[rows]
     others = groups[rows, None] != groups  # (b, M)
     head = model.memory_head
@@ -114,7 +168,7 @@ def collect_votes(model: Classifier, bank: Bank, groups: Tensor, rows: Tensor) -
     logits = head.respond(queries, vectors)
     check_outputs("logits", logits, head)
     same = bank.labels[pairs.places] == labels[pairs.rows]  # (N,)
-    alike = score(queries, bank.features, similarity="cosine", scale=bank.scale("cosine"))  # (b, M)
+    alike = cosine(plain[rows], plain, scale=lengths)  # (b, M)
     silent = ~others | (bank.labels < 0)
     ballots = (alike / TEMPERATURE).masked_fill(silent, -torch.inf).softmax(1)
     shares = ballots.new_zeros(logits.shape)  # (b, K)
@@ -147,10 +201,20 @@ def compare_with_usual(shares: Tensor, labels: Tensor) -> Tensor:
     return (shares / usual).nan_to_num(nan=0.0)
 
 
-def describe(bank: Bank, rows: Tensor, votes: Ballots, least: float) -> tuple[Suspicion, ...]:
-    """Turn votes on the images at ``rows`` into records of those listed, in their order."""
+def describe(
+    bank: Bank, rows: Tensor, votes: Ballots, held_out: Tensor, least: float
+) -> tuple[Suspicion, ...]:
+    """Turn what is said of the images at ``rows`` into records of those listed, in their order.
+
+    Args:
+        bank: of the stored images.
+        rows: `(R,)` places.
+        votes: on them.
+        held_out: `(R, K)` what a regression says of them, as part of what is usual.
+        least: score from which on an image is listed.
+    """
     labels = bank.labels[rows]
-    relative = compare_with_usual(votes.shares, labels)
+    relative = (compare_with_usual(votes.shares, labels) * held_out).sqrt()  # (R, K)
     scores = (1 - relative.gather(1, labels[:, None]).squeeze(1)).clamp_min(0)  # (R,)
     rivals = relative.scatter(1, labels[:, None], -torch.inf).argmax(1)
     stored = bank.stored(rows)
