@@ -137,3 +137,31 @@ def test_what_is_refused():
         votes.build_keys(2, "deep")
     with pytest.raises(ValueError, match=r"values must be \(M, V\) with M=2, got shape \(3, 2\)"):
         attend(keys, keys, values=torch.ones(3, 2))
+
+
+@pytest.mark.parametrize("classifier", ["mlp", "linear"])
+def test_keys_can_be_the_features_themselves(rng, classifier):
+    head = make(6, 4, classifier=classifier)
+    head.fit_features(torch.randn(50, 6, generator=rng) * 3 + 1)
+    features = torch.randn(9, 6, generator=rng).double() + 2
+    head.compare_plainly(features)
+    keys = head.embed(features)
+    centred = features - features.mean(0)
+    cosines = torch.nn.functional.cosine_similarity(centred[:, None], centred, dim=2)
+    assert_close(keys @ keys.T / head.sharpness, cosines, atol=1e-4, rtol=1e-4)
+
+
+def test_of_wide_features_keys_hold_the_directions_that_vary_most(rng):
+    many = KEY + 40
+    large, _ = torch.linalg.qr(torch.randn(many, many, generator=rng).double())
+    features = torch.randn(300, KEY, generator=rng).double() @ large[:KEY]
+    features -= features.mean(0)
+    noise = 1e-5 * torch.randn(300, many - KEY, generator=rng).double() @ large[KEY:]
+    head = make(many, 4)
+    head.compare_plainly(features + noise)
+    assert head.keys.plain.weight.shape == (KEY, many)
+    keys = head.embed(features)
+    cosines = torch.nn.functional.cosine_similarity(features[:, None], features, dim=2)
+    assert_close(keys @ keys.T / head.sharpness, cosines, atol=1e-3, rtol=1e-3)
+    noisy = head.embed(noise + 3 * features)
+    assert_close(noisy, keys, atol=1e-3, rtol=1e-3)

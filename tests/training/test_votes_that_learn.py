@@ -1,18 +1,21 @@
-"""Votes whose encoder learns: it learns for a linear layer, then they are trained on its features."""
+"""Votes whose encoder learns: it learns for a linear layer, then they compare its features."""
 
 import copy
 from dataclasses import replace
 
 import pytest
 import torch
+from torch.nn import functional as F
 from torch.testing import assert_close
 
 import whence
 from whence.memory.heads import Standard
 from whence.records.images import ImageSet
-from whence.training.fit import KEY_EPOCHS, fit
+from whence.training.fit import fit
+from whence.training.labelled import Labelled, hold_out
 from whence.training.plan import Plan
-from whence.training.recipes import RECIPES, Recipe
+from whence.training.recipes import Recipe
+from whence.training.voting import SHARPNESSES, choose_sharpness
 
 SHAPE = (1, 8, 8)
 RECIPE = Recipe(learning_rate=0.05, batch_size=10)
@@ -53,16 +56,30 @@ def test_the_encoder_is_that_of_a_model_with_a_linear_layer(images, trained):
     assert reports == told
 
 
-def test_the_votes_are_those_of_a_frozen_encoder(images, trained):
+def test_votes_compare_the_features_that_the_encoder_learned(images, trained):
     model, _ = trained
-    other = copy.deepcopy(model)
-    other.head = make().head
-    frozen = replace(PLAN, epochs=KEY_EPOCHS, freeze_encoder=True)
-    fit(other, images, recipe=RECIPES["at-once"], plan=frozen, validation=images)
-    for name, tensor in other.state_dict().items():
-        assert_close(model.state_dict()[name], tensor, rtol=0, atol=0)
-    start = make().head.state_dict()
-    assert not torch.equal(start["keys.plain.weight"], model.head.state_dict()["keys.plain.weight"])
+    with torch.no_grad():
+        features = model.encode_features(images.images)
+        keys = model.encode(images.images)
+    centred = features - features.mean(0)
+    cosines = F.cosine_similarity(centred[:, None], centred, dim=2)
+    assert_close(keys @ keys.T / model.head.sharpness, cosines, rtol=1e-4, atol=1e-4)
+
+
+def test_how_they_are_read_is_chosen_on_validation_images(images, trained):
+    model, _ = trained
+    stored = Labelled(model.encode_features(images.images).detach(), images.labels)
+    assert float(model.head.sharpness) == choose_sharpness(
+        copy.deepcopy(model.head), stored, stored
+    )
+    alone = make()
+    fit(alone, images, recipe=RECIPE, plan=PLAN)
+    part, kept = hold_out(stored, PLAN.seed)
+    assert float(alone.head.sharpness) == choose_sharpness(copy.deepcopy(model.head), part, kept)
+    assert alone.head.handicaps is None
+    unequal = images.take([*range(0, 60, 3), *range(1, 31, 3), *range(2, 17, 3)])
+    fit(alone, unequal, recipe=RECIPE, plan=replace(PLAN, epochs=1, balance="memory"))
+    assert alone.head.sharpness in SHARPNESSES
 
 
 def test_nothing_but_votes_is_left_and_they_are_right(images, trained):

@@ -125,6 +125,21 @@ class Votes(MemoryHead):
         even = deviation.clamp_min(mean / 100).sqrt()
         self.spread.copy_(even if mean > 0 else torch.ones_like(even))
 
+    def compare_plainly(self, features: Tensor) -> None:
+        """Make keys that are the features themselves, of which these are `(N, D)`.
+
+        Their mean is taken off. Of more numbers than a key has, it holds the directions in which
+        they vary most (principal components).
+        """
+        known = at_least_float32(features)
+        self.mean.copy_(known.mean(0))
+        self.spread.fill_(1)
+        plain = self.keys.plain if isinstance(self.keys, DeepKeys) else self.keys
+        with torch.no_grad():
+            for parameter in self.keys.parameters():
+                parameter.zero_()
+            plain.get_parameter("weight").copy_(find_directions(self.level(known)))
+
     def reset(self, keys: nn.Module) -> None:
         """Take other keys, and the scale that training begins with."""
         self.keys = keys
@@ -222,6 +237,19 @@ def soften(scores: Tensor, mask: Tensor | None) -> Tensor:
         return scores.softmax(1)
     check_mask(mask, *scores.shape)
     return scores.masked_fill(~mask, -torch.inf).softmax(1)
+
+
+def find_directions(features: Tensor) -> Tensor:
+    """Find the orthonormal directions `(E, D)` in which features `(N, D)` vary most.
+
+    Of E numbers or fewer all are kept as they are, and rows that are left over are 0.
+    """
+    width = features.shape[1]
+    if width <= KEY:
+        return torch.eye(KEY, width, dtype=features.dtype, device=features.device)
+    exact = features.double()
+    vectors: Tensor = torch.linalg.eigh(exact.T @ exact).eigenvectors  # (D, D), by rising variance
+    return vectors[:, -KEY:].T.to(features.dtype)
 
 
 class DeepKeys(nn.Module):

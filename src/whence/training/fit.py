@@ -2,42 +2,30 @@
 
 import copy
 import math
-from collections.abc import Callable
-from dataclasses import replace
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from whence.data import AUGMENTATIONS
 from whence.memory.heads import Standard
 from whence.memory.votes import Votes
 from whence.models.as_image_set import LabelledImages, as_image_set
 from whence.models.classifier import Classifier
-from whence.records.images import ImageSet
 from whence.records.labels import check_every_label
 from whence.shapes import check_shape
 from whence.storage.checkpoint import Checkpoint
 from whence.training.distributed import Team
+from whence.training.in_steps import train_in_steps
 from whence.training.labelled import Labelled
-from whence.training.loop import Loop, OnStep, seeded
+from whence.training.loop import OnStep, seeded
 from whence.training.plan import Plan, check_plan, usual_plan
 from whence.training.probe import Probe
 from whence.training.progress import (
     LOWER,
     DivergedError,
-    EpochReport,
     OnEpoch,
-    Progress,
-    describe_loss,
 )
-from whence.training.recipes import RECIPES, Recipe, build_optimizer, rate_at
-from whence.training.shared_step import Part, SharedStep, encode_together
-from whence.training.state import ModuleState, RandomState
-from whence.training.step import BatchDraws, LoneStep, choose_criterion
-from whence.training.voting import fit_votes
-
-KEY_EPOCHS = 20
-"""Epochs in which votes are trained on the features of an encoder that learned by itself."""
+from whence.training.recipes import RECIPES, Recipe
+from whence.training.shared_step import encode_together
+from whence.training.voting import fit_votes, read_votes
 
 FAR = 100
 """Times the loss of a guess at which the training is said to have diverged."""
@@ -66,7 +54,8 @@ def fit(
     through both (La Rosa et al. 2021, A.1.2). A batch image that is in the memory as well may not
     attend to itself unless the plan says so. Votes of a frozen encoder are trained on all images at
     once instead, which takes seconds. Where the encoder learns, it learns for a linear layer, which
-    is dropped then, and the votes are trained on its features: an encoder learns worse for votes.
+    is dropped then, and votes compare its features: an encoder learns worse for votes, and keys
+    that are fitted to features which know the labels already are no better than these.
 
     The global random state is left as it was. With the same arguments on the same CPU the result
     is the same to the bit, also when it was interrupted and went on from a checkpoint.
@@ -160,11 +149,8 @@ def fit(
     if votes is not None and features is None:
         stored = Labelled(encode_together(model, labelled.images, team), labelled.labels)
         asked = encode_labelled(model, validation, None, team)
-        at_once = replace(plan, epochs=KEY_EPOCHS, freeze_encoder=True)
-        with seeded(plan.seed, device):
-            votes.train()
-            fit_votes(votes, stored, asked, recipe=RECIPES["at-once"], plan=at_once, counts=counts)
-        model.eval()
+        votes.compare_plainly(stored.features)
+        read_votes(votes, stored, asked, plan)
 
 
 def with_linear_layer(model: Classifier) -> Classifier:
@@ -197,76 +183,6 @@ def encode_labelled(
     return Labelled(features.to(device), known.labels)
 
 
-def train_in_steps(
-    model: Classifier,
-    train: ImageSet,
-    features: Tensor | None,
-    randomness: RandomState,
-    *,
-    recipe: Recipe,
-    plan: Plan,
-    counts: Tensor | None,
-    resume: Checkpoint | None,
-    on_step: OnStep | None,
-    on_epoch: OnEpoch | None,
-    team: Team,
-) -> float:
-    """Train on one batch after another, each with a memory of its own; returns the last loss.
-
-    Arguments as for ``fit``; features where the encoder is frozen, None where it learns.
-    """
-    progress = Progress(
-        len(train),
-        recipe.batch_size,
-        plan.epochs,
-        device=train.labels.device,
-        names=("losses", "hits"),
-        word=describe_loss,
-    )
-
-    def end_epoch(rate: float) -> None:
-        loss, accuracy = progress.mean_loss(), float(progress.numbers_of("hits").mean())
-        if on_epoch is not None:
-            on_epoch(EpochReport(progress.epoch, loss, accuracy, rate))
-            model.train()  # what was called may have measured it in eval mode
-
-    learned: nn.Module = model
-    encode: Callable[[Tensor], Tensor] = model.encode
-    if features is None:
-        look_up = look_up_augmented(train.images, recipe.augmentation, randomness.generator)
-    else:
-        learned, encode, look_up = model.head, model.head.embed, look_up_in(features)
-    draws = BatchDraws(
-        look_up,
-        train.labels,
-        plan.memory_size if model.has_memory else None,
-        plan.self_attention,
-        randomness.generator,
-        plan.balance,
-        counts,
-    )
-    criterion = choose_criterion(recipe, plan, train.labels, len(train.class_names))
-    frozen = plan.freeze_encoder
-    loop = Loop(
-        draw=draws.draw,
-        step=LoneStep(encode, model.head, criterion)
-        if team.size == 1
-        else SharedStep(
-            Part(model, team, frozen=frozen), team, criterion, seed=plan.seed, frozen=frozen
-        ),
-        optimizer=build_optimizer(recipe, learned.parameters()),
-        rate_at=lambda step: rate_at(
-            recipe, step=step, steps_per_epoch=progress.steps_per_epoch, epochs=plan.epochs
-        ),
-        end_epoch=end_epoch,
-        progress=progress,
-        randomness=randomness,
-        others=(ModuleState(model),),
-    )
-    loop.run(resume, on_step)
-    return progress.last_loss()
-
-
 def level_counts(counts: Tensor, total: int) -> Tensor:
     """Divide how much each of N images counts by the mean; `(N,)` float32.
 
@@ -296,24 +212,6 @@ def check_frozen_features(
             "leave them out, or set freeze_encoder."
         )
     check_shape("features", features, "N D", N=total, D=model.features)
-
-
-def look_up_augmented(
-    images: Tensor, augmentation: str, generator: torch.Generator
-) -> Callable[[Tensor], Tensor]:
-    """Return what looks images `(n, C, H, W)` up at places `(n,)` and augments them."""
-    augment = AUGMENTATIONS[augmentation]
-
-    def look_up(places: Tensor) -> Tensor:
-        found: Tensor = augment(images[places], generator=generator)
-        return found
-
-    return look_up
-
-
-def look_up_in(features: Tensor) -> Callable[[Tensor], Tensor]:
-    """Return what looks features `(n, D)` up at places `(n,)`."""
-    return lambda places: features[places]
 
 
 def check_end(loss: float, classes: int) -> None:

@@ -103,6 +103,19 @@ def fit_votes(
     return loss
 
 
+def read_votes(head: Votes, stored: Labelled, asked: Labelled | None, plan: Plan) -> None:
+    """Choose how keys that need no training are read, and read them so from now on.
+
+    Args:
+        head: with its keys.
+        stored: N images that vote.
+        asked: images to choose on; None asks a fifth of those that are stored, of the others.
+        plan: balance and seed.
+    """
+    voters, judged = (stored, asked) if asked is not None else hold_out(stored, plan.seed)
+    set_reading(head, choose_reading(head, voters, judged, balance=plan.balance))
+
+
 def choose_reading(
     head: Votes, stored: Labelled, asked: Labelled | None, *, balance: str
 ) -> VoteReading:
