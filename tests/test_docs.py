@@ -13,7 +13,7 @@ import whence
 from whence.cli import COMMANDS
 
 ROOT = Path(__file__).parents[1]
-TEXTS = ("README.md", "docs/guide.md", "docs/evidence.md", "docs/morph.md")
+TEXTS = ("README.md", "docs/guide.md", "docs/evidence.md", "docs/morph.md", "docs/checks.md")
 BLOCKS = [
     (path.name, number, block)
     for path in (ROOT / name for name in TEXTS)

@@ -23,6 +23,7 @@ STAGES = [
     "models",
     "training",
     "evidence",
+    "checks",
     "deploy",
     "estimators",
     "attribution",

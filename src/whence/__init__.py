@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from whence.autoencoders import VAES
     from whence.autoencoders.fit_vae import VAEPlan, fit_vae
     from whence.autoencoders.saved_vae import load_vae, save_vae
+    from whence.checks.check import check
     from whence.data.load import load_dataset
     from whence.data.read_images import read_images
     from whence.data.sample import load_sample
@@ -74,6 +75,7 @@ PLACES = {
     "attend": "whence.memory.attend",
     "attribute": "whence.attribution.attribute",
     "calibrate": "whence.evidence.calibrate",
+    "check": "whence.checks.check",
     "choose_threshold": "whence.evidence.choose_threshold",
     "design_memory": "whence.evidence.design_memory",
     "edit": "whence.evidence.edit",
@@ -125,6 +127,7 @@ __all__ = [
     "attend",
     "attribute",
     "calibrate",
+    "check",
     "choose_threshold",
     "compat",
     "design_memory",

@@ -63,6 +63,7 @@ NEEDED = {
     "faithfulness": ["RUN"],
     "study": ["parameter_counts"],
     "export": ["RUN", "model.onnx"],
+    "check": ["RUN"],
 }
 """Arguments that each command cannot do without."""
 
@@ -109,6 +110,7 @@ SAID = {
         ),
         "RUN-faithfulness",
     ],
+    "check": ["(checks.toml)", "exit code 0 if all hold, 1", "JUnit XML"],
     "export": ["onnx (default)", "model.onnx", "--force"],
     "report": ["(8)", "RUN-report.html", "(128)"],
     "table": ["1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13", "auto, float32 or bfloat16"],
@@ -166,6 +168,16 @@ DECIDED = [  # by the arguments alone, or by a small file that they name
     (["faithfulness", "RUN", "--vae", "V"], "refill autoencoder and --vae FOLDER go together; tr"),
     (["faithfulness", "RUN", "--measures", "idsds"], "measure idsds trains a copy of the model; a"),
     (["faithfulness", "RUN", "--images", "0"], "images must be at least 1, got 0."),
+    (
+        ["check", "RUN", "--expect", "no.toml"],
+        "No file of checks no.toml; make a first one with: whe",
+    ),
+    (["check", "RUN", "--expect", "bad.toml"], "bad.toml must hold [[check]] tables, got 'data'."),
+    (["check", "RUN", "--expect", "bad.toml", "--write"], "bad.toml is there already; choose anot"),
+    (
+        ["check", "RUN", "--expect", "odd.toml"],
+        "odd.toml, check 1: Unknown assertion 'answr'. Choo",
+    ),
     (["export", "RUN", "--to", "tflite", "a.onnx"], "Unknown format 'tflite'. Choose from: onnx."),
     (["export", "RUN", "a.pt"], "FILE must end in .onnx, got a.pt."),
     (["export", "RUN", "bad.onnx"], "bad.json is there already; choose another FILE, or add --fo"),
@@ -207,6 +219,8 @@ def in_turn(tmp_path_factory):
     (folder / "photos").mkdir()
     (folder / "empty").mkdir()
     (folder / "photos" / "x.png").write_bytes(b"never read")
+    (folder / "odd.toml").write_text('[[check]]\nassert = "answr"\n')
+    (folder / "checks.toml").write_text('[[check]]\nassert = "accuracy"\nat_least = 0.5\n')
     (folder / "bad.json").write_text("{}")
     (folder / "bad.toml").write_text('data = "digits"\ncolour = "red"\n')
     (folder / "bad.yaml").write_text("model: resnet18\nbatch_size_train: 1\n")

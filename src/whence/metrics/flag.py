@@ -47,7 +47,7 @@ def auroc(doubts: Tensor, errors: Tensor) -> float | None:
     >>> auroc(torch.tensor([0.1, 0.9, 0.5]), torch.tensor([False, True, False]))
     1.0
     """
-    check(doubts, errors)
+    check_judged(doubts, errors)
     if bool(errors.all()) or not bool(errors.any()):
         return None
     from sklearn.metrics import roc_auc_score  # takes a second, and most answers never need it
@@ -75,7 +75,7 @@ def expected_calibration_error(probabilities: Tensor, errors: Tensor) -> float:
     >>> round(expected_calibration_error(torch.tensor([0.0, 0.5]), torch.tensor([True, True])), 4)
     0.75
     """
-    check(probabilities, errors)
+    check_judged(probabilities, errors)
     low, high = float(probabilities.min()), float(probabilities.max())
     if low < 0 or high > 1:
         raise ValueError(f"probabilities must be in [0, 1], got {low} to {high}.")
@@ -103,7 +103,7 @@ def risk_curve(doubts: Tensor, errors: Tensor) -> Tensor:
     >>> risk_curve(torch.tensor([0.1, 0.2, 0.2]), torch.tensor([False, True, False]))
     tensor([0.0000, 0.2500, 0.3333], dtype=torch.float64)
     """
-    check(doubts, errors)
+    check_judged(doubts, errors)
     _, groups, sizes = doubts.cpu().unique(return_inverse=True, return_counts=True)
     wrong = torch.zeros(len(sizes), dtype=torch.float64)
     wrong.index_add_(0, groups, errors.cpu().double())
@@ -125,7 +125,7 @@ def risk_at(risks: Tensor, coverage: float) -> float:
     return float(risks[max(kept, 1) - 1])
 
 
-def check(doubts: Tensor, errors: Tensor) -> None:
+def check_judged(doubts: Tensor, errors: Tensor) -> None:
     """Refuse shapes, types and values that cannot be measured."""
     sizes = check_shape("doubts", doubts, "N")
     check_shape("errors", errors, "N", **sizes)
