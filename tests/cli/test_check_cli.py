@@ -148,3 +148,72 @@ def test_a_model_without_memory_has_no_evidence_to_leave_out(check, standard_dig
     code, _, error = check(standard_digits_run, one(**keys))
     assert (code, "needs a memory, and a standard model has none" in error) == (2, True)
     assert check(standard_digits_run, None, "--write", "--force")[0] == 0
+
+
+TRAINED = ["train", "digits", "--train-examples", "60", "--epochs", "3", "--memory-size", "20"]
+EASY = one(**{"assert": "accuracy", "at_least": 0.0}) + one(
+    **{"assert": "own_class_weight", "at_least": 0.0}
+)
+HARD = one(**{"assert": "accuracy", "at_least": 1.0, "name": "never wrong"})
+
+
+def test_a_training_is_looked_at_after_every_epoch(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "c.toml").write_text(EASY + HARD)
+    assert main([*TRAINED, "--out", "looked", "--expect", "c.toml"]) == 1
+    errors = capsys.readouterr().err
+    for epoch in (1, 2, 3):
+        assert f"epoch {epoch}: fails: never wrong (0." in errors
+    assert "FAIL  never wrong (0." in errors
+    assert "1 of 3 checks fail." in errors
+    lines = [json.loads(line) for line in Path("looked/checks.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == [1, 2, 3]
+    assert [one["holds"] for one in lines[0]["checks"]] == [True, True, False]
+    assert main([*TRAINED, "--out", "plain"]) == 0
+    looked, plain = (whence.load(name) for name in ("looked", "plain"))
+    for name, tensor in plain.state_dict().items():  # looking changes no bit
+        assert tensor.equal(looked.state_dict()[name]), name
+
+
+def test_what_holds_ends_a_training_with_exit_code_zero(digits_run, tmp_path, capsys):
+    (tmp_path / "c.toml").write_text(EASY)
+    weights = ["--weights", str(digits_run / "model.safetensors"), "--freeze-encoder"]
+    command = [*TRAINED, *weights, "--expect", str(tmp_path / "c.toml")]
+    assert main([*command, "--out", str(tmp_path / "run")]) == 0
+    assert "All 2 checks hold." in capsys.readouterr().err
+    assert whence.load(tmp_path / "run").variant == "votes"
+    assert len((tmp_path / "run" / "checks.jsonl").read_text().splitlines()) == 3
+
+
+def test_votes_whose_encoder_learns_are_checked_at_the_end(tmp_path, capsys):
+    (tmp_path / "c.toml").write_text(EASY)
+    command = [*TRAINED, "--variant", "votes", "--expect", str(tmp_path / "c.toml")]
+    assert main([*command, "--out", str(tmp_path / "run")]) == 0
+    assert "All 2 checks hold." in capsys.readouterr().err
+    assert not (tmp_path / "run" / "checks.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "sentence"),
+    [
+        (one(**{"assert": "answer", "class": "z"}), [], "unknown class 'z'"),
+        (one(**{"assert": "answer", "class": "1", "image": "no.png"}), [], "No image"),
+        (one(**{"assert": "answer", "class": "1", "test": 9999}), [], "test must be in 0 to "),
+        (one(**{"assert": "x"}), [], "Unknown assertion 'x'"),
+        (HARD, ["--workers", "2", "--seeds", "2"], "expect cannot be looked at with --workers"),
+        (HARD, ["--folds", "2"], "expect cannot be looked at with --folds"),
+    ],
+)
+def test_a_wrong_file_ends_a_training_before_it_begins(tmp_path, capsys, text, words, sentence):
+    (tmp_path / "c.toml").write_text(text)
+    command = [
+        *TRAINED,
+        "--out",
+        str(tmp_path / "run"),
+        "--expect",
+        str(tmp_path / "c.toml"),
+        *words,
+    ]
+    assert main(command) == 2
+    assert sentence in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()

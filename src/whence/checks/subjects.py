@@ -9,7 +9,8 @@ from whence.bounds import BATCH_SIZE
 from whence.checks.expectations import Expectation, refuse_unknown_classes
 from whence.checks.judging import judge_expectation
 from whence.checks.rule import Answered
-from whence.evidence.edit import choose, edit
+from whence.evidence.choose_stored import choose
+from whence.evidence.edit import edit
 from whence.evidence.predict import predict
 from whence.messages import quote
 from whence.models.classifier import Classifier

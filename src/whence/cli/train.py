@@ -7,6 +7,7 @@ from typing import Any
 from jsonargparse import ArgumentParser, Namespace
 
 from whence.bounds import check_number
+from whence.checks.expectations import Expectations, read_expectations
 from whence.cli.options import add_training, build_parser, choose_device, given, parse
 from whence.cli.workers import add_workers, check_side_by_side, choose_worker_device
 from whence.compat.options import AUTHORS_OPTIONS, add_authors_options, read_authors_options
@@ -58,6 +59,13 @@ def build(*, authors: bool = False) -> ArgumentParser:
         help="first take so long (such as 30m, in each worker) to choose learning rate, weight "
         "decay and augmentation on the validation images of the first seed; goes on with --resume",
     )
+    parser.add_argument(
+        "--expect",
+        type=str,
+        metavar="FILE",
+        help="check what this file expects (docs/checks.md) after every epoch, on the validation "
+        "images, and at the end on the test images; exit code 1 if something fails then",
+    )
     add_workers(parser)
     parser.add_argument(
         "--download",
@@ -76,8 +84,12 @@ def build(*, authors: bool = False) -> ArgumentParser:
     return parser
 
 
-def train(arguments: list[str]) -> None:
-    """Train one run or many seeds and print what came out."""
+def train(arguments: list[str]) -> int:
+    """Train one run or many seeds and print what came out.
+
+    Returns:
+        1 if something that was expected fails at the end, else 0.
+    """
     authors = any(Path(word).suffix in AUTHORS for word in arguments)
     options = parse(build(authors=authors), arguments)
     if authors:
@@ -94,19 +106,44 @@ def train(arguments: list[str]) -> None:
     if side_by_side:
         check_side_by_side(seeds, tuning=options.tune is not None)
     seconds = None if options.tune is None else read_tuning(options.tune)
+    expected = None if options.expect is None else read_expected(options, settings)
     device = choose_worker_device(options) if side_by_side else choose_device(options.device)
     from whence.cli.work import train as work  # late: it loads torch
 
     if options.folds is not None:
         work.train_folds(settings, options.folds, folder, options, str(device), where=where)
-        return
+        return 0
     if seconds is not None:
         settings = work.tune_first(settings, seconds, folder, options, device, where=where)
     if side_by_side and seeds > 1:
         work.train_side_by_side(settings, seeds, folder, options, device, where=where)
-    else:
-        device = choose_device(options.device)
-        work.train_joined(settings, seeds, folder, options, device, where=where)
+        return 0
+    device = choose_device(options.device)
+    hold = work.train_joined(
+        settings, seeds, folder, options, device, where=where, expected=expected
+    )
+    return int(not hold)
+
+
+def read_expected(options: Namespace, settings: Settings) -> Expectations:
+    """Read what is expected of a training in this process.
+
+    Raises:
+        ValueError: if other processes train, or no model is kept to be checked.
+    """
+    given_too = {
+        "--folds": options.folds is not None,
+        "--workers": options.workers is not None,
+        "--scheduler": options.scheduler is not None,
+        "--no-keep-model": not settings.keep_model,
+    }
+    for name, given_here in given_too.items():
+        if given_here:
+            raise ValueError(
+                f"expect cannot be looked at with {name}; leave it out, and check the runs "
+                "afterwards with whence check."
+            )
+    return read_expectations(Path(options.expect).expanduser())
 
 
 def choose_seeds(options: Namespace, settings: Settings, seeds: int) -> int:

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import asdict, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor
 
 from whence.bounds import BATCH_SIZE
+from whence.checks.expectations import Expectations
 from whence.data.fingerprint import fingerprint
 from whence.models.about import DONE, read_about
 from whence.models.saved_bank import check_sources
@@ -17,12 +17,14 @@ from whence.models.sound import check_sound
 from whence.records.images import Dataset
 from whence.runs.beside import Beside, fit_beside
 from whence.runs.budget import keep_to_budget, read_epochs
+from whence.runs.check_epochs import EpochChecks
+from whence.runs.encode_parts import encode_parts
 from whence.runs.finish import finish
 from whence.runs.folder import METRICS, begin_or_go_on, check_folder, check_identity, hold_checked
 from whence.runs.folds import Pooled
 from whence.runs.journal import LINE_SECONDS, SILENT, keep_journal
 from whence.runs.kept_checkpoints import keep_epoch, start_keeping
-from whence.runs.kept_features import FEATURES, encode_once, remove_features
+from whence.runs.kept_features import FEATURES, remove_features
 from whence.runs.marks import hash_marks
 from whence.runs.prepare import Parts, prepare
 from whence.runs.settings import CHECKPOINT_SECONDS, Settings
@@ -47,6 +49,7 @@ def run(
     team: Team | None = None,
     features_folder: Path | None = None,
     pooled: Pooled | None = None,
+    expected: Expectations | None = None,
 ) -> dict[str, Any]:
     """Train one model and leave a run folder; go on with an unfinished one, skip a finished one.
 
@@ -68,6 +71,7 @@ def run(
             keeps them in the run folder until the run is done.
         pooled: where the dataset is a fold and the others, all images of the folds, which a frozen
             encoder then encodes once.
+        expected: what is looked at after every epoch, and kept in ``checks.jsonl``.
 
     Returns:
         The content of ``metrics.json``.
@@ -82,6 +86,10 @@ def run(
     prepared = None
     if not team.lead((folder / DONE).exists):
         prepared = start(settings, dataset, device, team)
+    checks = None
+    if expected is not None and prepared is not None:
+        checks = EpochChecks(expected, folder, settings, prepared)
+        team.lead(checks.prepare)
     with team.in_lead(hold_checked(folder, settings, resume=resume), None):
         if prepared is None or team.lead((folder / DONE).exists):
             return team.lead(lambda: skip(folder, dataset))
@@ -101,6 +109,7 @@ def run(
             beside,
             checkpoint_seconds,
             team,
+            checks if team.leads else None,
             line_seconds=line_seconds,
             keep_every=settings.keep_checkpoints,
         )
@@ -189,51 +198,6 @@ def begin(folder: Path, settings: Settings, parts: Parts) -> tuple[Checkpoint | 
     return checkpoint, plan
 
 
-def encode_parts(
-    parts: Parts,
-    dataset: Dataset,
-    folder: Path,
-    team: Team,
-    pooled: Pooled | None,
-    *,
-    batch_size: int,
-) -> dict[str, Tensor]:
-    """Encode the images of a run whose encoder is frozen, once; of another run nothing.
-
-    Training and validation images are encoded together, in the order of the dataset: however a
-    seed divides them, they are the same images.
-
-    Args:
-        parts: with the model, on its device.
-        dataset: that they are parts of.
-        folder: of the kept features.
-        team: the processes that train together.
-        pooled: all images of the folds that the dataset is made of; None without folds.
-        batch_size: images encoded at once.
-
-    Returns:
-        `(n, D)` by the name of the part.
-    """
-    if not parts.plan.freeze_encoder:
-        return {}
-    parts.model.eval()
-    encode = partial(encode_once, parts.model, batch_size=batch_size, team=team, folder=folder)
-    if pooled is not None:
-        found = encode(pooled.images)
-        places = {
-            "train": pooled.learnt[parts.indices],
-            "validation": pooled.learnt[parts.validation_indices],
-            "test": pooled.tested,
-        }
-        return {name: found[rows.to(found.device)] for name, rows in places.items()}
-    both = torch.cat([parts.indices, parts.validation_indices])
-    used = both.sort().values
-    images = dataset.train if len(used) == len(dataset.train) else dataset.train.take(used)
-    rows = encode(images)[torch.searchsorted(used, both).to(parts.model.mean.device)]
-    features = {"train": rows[: len(parts.train)], "validation": rows[len(parts.train) :]}
-    return features if len(parts.test) == 0 else {**features, "test": encode(parts.test)}
-
-
 def train(
     parts: Parts,
     folder: Path,
@@ -242,6 +206,7 @@ def train(
     beside: Beside | None,
     checkpoint_seconds: float,
     team: Team,
+    checks: EpochChecks | None,
     *,
     line_seconds: float,
     keep_every: int | None,
@@ -250,6 +215,9 @@ def train(
     model = parts.model
     if keep_every is not None and team.leads:
         start_keeping(folder, model, checkpoint, count_steps(parts))
+    if checks is not None:
+        done = 0 if checkpoint is None else checkpoint.numbers["step"] // count_steps(parts)
+        checks.begin(done, features.get("train"))
     keeping = keep_journal(
         folder,
         checkpoint,
@@ -266,6 +234,8 @@ def train(
             journal.on_epoch(report.epoch, report, **shown)
             if keep_every is not None and report.epoch % keep_every == 0 and team.leads:
                 keep_epoch(folder, model, report.epoch)
+            if checks is not None:
+                checks.look(report.epoch)
 
         with team.leader_says(DivergedError):
             fit(

@@ -1,6 +1,7 @@
 """Train one run or many seeds and print what came out."""
 
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 from jsonargparse import Namespace
 
+from whence.checks.expectations import Expectations
 from whence.cli.plain_text import escape, print_note
 from whence.cli.work.class_text import describe_balance
 from whence.cli.work.evaluate_text import to_measures
@@ -17,11 +19,14 @@ from whence.cluster.run_tasks import train_all
 from whence.cluster.tune_together import tune_together
 from whence.cluster.worker import Task
 from whence.models.about import DONE
+from whence.models.load import load_to_answer
 from whence.records.measures import KnownImages, Reliance
 from whence.records.spread import find_spread
+from whence.report.checked import describe_checks
 from whence.report.dependence import say_dependence
 from whence.report.known import say_known
 from whence.runs.beside import say_beside
+from whence.runs.check_run import check_run
 from whence.runs.folder import check_folder
 from whence.runs.images import load_data, load_to_train
 from whence.runs.kept_features import FEATURES, remove_features
@@ -35,11 +40,22 @@ __all__ = ["train_folds", "train_joined", "train_side_by_side", "tune_first"]
 
 
 def train_joined(
-    settings: Settings, seeds: int, folder: Path, options: Namespace, device: str, *, where: Where
-) -> None:
-    """Join the other processes of this training, if there are any, and train."""
+    settings: Settings,
+    seeds: int,
+    folder: Path,
+    options: Namespace,
+    device: str,
+    *,
+    where: Where,
+    expected: Expectations | None = None,
+) -> bool:
+    """Join the other processes of this training, if there are any, and train.
+
+    Returns:
+        Whether all that is expected of the runs holds at their end.
+    """
     with join(device) as team:
-        train_here(settings, seeds, folder, options, team, where=where)
+        return train_here(settings, seeds, folder, options, team, where=where, expected=expected)
 
 
 def train_here(
@@ -50,8 +66,13 @@ def train_here(
     team: Team,
     *,
     where: Where = AS_SETTINGS_SAY,
-) -> None:
-    """Train one seed after another, alone or as one process of several, and print what came out."""
+    expected: Expectations | None = None,
+) -> bool:
+    """Train one seed after another, alone or as one process of several, and print what came out.
+
+    Returns:
+        Whether all that is expected of the runs holds at their end.
+    """
     numbers = [settings.seed] if seeds == 1 else range(seeds)
     places = {seed: folder if seeds == 1 else folder / f"seed-{seed}" for seed in numbers}
     finished = options.resume and all((place / DONE).exists() for place in places.values())
@@ -70,10 +91,24 @@ def train_here(
             checkpoint_seconds=options.checkpoint_seconds,
             team=team,
             features_folder=None if seeds == 1 else folder / FEATURES,
+            expected=expected,
         )
-    if team.leads:
-        remove_features(folder / FEATURES)
-        print(json.dumps(results) if options.json else describe_trained(results))
+    if not team.leads:
+        return True
+    remove_features(folder / FEATURES)
+    print(json.dumps(results) if options.json else describe_trained(results))
+    if expected is None:
+        return True
+    found = [check_trained(place, expected, team.device, where) for place in places.values()]
+    return all(found)
+
+
+def check_trained(folder: Path, expected: Expectations, device: str, where: Where) -> bool:
+    """Check a run that was just trained, and print to stderr what came of it."""
+    checks = check_run(folder, load_to_answer(folder, device), expected, where=where)
+    for line in describe_checks(checks):
+        print(escape(line), file=sys.stderr)
+    return checks.hold
 
 
 def tune_first(

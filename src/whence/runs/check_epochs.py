@@ -1,0 +1,134 @@
+"""What is expected of a model, looked at after every epoch of its training."""
+
+import copy
+import json
+import sys
+from functools import partial
+from pathlib import Path
+
+from torch import Tensor
+from tqdm import tqdm
+
+from whence.checks.expectations import Expectation, Expectations, refuse_unknown_classes
+from whence.checks.subjects import Subject, ask_model
+from whence.data.label_table import NO_COLUMNS
+from whence.memory.votes import Votes
+from whence.records.checked import Checks
+from whence.records.images import ImageSet
+from whence.report.checked import checks_to_json
+from whence.runs.check_run import name_labelled, place_data, read_subject
+from whence.runs.groups_of_run import files_of_group
+from whence.runs.prepare import Parts
+from whence.runs.sample_of_run import load_other
+from whence.runs.settings import Settings
+from whence.runs.where import AS_SETTINGS_SAY
+from whence.storage.whole_files import write_whole
+
+EPOCH_CHECKS = "checks.jsonl"
+"""In the folder of a run: a line an epoch."""
+
+
+class EpochChecks:
+    """Asks a model after every epoch, on its validation images where no others are named.
+
+    Args:
+        expected: what is expected.
+        folder: of the run.
+        settings: of the run.
+        parts: of the run, whose model is trained.
+    """
+
+    def __init__(
+        self, expected: Expectations, folder: Path, settings: Settings, parts: Parts
+    ) -> None:
+        self.expected = expected
+        self.folder = folder
+        self.settings = settings
+        self.parts = parts
+        self.features: Tensor | None = None
+        self.subjects: dict[object, Subject] = {}
+        self.lines: list[str] = []
+
+    def prepare(self) -> None:
+        """Read all images that are named, and refuse what is unknown, before anything is written.
+
+        Raises:
+            FileNotFoundError: if images are not there.
+            ValueError: if a class, a group or an index is unknown.
+        """
+        refuse_unknown_classes(self.expected.items, self.parts.model.class_names)
+        for one in self.expected.items:
+            self.find(one)
+            if "group" in one.keys:
+                files_of_group(self.settings, one.keys["group"])
+
+    def begin(self, epochs: int, features: Tensor | None) -> None:
+        """Keep the lines of the epochs that were done before; those after are made again.
+
+        Args:
+            epochs: that were done.
+            features: `(n, D)` of the training images where the encoder is frozen, else None.
+        """
+        path = self.folder / EPOCH_CHECKS
+        known = path.read_text().splitlines() if path.is_file() else []
+        self.lines = [line for line in known if json.loads(line)["epoch"] <= epochs]
+        self.features = features
+
+    def look(self, epoch: int) -> Checks | None:
+        """Check the model as it is, keep the result and say what fails.
+
+        Returns:
+            None where the head is not trained yet: votes whose encoder learns get theirs at the
+            end.
+        """
+        if isinstance(self.parts.model.head, Votes) and not self.parts.plan.freeze_encoder:
+            return None
+        found = self.ask()
+        self.lines.append(json.dumps({"epoch": epoch} | checks_to_json(found)))
+        write_whole(self.folder / EPOCH_CHECKS, ("\n".join(self.lines) + "\n").encode())
+        for one in found.failed:
+            line = f"epoch {epoch}: fails: {one.title} ({one.found})"
+            tqdm.write(line.encode("ascii", "backslashreplace").decode(), file=sys.stderr)
+        return found
+
+    def ask(self) -> Checks:
+        """Ask a copy of the model in eval mode, which remembers the training images."""
+        model = copy.copy(self.parts.model)
+        model.encoder = copy.deepcopy(model.encoder)
+        model.head = copy.deepcopy(model.head)
+        model.eval()
+        if model.has_memory:
+            train = self.parts.train
+            model.remember(
+                train.images,
+                train.labels,
+                self.parts.indices,
+                train.sources,
+                features=self.features,
+            )
+        group = partial(files_of_group, self.settings)
+        return ask_model(model, self.expected.items, self.find, group)
+
+    def find(self, one: Expectation) -> Subject:
+        """Find the images of an expectation, once."""
+        key = one.image, one.test, one.data
+        if key not in self.subjects:
+            self.subjects[key] = self.read(one)
+        return self.subjects[key]
+
+    def read(self, one: Expectation) -> Subject:
+        """Read the images of an expectation; the validation images where it names none."""
+        if one.image:
+            return read_subject(one.image, self.expected.folder, self.parts.model)
+        if one.data is not None:
+            model = self.parts.model
+            about = {"image_shape": model.image_shape, "classes": list(model.class_names)}
+            place = place_data(one.data, self.expected.folder)
+            root = self.settings.data_root
+            sample = load_other(about, place, {}, NO_COLUMNS, AS_SETTINGS_SAY, known=root)
+            return name_labelled(sample.images)
+        images: ImageSet = self.parts.test if one.test else self.parts.validation
+        for index in one.test:
+            if index >= len(images):
+                raise ValueError(f"test must be in 0 to {len(images) - 1}, got {index}.")
+        return name_labelled(images.take(one.test), one.test) if one.test else name_labelled(images)
