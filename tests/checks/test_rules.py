@@ -6,7 +6,7 @@ from tests.helpers.answers import NAMES, make_answer
 from whence.checks import ASSERTIONS
 from whence.checks.expectations import read_expectation
 from whence.checks.judging import judge_expectation
-from whence.checks.rule import Answered, find_assertion
+from whence.checks.rule import AskedAnswers, find_assertion
 
 ANSWERS = (
     make_answer(0, 0.9, [(7, 0, 0.75, "a/7.png"), (3, 1, 0.25, "b/3.png")], doubt=0.1),
@@ -23,7 +23,7 @@ IMAGES = ("w", "x", "y", "z")
 def judge(places=range(4), *, chosen=(), without=None, **table):
     one = read_expectation({"assert": table.pop("rule"), **table}, "here")
     kept = [ANSWERS[place] for place in places]
-    answered = Answered(
+    answered = AskedAnswers(
         [IMAGES[place] for place in places],
         kept,
         [TRUTHS[place] for place in places],
@@ -105,7 +105,7 @@ def test_answers_without_stored_images_are_compared():
 
 def test_an_answer_that_is_not_calibrated_has_no_doubt_to_expect():
     one = read_expectation({"assert": "doubt", "at_most": 1.0}, "here")
-    answered = Answered(["w"], [make_answer(0, 0.9)], [None], NAMES)
+    answered = AskedAnswers(["w"], [make_answer(0, 0.9)], [None], NAMES)
     checked = judge_expectation(one, answered)
     assert (checked.holds, checked.found) == (False, "the model is not calibrated")
 

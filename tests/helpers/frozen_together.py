@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import whence
 from tests.helpers.run_folders import SETTINGS
+from whence.runs.encode_parts import encode_parts
 from whence.runs.kept_features import FEATURES, encode_once
 from whence.runs.prepare import prepare
-from whence.runs.run import encode_parts, train
+from whence.runs.run import train
 from whence.storage.tensors import write_tensors
 from whence.training.distributed import join
 

@@ -5,7 +5,7 @@ from typing import Any, TypeAlias
 
 from whence.checks.expectations import read_expectation, refuse_unknown_classes
 from whence.checks.judging import judge_expectation
-from whence.checks.rule import Answered
+from whence.checks.rule import AskedAnswers
 from whence.messages import quote, shorten_text
 from whence.records.answers import Explanation, Prediction
 from whence.records.checked import NAMED_PROBLEMS, Checked, Checks
@@ -65,7 +65,7 @@ def check(
         if callable(rule):
             found.append(assert_all(rule, predictions, images, called, window))
         elif isinstance(rule, Mapping):
-            answered = Answered(
+            answered = AskedAnswers(
                 called,
                 predictions,  # type: ignore[arg-type] # explanations have the same fields
                 [None] * total if truths is None else truths,
@@ -79,7 +79,7 @@ def check(
     return Checks(tuple(found))
 
 
-def check_mapping(table: Mapping[str, Any], answered: Answered, where: str) -> Checked:
+def check_mapping(table: Mapping[str, Any], answered: AskedAnswers, where: str) -> Checked:
     """Check a rule of a file's kind on answers that are there.
 
     Raises:

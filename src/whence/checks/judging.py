@@ -3,11 +3,11 @@
 import math
 
 from whence.checks.expectations import Expectation
-from whence.checks.rule import Answered, find_assertion
+from whence.checks.rule import AskedAnswers, find_assertion
 from whence.records.checked import NAMED_PROBLEMS, Checked
 
 
-def judge_expectation(one: Expectation, answered: Answered) -> Checked:
+def judge_expectation(one: Expectation, answered: AskedAnswers) -> Checked:
     """Say whether answers are as expected.
 
     Args:

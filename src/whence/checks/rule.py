@@ -16,7 +16,7 @@ A_SHARE, A_CLASS, SOME_STORED, A_GROUP = "share", "class", "stored", "group"
 
 
 @dataclass(frozen=True, eq=False)
-class Answered:
+class AskedAnswers:
     """Answers that something is expected of.
 
     Attributes:
@@ -63,7 +63,7 @@ class AssertionKind:
     """
 
     takes: Mapping[str, str]
-    judge: Callable[[Answered, Keys], Verdict]
+    judge: Callable[[AskedAnswers, Keys], Verdict]
     say: Callable[[Keys], str]
     whole: bool = False
     labelled: bool = False

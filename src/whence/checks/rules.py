@@ -8,7 +8,7 @@ from whence.checks.rule import (
     A_GROUP,
     A_SHARE,
     SOME_STORED,
-    Answered,
+    AskedAnswers,
     AssertionKind,
     Keys,
     Verdict,
@@ -18,7 +18,7 @@ ROUNDING = 1e-6
 """By how much float32 shares may miss a number that they are compared with."""
 
 
-def by_image(answered: Answered, look: Callable[[int], tuple[float, str | None]]) -> Verdict:
+def by_image(answered: AskedAnswers, look: Callable[[int], tuple[float, str | None]]) -> Verdict:
     """Judge image by image; the lowest number is the worst.
 
     Args:
@@ -35,7 +35,7 @@ def by_image(answered: Answered, look: Callable[[int], tuple[float, str | None]]
     return Verdict(found, tuple(problem for _, problem in seen))
 
 
-def judge_answer(answered: Answered, keys: Keys) -> Verdict:
+def judge_answer(answered: AskedAnswers, keys: Keys) -> Verdict:
     """Expect a class, with a probability of at least so much."""
     least = keys.get("at_least", 0)
     wanted = list(answered.class_names).index(keys["class"])
@@ -50,7 +50,7 @@ def judge_answer(answered: Answered, keys: Keys) -> Verdict:
     return by_image(answered, look)
 
 
-def judge_top_evidence(answered: Answered, keys: Keys) -> Verdict:
+def judge_top_evidence(answered: AskedAnswers, keys: Keys) -> Verdict:
     """Expect the stored image of highest weight to carry a label."""
     wanted = list(answered.class_names).index(keys["class"])
 
@@ -68,7 +68,7 @@ def judge_top_evidence(answered: Answered, keys: Keys) -> Verdict:
     return verdict if any(verdict.problems) else Verdict("it is", verdict.problems)
 
 
-def judge_no_evidence_from(answered: Answered, keys: Keys) -> Verdict:
+def judge_no_evidence_from(answered: AskedAnswers, keys: Keys) -> Verdict:
     """Expect none of the chosen stored images to have a weight."""
 
     def look(place: int) -> tuple[float, str | None]:
@@ -85,7 +85,7 @@ def judge_no_evidence_from(answered: Answered, keys: Keys) -> Verdict:
     return Verdict(f"none of {len(answered.chosen):,} stored images", verdict.problems)
 
 
-def judge_own_class_weight(answered: Answered, keys: Keys) -> Verdict:
+def judge_own_class_weight(answered: AskedAnswers, keys: Keys) -> Verdict:
     """Expect so much weight on stored images with the label of the answer."""
 
     def look(place: int) -> tuple[float, str | None]:
@@ -97,7 +97,7 @@ def judge_own_class_weight(answered: Answered, keys: Keys) -> Verdict:
     return by_image(answered, look)
 
 
-def judge_doubt(answered: Answered, keys: Keys) -> Verdict:
+def judge_doubt(answered: AskedAnswers, keys: Keys) -> Verdict:
     """Expect a calibrated probability of error of at most so much."""
 
     def look(place: int) -> tuple[float, str | None]:
@@ -114,7 +114,7 @@ def judge_doubt(answered: Answered, keys: Keys) -> Verdict:
     return Verdict(f"at most {highest:.3f}", verdict.problems)
 
 
-def recall_of(answered: Answered, place: int) -> float | None:
+def recall_of(answered: AskedAnswers, place: int) -> float | None:
     """Compute the share of the images of a class that are answered with it; None without any."""
     pairs = zip(answered.predictions, answered.truths, strict=True)
     hits = [one.predicted == place for one, truth in pairs if truth == place]
@@ -129,14 +129,14 @@ def at_least(found: float | None, keys: Keys) -> Verdict:
     return Verdict(f"{found:.3f}", (None if fine else f"it is {found:.3f}",))
 
 
-def judge_accuracy(answered: Answered, keys: Keys) -> Verdict:
+def judge_accuracy(answered: AskedAnswers, keys: Keys) -> Verdict:
     """Expect so large a share of right answers."""
     pairs = zip(answered.predictions, answered.truths, strict=True)
     hits = [one.predicted == truth for one, truth in pairs if truth is not None]
     return at_least(statistics.fmean(hits) if hits else None, keys)
 
 
-def judge_balanced_accuracy(answered: Answered, keys: Keys) -> Verdict:
+def judge_balanced_accuracy(answered: AskedAnswers, keys: Keys) -> Verdict:
     """Expect so large a mean recall of the classes that have images."""
     recalls: Sequence[float | None] = [
         recall_of(answered, place) for place in range(len(answered.class_names))
@@ -145,12 +145,12 @@ def judge_balanced_accuracy(answered: Answered, keys: Keys) -> Verdict:
     return at_least(statistics.fmean(known) if known else None, keys)
 
 
-def judge_recall(answered: Answered, keys: Keys) -> Verdict:
+def judge_recall(answered: AskedAnswers, keys: Keys) -> Verdict:
     """Expect so large a share of the images of a class to be found."""
     return at_least(recall_of(answered, list(answered.class_names).index(keys["class"])), keys)
 
 
-def judge_unchanged(answered: Answered, keys: Keys) -> Verdict:
+def judge_unchanged(answered: AskedAnswers, keys: Keys) -> Verdict:
     """Expect the same answers without the chosen stored images."""
     problems: list[str | None] = []
     both = zip(answered.images, answered.predictions, answered.without, strict=True)

@@ -8,7 +8,7 @@ from torch import Tensor
 from whence.bounds import BATCH_SIZE
 from whence.checks.expectations import Expectation, refuse_unknown_classes
 from whence.checks.judging import judge_expectation
-from whence.checks.rule import Answered
+from whence.checks.rule import AskedAnswers
 from whence.evidence.choose_stored import choose
 from whence.evidence.edit import edit
 from whence.evidence.predict import predict
@@ -73,7 +73,7 @@ def ask_model(
         if one.rule == "unchanged_without" and chosen:
             rest = edit(model, remove=lambda stored, gone=chosen: stored.index in gone)
             without = predict(rest, subject.images, batch_size=batch_size)
-        answered = Answered(
+        answered = AskedAnswers(
             subject.names, predictions, subject.truths, model.class_names, chosen, without
         )
         found.append(judge_expectation(one, answered))

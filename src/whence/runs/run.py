@@ -109,7 +109,7 @@ def run(
             beside,
             checkpoint_seconds,
             team,
-            checks if team.leads else None,
+            checks=checks if team.leads else None,
             line_seconds=line_seconds,
             keep_every=settings.keep_checkpoints,
         )
@@ -206,10 +206,10 @@ def train(
     beside: Beside | None,
     checkpoint_seconds: float,
     team: Team,
-    checks: EpochChecks | None,
     *,
     line_seconds: float,
     keep_every: int | None,
+    checks: EpochChecks | None = None,
 ) -> float:
     """Train the model of a run, from a checkpoint if there is one; returns all seconds spent."""
     model = parts.model
