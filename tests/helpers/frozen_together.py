@@ -29,7 +29,7 @@ def train_frozen(folder, weights, team):
     parts = prepare(settings, dataset)
     kept = folder / FEATURES
     for start in ("first", "again"):  # the second time from the file
-        features = encode_parts(parts, dataset, kept, team, batch_size=128)
+        features = encode_parts(parts, dataset, kept, team, None, batch_size=128)
         write_tensors(folder / f"{start}-{team.rank}.safetensors", features)
     place = folder / f"run-{team.rank}"
     place.mkdir()
