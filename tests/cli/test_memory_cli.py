@@ -65,7 +65,6 @@ def test_a_memory_is_kept_as_a_run(run_in, measured_run, measured_digits, capsys
 @pytest.mark.parametrize(
     "asked, message",
     [
-        (["--size", "20"], "kept by one selection; name it with --by"),
         (["--size", "20", "--by", "support", "random"], "kept by one selection"),
         (["--size", "20", "--by", "support", "--sizes", "9"], "give one of them"),
         (["--name", "x"], "say how large: --size"),
@@ -83,6 +82,17 @@ def test_what_does_not_fit_is_one_sentence(run_in, tmp_path, capsys, asked, mess
     assert message in said
     assert said.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_herding_is_what_is_kept_by_default(run_in, tmp_path, capsys):
+    assert run_in("--size", "12", "--out", "a") == run_in(
+        "--size", "12", "--by", "herding", "--out", "b"
+    )
+    said = capsys.readouterr().out
+    assert "12 of 50 stored images stay" in said
+    assert said.count("herding") == 2
+    first, second = (whence.load(one).bank.indices.tolist() for one in "ab")
+    assert first == second
 
 
 def test_a_list_of_images_is_read_from_a_file(run_in, tmp_path, capsys):

@@ -20,6 +20,9 @@ from whence.selections import SELECTIONS
 BANKS = "banks"
 """Folder in that of a run: the run with other memories, each by its name."""
 
+BEST = "herding"
+"""The selection of the memory that is kept, unless another one is asked for."""
+
 
 def build() -> ArgumentParser:
     """Build the parser."""
@@ -36,14 +39,14 @@ def build() -> ArgumentParser:
         nargs="+",
         metavar="SELECTION",
         help=f"how the stored images are chosen: {', '.join(SELECTIONS)}; by default all are "
-        "measured",
+        f"measured, and {BEST} chooses what is kept",
     )
     parser.add_argument(
         "--size",
         type=int,
         dest="memory_size",
         metavar="N",
-        help="stored images that stay in the memory that is kept; needs one --by",
+        help="stored images that stay in the memory that is kept",
     )
     parser.add_argument(
         "--sizes",
@@ -83,7 +86,7 @@ def build() -> ArgumentParser:
 def memory(arguments: list[str]) -> None:
     """Measure smaller memories, and keep one of them."""
     options = parse(build(), arguments)
-    by = list(SELECTIONS) if options.by is None else options.by
+    by = options.by or (list(SELECTIONS) if options.memory_size is None else [BEST])
     check_choices("selection", by, tuple(SELECTIONS))
     out = choose_bank_folder(options, by)
     for name in ("pin", "ban"):
@@ -106,8 +109,8 @@ def choose_bank_folder(options: Namespace, by: list[str]) -> Path | None:
         if options.name is not None or options.out is not None:
             raise ValueError("name and out are for the memory that is kept; say how large: --size.")
         return None
-    if options.by is None or len(by) > 1:
-        raise ValueError("A memory of --size is kept by one selection; name it with --by.")
+    if len(by) > 1:
+        raise ValueError("A memory of --size is kept by one selection; name one with --by.")
     if options.sizes is not None:
         raise ValueError("size keeps one memory, sizes measures several; give one of them.")
     if options.name is not None and options.out is not None:
