@@ -13,6 +13,11 @@ import sys
 import tempfile
 from pathlib import Path
 
+try:
+    from tools.lines_of_attribution import ATTRIBUTION
+except ModuleNotFoundError:  # run as a file
+    from lines_of_attribution import ATTRIBUTION
+
 ROOT = Path(__file__).parents[1]
 BREAKS = [  # file below src/whence, text that is right, text that is wrong, tests that must notice
     ("memory/sparsemax.py", " - scores.amax(-1, keepdim=True)", "", "test_sparsemax"),
@@ -390,38 +395,6 @@ BREAKS = [  # file below src/whence, text that is right, text that is wrong, tes
         "chosen",
         "test_path_mask",
     ),
-    (
-        "attribution/joint.py",
-        "gradients = share[step, None] * part.queries",
-        "gradients = part.queries",
-        "test_integrated_gradients",
-    ),
-    (
-        "attribution/target.py",
-        "first(logits, rows) - second(logits, rows)",
-        "first(logits, rows) + second(logits, rows)",
-        "test_attribute",
-    ),
-    (
-        "attribution/attribute.py",
-        "score.double() - start.double() - told",
-        "score.double() - told",
-        "test_integrated_gradients",
-    ),
-    ("attribution/score.py", "self.rows[rows]", "rows", "test_methods"),
-    (
-        "attribution/classifier_score.py",
-        "head.values(moved, labels[stored]) - values[stored]",
-        "head.values(moved, labels[stored])",
-        "test_classifier_score",
-    ),
-    (
-        "attribution/methods/path_integrated_gradients.py",
-        "(middle[:, 1:] + middle[:, :-1]) / 2",
-        "middle[:, 1:]",
-        "test_methods",
-    ),
-    ("attribution/baseline_images.py", "and not inside(images)", "and False", "test_attribute"),
     ("morphing/morph.py", "named=to is not None", "named=False", "test_others"),
     (
         "metrics/pixel_order.py",
@@ -438,12 +411,6 @@ BREAKS = [  # file below src/whence, text that is right, text that is wrong, tes
         "test_faithfulness",
     ),
     ("metrics/attributed.py", "state.numpy().tobytes()", "0", "test_faithfulness_of_maps"),
-    (
-        "attribution/randomised.py",
-        "if isinstance(copied, Classifier)",
-        "if False",
-        "test_randomised",
-    ),
     ("autoencoders/imputation.py", "for _ in range(rounds)", "for _ in range(1)", "test_refills"),
     (
         "gather/faithfulness_table.py",
@@ -457,6 +424,7 @@ BREAKS = [  # file below src/whence, text that is right, text that is wrong, tes
         "self.classes * 0, self.seed",
         "test_faithful",
     ),
+    *ATTRIBUTION,
 ]
 
 

@@ -6,7 +6,8 @@ from torch.testing import assert_close
 
 import whence
 from tests.helpers.attributing import EXACT, as_pixels, make
-from whence.attribution.classifier_score import read_moved, score_classifier
+from whence.attribution.classifier_score import score_classifier
+from whence.attribution.read_moved import read_moved
 from whence.memory.heads import build_head
 
 

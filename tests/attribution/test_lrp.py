@@ -53,7 +53,7 @@ def test_nothing_is_lost_on_the_way_through_a_busy_network(rng, variant, weights
 def test_votes_are_explained_by_the_weight_of_the_class():
     model, images, stored, labels = remember("small_cnn", "votes", (8, 9))
     model.remember(stored, labels)
-    found = whence.attribute(model, images, "lrp", "1")
+    found = whence.attribute(model, images, "lrp", "1", score="logit")
     read = model.read(images)
     assert_close(found.score, read.weights[:, 1], rtol=0, atol=1e-12)
     assert found.target == ("weight of 1", "weight of 1")

@@ -35,7 +35,8 @@ def test_it_is_that_of_captum(patch, stride):
 @pytest.mark.parametrize("variant", ["memory-wrap", "votes"])
 def test_an_evidence_image_is_hidden_alone(images, stored, variant):
     model = make(variant).remember(stored, [0, 1, 2, 3, 0, 1, 2])
-    found = whence.attribute(model, images, "occlusion", patch=(8, 3), stride=(8, 3), fill="blur")
+    hidden = {"patch": (8, 3), "stride": (8, 3), "fill": "blur"}
+    found = whence.attribute(model, images, "occlusion", score="logit", **hidden)
     for row, image in enumerate(as_pixels(images)):
         with torch.no_grad():
             read = model.read(images[[row]])

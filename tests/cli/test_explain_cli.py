@@ -209,6 +209,11 @@ def test_a_model_without_its_memory_is_refused(call_explain, place):
             "with-pixels is for --format",
         ),
         (["more", "--test", "x"], "test"),
+        (["more", "--score", "votes"], "Unknown score 'votes'. Choose from: logit, similarity."),
+        (
+            ["more", "--score", "similarity"],
+            "score must be logit for a model that is not of votes",
+        ),
         (["more", "--target", "cow"], "Unknown target 'cow'. Choose from: 0, 1, 2"),
         (
             ["more", "--target", "3", "--method", "none"],

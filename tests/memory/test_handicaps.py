@@ -10,8 +10,8 @@ from torch.testing import assert_close
 import whence
 from tests.helpers.deciding import make
 from tests.helpers.explaining import draw_images
-from whence.attribution.classifier_score import read_moved
 from whence.attribution.feature_gradients import Memory, differentiate, weigh_all
+from whence.attribution.read_moved import read_moved
 from whence.attribution.target import find_target
 from whence.memory.sparsemax import sparsemax
 from whence.memory.votes import Votes

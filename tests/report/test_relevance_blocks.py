@@ -31,6 +31,23 @@ def test_a_near_miss_stands_in_for_a_missing_counterfactual():
     assert "had no part in the answer" in block.sentences[1]
 
 
+def test_a_near_miss_that_the_score_is_set_against_has_its_relevance():
+    near = replace(evidence(77, 0.0, 2), role="counterfactual")
+    found = explanation((evidence(40, 1.0, 1),), near_miss=near, counterfactual_reason="None.")
+    compared = torch.stack([torch.full((3, 8, 10), -0.02), torch.full((3, 8, 10), 0.5)])
+    shown = relevance(found, compared=(compared,), compared_indices=((77, 78),))
+    shown.ledger["compared"] = compared.sum()[None].double()
+    block = pair(found, relevance=shown)
+    _, _, card = block.shown[0].cards
+    assert card.relevance_sum == "all its pixels: \N{MINUS SIGN}4.8"
+    # 0.06 a pixel, coloured 5 times stronger than 0.3
+    assert block.shown[1].ends == (("this image", "0.3"), ("stored images", "0.06"))
+    assert "no part in the answer, but what is explained is set against it." in block.sentences[1]
+    assert "+115 from the most similar image without a vote" in block.after[2]
+    other = relevance(found, compared=(compared,), compared_indices=((76, 78),))
+    assert pair(found, relevance=other).shown[0].cards[2].relevance is None
+
+
 def test_a_missing_example_has_its_reason():
     items = (evidence(9, 0.6, 0), evidence(8, 0.4, 2))
     block = pair(explanation(items, example_reason="None is a dog."))

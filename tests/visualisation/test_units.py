@@ -180,7 +180,7 @@ def test_projections_of_a_class_are_those_of_its_score(images, variant):
         unit = Unit(kind, "", (1,), kind)
         found = project_peaks(model, model.encoder, unit, images[:2], peaks, batch_size=1)
         told = 1 if variant == "votes" else target
-        expected = whence.attribute(model, images[:2], "deconvnet", told)
+        expected = whence.attribute(model, images[:2], "deconvnet", told, score="logit")
         assert_close(found, expected.images)
         assert float(found.abs().max()) > 0
 

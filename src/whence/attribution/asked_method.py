@@ -46,7 +46,13 @@ class AskedMethod:
             options["generator"] = make_generator(self.seed)
         target = self.classes[rows].tolist()
         return attribute(
-            self.model, images, self.name, target, batch_size=self.batch_size, **options
+            self.model,
+            images,
+            self.name,
+            target,
+            score=None,
+            batch_size=self.batch_size,
+            **options,
         )
 
     def toward(self, classes: Tensor) -> "AskedMethod":

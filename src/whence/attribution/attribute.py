@@ -1,21 +1,24 @@
 """Any attribution method, on any classifier, for any target."""
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from whence.attribution.classifier_score import score_classifier
-from whence.attribution.found import FoundRelevance
 from whence.attribution.method import find_method
+from whence.attribution.odds_score import has_odds, score_odds
+from whence.attribution.record import ScoreFacts, record
 from whence.attribution.score import FunctionScore, Score, check_floats, differentiating
-from whence.attribution.target import Target, TargetLike, find_target
+from whence.attribution.score_kinds import SCORE_KINDS, ScoreKind
+from whence.attribution.target import TargetLike, find_target
 from whence.bounds import BATCH_SIZE
 from whence.data.as_images import Images, as_images
+from whence.messages import quote
 from whence.models.classifier import Classifier
 from whence.models.sound import check_outputs
 from whence.models.using import check_images
-from whence.records.relevance import OUTSIDE, Relevance
+from whence.records.relevance import Relevance
 from whence.shapes import check_batch_size, check_shape
 
 
@@ -25,6 +28,7 @@ def attribute(
     method: str = "integrated_gradients",
     target: TargetLike = None,
     *,
+    score: ScoreKind | None = None,
     batch_size: int = BATCH_SIZE,
     **options: Any,
 ) -> Relevance:
@@ -39,6 +43,11 @@ def attribute(
         target: what the score is. None: the logit of the predicted class; a class (index or name);
             a list, array or tensor of one class per image; a tuple (a, b): logit a minus logit b,
             why a rather than b; or a function of the logits `(n, K)` that gives `(n,)`.
+        score: "logit" explains the logits. "similarity", for votes, whose logits stay as they are
+            where all votes agree, explains the log-odds of the target's class against the class
+            that is next, or of a against b, by a softmax over the similarities to the stored images
+            that vote for either, or else to the most similar one. None is "similarity" for votes
+            unless the target is a function, and "logit" for all others.
         batch_size: how many images go through the network at once; changes memory use and time,
             not the result.
         **options: of the method, by name; its docstring lists them.
@@ -57,10 +66,11 @@ def attribute(
     asked = take_asked(check_model(model), images)
     check_request(model, asked, batch_size)
     with differentiating(model):
-        score, values, goal, counts = make_score(model, asked, target, batch_size)
-        check_scores(values)
-        found = chosen.compute(score, asked, **used)
-    return record(found, values, counts, goal.names, method, used)
+        kind = choose_kind(model, target, score)
+        made, facts = make_score(model, asked, target, kind, batch_size)
+        check_scores(facts.values)
+        found = chosen.compute(made, asked, **used)
+    return record(found, facts, method, used)
 
 
 def take_asked(model: nn.Module, images: Images) -> Tensor:
@@ -108,17 +118,35 @@ def check_request(model: nn.Module, images: Tensor, batch_size: int) -> None:
         raise ValueError("images must hold at least one image, got none.")
 
 
-def make_score(
-    model: nn.Module, images: Tensor, target: TargetLike, batch_size: int
-) -> tuple[Score, Tensor, Target, list[int]]:
-    """Make a score of a model, of images `(B, C, H, W)` and of a target.
+def choose_kind(model: nn.Module, target: TargetLike, kind: str | None) -> ScoreKind:
+    """Choose what is explained, if that was not said.
 
-    Returns:
-        The score, its values `(B,)`, the target, and how many evidence images each image has.
+    Raises:
+        ValueError: on an unknown kind, or similarity of a model without votes.
     """
+    if kind is None:
+        votes = isinstance(model, Classifier) and not callable(target) and has_odds(model)
+        return "similarity" if votes else "logit"
+    if kind not in SCORE_KINDS:
+        raise ValueError(f"Unknown score {quote(kind)}. Choose from: {', '.join(SCORE_KINDS)}.")
+    if kind == "similarity" and not (isinstance(model, Classifier) and has_odds(model)):
+        raise ValueError(
+            "score must be logit for a model that is not of votes on stored images of several "
+            "classes, got similarity."
+        )
+    return cast("ScoreKind", kind)
+
+
+def make_score(
+    model: nn.Module, images: Tensor, target: TargetLike, kind: str, batch_size: int
+) -> tuple[Score, ScoreFacts]:
+    """Make a score of a model, of images `(B, C, H, W)`, of a target and of what it is of."""
+    if isinstance(model, Classifier) and kind == "similarity":
+        odds, voters, compared = score_odds(model, images, target, batch_size=batch_size)
+        return odds, ScoreFacts(odds.values, odds.target.names, voters, compared)
     if isinstance(model, Classifier):
         own = score_classifier(model, images, target, batch_size=batch_size)
-        return own, own.values, own.target, own.counts
+        return own, ScoreFacts(own.values, own.target.names, own.counts)
     check_floats(images)
     with torch.no_grad():
         logits = torch.cat([find_logits(model, some) for some in images.split(batch_size)])
@@ -131,7 +159,7 @@ def make_score(
         network=model,
         values=values.detach(),
     )
-    return score, values, goal, [0] * len(images)
+    return score, ScoreFacts(values, goal.names, [0] * len(images))
 
 
 def find_logits(model: nn.Module, images: Tensor) -> Tensor:
@@ -162,43 +190,3 @@ def check_scores(values: Tensor) -> None:
         raise ValueError(
             f"target must give finite scores, that of image {row} is {float(values[row])}."
         )
-
-
-def record(
-    found: FoundRelevance,
-    values: Tensor,
-    counts: list[int],
-    target: tuple[str, ...],
-    method: str,
-    options: dict[str, object],
-) -> Relevance:
-    """Put what a method found into a record, with its ledger; counts are of evidence images."""
-    images = found.images.detach().cpu()
-    if found.evidence is None:
-        evidence = tuple(images.new_zeros((0, *images.shape[1:])) for _ in counts)
-    else:
-        evidence = found.evidence.detach().cpu().split(counts)
-    score = (values if found.score is None else found.score).detach().cpu()
-    if found.score is not None:
-        target = tuple(name.replace("logit", "weight") for name in target)
-    start = torch.zeros_like(score) if found.start is None else found.start.detach().cpu()
-    ledger, rest = None, (found.lines or {}).get(OUTSIDE)
-    if found.lines is not None:
-        ledger = {"image": images.sum((1, 2, 3), dtype=torch.float64)}
-        if found.evidence is not None:
-            ledger["evidence"] = torch.stack([one.sum(dtype=torch.float64) for one in evidence])
-        ledger |= {name: amounts.detach().cpu().double() for name, amounts in found.lines.items()}
-        told = torch.stack([*ledger.values()]).sum(0)
-        ledger["unexplained"] = score.double() - start.double() - told
-    return Relevance(
-        images=images,
-        evidence=evidence,
-        rest=None if rest is None else rest.detach().cpu(),
-        score=score,
-        start=start,
-        ledger=ledger,
-        target=target,
-        method=method,
-        options=options,
-        sentence=found.sentence,
-    )

@@ -1,21 +1,21 @@
 """The score of a classifier of ours, which reads the stored images that are an image's evidence."""
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from whence.attribution.graph.tape import as_part, is_recording
+from whence.attribution.read_moved import read_moved
 from whence.attribution.score import FunctionScore, StoredImages
 from whence.attribution.target import Target, TargetLike, find_target
+from whence.attribution.vote_odds import ComparedKeys, weigh_odds
 from whence.data.augment import to_float
 from whence.evidence.active import order_active
-from whence.memory import SIMILARITIES
-from whence.memory.attention import at_least_float32, recall, weigh
 from whence.memory.bank import Bank, take_images
 from whence.memory.copies import mask_copies
-from whence.memory.heads import MemoryHead
 from whence.models.classifier import Classifier
 from whence.models.sound import check_outputs
 
@@ -30,9 +30,13 @@ class ClassifierScore:
         rows: `(B,)` the numbers of the images that ``target`` knows them by.
         values: `(B,)` the score of the images as they are.
         answers: `(B,)` the classes that the images are put in.
-        places: for each image `(A,)`, where its evidence stands in the bank, highest weight first.
+        places: for each image `(A,)`, where its evidence stands in the bank, highest weight first;
+            behind it what else ``sides`` compares with.
         mask: `(B, M)` bool, False where a stored image is a copy of the image; None allows all.
         batch_size: images encoded at once.
+        sides: for each image `(A,)`, which of two classes each place speaks for, 1 or -1, 0 for
+            neither: the score is then the log-odds of votes, in the place of ``target``; None for
+            a target.
     """
 
     model: Classifier
@@ -43,6 +47,7 @@ class ClassifierScore:
     places: tuple[Tensor, ...]
     mask: Tensor | None
     batch_size: int
+    sides: tuple[Tensor, ...] | None = None
 
     @property
     def bounded(self) -> bool:
@@ -117,6 +122,7 @@ class ClassifierScore:
             answers=self.answers[rows],
             places=tuple(self.places[row] for row in rows.tolist()),
             mask=None if self.mask is None else self.mask[rows],
+            sides=None if self.sides is None else tuple(self.sides[row] for row in rows.tolist()),
         )
 
     def of_evidence(self, images: Tensor) -> FunctionScore | None:
@@ -129,13 +135,21 @@ class ClassifierScore:
             return None
         with torch.no_grad():
             queries = self.encode(images)
-        owners = torch.arange(len(queries)).repeat_interleave(torch.tensor(self.counts))
+        counts = torch.tensor(self.counts)
+        owners = torch.arange(len(queries)).repeat_interleave(counts)
+        columns = torch.cat([torch.arange(count) for count in self.counts])
         places = torch.cat(self.places)
 
         def look(variants: Tensor, numbers: Tensor) -> Tensor:
-            rows = owners[numbers]
-            one = replace(self.take(rows), places=tuple(places[numbers.to(places.device), None]))
-            return one.read(queries[rows.to(queries.device)], one.encode(variants))
+            rows, encoded = owners[numbers], self.encode(variants)
+            one, asked = self.take(rows), queries[rows.to(queries.device)]
+            if one.sides is None:
+                one = replace(one, places=tuple(places[numbers.to(places.device), None]))
+                return one.read(asked, encoded)
+            firsts = counts[rows].cumsum(0) - counts[rows]
+            at = (firsts + columns[numbers]).to(encoded.device)
+            kept = self.model.checked_bank().features[torch.cat(one.places)]
+            return one.read(asked, kept.to(encoded.dtype).index_put((at,), encoded))
 
         return FunctionScore(
             look,
@@ -145,9 +159,18 @@ class ClassifierScore:
             values=self.values[owners.to(self.values.device)],
         )
 
+    def with_values(self, values: Tensor) -> "ClassifierScore":
+        """Say what the score `(B,)` of the images as they are is."""
+        return replace(self, values=values)
+
     def read(self, queries: Tensor, moved: Tensor | None) -> Tensor:
         """Score queries `(B, D)` with their evidence where it is, or at `(E, D)`; `(B,)`."""
         bank = self.model.checked_bank()
+        if self.sides is not None:
+            places, sides = torch.cat(self.places), torch.cat(self.sides)
+            keys = bank.features[places] if moved is None else moved
+            head, labels = self.model.memory_head, bank.labels[places]
+            return weigh_odds(head, queries, ComparedKeys(keys, labels, sides, self.counts))
         logits = read_moved(
             self.model.memory_head,
             queries,
@@ -169,6 +192,15 @@ class ClassifierScore:
         return torch.cat([as_part(encode, part) for part in parts])
 
 
+class ReadAnswers(NamedTuple):
+    """What a classifier answered for B images, without a gradient."""
+
+    logits: Tensor  # (B, K)
+    queries: Tensor  # (B, D)
+    places: tuple[Tensor, ...]  # for each image (A,), where evidence is, highest weight first
+    mask: Tensor | None  # (B, M) bool, False where a stored image is a copy; None allows all
+
+
 def score_classifier(
     model: Classifier, images: Tensor, target: TargetLike, *, batch_size: int
 ) -> ClassifierScore:
@@ -180,19 +212,29 @@ def score_classifier(
         target: as for ``find_target``.
         batch_size: images encoded at once.
     """
-    answers = [answer(model, batch) for batch in images.split(batch_size)]
-    logits = torch.cat([one[0] for one in answers])
-    found = find_target(target, logits, model.class_names)
-    rows = torch.arange(len(images), device=logits.device)
+    answered = answer_all(model, images, batch_size)
+    found = find_target(target, answered.logits, model.class_names)
+    rows = torch.arange(len(images), device=answered.logits.device)
     return ClassifierScore(
         model=model,
         target=found,
         rows=rows,
-        values=found.of(logits, rows),
-        answers=model.head.decide(logits),
-        places=tuple(one for _, places, _ in answers for one in places),
-        mask=join_masks([one[2] for one in answers], [len(one[0]) for one in answers]),
+        values=found.of(answered.logits, rows),
+        answers=model.head.decide(answered.logits),
+        places=answered.places,
+        mask=answered.mask,
         batch_size=batch_size,
+    )
+
+
+def answer_all(model: Classifier, images: Tensor, batch_size: int) -> ReadAnswers:
+    """Classify images `(B, C, H, W)` with the bank, a batch at a time."""
+    parts = [answer(model, batch) for batch in images.split(batch_size)]
+    return ReadAnswers(
+        torch.cat([one.logits for one in parts]),
+        torch.cat([one.queries for one in parts]),
+        tuple(places for one in parts for places in one.places),
+        join_masks([one.mask for one in parts], [len(one.logits) for one in parts]),
     )
 
 
@@ -208,69 +250,22 @@ def join_masks(masks: list[Tensor | None], sizes: list[int]) -> Tensor | None:
     return torch.cat(parts)
 
 
-def answer(model: Classifier, images: Tensor) -> tuple[Tensor, tuple[Tensor, ...], Tensor | None]:
-    """Classify images `(B, C, H, W)` with the bank, without a gradient.
-
-    Returns:
-        Logits `(B, K)`; for each image `(A,)` places in the bank, highest weight first; and
-        `(B, M)` bool, False where a stored image is a copy of the image, None if none is.
-    """
+def answer(model: Classifier, images: Tensor) -> ReadAnswers:
+    """Classify images `(B, C, H, W)` with the bank, without a gradient."""
     with torch.no_grad():
         queries = model.encode(images)
         if not model.has_memory:
             logits = model.head(queries)
             check_outputs("logits", logits, model.head)
             nothing = torch.zeros(0, dtype=torch.int64, device=logits.device)
-            return logits, (nothing,) * len(images), None
+            return ReadAnswers(logits, queries, (nothing,) * len(images), None)
         bank = model.checked_bank()
         mask = mask_copies(bank, images)
         scale = bank.scale(model.memory_head.similarity)
         read = model.memory_head(queries, bank.features, mask, labels=bank.labels, scale=scale)
         check_outputs("logits", read.logits, model.head)
-        return read.logits, order_active(read.weights, bank.indices), mask
-
-
-def read_moved(
-    head: MemoryHead,
-    queries: Tensor,
-    features: Tensor,
-    labels: Tensor,
-    places: tuple[Tensor, ...],
-    moved: Tensor | None,
-    mask: Tensor | None,
-) -> Tensor:
-    """Classify queries that each see some stored images elsewhere than they are.
-
-    Args:
-        head: its classifier and similarity.
-        queries: `(B, D)`.
-        features: `(M, D)` of the stored images as they are.
-        labels: `(M,)` of them.
-        places: for each query `(A,)`, the stored images that it sees elsewhere.
-        moved: `(E, D)` their features as it sees them, query by query; None moves nothing.
-        mask: `(B, M)` bool, True where a stored image may be used; None allows all.
-
-    Returns:
-        Logits `(B, K)`.
-    """
-    queries, features = at_least_float32(queries), at_least_float32(features)
-    if moved is None:
-        places, moved = (), queries[:0]
-    moved = at_least_float32(moved)
-    counts = torch.tensor([len(one) for one in places], dtype=torch.int64)
-    owners = torch.arange(len(counts)).repeat_interleave(counts).to(queries.device)  # (E,)
-    stored = torch.cat([owners[:0], *places])  # (E,)
-    similarity = SIMILARITIES[head.similarity]
-    with torch.autocast(queries.device.type, enabled=False):
-        scores = similarity(*head.pair(queries, features, labels))  # (B, M)
-        single = head.pair(queries[owners][:, None], moved[:, None], labels[stored][:, None])
-        own = similarity(*single)[:, 0, 0]  # (E,)
-        weights = weigh(scores.index_put((owners, stored), own), mask=mask)
-        values = head.values(features, labels)  # (M, V)
-        changes = head.values(moved, labels[stored]) - values[stored]
-        changes = weights[owners, stored][:, None] * changes
-        vectors = recall(weights, values).index_add(0, owners, changes)  # (B, V)
-    return head.respond(queries, vectors)
+        places = order_active(read.weights, bank.indices)
+        return ReadAnswers(read.logits, queries, places, mask)
 
 
 def stored_pixels(bank: Bank) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from whence.attribution.classifier_score import ClassifierScore
+from whence.attribution.evidence_rows import number_by_image
 from whence.attribution.graph.tape import as_one
 from whence.memory import SIMILARITIES
 from whence.memory.attention import at_least_float32, weigh
@@ -26,9 +27,11 @@ def score_own(
         constant: weights let nothing through to the features that they come from.
 
     Returns:
-        `(B,)` the score; of votes the same function of the weights of the classes, whose logarithm
-        the logits are.
+        `(B,)` the score; of votes, but for their log-odds, the same function of the weights of the
+        classes, whose logarithm the logits are.
     """
+    if score.sides is not None:
+        return score(images, evidence)
     queries = score.encode(images)
     if evidence is None:
         return score.target.of(score.model.head(queries), score.rows)
@@ -48,20 +51,3 @@ def score_own(
 def weigh_allowed(scores: Tensor, allowed: Tensor) -> Tensor:
     """Weigh similarities `(B, A)` where ``allowed`` is True; `(B, A)`."""
     return weigh(scores, mask=allowed)
-
-
-def number_by_image(counts: list[int], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Lay evidence that comes in a row out by image.
-
-    Args:
-        counts: how many evidence images each image has, B of them.
-        device: of the answer.
-
-    Returns:
-        `(B, A)` which of all, the image's first in the padding; `(B, A)` bool, False there.
-    """
-    sizes = torch.tensor(counts, device=device)
-    columns = torch.arange(max(counts), device=device)
-    allowed = columns < sizes[:, None]
-    first = sizes.cumsum(0) - sizes
-    return first[:, None] + columns * allowed, allowed

@@ -5,11 +5,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from whence.attribution.attribute import check_request, record
+from whence.attribution.attribute import check_request
 from whence.attribution.baseline_images import PathStart, find_start
-from whence.attribution.classifier_score import answer, stored_pixels
+from whence.attribution.classifier_score import answer_all, stored_pixels
 from whence.attribution.found import FoundRelevance
 from whence.attribution.path import encode_along, midpoints, pull_back
+from whence.attribution.record import ScoreFacts, record
 from whence.attribution.score import differentiating
 from whence.bounds import BATCH_SIZE
 from whence.data.as_images import Images, as_images
@@ -75,9 +76,7 @@ def why_similar(
     name = f"{model.memory_head.similarity} similarity to evidence image {rank + 1}"
     return record(
         FoundRelevance(maps, evidence, say_pair(start, steps), start=begin, lines={}),
-        end,
-        [1] * len(asked),
-        (name,) * len(asked),
+        ScoreFacts(end, (name,) * len(asked), [1] * len(asked)),
         "why_similar",
         {"rank": rank, "steps": steps, "baseline": baseline},
     )
@@ -98,7 +97,7 @@ def find_partners(model: Classifier, images: Tensor, rank: int, batch_size: int)
     Raises:
         ValueError: if an image has too few, with its number.
     """
-    found = [places for batch in images.split(batch_size) for places in answer(model, batch)[1]]
+    found = answer_all(model, images, batch_size).places
     for number, places in enumerate(found):
         if len(places) <= rank:
             raise ValueError(

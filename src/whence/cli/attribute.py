@@ -4,7 +4,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 from whence.attribution import METHODS
 from whence.cli.asked import add_asked, find_asked
-from whence.cli.checks import check_choices
+from whence.cli.checks import check_choices, check_score
 from whence.cli.formats import add_format, choose_format
 from whence.cli.images import check_asked
 from whence.cli.options import add_method_options, build_parser, parse
@@ -48,6 +48,7 @@ def attribute(arguments: list[str]) -> int:
     kind = choose_format(options)
     check_asked(options)
     names = choose_methods(options)
+    check_score(options)
     if options.with_pixels and kind != "json":
         raise ValueError("with-pixels is for --format json; leave it out.")
     plan = find_asked(options, f"-attribution.{kind}", to_screen=kind == "json")

@@ -8,7 +8,7 @@ from whence.attribution import METHODS
 from whence.attribution.baselines import BASELINES
 from whence.attribution.moved import MOVED
 from whence.cli.asked import add_asked, find_asked
-from whence.cli.checks import check_choices
+from whence.cli.checks import check_choices, check_score
 from whence.cli.formats import add_format, choose_format
 from whence.cli.images import check_asked
 from whence.cli.options import NO_METHOD, add_method_options, build_parser, parse
@@ -93,13 +93,15 @@ def check_options(options: Namespace, kind: str) -> None:
     """
     check_asked(options)
     check_choices("attribution method", [options.method], [*list_methods(), NO_METHOD])
+    check_score(options)
     for name, choices in (("baseline", BASELINES), ("memory", MOVED)):
         given = getattr(options, name)
         check_choices(name, [] if given is None else [given], [*choices])
     if options.morph and kind == "png":
         raise ValueError("morph is for --format html or json; leave one of them out.")
-    if options.target is not None and options.method == NO_METHOD:
-        raise ValueError("target is what a method explains; leave --method none out.")
+    for name in ("target", "score"):
+        if getattr(options, name) is not None and options.method == NO_METHOD:
+            raise ValueError(f"{name} is what a method explains; leave --method none out.")
     if options.with_pixels and (kind != "json" or options.method == NO_METHOD):
         raise ValueError("with-pixels is for --format json with a method; leave it out.")
 

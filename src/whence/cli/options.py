@@ -93,6 +93,13 @@ def add_method_options(parser: ArgumentParser) -> None:
         "empty side is the answer, as in :dog (the answer)",
     )
     parser.add_argument(
+        "--score",
+        type=str,
+        metavar="CHOICE",
+        help="what is explained: logit, or, of votes (where it is the default), similarity: the "
+        "log-odds by the similarities that the votes come from",
+    )
+    parser.add_argument(
         "--option",
         type=str,
         action="append",

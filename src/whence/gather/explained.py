@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from whence.attribution.attribute import attribute
+from whence.attribution.score_kinds import ScoreKind
 from whence.attribution.target import TargetLike
 from whence.bounds import BATCH_SIZE
 from whence.evidence.explain import explain
@@ -39,6 +40,7 @@ def explain_images(
     method: str | None = "integrated_gradients",
     options: Mapping[str, Any] | None = None,
     target: TargetLike = None,
+    score: ScoreKind | None = None,
     batch_size: int = BATCH_SIZE,
 ) -> tuple[Answer, ...]:
     """Explain images and collect all that a report shows of them.
@@ -55,6 +57,7 @@ def explain_images(
             It is left out, too, where the bank has no pixels.
         options: of the method; None for its defaults.
         target: what the method explains, as for ``whence.attribute``.
+        score: what that is of, likewise.
         batch_size: images computed at once; changes memory use, not the result.
 
     Returns:
@@ -77,7 +80,8 @@ def explain_images(
         removals = find_removals(model, images, batch_size=batch_size)
     relevance: Sequence[Relevance | None] = [None] * len(images)
     if method is not None and not lacks_pixels(model):
-        whole = attribute(model, images, method, target, batch_size=batch_size, **(options or {}))
+        used = options or {}
+        whole = attribute(model, images, method, target, score=score, batch_size=batch_size, **used)
         relevance = [whole.take(row) for row in range(len(images))]
     places = {} if model.bank is None else find_places(model.bank)
     return tuple(

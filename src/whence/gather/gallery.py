@@ -7,6 +7,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from whence.attribution.attribute import attribute
+from whence.attribution.score_kinds import ScoreKind
 from whence.attribution.target import TargetLike
 from whence.bounds import BATCH_SIZE
 from whence.evidence.predict import predict
@@ -25,6 +26,7 @@ def gather_gallery(
     methods: Mapping[str, Mapping[str, Any]],
     *,
     target: TargetLike = None,
+    score: ScoreKind | None = None,
     leave_out: bool = False,
     shown_evidence: int = 3,
     batch_size: int = BATCH_SIZE,
@@ -38,6 +40,7 @@ def gather_gallery(
         truths: true classes, None where they are not known.
         methods: options by name, by method.
         target: what the score is, as for ``whence.attribute``.
+        score: what it is of, likewise.
         leave_out: a method that cannot be used is left out, with its reason, and not raised.
         shown_evidence: evidence images of each image that a page shows.
         batch_size: images computed at once; changes memory use, not the result.
@@ -48,7 +51,7 @@ def gather_gallery(
         RuntimeError: if the model has no bank that fits it.
     """
     found, reasons = attribute_by_all(
-        model, images, methods, target, leave_out=leave_out, batch_size=batch_size
+        model, images, methods, target, score=score, leave_out=leave_out, batch_size=batch_size
     )
     predictions = predict(model, images, batch_size=batch_size)
     places = {} if model.bank is None else find_places(model.bank)
@@ -77,6 +80,7 @@ def attribute_by_all(
     methods: Mapping[str, Mapping[str, Any]],
     target: TargetLike,
     *,
+    score: ScoreKind | None,
     leave_out: bool,
     batch_size: int,
 ) -> tuple[list[Relevance], dict[str, str]]:
@@ -94,7 +98,9 @@ def attribute_by_all(
         for name, options in bar:
             bar.set_postfix_str(name)
             try:
-                one = attribute(model, images, name, target, batch_size=batch_size, **options)
+                one = attribute(
+                    model, images, name, target, score=score, batch_size=batch_size, **options
+                )
             except ValueError as error:
                 if not leave_out:
                     raise

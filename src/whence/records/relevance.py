@@ -12,6 +12,9 @@ from whence.records.picture import colour, find_factor, find_limit, shown_size, 
 OUTSIDE = "outside the evidence"
 """The line of a ledger for stored images that are not evidence of the image."""
 
+WITHOUT_VOTE = "compared"
+"""The line of a ledger for stored images without a vote that log-odds are against."""
+
 SHOWN_IMAGES, SHOWN_EVIDENCE = 10, 5
 """Images, and evidence images of each, that a notebook shows; the rest is counted."""
 
@@ -34,6 +37,9 @@ class Relevance:
         method: its name.
         options: all options of the method, by name.
         sentence: what a pixel's number means, and its unit.
+        compared: for each image `(R, C, h, w)`, of stored images that are no evidence, but that its
+            score compares it with: of a class that nothing votes for the most similar one.
+        compared_indices: for each image their dataset indices.
     """
 
     images: Tensor
@@ -46,6 +52,8 @@ class Relevance:
     method: str
     options: Mapping[str, object]
     sentence: str
+    compared: tuple[Tensor, ...] = ()
+    compared_indices: tuple[tuple[int, ...], ...] = ()
 
     def __len__(self) -> int:
         return len(self.images)
@@ -80,6 +88,7 @@ class Relevance:
             self,
             images=share_maximum(self.images),
             evidence=tuple(share_maximum(one) for one in self.evidence),
+            compared=tuple(share_maximum(one) for one in self.compared),
             rest=None,
             ledger=None,
             sentence=f"Of each pixel the largest size over its channels. {self.sentence}",
@@ -93,6 +102,8 @@ class Relevance:
             self,
             images=self.images[one],
             evidence=self.evidence[one],
+            compared=self.compared[one],
+            compared_indices=self.compared_indices[one],
             rest=None if self.rest is None else self.rest[one],
             score=self.score[one],
             start=self.start[one],

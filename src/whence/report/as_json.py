@@ -141,11 +141,14 @@ def relevance_to_json(relevance: Relevance | None, with_pixels: bool) -> dict[st
         "ledger": ledger and {name: float(amounts[0]) for name, amounts in ledger.items()},
         "image_sum": float(relevance.images[0].double().sum()),
         "evidence_sums": [float(one.double().sum()) for one in relevance.evidence[0]],
+        "compared_indices": list(relevance.compared_indices[0]) if relevance.compared else [],
+        "compared_sums": [float(one.double().sum()) for part in relevance.compared for one in part],
         "rest": None if relevance.rest is None else float(relevance.rest[0]),
     }
     if with_pixels:
         found["image"] = to_list(relevance.images[0])
         found["evidence"] = to_list(relevance.evidence[0])
+        found["compared"] = [to_list(one) for part in relevance.compared for one in part]
     return found
 
 

@@ -8,7 +8,7 @@ from whence.messages import format_number
 from whence.records.answers import Evidence
 from whence.records.gallery import AttributedImage, Gallery
 from whence.records.picture import colour, find_factor, find_limit
-from whence.records.relevance import OUTSIDE, Relevance
+from whence.records.relevance import OUTSIDE, WITHOUT_VOTE, Relevance
 from whence.report.answer_blocks import say_verdict
 from whence.report.blocks import PageBlock, PageSection
 from whence.report.cards import draw_picture, name_label, name_place
@@ -22,7 +22,7 @@ MOST_COLUMNS, FEW_COLUMNS = 5, 3
 
 LOST_LINE = "unexplained"
 
-LINES = {OUTSIDE: "other stored images"}
+LINES = {OUTSIDE: "other stored images", WITHOUT_VOTE: "next class"}
 """Lines of a ledger that are called otherwise where there is little room."""
 
 NO_SHARES = "no shares of the score"

@@ -8,10 +8,10 @@ from torch import Tensor
 from whence.messages import format_number
 from whence.records.explained import Answer
 from whence.records.picture import colour, draw_scale, to_data_uri
-from whence.records.relevance import OUTSIDE, Relevance
+from whence.records.relevance import OUTSIDE, WITHOUT_VOTE, Relevance
 from whence.report.blocks import Card, ColourScale, PageBlock, Strip
 from whence.report.cards import ROLES, draw_picture, make_evidence_card, make_strip
-from whence.report.colours import Colours, find_colours
+from whence.report.colours import Colours, find_colours, find_near
 from whence.report.numbers import count, percent, signed
 
 LARGE_ERROR = 0.05
@@ -64,6 +64,8 @@ def make_pair(answer: Answer, classes: Sequence[str], colours: Colours | None) -
         place = explanation.evidence.index(item) if item in explanation.evidence else None
         if colours is not None and place in colours.stored:
             card = add_relevance(card, colours.stored[place], colours.limit / colours.factor)
+        elif colours is not None and colours.near is not None and item.weight == 0:
+            card = add_relevance(card, colours.near, colours.limit / colours.factor)
         cards.append(card)
     return replace(make_strip(cards), layout="pair")
 
@@ -117,6 +119,7 @@ def say_relevance(relevance: Relevance) -> tuple[str, ...]:
         "image": "from the image",
         "evidence": f"from {count(len(relevance.evidence[0]), 'evidence image')}",
         OUTSIDE: "from all other stored images",
+        WITHOUT_VOTE: "from the most similar image without a vote",
     }
     parts = [f"{signed(value)} {words.get(name, name)}" for name, value in amounts.items()]
     sentences = [
@@ -142,9 +145,10 @@ def say_missing(answer: Answer) -> tuple[str, ...]:
     if explanation.counterfactual_reason:
         found.append(f"No counterfactual: {lower(explanation.counterfactual_reason)}")
         if explanation.near_miss is not None:
+            told = "" if find_near(answer) is None else ", but what is explained is set against it"
             found.append(
                 "The most similar stored image of another class is shown in its place; it had "
-                "no part in the answer."
+                f"no part in the answer{told}."
             )
     return tuple(found)
 

@@ -67,7 +67,7 @@ def find_by_layers(
         lines={name: torch.cat([one.lines[name] for one in found]) for name in found[0].lines}
         if adds_up
         else None,
-        score=torch.cat(values) if is_votes(score) else None,
+        score=torch.cat(values) if is_of_weights(score) else None,
     )
 
 
@@ -102,6 +102,11 @@ def choose_weights(score: Score, weights: str | None) -> bool:
 def is_votes(score: Score) -> bool:
     """Say whether a score is of a model whose answers are the weights of its evidence."""
     return isinstance(score, ClassifierScore) and isinstance(score.model.head, Votes)
+
+
+def is_of_weights(score: Score) -> bool:
+    """Say whether what is recorded of a score are the weights of votes, not their logarithm."""
+    return isinstance(score, ClassifierScore) and score.sides is None and is_votes(score)
 
 
 def gather_rows(score: Score, total: int) -> Iterator[Tensor]:

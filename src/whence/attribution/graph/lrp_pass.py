@@ -34,6 +34,7 @@ from whence.attribution.graph.rules import (
 )
 from whence.attribution.graph.standing import name_operation, refuse_operation
 from whence.attribution.own_evidence import weigh_allowed
+from whence.attribution.vote_odds import subtract_sides
 
 
 class LayerwisePass:
@@ -295,7 +296,7 @@ def share_normalised(
 
 
 def share_weights(own: LayerwisePass, node: Node, arriving: list[Tensor | None]) -> Messages:
-    """Share softmax or sparsemax: each weight by its tangent, of which the rest is a constant."""
+    """Share softmax, sparsemax or log-odds by their tangent, of which the rest is a constant."""
     relevance, (slot,) = first_of(arriving), node.inputs
     ((_, found),) = pull(node, [divide_away(relevance, node.output.value, 0)])
     passed = torch.where(found == 0, 0, slot.value * found)  # a score may be minus infinity
@@ -320,6 +321,7 @@ HANDLERS: MappingProxyType[Any, Handler] = MappingProxyType(
         aten._softmax: share_weights,
         aten._safe_softmax: share_weights,
         weigh_allowed: share_weights,
+        subtract_sides: share_weights,
     }
 )
 """What is done with each operation."""

@@ -9,7 +9,7 @@ from whence.attribution.graph.chords import ChordPass
 from whence.attribution.graph.layers import (
     FoundByLayers,
     gather_rows,
-    is_votes,
+    is_of_weights,
     record_part,
     split_found,
 )
@@ -59,7 +59,7 @@ def deeplift(score: Score, images: Tensor, *, baseline: str | Tensor = "white") 
         f"{start.words}, by DeepLIFT, in units of the score.",
         start=torch.cat([one.lines[BEGIN] for one in parts]),
         lines={},
-        score=torch.cat([one.lines[END] for one in parts]) if is_votes(score) else None,
+        score=torch.cat([one.lines[END] for one in parts]) if is_of_weights(score) else None,
     )
 
 

@@ -87,11 +87,19 @@ def follow_straight_path(
     everything: bool,
 ) -> FoundRelevance:
     """Move images `(B, C, H, W)` on the straight path from one baseline, through ``points``."""
-    if isinstance(score, ClassifierScore):
+    if isinstance(score, ClassifierScore) and score.sides is None:
         return move_together(score, images, start, points, everything=everything)
     parts = [go_straight(part, some, start.of, points) for part, some in batches(score, images)]
-    relevance, begin = (torch.cat(column) for column in zip(*parts, strict=True))
-    return FoundRelevance(relevance, None, "", start=begin, lines={})
+    relevance, begin, evidence = zip(*parts, strict=True)
+    stored = [one for one in evidence if one is not None]
+    lines = {OUTSIDE: torch.zeros_like(torch.cat(begin))} if everything and stored else {}
+    return FoundRelevance(
+        torch.cat(relevance),
+        torch.cat(stored) if stored else None,
+        "",
+        start=torch.cat(begin),
+        lines=lines,  # what a score of its evidence alone does not read has no part in it
+    )
 
 
 def move_together(
@@ -123,23 +131,31 @@ def move_together(
 
 def go_straight(
     score: Score, images: Tensor, baseline: Baseline, points: tuple[Tensor, Tensor]
-) -> tuple[Tensor, Tensor]:
-    """Add up the gradient at ``points`` of the straight path to images `(B, C, H, W)`.
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Add up the gradient at ``points`` of the straight path to images and their evidence.
 
     Returns:
-        Relevance `(B, C, H, W)`, and the score `(B,)` where the path starts.
+        Relevance `(B, C, H, W)`, the score `(B,)` where the path starts, and `(E, C, h, w)` of the
+        evidence, None without any.
     """
-    begin = baseline(images)
-    change, total, count = images - begin, torch.zeros_like(images), len(images)
-    together = max(1, score.batch_size // count)  # as many points as fill a batch
+    ends = [images] if score.evidence is None else [images, score.evidence]
+    begins = [baseline(one) for one in ends]
+    changes = [end - begin for end, begin in zip(ends, begins, strict=True)]
+    totals, count = [torch.zeros_like(one) for one in ends], len(images)
+    together = max(1, score.batch_size // max(map(len, ends)))  # as many points as fill a batch
     times, shares = (one.to(images) for one in points)
     for some, share in zip(times.split(together), shares.split(together), strict=True):
-        at = begin + some.view(-1, 1, 1, 1, 1) * change  # (S, B, C, H, W)
+        at = [
+            begin + some.view(-1, 1, 1, 1, 1) * change  # (S, n, C, H, W)
+            for begin, change in zip(begins, changes, strict=True)
+        ]
         rows = torch.arange(count).repeat(len(some))
-        (slopes,) = find_slopes(score.take(rows), at.flatten(0, 1))
-        total += torch.einsum("s,sbchw->bchw", share, slopes.view(at.shape))
+        slopes = find_slopes(score.take(rows), *(one.flatten(0, 1) for one in at))
+        for place, (slope, one) in enumerate(zip(slopes, at, strict=True)):
+            totals[place] += torch.einsum("s,sbchw->bchw", share, slope.view(one.shape))
+    found = [total * change for total, change in zip(totals, changes, strict=True)]
     with torch.no_grad():
-        return total * change, score(begin)
+        return found[0], score(*begins), found[1] if len(found) > 1 else None
 
 
 def say_straight_path(starts: Sequence[str], steps: int) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from jsonargparse import Namespace
 
+from whence.attribution.attribute import choose_kind
 from whence.cli.asked import CommandPlan
 from whence.cli.files import encode_page
 from whence.cli.plain_text import escape, print_note
@@ -50,6 +51,7 @@ def attribute_all(
     methods = read_method_options(names, options.option or (), {}, options.seed)
     model = load_to_answer(folder, plan.device)
     target = read_target_text(options.target, model.class_names)
+    score = choose_kind(model, target, options.score)
     asked = read_images_asked(options, plan.paths, model)
     gallery = gather_gallery(
         model,
@@ -58,6 +60,7 @@ def attribute_all(
         asked.truths,
         methods,
         target=target,
+        score=score,
         leave_out="all" in options.method,
         shown_evidence=options.top,
         batch_size=options.batch_size,

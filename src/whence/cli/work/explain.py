@@ -8,6 +8,7 @@ from typing import Any
 
 from jsonargparse import Namespace
 
+from whence.attribution.attribute import choose_kind
 from whence.attribution.method import Method, find_method
 from whence.cli.asked import CommandPlan
 from whence.cli.files import encode_page
@@ -45,6 +46,7 @@ def explain_all(options: Namespace, kind: str, plan: CommandPlan) -> int:
     of_method = {} if method is None else choose_options(method, options)
     model = load_to_answer(folder, plan.device)
     target, ready = read_target_text(options.target, model.class_names), None
+    score = choose_kind(model, target, options.score)
     if options.morph:
         from whence.cli.work.morph import prepare_morph  # late: few explanations need it
 
@@ -61,6 +63,7 @@ def explain_all(options: Namespace, kind: str, plan: CommandPlan) -> int:
         method=None if method is None else method.name,
         options=of_method,
         target=target,
+        score=score,
         batch_size=options.batch_size,
     )
     answers = tuple(

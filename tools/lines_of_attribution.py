@@ -1,0 +1,141 @@
+"""Lines of attribution to break, one at a time: see break_it_once.py."""
+
+GRAPH, METHOD_FILES = "attribution/graph", "attribution/methods"
+ATTRIBUTION = [  # file below src/whence, text that is right, text that is wrong, tests
+    (
+        "attribution/joint.py",
+        "gradients = share[step, None] * part.queries",
+        "gradients = part.queries",
+        "test_integrated_gradients",
+    ),
+    (
+        "attribution/target.py",
+        "first(logits, rows) - second(logits, rows)",
+        "first(logits, rows) + second(logits, rows)",
+        "test_attribute",
+    ),
+    (
+        "attribution/record.py",
+        "score.double() - start.double() - told",
+        "score.double() - told",
+        "test_integrated_gradients",
+    ),
+    ("attribution/score.py", "self.rows[rows]", "rows", "test_methods"),
+    (
+        "attribution/read_moved.py",
+        "head.values(moved, labels[stored]) - values[stored]",
+        "head.values(moved, labels[stored])",
+        "test_classifier_score",
+    ),
+    (
+        f"{METHOD_FILES}/path_integrated_gradients.py",
+        "(middle[:, 1:] + middle[:, :-1]) / 2",
+        "middle[:, 1:]",
+        "test_methods",
+    ),
+    ("attribution/baseline_images.py", "and not inside(images)", "and False", "test_attribute"),
+    (
+        "attribution/randomised.py",
+        "if isinstance(copied, Classifier)",
+        "if False",
+        "test_randomised",
+    ),
+    (
+        "attribution/vote_odds.py",
+        "compared.sides[slots] * allowed",
+        "compared.sides[slots]",
+        "test_vote_odds",
+    ),
+    ("attribution/vote_odds.py", "return one - other", "return one", "test_vote_odds"),
+    (
+        "attribution/odds_score.py",
+        "bank.labels == one, -torch.inf",
+        "bank.labels != one, -torch.inf",
+        "test_vote_odds",
+    ),
+    (
+        "attribution/odds_score.py",
+        "similar.masked_fill(~mask[row], -torch.inf)",
+        "similar",
+        "test_vote_odds",
+    ),
+    ("attribution/record.py", "sum_each(compared)", "sum_each(evidence)", "test_vote_odds"),
+    ("attribution/classifier_score.py", "columns[numbers])", "0 * numbers)", "test_vote_odds"),
+    ("attribution/plain_attention.py", '{"need_weights": True}', "{}", "test_plain_attention"),
+    # pixels
+    (
+        "attribution/hiding.py",
+        "torch.where(hidden, fills[at], images[at])",
+        "torch.where(hidden, images[at], fills[at])",
+        "test_occlusion",
+    ),
+    ("attribution/hiding.py", "(values[:, None] / channels)", "values[:, None]", "test_occlusion"),
+    (
+        "attribution/patches.py",
+        "1 + -(-(length - patch) // stride)",
+        "1 + (length - patch) // stride",
+        "test_occlusion",
+    ),
+    ("attribution/regions.py", "~shown[ways]", "shown[ways]", "test_regions"),
+    ("attribution/mask_search.py", "masks[~settled] =", "masks[settled] =", "test_mask"),
+    (
+        f"{METHOD_FILES}/kernel_shap.py",
+        "(gains - free.sum(1))[:, None] * way / way.sum()",
+        "0",
+        "test_methods",
+    ),
+    (f"{METHOD_FILES}/grad_cam.py", "slopes.mean((2, 3)", "slopes.sum((2, 3)", "test_grad_cam"),
+    (
+        f"{METHOD_FILES}/taylor.py",
+        "torch.where(crossed, 0, (ends + begins) / 2)",
+        "(ends + begins) / 2",
+        "test_taylor",
+    ),
+    # tape
+    (f"{GRAPH}/tape.py", "slot.value = tensor.clone()", "pass", "test_tape"),
+    (
+        f"{GRAPH}/tape.py",
+        "inputs = [slot.value.clone() for slot in slots]",
+        "inputs = [slot.value for slot in slots]",
+        "test_tape",
+    ),
+    (
+        f"{GRAPH}/walk_back.py",
+        "waiting[slot] + message if slot in waiting else message",
+        "message",
+        "test_lrp",
+    ),
+    (f"{GRAPH}/lrp_pass.py", "                and maker.inside is None\n", "", "test_tape"),
+    (
+        f"{GRAPH}/owners.py",
+        "if bool(((owners == top) | (owners < 0)).all()):",
+        "if True:",
+        "test_tape",
+    ),
+    (f"{GRAPH}/rules.py", "z - positive, positive)", "positive, positive)", "test_lrp_rules"),
+    (f"{GRAPH}/affine.py", "bias + shift.view(outer),", "bias,", "test_lrp_rules"),
+    (f"{GRAPH}/chords.py", "twin = self._inner.get(slot.maker) or", "twin =", "test_tape"),
+    (f"{GRAPH}/kinds.py", "maker.operation in GATES:", "False:", "test_lrp"),
+    # gallery
+    (
+        "report/gallery_blocks.py",
+        "colour(stored[place], limit / factor)",
+        "colour(stored[place], limit)",
+        "test_gallery_page",
+    ),
+    (
+        "report/gallery_blocks.py",
+        "zero = 100 * sum(-amount for",
+        "zero = 0 * sum(-amount for",
+        "test_gallery_page",
+    ),
+    ("report/gallery_blocks.py", "if share > 1:", "if False:", "test_gallery_page"),
+    ("gather/gallery.py", "if not leave_out:", "if False:", "test_attribute_cli"),
+    (
+        "gather/gallery.py",
+        "one.take(row) for one in found",
+        "one.take(0) for one in found",
+        "test_attribute_cli",
+    ),
+    ("report/colours.py", "if index == near.index", "if True", "test_relevance_blocks"),
+]
