@@ -62,6 +62,7 @@ def test_what_is_compared_and_the_score_by_hand(model, images):
         )
         assert len(found.evidence[row]) == len(voters)
         assert len(found.compared[row]) == 1
+        assert found.compared_indices[row] == (int(bank.indices[nearest]),)
 
 
 def test_votes_that_differ_are_set_against_each_other(images, stored):
@@ -92,7 +93,7 @@ def test_gradients_and_paths_are_those_of_autograd_through_the_whole(model, imag
     options = {"steps": 3} if name == "integrated_gradients" else {}
     found = whence.attribute(model, images, name, (0, 1), **options)
     with torch.no_grad():
-        score, _ = score_odds(model, images, (0, 1), batch_size=9)
+        score, _, _ = score_odds(model, images, (0, 1), batch_size=9)
     for row, image in enumerate(as_pixels(images)):
         places, sides = score.places[row], score.sides[row]
         stored = as_pixels(model.bank.images[places])
@@ -148,7 +149,7 @@ def test_relevance_layer_by_layer_loses_nothing(model, images):
 def test_a_variant_of_one_evidence_image_alone_is_scored_as_moved(model, images):
     """Occlusion of evidence: the score without a patch of one stored image, all else as it is."""
     found = whence.attribute(model, images[:1], "occlusion", patch=4, stride=4, fill=0.0)
-    score, _ = score_odds(model, images[:1], None, batch_size=9)
+    score, _, _ = score_odds(model, images[:1], None, batch_size=9)
     stored = as_pixels(model.bank.images[score.places[0]])
     hidden = stored.clone()
     hidden[-1, :, :4, :4] = 0
