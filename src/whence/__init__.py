@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from whence.autoencoders.saved_vae import load_vae, save_vae
     from whence.checks.check import check
     from whence.data.load import load_dataset
+    from whence.data.near_duplicates import find_near_duplicates
     from whence.data.read_images import read_images
     from whence.data.sample import load_sample
     from whence.deploy.export_onnx import export_onnx
@@ -82,6 +83,7 @@ PLACES = {
     "evaluate": "whence.evidence.evaluate",
     "explain": "whence.evidence.explain",
     "export_onnx": "whence.deploy.export_onnx",
+    "find_near_duplicates": "whence.data.near_duplicates",
     "find_removals": "whence.evidence.removal",
     "find_suspicious": "whence.evidence.suspicious",
     "fit": "whence.training.fit",
@@ -136,6 +138,7 @@ __all__ = [
     "evaluate",
     "explain",
     "export_onnx",
+    "find_near_duplicates",
     "find_removals",
     "find_suspicious",
     "fit",

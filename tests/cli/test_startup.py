@@ -58,6 +58,7 @@ NEEDED = {
     "explain": ["RUN", "x.png"],
     "attribute": ["RUN", "x.png"],
     "visualise": ["RUN"],
+    "edit": ["RUN", "--corrections", "x.csv", "--out", "y"],
     "morph": ["RUN", "x.png", "--vae", "V"],
     "report": ["RUN"],
     "faithfulness": ["RUN"],
@@ -72,6 +73,7 @@ WRONG = ["--colour", "red"]
 SAID = {
     "study": ["parameter_counts", "--list", "--out FOLDER", "--json"],
     "demo": ["--seeds N", "(default 3)", "(default runs/demo)", "--device"],
+    "edit": ["--corrections FILE", "--out FOLDER", "or remove"],
     "encoders": ["by default all", "by default 'default'", "torchvision:NAME"],
     "train": [
         *("votes, memory-wrap, only-memory or standard", "cosine, l2 or dot", "mlp or linear"),

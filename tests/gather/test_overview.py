@@ -130,7 +130,7 @@ def test_a_standard_model_has_accuracy_and_doubt_but_no_memory():
 
 def test_without_labels_no_label_is_suspicious():
     model = build().remember(draw_images(9))
-    assert list_suspicious(model, batch_size=4) is None
+    assert list_suspicious(model, None, batch_size=4) is None
     with pytest.raises(ValueError, match=r"images must hold at least one image to report on"):
         gather_overview(build_with_memory(), draw_set(1).take([]), MADE)
     with pytest.raises(RuntimeError, match=r"The model has no memory yet"):

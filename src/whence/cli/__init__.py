@@ -28,6 +28,7 @@ COMMANDS = Table(
         "check": "whence.cli.check:check",
         "export": "whence.cli.export:export",
         "table": "whence.cli.table:table",
+        "edit": "whence.cli.edit:edit",
         "encoders": "whence.cli.encoders:encoders",
         "study": "whence.cli.study:study",
     },
@@ -49,6 +50,7 @@ SUMMARIES = {
     "check": "check that a run still does what a file expects of it, for CI",
     "export": "write a run as one file that answers without whence (ONNX)",
     "table": "run and print a table of the Memory Wrap paper, ours beside theirs",
+    "edit": "correct stored labels as a person wrote them down, without training",
     "encoders": "compare pretrained networks and sizes of images on yours, before any training",
     "study": "test a published claim, ours beside what was published",
 }

@@ -1,5 +1,7 @@
 """``whence report``: a page about a whole run."""
 
+from pathlib import Path
+
 from jsonargparse import ArgumentParser
 
 from whence.cli.files import choose_files, refuse_existing
@@ -23,8 +25,9 @@ def build() -> ArgumentParser:
         "report",
         "Measure a run on its test images and write one HTML page about it as a whole: accuracy "
         "and confusions, how far its evidence and its signs of doubt can be trusted, the stored "
-        "images that it uses most and those used in errors, labels that look wrong, and the "
-        "hardest test images with their full explanations.",
+        "images that it uses most and those used in errors, labels that look wrong (as a table, "
+        "too, to fill in for whence edit and whence train --corrections), images that look the "
+        "same, and the hardest test images with their full explanations.",
     )
     parser.add_argument("run", type=str, metavar="RUN", help="run folder")
     add_out(parser, "RUN-report.html")
@@ -42,11 +45,21 @@ def build() -> ArgumentParser:
     return parser
 
 
+def name_audit(page: Path) -> Path:
+    """Name the table of suspicious labels beside a page.
+
+    >>> name_audit(Path("runs/cells-report.html")).as_posix(), name_audit(Path("a.html")).name
+    ('runs/cells-suspicious.csv', 'a-suspicious.csv')
+    """
+    return page.with_name(f"{page.stem.removesuffix('-report')}-suspicious.csv")
+
+
 def report(arguments: list[str]) -> None:
     """Measure a run and write a page, or its numbers as JSON."""
     options = parse(build(), arguments)
     renamed, columns = read_map(options), read_columns(options)
     files = choose_files(options.out, options.run, "-report.html", to_screen=options.json)
+    files += [name_audit(path) for path in files]
     refuse_existing(files, force=options.force)
     device = choose_device(options.device)
     from whence.cli.work.report import report_run  # late: it loads torch

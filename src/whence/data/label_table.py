@@ -3,6 +3,7 @@
 import csv
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -85,19 +86,27 @@ def read_label_table(
         )
     if is_frame(source):
         return read_frame(source, columns, unlabelled=unlabelled)
-    path = Path(source)
+    with open_rows(Path(source)) as rows:
+        return fill_table(str(source), rows, columns, unlabelled=unlabelled)
+
+
+@contextmanager
+def open_rows(path: Path) -> Iterator[Any]:
+    """Open a text file of rows, separated by tabs, commas or semicolons, as ``csv.reader`` does.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is no such text; also while the rows are read.
+    """
     if not path.is_file():
         raise FileNotFoundError(f"No table of labels {path}.")
-    with path.open("rb") as file:
-        encoding = "utf-16" if file.read(2) in BYTE_ORDERS else "utf-8-sig"
+    with path.open("rb") as binary:
+        encoding = "utf-16" if binary.read(2) in BYTE_ORDERS else "utf-8-sig"
     try:
         with path.open(encoding=encoding, newline="") as file:
             first = file.readline()
             file.seek(0)
-            separator = max(SEPARATORS, key=first.count)
-            return fill_table(
-                str(path), csv.reader(file, delimiter=separator), columns, unlabelled=unlabelled
-            )
+            yield csv.reader(file, delimiter=max(SEPARATORS, key=first.count))
     except UnicodeError as error:
         raise ValueError(
             f"{path} must be text in UTF-8, it is not; save it so, in a spreadsheet as 'CSV UTF-8'."

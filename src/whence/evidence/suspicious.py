@@ -16,7 +16,7 @@ from whence.models.classifier import Classifier
 from whence.models.sound import check_outputs
 from whence.models.using import encode_frozen
 from whence.records.measures import Suspicion
-from whence.shapes import check_batch_size
+from whence.shapes import check_batch_size, check_shape
 
 TEMPERATURE = 0.1
 """Of the votes: a cosine that is 0.1 higher counts 2.7 times as much."""
@@ -35,7 +35,11 @@ class Ballots(NamedTuple):
 
 
 def find_suspicious(
-    model: Classifier, *, least: float = LEAST, batch_size: int = BATCH_SIZE
+    model: Classifier,
+    *,
+    least: float = LEAST,
+    batch_size: int = BATCH_SIZE,
+    features: Tensor | None = None,
 ) -> tuple[Suspicion, ...]:
     """List stored images whose label is probably wrong, most suspicious first.
 
@@ -57,6 +61,8 @@ def find_suspicious(
         model: with a bank.
         least: score from which on an image is listed, in [0, 1]; 0 lists every labelled image.
         batch_size: images compared with the memory at once; changes memory use, not the result.
+        features: `(M, D)` of the stored images, by which they are compared; None takes those that
+            were said.
 
     Returns:
         The images listed, by falling score, equal ones by index.
@@ -84,7 +90,10 @@ def find_suspicious(
         rows = find_comparable(bank, groups)
         if len(rows) == 0:
             return ()
-        plain = find_plain_features(model, bank, batch_size)
+        plain = features
+        if plain is None:
+            plain = find_plain_features(model, bank, batch_size=batch_size)
+        check_shape("features", plain, "M D", M=len(bank))
         lengths = unit_scale(plain)  # (M,)
         parts = [
             collect_votes(model, bank, groups, part, plain, lengths)
@@ -95,7 +104,7 @@ def find_suspicious(
     return describe(bank, rows, votes, held_out, least)
 
 
-def find_plain_features(model: Classifier, bank: Bank, batch_size: int) -> Tensor:
+def find_plain_features(model: Classifier, bank: Bank, *, batch_size: int) -> Tensor:
     """Return features `(M, D)` of the stored images that know as little of labels as can be had."""
     if not model.memory_head.reads_labels or bank.images is None:
         return bank.features

@@ -8,8 +8,10 @@ from torch import Tensor
 from whence.bounds import BATCH_SIZE, check_number
 from whence.evidence.answers import signals_of
 from whence.evidence.evaluate import evaluate
-from whence.evidence.suspicious import find_suspicious
+from whence.evidence.nearest_stored import find_nearest_stored
+from whence.evidence.suspicious import find_plain_features, find_suspicious
 from whence.gather.explained import find_places, take_stored
+from whence.gather.near_pairs import find_pairs_of_run
 from whence.gather.use_of_memory import describe_use, read_all
 from whence.metrics.flag import risk_at, risk_curve
 from whence.models.calibration import error_probability
@@ -27,6 +29,9 @@ DRAWN = ("error_probability", "softmax", "entropy", "nearest")
 
 FIRST = 0.05
 """Curves begin at this share of the images; before it a single image would move them."""
+
+MOST_AUDITED = 5000
+"""Suspicious labels whose most similar stored images are looked up."""
 
 POINTS = 96
 """Points of a curve, one per percent."""
@@ -113,10 +118,12 @@ def gather_overview(
     columns = name_doubts(model, readings.doubts)
     use, bank = readings.use, model.bank
     memory = None if use is None or bank is None else describe_use(use, bank.indices.tolist())
-    suspicious = list_suspicious(model, batch_size=batch_size)
+    compared = encode_for_labels(model, batch_size=batch_size)
+    suspicious = list_suspicious(model, compared, batch_size=batch_size)
     named = [] if memory is None else [one.index for one in (*memory.most, *memory.misleading)]
     named += [one.index for one in (suspicious or ())[:LISTED]]
     places = {} if bank is None else find_places(bank)
+    asked = [one.index for one in (suspicious or ())[:MOST_AUDITED]]
     return Overview(
         made=made,
         class_names=model.class_names,
@@ -138,6 +145,8 @@ def gather_overview(
         memory=memory,
         suspicious=suspicious,
         stored={} if bank is None else {one: take_stored(bank, places[one]) for one in named},
+        nearest=find_nearest_stored(model, asked, features=compared) if asked else {},
+        near_pairs=find_pairs_of_run(bank, images, predicted),
     )
 
 
@@ -234,8 +243,21 @@ def choose_hard(
     )
 
 
-def list_suspicious(model: Classifier, *, batch_size: int) -> tuple[Suspicion, ...] | None:
+def encode_for_labels(model: Classifier, *, batch_size: int) -> Tensor | None:
+    """Find features of the stored images that know as little of their labels as can be had, once.
+
+    Returns:
+        `(M, D)`; None without a memory.
+    """
+    if not model.has_memory:
+        return None
+    return find_plain_features(model, model.fitting_bank(), batch_size=batch_size)
+
+
+def list_suspicious(
+    model: Classifier, features: Tensor | None, *, batch_size: int
+) -> tuple[Suspicion, ...] | None:
     """List suspicious labels, None where there are no labels at all."""
     if model.bank is None or not bool((model.bank.labels >= 0).any()):
         return None
-    return find_suspicious(model, batch_size=batch_size)
+    return find_suspicious(model, batch_size=batch_size, features=features)

@@ -41,8 +41,10 @@ def overview_to_json(overview: Overview, run: str) -> dict[str, Any]:
         },
         "memory": None if overview.memory is None else lay_out_use(overview.memory, overview),
         "suspicious": (
-            None if suspicious is None else [lay_out_suspicion(one, names) for one in suspicious]
+            None if suspicious is None else [lay_out_suspicion(one, overview) for one in suspicious]
         ),
+        "near_duplicates": None if overview.near_pairs is None else asdict(overview.near_pairs),
+        "corrections": None if overview.corrections is None else asdict(overview.corrections),
         "hard": [lay_out_hard(one, names) for one in overview.hard],
     }
 
@@ -69,12 +71,17 @@ def lay_out_use(memory: MemoryUse, overview: Overview) -> dict[str, Any]:
     }
 
 
-def lay_out_suspicion(item: Suspicion, classes: Sequence[str]) -> dict[str, Any]:
-    """Lay out a stored image with a suspicious label."""
+def lay_out_suspicion(item: Suspicion, overview: Overview) -> dict[str, Any]:
+    """Lay out a stored image with a suspicious label, and those that look like it."""
+    classes = overview.class_names
     named = {
         name: to_class(getattr(item, name), classes) for name in ("label", "predicted", "resembles")
     }
-    return asdict(item) | named
+    nearest = [
+        asdict(one) | {"label": to_class(one.label, classes)}
+        for one in overview.nearest.get(item.index, ())
+    ]
+    return asdict(item) | named | {"nearest": nearest}
 
 
 def lay_out_hard(item: Hard, classes: Sequence[str]) -> dict[str, Any]:

@@ -69,11 +69,16 @@ class Marks:
         groups: `(N,)` int64, the number of the group of each: no group is divided.
         validation: `(v,)` int64, places of the images that are for the validation.
         counts: `(N,)` float32, how much each counts in the loss, 0 or more.
+        first_labels: `(N,)` int64, labels before they were corrected, by which the images are
+            divided, so that a correction moves none to another part.
+        removed: `(N,)` bool, images that are taken out once all are divided.
     """
 
     groups: Tensor | None = None
     validation: Tensor | None = None
     counts: Tensor | None = None
+    first_labels: Tensor | None = None
+    removed: Tensor | None = None
 
     __repr__ = show_record
 

@@ -200,6 +200,23 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
+class NearStored:
+    """A stored image that looks like another one.
+
+    Attributes:
+        index: its place in the dataset that the memory was taken from.
+        label: its class, None when not known.
+        source: the file it came from, None when not known.
+        similarity: cosine of the features that were compared, in [-1, 1].
+    """
+
+    index: int
+    label: int | None
+    source: str | None
+    similarity: float
+
+
+@dataclass(frozen=True)
 class Suspicion:
     """A stored image whose label the other stored images do not support.
 

@@ -7,7 +7,8 @@ from typing import Literal
 from torch import Tensor
 
 from whence.records.explained import Stored
-from whence.records.measures import Evaluation, Suspicion
+from whence.records.measures import Evaluation, NearStored, Suspicion
+from whence.records.near_pairs import NearPairs
 from whence.shapes import check_shape
 
 LISTED = 24
@@ -120,6 +121,30 @@ class Curve:
 
 
 @dataclass(frozen=True)
+class Corrected:
+    """What a person corrected before a run, and what came of it.
+
+    Attributes:
+        table: name of the file of corrections.
+        relabelled: images with another label.
+        removed: images that were taken out.
+        confirmed: labels that were looked at and stay.
+        changed: image, label before and after (None: taken out), of the first of these.
+        before: accuracy and balanced accuracy of the run that was corrected, on the same test
+            images, fractions; None where they are not known.
+        after: the same now.
+    """
+
+    table: str
+    relabelled: int
+    removed: int
+    confirmed: int
+    changed: tuple[tuple[str, str, str | None], ...]
+    before: tuple[float, float] | None = None
+    after: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
 class Overview:
     """A run as a whole.
 
@@ -133,6 +158,10 @@ class Overview:
         memory: which stored images were read; None for a standard model.
         suspicious: all stored images whose label the others do not support, most suspicious
             first; None for a standard model and where no label is known.
+        nearest: by dataset index, the stored images that look most like each of ``suspicious``.
+        near_pairs: stored and measured images that look the same; None where that was not looked
+            for.
+        corrections: what a person corrected before this run, as its record says; None without.
         stored: by dataset index, the stored images that ``memory`` names, and the first ``LISTED``
             of ``suspicious``.
     """
@@ -146,6 +175,9 @@ class Overview:
     memory: MemoryUse | None = None
     suspicious: tuple[Suspicion, ...] | None = None
     stored: Mapping[int, Stored] = field(default_factory=dict)
+    nearest: Mapping[int, tuple[NearStored, ...]] = field(default_factory=dict)
+    corrections: Corrected | None = None
+    near_pairs: NearPairs | None = None
 
     def __post_init__(self) -> None:
         check_shape("confusion", self.confusion, "K K", K=len(self.class_names))

@@ -1,5 +1,6 @@
 """The blocks of a whole run: images used most, images used in errors, labels, hard cases."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -103,11 +104,26 @@ def make_suspicious_strip(overview: Overview, suspicious: Sequence[Suspicion]) -
             f"the model says {names[item.predicted]}",
             f"label probability {percent(min(1.0, item.probability))}",
             f"score {item.score:.2f}",
+            *say_nearest(overview, item),
         )
         cards.append(replace(card, conflict="", lines=lines))
     more = len(suspicious) - len(cards)
     rest = f"Not shown: {count(more, 'stored image')} with lower scores." if more else ""
     return make_strip(cards, rest)
+
+
+def say_nearest(overview: Overview, item: Suspicion) -> tuple[str, ...]:
+    """Say which labels the most similar stored images have; nothing where they are not known."""
+    near = overview.nearest.get(item.index, ())
+    if not near:
+        return ()
+    counts = Counter(one.label for one in near)
+    names = overview.class_names
+    parts = [
+        f"{number} {'without a label' if label is None else names[label]}"
+        for label, number in counts.most_common()
+    ]
+    return (f"the {len(near)} most alike: {', '.join(parts)}",)
 
 
 def say_suspicious(suspicious: Sequence[Suspicion]) -> tuple[str, ...]:

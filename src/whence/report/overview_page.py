@@ -10,11 +10,13 @@ from whence.records.overview import Made, Overview
 from whence.report.answer_blocks import explain_section
 from whence.report.blocks import Page, PageBlock, PageSection
 from whence.report.class_blocks import say_balance, show_confusion, show_recall
+from whence.report.corrections import show_corrected
 from whence.report.curve_blocks import show_class_curves
 from whence.report.decision import say_here, say_rule
 from whence.report.dependence import decides, say_dependence
 from whence.report.imbalance import say_imbalance
 from whence.report.known import say_known
+from whence.report.near_pairs import SECTION, show_near_pairs
 from whence.report.numbers import count, percent
 from whence.report.overview_blocks import show_hard, show_misleading, show_suspicious, show_used
 from whence.report.page import EVIDENCE_WORDS, list_facts, list_words, note_all, render_page
@@ -59,7 +61,12 @@ def make_sections(overview: Overview, answers: Sequence[Answer]) -> tuple[PageSe
     """Make the sections on the run itself, those that there is something to say in."""
     memory, suspicious = overview.memory, overview.suspicious
     trust = (*show_evidence_quality(overview), *show_doubt_quality(overview))
-    found = [
+    found = []
+    if overview.corrections is not None:
+        changes = show_corrected(overview.corrections)
+        title = "What the corrections changed"
+        found.append(PageSection("corrections", title, changes, jump="Corrections"))
+    found += [
         PageSection(
             "classes",
             "How good it is for each class",
@@ -85,6 +92,9 @@ def make_sections(overview: Overview, answers: Sequence[Answer]) -> tuple[PageSe
         labels = "Suspicious labels"
         block = show_suspicious(overview, suspicious)
         found.append(PageSection("suspicious", labels, (block,), jump=labels))
+    if overview.memory is not None and overview.near_pairs is not None:
+        pairs = show_near_pairs(overview.near_pairs)
+        found.append(PageSection("near-duplicates", SECTION, pairs, jump=SECTION))
     if overview.hard:
         cases = show_hard(overview, answers)
         found.append(PageSection("hard", "Hard cases", cases, jump="Hard cases"))

@@ -16,11 +16,15 @@ def divide(dataset: Dataset, settings: "Settings | VAESettings") -> Split:
     Raises:
         ValueError: if there are too few images for what the settings ask.
     """
-    return split(
-        dataset.train.labels,
+    marks = dataset.marks
+    found = split(
+        dataset.train.labels if marks.first_labels is None else marks.first_labels,
         seed=settings.seed,
         train_examples=settings.train_examples,
         validation_examples=settings.validation_examples,
-        marks=dataset.marks,
+        marks=marks,
         class_names=dataset.train.class_names,
     )
+    if marks.removed is None:
+        return found
+    return Split(*(places[~marks.removed[places]] for places in (found.train, found.validation)))

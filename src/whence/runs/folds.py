@@ -63,7 +63,8 @@ def divide_folds(dataset: Dataset, folds: int) -> Tensor:
         ValueError: if a class, or the groups, are fewer than two, or than the folds.
     """
     check_number("folds", folds)
-    labels, names = dataset.train.labels, dataset.train.class_names
+    first, names = dataset.marks.first_labels, dataset.train.class_names
+    labels = dataset.train.labels if first is None else first
     if dataset.marks.groups is not None:
         return divide_groups(labels, dataset.marks.groups, folds, seed=FOLD_SEED)
     counts = labels.bincount(minlength=len(names))
@@ -93,7 +94,9 @@ def take_fold(dataset: Dataset, fold: str) -> tuple[Dataset, Pooled]:
     """
     number, folds = read_fold(fold)
     inside = divide_folds(dataset, folds) == number - 1
-    learnt, tested = ((~inside).nonzero().flatten(), inside.nonzero().flatten())
+    removed = dataset.marks.removed
+    learnt = (~inside).nonzero().flatten()
+    tested = (inside if removed is None else inside & ~removed).nonzero().flatten()
     marks = take_marks(replace(dataset.marks, validation=None), learnt)
     found = Dataset(
         dataset.name, dataset.train.take(learnt), dataset.train.take(tested), dataset.notes, marks

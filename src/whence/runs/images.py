@@ -7,6 +7,7 @@ from pathlib import Path
 
 from whence.bounds import check_numbers
 from whence.data import DATASETS
+from whence.data.corrections import correct_dataset, read_corrections
 from whence.data.load import load_dataset
 from whence.encoders import check_encoder
 from whence.encoders.adopt import kind_of
@@ -83,7 +84,12 @@ def load_undivided(
         columns=settings.columns,
         whole=whole,
     )
-    return load_or_download(load, where, known=settings.data_root)
+    found = load_or_download(load, where, known=settings.data_root)
+    if settings.corrections is None:
+        return found
+    table = Path(settings.corrections).expanduser()
+    corrections = read_corrections(table, found.train.class_names)
+    return correct_dataset(found, corrections, str(table))
 
 
 def load_or_download(load: Callable[..., Dataset], where: Where, *, known: str) -> Dataset:
@@ -124,7 +130,7 @@ def choose_encoder(settings: Settings, size: tuple[int, int]) -> str:
 def key_of_images(settings: Settings) -> tuple[object, ...]:
     """Return what is equal where ``load_data`` loads the same images."""
     foreign = is_foreign(settings.encoder)
-    columns = (*settings.columns.items(), settings.fold)
+    columns = (*settings.columns.items(), settings.fold, settings.corrections)
     return settings.data, settings.data_root, columns, settings.size, foreign, large_size(settings)
 
 

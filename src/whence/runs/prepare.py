@@ -15,7 +15,7 @@ from whence.records.images import Dataset, ImageSet
 from whence.runs.class_counts import check_every_class, check_validated
 from whence.runs.divide import divide
 from whence.runs.images import check_frozen, choose_encoder
-from whence.runs.marks import hash_marks, take_counts
+from whence.runs.marks import describe_changes, hash_marks, take_counts
 from whence.runs.mirroring import may_mirror
 from whence.runs.normalisation import Normalisation, choose_normalisation
 from whence.runs.precision import choose_bfloat16
@@ -89,6 +89,7 @@ def prepare(settings: Settings, dataset: Dataset, *, device: str = "cpu") -> Par
         "validation_images": len(validation),
         "test_images": len(dataset.test),
         "marks": hash_marks(dataset.marks),
+        "corrections": describe_changes(dataset, settings.corrections),
         "seed": settings.seed,
         "weights": record,
         "normalisation": asdict(normalisation),

@@ -70,6 +70,11 @@ class Settings:
         None,
         "the column of how much an image counts in the training (default weight, if there is one)",
     )
+    corrections: str | None = option(
+        None,
+        "a table of suspicious labels that whence report wrote, with the labels that a person "
+        "filled in: they are corrected, and no image changes its part",
+    )
     fold: str | None = option(
         None, "K/N: test on the K-th of N folds, learn from all others; --folds N does so for each"
     )

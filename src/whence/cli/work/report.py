@@ -26,6 +26,7 @@ from whence.records.overview import Hard, Overview
 from whence.report.known import say_known
 from whence.report.numbers import count, percent
 from whence.report.overview_page import render_overview
+from whence.runs.audit import read_corrected, write_audit
 from whence.runs.finished import read_run, read_settings
 from whence.runs.image_record import find_seen, note_record, read_image_record
 from whence.runs.sample_of_run import choose_sample
@@ -51,7 +52,7 @@ def report_run(
 
     Args:
         options: of the command, checked.
-        files: the one that is written; without any, the numbers are printed.
+        files: the page, and the table of suspicious labels; without any, numbers are printed.
         device: where to compute.
         renamed: classes of other images that are called otherwise than the run's.
         columns: of a table of other images, by what they say.
@@ -78,7 +79,10 @@ def report_run(
     )
     answered = overview.evaluation.predicted
     known = count_known(loaded.hashes, answered, sample.images.labels, find_seen(model, record))
-    overview = replace(overview, evaluation=replace(overview.evaluation, known=known))
+    evaluation = replace(overview.evaluation, known=known)
+    after = (evaluation.whole_memory, evaluation.balanced_accuracy)
+    corrected = read_corrected(about["run"], after if options.data is None else None)
+    overview = replace(overview, evaluation=evaluation, corrections=corrected)
     sentence = say_known(known)
     if sentence is not None:
         print_note(sentence)
@@ -101,7 +105,16 @@ def report_run(
         return
     write_whole(files[0], encode_page(content))
     print(describe(overview))
-    print(f"Written: {escape(str(files[0]))}")
+    written = [str(files[0]), *write_tables(overview, files)]
+    print(f"Written: {', '.join(map(escape, written))}")
+
+
+def write_tables(overview: Overview, files: Sequence[Path]) -> list[str]:
+    """Write suspicious labels as a table to be filled in, if there are any; names the file."""
+    if not overview.suspicious:
+        return []
+    write_audit(files[1], overview.suspicious, overview.nearest, overview.class_names)
+    return [str(files[1])]
 
 
 def explain_hard(

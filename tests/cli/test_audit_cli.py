@@ -1,0 +1,188 @@
+"""The audit loop: a report's table of suspicious labels, filled in, applied with and without training."""
+
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import whence
+from tests.helpers.bad_input import QUICK
+from whence.cli import main
+from whence.evidence.suspicious import find_suspicious
+from whence.models.using import encode_frozen
+
+WRONG = 4
+"""The first images of each class show the other one."""
+
+
+def write_stripes(folder):
+    """Write stripes that lie, called ants, and stripes that stand, called bees."""
+    numbers = np.random.default_rng(0)
+    lines = np.arange(16) // 2 % 2 * 200.0
+    for label, name in enumerate(("ant", "bee")):
+        (folder / name).mkdir(parents=True)
+        for place in range(16):
+            lying = (place < WRONG) != (label == 0)
+            noise = numbers.normal(20, 12, (16, 16))
+            pixels = (lines[:, None] if lying else lines) + noise
+            image = Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
+            image.save(folder / name / f"{place}.png")
+
+
+@pytest.fixture(scope="module")
+def audited(tmp_path_factory):
+    """A run with some wrong labels, and its report with the table of suspicious ones."""
+    folder = tmp_path_factory.mktemp("audit")
+    write_stripes(folder / "photos")
+    words = ["train", str(folder / "photos"), *QUICK, "--variant", "votes", "--seed", "1"]
+    assert main([*words, "--out", str(folder / "run")]) == 0
+    assert (
+        main(
+            ["report", str(folder / "run"), "--out", str(folder / "run-report.html"), "--hard", "0"]
+        )
+        == 0
+    )
+    return folder
+
+
+def fill(folder, tmp_path, how):
+    """Fill in the rows of the table; ``how`` maps its rows to labels."""
+    with (folder / "run-suspicious.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    for row, label in zip(rows, how(rows), strict=False):
+        row["corrected_label"] = label
+    table = tmp_path / "filled.csv"
+    with table.open("w") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    return table, rows
+
+
+def correct_three(rows):
+    return [rows[0]["suggested_label"], "remove", rows[2]["label"]]
+
+
+def call(capsys, *words):
+    capsys.readouterr()
+    code = main([str(word) for word in words])
+    return code, *capsys.readouterr()
+
+
+def test_the_table_is_the_list_of_the_encoders_own_features(audited):
+    model = whence.load(audited / "run")
+    features = encode_frozen(model, model.bank.images)
+    expected = find_suspicious(model, features=features)
+    with (audited / "run-suspicious.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) >= 3, "else nothing is tested"
+    assert all(int(row["file"].split("/")[1].removesuffix(".png")) < WRONG for row in rows)
+    assert [row["file"] for row in rows] == [one.source for one in expected]
+    assert [row["corrected_label"] for row in rows] == [""] * len(rows)
+    first = rows[0]["nearest"].split("; ")
+    assert len(first) == 5
+    alike = torch.nn.functional.normalize(features, dim=1)
+    place = model.bank.sources.index(rows[0]["file"])
+    cosines = alike @ alike[place]
+    cosines[place] = -1
+    best = int(cosines.argmax())
+    assert first[0].startswith(f"{model.bank.sources[best]} (")
+    assert first[0].endswith(f", {float(cosines[best]):.2f})")
+
+
+def test_a_run_is_edited_without_training(audited, tmp_path, capsys):
+    table, rows = fill(audited, tmp_path, correct_three)
+    out = tmp_path / "edited"
+    code, text, _ = call(capsys, "edit", audited / "run", "--corrections", table, "--out", out)
+    assert code == 0
+    assert text.startswith("1 labels corrected, 1 images taken out, 1 labels confirmed.")
+    before, after = whence.load(audited / "run"), whence.load(out)
+    wanted = whence.edit(before, relabel={rows[0]["file"]: rows[0]["suggested_label"]})
+    wanted = whence.edit(wanted, remove=rows[1]["file"])
+    assert after.bank.sources == wanted.bank.sources
+    assert after.bank.labels.equal(wanted.bank.labels)
+    assert not after.bank.labels.equal(before.bank.labels[: len(after.bank)])
+    page = tmp_path / "page.html"
+    assert call(capsys, "report", out, "--out", page, "--hard", "0")[0] == 0
+    said = page.read_text()
+    assert "What the corrections changed" in said
+    assert "With filled.csv, 1 label changed and 1 image was taken out. 1 label looked at" in said
+    assert "On the same test images" in said
+    found = json.loads(call(capsys, "report", out, "--json", "--hard", "0")[1])["corrections"]
+    assert found["changed"] == [
+        [rows[0]["file"], rows[0]["label"], rows[0]["suggested_label"]],
+        [rows[1]["file"], rows[1]["label"], None],
+    ]
+    assert (
+        found["before"][0]
+        == json.loads((audited / "run/metrics.json").read_text())["test"]["accuracy"]
+    )
+
+
+def test_a_run_is_trained_with_corrections(audited, tmp_path, capsys):
+    table, rows = fill(audited, tmp_path, correct_three)
+    words = ["train", audited / "photos", *QUICK, "--variant", "votes", "--seed", "1"]
+    code, _, err = call(capsys, *words, "--corrections", table, "--out", tmp_path / "run")
+    assert code == 0
+    assert "note: filled.csv corrects 1 labels, takes 1 images out and confirms 1." in err
+    old, new = (whence.load_parts(run) for run in (audited / "run", tmp_path / "run"))
+    assert new.test.sources == old.test.sources
+    assert new.validation.sources == old.validation.sources
+    assert new.train.sources == tuple(one for one in old.train.sources if one != rows[1]["file"])
+    place = new.train.sources.index(rows[0]["file"])
+    assert new.train.class_names[new.train.labels[place]] == rows[0]["suggested_label"]
+    found = json.loads(call(capsys, "report", tmp_path / "run", "--json", "--hard", "0")[1])
+    assert (found["corrections"]["relabelled"], found["corrections"]["removed"]) == (1, 1)
+    assert found["corrections"]["before"] is None
+    before = (table.read_text(), table)
+    before[1].write_text(before[0].replace("remove", ""))
+    code, _, err = call(
+        capsys, *words, "--corrections", table, "--out", tmp_path / "run", "--resume"
+    )
+    assert (code, "made with other groups, weights or validation images" in err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "how, message",
+    [
+        (lambda rows: [], "corrects nothing: write a class, or remove, into its column"),
+        (lambda rows: [rows[0]["label"]], "corrects nothing"),
+        (lambda rows: ["wasp"], "must have a class as corrected_label (ant, bee), or remove"),
+    ],
+)
+def test_what_is_no_correction(audited, tmp_path, capsys, how, message):
+    table, _ = fill(audited, tmp_path, how)
+    code, out, err = call(
+        capsys, "edit", audited / "run", "--corrections", table, "--out", tmp_path / "x"
+    )
+    assert (code, out) == (2, "")
+    assert message in err
+    assert not (tmp_path / "x").exists()
+
+
+def test_what_cannot_be_edited(audited, tmp_path, capsys):
+    table, rows = fill(audited, tmp_path, correct_three)
+    table.write_text(table.read_text().replace(rows[0]["file"], "ant/none.png"))
+    words = ["edit", audited / "run", "--corrections", table, "--out"]
+    assert (
+        "corrects ant/none.png, which is not in the memory (row 2)"
+        in call(capsys, *words, tmp_path / "x")[2]
+    )
+    shutil.copytree(audited / "run", tmp_path / "there")
+    assert "is there already" in call(capsys, *words, tmp_path / "there")[2]
+    words[3] = tmp_path / "gone.csv"
+    assert "No table of labels" in call(capsys, *words, tmp_path / "x")[2]
+
+
+def test_the_table_is_not_overwritten(audited, capsys):
+    words = ["report", audited / "run", "--hard", "0", "--out"]
+    code, _, err = call(capsys, *words, audited / "run-report.html")
+    assert (code, "is there already" in err) == (2, True)
+    (audited / "other-suspicious.csv").write_text("mine")
+    code, _, err = call(capsys, *words, audited / "other-report.html")
+    assert (code, "other-suspicious.csv is there already" in err) == (2, True)
+    assert not (audited / "other-report.html").exists()
