@@ -43,6 +43,7 @@ def explain(method, function, x):
         "rivals": torch.zeros_like(pixels),
         "patch": 1,
         "steps": 200,
+        "epsilon": 0.0,
     }
     options = {name: needed[name] for name in find_method(method).options if name in needed}
     score = FunctionScore(lambda some, rows: function(some.flatten(1)))
@@ -102,3 +103,46 @@ def test_symmetry_equal_parts_get_equal_shares(method):
     found = explain(method, even, [0.8, 0.8, 0.3]).images.flatten()
     assert_close(found[0], found[1], rtol=0, atol=1e-9)
     assert abs(float(found[0] - found[2])) > 1e-3
+
+
+def layered(seed):
+    """A network of two layers, which treats its first two inputs alike, and the third one not."""
+    generator = torch.Generator().manual_seed(seed)
+    weight = torch.randn(3, 5, generator=generator, dtype=torch.float64)
+    weight[1] = weight[0]
+    bias, last = torch.randn(2, 5, generator=generator, dtype=torch.float64)
+    return lambda x: torch.tanh(torch.relu(x @ weight + bias) @ last.abs()[:, None])[:, 0]
+
+
+@pytest.mark.parametrize("method", ["lrp", "deeplift"])
+def test_linearity_layer_by_layer(method):
+    """A sum passes on to each term what it adds, without a stabiliser that takes of it."""
+    one, other, x = layered(1), layered(2), [0.7, 1.2, -0.4]
+    parts = [explain(method, function, x).images for function in (one, other)]
+    both = explain(method, lambda v: 2 * one(v) - 3 * other(v), x).images
+    assert_close(both, 2 * parts[0] - 3 * parts[1], rtol=0, atol=1e-9)
+    assert float(both.abs().min()) > 1e-3
+
+
+@pytest.mark.parametrize(
+    "method",
+    ["lrp", "deep_taylor", "deeplift", "excitation_backprop", "guided_backprop", "deconvnet"],
+)
+def test_symmetry_layer_by_layer_where_the_network_itself_treats_two_inputs_alike(method):
+    for seed in (1, 2):
+        found = explain(method, layered(seed), [0.8, 0.8, 0.3]).images.flatten()
+        assert_close(found[0], found[1], rtol=0, atol=1e-12)
+        assert abs(float(found[0] - found[2])) > 1e-3
+
+
+def test_deeplift_of_a_symmetric_function_that_is_computed_in_an_order_is_not_symmetric():
+    found = explain("deeplift", even, [0.8, 0.8, 0.3]).images.flatten()
+    assert abs(float(found[0] - found[1])) > 1e-3
+
+
+@pytest.mark.parametrize("method", ["excitation_backprop", "guided_backprop", "deconvnet"])
+def test_linearity_is_broken_by_what_holds_back_negative_numbers(method):
+    one, other, x = layered(1), layered(2), [0.7, 1.2, -0.4]
+    parts = [explain(method, function, x).images for function in (one, other)]
+    both = explain(method, lambda v: 2 * one(v) - 3 * other(v), x).images
+    assert float((both - 2 * parts[0] + 3 * parts[1]).abs().max()) > 1e-3

@@ -182,6 +182,34 @@ def test_cam_weighs_feature_maps_as_the_linear_layer_does(rng):
         assert_close(maps.mean((1, 2)) + model[3].bias[2], model(images)[:, 2], **EXACT)
 
 
+@pytest.mark.parametrize("size", [(6, 8), (12, 8)])
+def test_cam_is_grad_cam_times_the_places_where_it_is_above_0(rng, size):
+    """The slope of a mean over n places is a weight over n; Grad-CAM then rectifies the maps."""
+    torch.manual_seed(1)
+    body = nn.Sequential(nn.Conv2d(2, 5, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2))
+    model = nn.Sequential(body, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(5, 3)).double()
+    images = torch.rand(2, 2, *size, generator=rng, dtype=torch.float64)
+    own = whence.attribute(model.eval(), images, "cam", 2)
+    grad = whence.attribute(model, images, "grad_cam", 2, layer="0")
+    places = size[0] * size[1] / 4
+    with torch.no_grad():
+        maps = torch.einsum("bkhw,k->bhw", body(images), model[3].weight[2])[:, None]
+    assert bool((maps < 0).any())
+    assert bool((maps > 0).any())
+    wide = nn.functional.interpolate(maps.relu(), size, mode="bilinear")
+    assert_close(places * grad.images.sum(1), wide[:, 0], **EXACT)
+    flat = nn.functional.interpolate(maps, size, mode="bilinear")
+    assert_close(own.images.sum(1), flat[:, 0], **EXACT)
+    with torch.no_grad():
+        model[3].weight.abs_()
+    own, grad = (
+        whence.attribute(model, images, name, 2, **options)
+        for name, options in (("cam", {}), ("grad_cam", {"layer": "0"}))
+    )
+    assert_close(own.images, places * grad.images, **EXACT)  # nothing is left to rectify
+    assert float(own.images.min()) > 0
+
+
 def test_cam_is_found_through_a_linear_head_and_refused_elsewhere(model, asked):
     wrapped, images, *_ = remember("small_cnn", "standard", (8, 9))
     assert whence.attribute(wrapped, images, "cam").images.shape == images.shape
