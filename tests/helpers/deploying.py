@@ -78,3 +78,14 @@ def noise(model, count, *, seed=3):
     return torch.randint(
         0, 256, (count, *model.image_shape), generator=generator, dtype=torch.uint8
     )
+
+
+def pictures(model, count, *, seed=3):
+    """Random images of few colours and shapes, which differ more than noise does."""
+    channels, height, width = model.image_shape
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.rand(count, channels, 3, 3, generator=generator)
+    ends = torch.rand(2, count, channels, 1, 1, generator=generator)
+    images = ends[0] + (ends[1] - ends[0]) * coarse
+    large = torch.nn.functional.interpolate(images, (height, width), mode="bilinear")
+    return (large * 255).round().to(torch.uint8)

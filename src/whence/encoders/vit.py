@@ -58,7 +58,7 @@ class ViT(nn.Module):
                 f"got shape {tuple(images.shape)}."
             )
         tokens = self.emb(patches(images, self.patch))  # (B, 64, D)
-        tokens = torch.cat([self.cls_token.expand(len(images), -1, -1), tokens], dim=1)
+        tokens = torch.cat([self.cls_token.expand(images.shape[0], -1, -1), tokens], dim=1)
         tokens = self.enc(tokens + self.pos_emb)  # (B, 65, D)
         features: Tensor = self.fc(tokens[:, 0])  # (B, D)
         return features
