@@ -5,7 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from whence.metrics.attributed import Attributed, Refill
+from whence.metrics.attributed import Attributed, Refill, read_class
+from whence.metrics.faithfulness_measure import MeasuredFaithfulness
 
 
 def order_pixels(relevance: Tensor, generator: torch.Generator) -> Tensor:
@@ -69,3 +70,24 @@ def draw_curve(
         for count in counts
     ]
     return torch.stack(heights, 1)
+
+
+def average_fall(
+    attributed: Attributed, *, most_first: bool, steps: int, generator: torch.Generator
+) -> MeasuredFaithfulness:
+    """Average by how much the score has fallen while pixels are hidden, `(B,)`, with the curve.
+
+    Args:
+        attributed: images and their relevance.
+        most_first: begin with the most relevant pixels, else with the least relevant ones.
+        steps: from the whole image to none of it.
+        generator: of the order of pixels with the same relevance.
+    """
+    curve = draw_curve(
+        attributed,
+        read_class,
+        count_hidden(attributed.relevance[0].numel(), steps),
+        most_first=most_first,
+        generator=generator,
+    )
+    return MeasuredFaithfulness((curve[:, :1] - curve).mean(1), curve)

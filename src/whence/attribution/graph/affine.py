@@ -6,8 +6,8 @@ from typing import Any
 
 from torch import Tensor
 
+from whence.attribution.graph.kinds import RESHAPED
 from whence.attribution.graph.node import Node, Slot, aten
-from whence.attribution.graph.owners import RESHAPED
 
 
 @dataclass(frozen=True, eq=False)

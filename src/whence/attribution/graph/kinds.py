@@ -2,24 +2,17 @@
 
 from whence.attribution.graph.node import Slot, aten
 
-ROUTES = frozenset(
+RESHAPED = frozenset({aten.view, aten._unsafe_view, aten.reshape, aten.unsqueeze, aten.squeeze})
+"""They keep the numbers in order."""
+
+MOVED_ABOUT = frozenset(
     {
-        aten.view,
-        aten._unsafe_view,
-        aten.reshape,
         aten.permute,
         aten.transpose,
         aten.t,
-        aten.unsqueeze,
-        aten.squeeze,
         aten.expand,
-        aten.as_strided,
-        aten.clone,
-        aten._to_copy,
-        aten.copy,
-        aten.alias,
-        aten.slice,
         aten.select,
+        aten.slice,
         aten.split,
         aten.split_with_sizes,
         aten.unbind,
@@ -31,6 +24,19 @@ ROUTES = frozenset(
         aten.flip,
         aten.roll,
         aten.repeat,
+    }
+)
+"""They move numbers, and leave some out, whatever the numbers are."""
+
+ROUTES = (
+    RESHAPED
+    | MOVED_ABOUT
+    | {
+        aten.as_strided,
+        aten.clone,
+        aten._to_copy,
+        aten.copy,
+        aten.alias,
         aten.constant_pad_nd,
         aten.reflection_pad2d,
         aten.replication_pad2d,

@@ -12,31 +12,8 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 
+from whence.attribution.graph.kinds import MOVED_ABOUT, RESHAPED
 from whence.attribution.graph.node import Node, Slot, aten
-
-RESHAPED = {aten.view, aten._unsafe_view, aten.reshape, aten.unsqueeze, aten.squeeze}
-"""They keep the numbers in order."""
-
-MOVED_ABOUT = {
-    aten.permute,
-    aten.transpose,
-    aten.t,
-    aten.expand,
-    aten.select,
-    aten.slice,
-    aten.split,
-    aten.split_with_sizes,
-    aten.unbind,
-    aten.cat,
-    aten.stack,
-    aten.index,
-    aten.index_select,
-    aten.gather,
-    aten.flip,
-    aten.roll,
-    aten.repeat,
-}
-"""They move owners as they move numbers."""
 
 SUMMED = {aten.mean, aten.sum, aten.amax}
 """They leave dimensions out, or one number of them."""

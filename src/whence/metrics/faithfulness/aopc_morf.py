@@ -2,9 +2,9 @@
 
 import torch
 
-from whence.metrics.attributed import Attributed, read_class
+from whence.metrics.attributed import Attributed
 from whence.metrics.faithfulness_measure import FaithfulnessMeasure, MeasuredFaithfulness
-from whence.metrics.pixel_order import count_hidden, draw_curve
+from whence.metrics.pixel_order import average_fall
 
 
 def aopc_morf(
@@ -23,14 +23,7 @@ def aopc_morf(
     Returns:
         Falls in units of the score, higher is better, and the curve of the score `(B, steps + 1)`.
     """
-    curve = draw_curve(
-        attributed,
-        read_class,
-        count_hidden(attributed.relevance[0].numel(), steps),
-        most_first=True,
-        generator=generator,
-    )
-    return MeasuredFaithfulness((curve[:, :1] - curve).mean(1), curve)
+    return average_fall(attributed, most_first=True, steps=steps, generator=generator)
 
 
 AOPC_MORF = FaithfulnessMeasure(
