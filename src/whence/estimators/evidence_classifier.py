@@ -1,7 +1,7 @@
 """A classifier of scikit-learn's kind whose answers are the votes of stored samples."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,44 +14,42 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from torch import Tensor
 
 from whence.bounds import check_number
+from whence.estimators.image_features import (
+    build_reader,
+    encode_pictures,
+    holds_images,
+    keep_named,
+    name_pictures,
+)
+from whence.estimators.learned_keys import VoteEvidence, learn_keys
 from whence.memory.attention import score, weigh
-from whence.memory.votes import Votes
 from whence.messages import quote
-from whence.seeds import seed_global
-from whence.training.labelled import Labelled
-from whence.training.plan import Plan
-from whence.training.recipes import RECIPES
-from whence.training.voting import fit_votes
 
 AT_ONCE = 256
 """Samples answered at once."""
 
 
-class VoteEvidence(NamedTuple):
-    """One answer, and the stored samples whose labels it is made of, the heaviest first."""
-
-    predicted: object  # the class
-    probability: float  # the weight on its samples
-    places: NDArray[np.int64]  # (A,) among the stored samples, in the order in which they came
-    labels: NDArray[Any]  # (A,)
-    weights: NDArray[np.float64]  # (A,), they add up to 1
-    similarities: NDArray[np.float64]  # (A,) cosines of the keys, in [-1, 1]
-
-
 # scikit-learn has no types
 class EvidenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """Classify feature vectors by the votes of stored ones: every answer is its evidence.
+    """Classify vectors, or images, by the votes of stored ones: every answer is its evidence.
 
     The probability of a class is the weight on the stored samples that carry its label; weights are
     sparse (sparsemax, Martins and Astudillo 2016) and come from the cosines of learned keys, as in
     matching networks (Vinyals et al. 2016) with neighbourhood components analysis (Goldberger et
-    al. 2004). For any features: of images, text, or tables.
+    al. 2004). For any features: of images, text, or tables; or for images themselves (files, PIL
+    images, arrays `(N, H, W)`, `(N, H, W, C)` or tensors `(N, C, H, W)`, or lists of these), which
+    a frozen encoder turns into features each time they are asked about.
 
     Args:
         keys: "mlp", a projection with a network of one hidden layer beside it, or "linear".
         epochs: of the training of the keys.
         class_weight: None, "balanced", or a weight for each class, by which those of its samples
             are multiplied.
+        encoder: of images: a module that maps `(B, 3, H, W)` to `(B, D)`, or a name as in
+            ``whence.wrap``; feature vectors need none.
+        weights: of an encoder by name: "default", or a file.
+        image_size: pixels of a side that images are brought to; None is 64 for encoders of ours and
+            224 for others.
         random_state: of the training: a number, a random state of NumPy, or None for another
             training every time.
 
@@ -59,6 +57,7 @@ class EvidenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         classes_: `(K,)`.
         n_features_in_: D.
         labels_: `(M,)` of the stored samples.
+        sources_: M files of the stored samples; None where samples are none.
 
     >>> from sklearn.datasets import load_wine
     >>> X, y = load_wine(return_X_y=True)
@@ -71,6 +70,7 @@ class EvidenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     classes_: NDArray[Any]
     n_features_in_: int
     labels_: NDArray[Any]
+    sources_: tuple[str, ...] | None
     _keys: Tensor  # (M, E)
     _leads: Tensor  # (M,)
 
@@ -80,8 +80,14 @@ class EvidenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         keys: str = "mlp",
         epochs: int = 80,
         class_weight: str | dict[Any, float] | None = None,
+        encoder: Any = None,
+        weights: str | None = None,
+        image_size: int | None = None,
         random_state: Any = None,
     ) -> None:
+        self.encoder = encoder
+        self.weights = weights
+        self.image_size = image_size
         self.keys = keys
         self.epochs = epochs
         self.class_weight = class_weight
@@ -93,7 +99,7 @@ class EvidenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Train the keys and store the samples.
 
         Args:
-            X: `(N, D)`.
+            X: `(N, D)`, or N images.
             y: `(N,)` classes.
             sample_weight: `(N,)` how much each counts in the loss; as a stored sample the logarithm
                 of it, divided by the mean of all, is added to its similarity, as if there were so
@@ -103,13 +109,20 @@ class EvidenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             ValueError: if there is one class alone, or something does not fit.
         """
         check_number("epochs", self.epochs)
-        values, labels = validate_data(self, X, y, dtype=np.float64)
+        self._seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        self._reader = None
+        if holds_images(X):
+            self._reader = build_reader(
+                self.encoder, self.weights, self.image_size, seed=self._seed
+            )
+        values, labels = validate_data(self, self._read(X), y, dtype=np.float64)
         check_classification_targets(labels)
         counts = np.ones(len(values))
         if sample_weight is not None:
             counts = _check_sample_weight(sample_weight, values, ensure_non_negative=True)
         if self.class_weight is not None:
             counts = counts * compute_sample_weight(self.class_weight, labels)
+        self.sources_ = keep_named(name_pictures(X), counts > 0)
         values, labels, counts = values[counts > 0], labels[counts > 0], counts[counts > 0]
         self.classes_, places = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
@@ -117,8 +130,18 @@ class EvidenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 "EvidenceClassifier needs samples of at least two classes, got one class: "
                 f"{quote(str(self.classes_[0]))}."
             )
-        counts = counts / counts.mean()
-        self._learn(values, places, counts)
+        self._mean_count = float(counts.mean())
+        counts = counts / self._mean_count
+        self._learned = learn_keys(
+            values,
+            places,
+            counts,
+            classes=len(self.classes_),
+            keys=self.keys,
+            epochs=self.epochs,
+            seed=self._seed,
+        )
+        self._head = self._learned.head
         self._keys, self._leads = self._embed_all(values), torch.from_numpy(counts).log()
         self.labels_ = labels
         return self
@@ -128,29 +151,41 @@ class EvidenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         X: ArrayLike,
         y: ArrayLike,
         classes: Sequence[Any] | None = None,
+        sample_weight: ArrayLike | None = None,
     ) -> "EvidenceClassifier":
         """Store more samples; the keys stay as they are. The first call is ``fit``.
 
         Args:
-            X: `(N, D)`.
+            X: `(N, D)`, or images.
             y: `(N,)` classes, each one of those that were fitted.
             classes: not needed; the first call must hold samples of every class.
+            sample_weight: `(N,)` how much each counts, beside 1 for one of mean weight in ``fit``;
+                those of 0 are left out.
 
         Raises:
             ValueError: if a class is not one of them.
         """
         if not hasattr(self, "classes_"):
-            return self.fit(X, y)
-        values, labels = validate_data(self, X, y, dtype=np.float64, reset=False)
+            return self.fit(X, y, sample_weight)
+        values, labels = validate_data(self, self._read(X), y, dtype=np.float64, reset=False)
         unknown = np.setdiff1d(labels, self.classes_)
         if len(unknown):
             raise ValueError(
                 f"Class {quote(str(unknown[0]))} is not one of those that were fitted; call fit "
                 "with samples of every class."
             )
-        self._keys = torch.cat([self._keys, self._embed_all(values)])
-        self._leads = torch.cat([self._leads, self._leads.new_zeros(len(values))])
-        self.labels_ = np.concatenate([self.labels_, labels])
+        counts = np.ones(len(values))
+        if sample_weight is not None:
+            counts = _check_sample_weight(sample_weight, values, ensure_non_negative=True)
+            counts = counts / self._mean_count
+        kept = counts > 0
+        names = keep_named(name_pictures(X), kept)
+        if self.sources_ is not None:
+            added = names or ("",) * int(kept.sum())
+            self.sources_ = (*self.sources_, *added)
+        self._keys = torch.cat([self._keys, self._embed_all(values[kept])])
+        self._leads = torch.cat([self._leads, torch.from_numpy(counts[kept]).log()])
+        self.labels_ = np.concatenate([self.labels_, labels[kept]])
         return self
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
@@ -189,6 +224,9 @@ class EvidenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                         labels,
                         own[places].numpy(),
                         near[places].numpy(),
+                        None
+                        if self.sources_ is None
+                        else tuple(self.sources_[place] for place in places.tolist()),
                     )
                 )
         return answers
@@ -202,7 +240,7 @@ class EvidenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Find the nearest stored samples by their keys.
 
         Args:
-            X: `(N, D)`; None asks the stored samples, each without itself.
+            X: `(N, D)`, or images; None asks the stored samples, each without itself.
             n_neighbors: how many.
             return_distance: give 1 minus the cosine of the keys as well.
 
@@ -226,50 +264,26 @@ class EvidenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         places = near.indices.numpy()
         return (1 - near.values.numpy(), places) if return_distance else places
 
-    def _learn(self, values: NDArray[Any], places: NDArray[Any], counts: NDArray[Any]) -> None:
-        """Train the keys on samples `(N, D)` of the classes at ``places`` `(N,)`."""
-        self._mean = values.mean(0)
-        self._deviation = np.where(values.std(0) > 0, values.std(0), 1.0)
-        features, labels = self._lift(values).float(), torch.from_numpy(places)
-        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        alike = bool((counts == counts[0]).all())
-        weights = None if alike else torch.from_numpy(counts).float()
-        with torch.random.fork_rng(devices=[]):
-            seed_global(seed)
-            head = Votes(features.shape[1], len(self.classes_), classifier=self.keys)
-        recipe = RECIPES["at-once"]
-        with torch.enable_grad():
-            fit_votes(
-                head.train(),
-                Labelled(features, labels),
-                None,
-                recipe=recipe,
-                plan=Plan(epochs=self.epochs, memory_size=len(labels), seed=seed),
-                counts=weights,
-            )
-        self._head = head.eval().requires_grad_(requires_grad=False).double()
-
     def _check(self, X: ArrayLike) -> NDArray[np.float64]:
         """Check samples `(N, D)` that are asked about."""
         check_is_fitted(self)
-        values: NDArray[np.float64] = validate_data(self, X, dtype=np.float64, reset=False)
+        values: NDArray[np.float64] = validate_data(
+            self, self._read(X), dtype=np.float64, reset=False
+        )
         return values
 
-    def _lift(self, values: NDArray[np.float64]) -> Tensor:
-        """Standardise samples `(N, D)` and lay them on a sphere, `(N, D + 1)` float64.
-
-        The inverse of the stereographic projection: cosines see directions alone, and on the sphere
-        no two samples have the same.
-        """
-        plain = torch.from_numpy((values - self._mean) / self._deviation) / values.shape[1] ** 0.5
-        square = plain.square().sum(1, keepdim=True)
-        lifted: Tensor = torch.cat([2 * plain, square - 1], 1) / (square + 1)
-        return lifted
+    def _read(self, X: ArrayLike) -> ArrayLike:
+        """Encode samples that are images; vectors stay as they are."""
+        if not holds_images(X):
+            return X
+        if self._reader is None:
+            raise ValueError("X holds images, but the classifier was fitted to feature vectors.")
+        return encode_pictures(self._reader, X)
 
     def _embed(self, values: NDArray[np.float64]) -> list[Tensor]:
         """Make keys `(n, E)` of samples `(N, D)`, part by part."""
         with torch.no_grad():
-            return [self._head.embed(some) for some in self._lift(values).split(AT_ONCE)]
+            return [self._head.embed(some) for some in self._learned.lift(values).split(AT_ONCE)]
 
     def _embed_all(self, values: NDArray[np.float64]) -> Tensor:
         """Make keys `(N, E)` of samples `(N, D)`."""
