@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.svm import SVC
 
 from whence.studies.bag_of_words.kernels import BAG_KERNELS
-from whence.studies.bag_of_words.tiles import Floats
+from whence.studies.bag_of_words.tiles import Flags, Floats
 
 ROOTS, HALVINGS = 10, 40
 """Training images of the other side that roots are looked for towards, and halvings of the way."""
@@ -54,7 +54,9 @@ def fit_bags(
     return BagClassifier(kernel, width, chosen, machine.dual_coef_[0], float(machine.intercept_[0]))
 
 
-def explain_words(classifier: BagClassifier, bag: Floats, others: Floats) -> tuple[Floats, float]:
+def explain_words(
+    classifier: BagClassifier, bag: Floats, others: Floats, sides: Flags | None = None
+) -> tuple[Floats, float]:
     """Divide a decision over words: exactly where the kernel does, else about a root.
 
     Bach et al. (2015), definitions 1 and 2. A kernel that does not divide is expanded at points
@@ -65,6 +67,7 @@ def explain_words(classifier: BagClassifier, bag: Floats, others: Floats) -> tup
         classifier: of the decision.
         bag: `(V,)`.
         others: `(n, V)` bags of training images.
+        sides: `(n,)` on which side of the decision they are; None asks the classifier.
 
     Returns:
         Relevance `(V,)`, and what of the decision it misses.
@@ -75,20 +78,31 @@ def explain_words(classifier: BagClassifier, bag: Floats, others: Floats) -> tup
         shares = classifier.weights @ parts(classifier.bags, bag, classifier.width)
         relevance: Floats = shares + classifier.bias / len(bag)
         return relevance, decision - float(relevance.sum())
-    found = [(bag - root) * classifier.slope(root) for root in find_roots(classifier, bag, others)]
+    roots = find_roots(classifier, bag, others, sides)
+    found = [(bag - root) * classifier.slope(root) for root in roots]
     misses = [decision - float(one.sum()) for one in found]
     best = int(np.argmin(np.abs(misses)))
     return found[best], misses[best]
 
 
-def find_roots(classifier: BagClassifier, bag: Floats, others: Floats) -> list[Floats]:
+def find_roots(
+    classifier: BagClassifier, bag: Floats, others: Floats, sides: Flags | None = None
+) -> list[Floats]:
     """Find points where the decision is 0 on the straight ways to bags of the other side.
+
+    Args:
+        classifier: of the decision.
+        bag: `(V,)`.
+        others: `(n, V)` bags of training images.
+        sides: `(n,)` on which side they are; None asks the classifier.
 
     Raises:
         ValueError: if no training bag is on the other side.
     """
     side = classifier.decide(bag[None])[0] > 0
-    across = others[(classifier.decide(others) > 0) != side]
+    if sides is None:
+        sides = classifier.decide(others) > 0
+    across = others[sides != side]
     if len(across) == 0:
         raise ValueError("others must hold a bag of the other side of the decision, got none.")
     nearest = across[np.argsort(((across - bag) ** 2).sum(1))[:ROOTS]]

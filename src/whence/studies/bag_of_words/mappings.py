@@ -43,10 +43,12 @@ class Codebook:
 
     def rank(self, values: Floats) -> Floats:
         """Let the nearest word count 1/p, the next one 1/p^2 and so on, as in the paper."""
-        order = self.distances(values).argsort(-1, kind="stable")
-        ranks = np.empty_like(order)
-        np.put_along_axis(ranks, order, np.arange(1, order.shape[-1] + 1), -1)
-        found: Floats = np.where(ranks <= RANKS, RANK_BASE ** -ranks.astype(np.float64), 0.0)
+        distances, ranks = self.distances(values), min(RANKS, len(self.words))
+        near = distances.argpartition(ranks - 1, -1)[..., :ranks]
+        order = np.take_along_axis(distances, near, -1).argsort(-1, kind="stable")
+        found = np.zeros_like(distances)
+        amounts = RANK_BASE ** -np.arange(1.0, ranks + 1)
+        np.put_along_axis(found, np.take_along_axis(near, order, -1), amounts, -1)
         return found
 
     def soft(self, values: Floats) -> Floats:

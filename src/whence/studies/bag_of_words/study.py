@@ -18,7 +18,7 @@ from whence.studies.bag_of_words.decompose import (
 from whence.studies.bag_of_words.local_features import SCALES, LocalFeatures, describe_densely
 from whence.studies.bag_of_words.mappings import Codebook, FisherMapping
 from whence.studies.bag_of_words.page import Heatmap, render_heatmaps
-from whence.studies.bag_of_words.tiles import TILE_SIDE, Floats, Tiles, draw_tiles
+from whence.studies.bag_of_words.tiles import TILE_SIDE, Flags, Floats, Tiles, draw_tiles
 
 TRAINED_TILES, ASKED_TILES, EXPLAINED_TILES, SHOWN_TILES = 400, 200, 40, 6
 """Tiles to learn from, to be asked about, to be explained (with both shapes), and on a page."""
@@ -155,9 +155,9 @@ def try_recipe(
         asked: `(n, V)` bags of the asked tiles.
         bags: `(N, V)` bags of the training tiles.
     """
-    decisions = classifier.decide(asked)
+    decisions, sides = classifier.decide(asked), classifier.decide(bags) > 0
     found = [
-        explain_tile(recipe, classifier, mappings, features, place, asked[place], bags)
+        explain_tile(recipe, classifier, mappings, features, place, asked[place], bags, sides)
         for place in places.tolist()
     ]
     wins = [
@@ -197,9 +197,10 @@ def explain_tile(
     place: int,
     bag: Floats,
     others: Floats,
+    sides: Flags,
 ) -> tuple[Floats, float, float]:
     """Explain a decision by pixels; the map, and the shares of the decision missed and lost."""
-    words, missed = explain_words(classifier, bag, others)
+    words, missed = explain_words(classifier, bag, others, sides)
     heat, start, lost = np.zeros((TILE_SIDE, TILE_SIDE)), 0, 0.0
     for mapping, one in zip(mappings, features, strict=True):
         mapped = mapping(one.values[place])  # (L, V of this scale)
