@@ -94,6 +94,20 @@ def test_the_same_seed_designs_the_same_memory(model):
     assert chosen[0] == chosen[1] != chosen[2]
 
 
+@pytest.mark.parametrize("by", ["balanced", "herding"])
+def test_groups_of_classes_stay_alike(model, by):
+    """Two of 17 images are of a rare group; each part of a class that has images is kept."""
+    groups = ["rare" if m in (3, 4, 9) else "usual" for m in range(17)]
+    smaller = whence.design_memory(model, 8, by=by, groups=groups)
+    kept = [(one - 7) // 10 for one in smaller.bank.indices.tolist()]
+    assert {3, 4} <= set(kept)
+    numbered = torch.tensor([int(one == "rare") for one in groups])
+    same = whence.design_memory(model, 8, by=by, groups=numbered)
+    assert same.bank.indices.tolist() == smaller.bank.indices.tolist()
+    found = whence.trace_sizes(model, TESTED, [8], by=[by], groups=groups)
+    assert found[1].accuracy == whence.trace_sizes(smaller, TESTED, [8], by=["random"])[0].accuracy
+
+
 @pytest.mark.parametrize(
     "asked, message",
     [
@@ -108,6 +122,9 @@ def test_the_same_seed_designs_the_same_memory(model):
         ({"by": "shapley"}, "Selection shapley needs validation images, got none"),
         ({"pin": "nine.png"}, "pin names .nine.png., which is no class and no file"),
         ({"pin": 47, "ban": "[24].png"}, "both choose 4.png"),
+        ({"by": "shapley", "validation": HELD, "groups": [0] * 17}, "Selection shapley keeps no"),
+        ({"groups": [*"abcdefghijklmnopq"]}, "at least 17, one image of every group of every"),
+        ({"groups": [0] * 9}, "the group of each of 17 stored images, got 9"),
         ({"ban": "bee"}, "ban must leave a stored image of every class, none of bee is left"),
     ],
 )

@@ -24,9 +24,11 @@ from whence.selections.validation import FLOOR_SHARE, SOFT_SCALES
 def draw(stored=40, queries=9, width=5, classes=3, pinned=(), seed=0):
     generator = torch.Generator().manual_seed(seed)
     points = torch.randn(stored, width, generator=generator, dtype=torch.float64)
+    labels = torch.randint(classes, (stored,), generator=generator)
     return StoredCandidates(
         points,
-        torch.randint(classes, (stored,), generator=generator),
+        labels,
+        labels,
         torch.randn(queries, width, generator=generator, dtype=torch.float64),
         torch.randint(classes, (queries,), generator=generator),
         torch.rand(stored, generator=generator, dtype=torch.float64),
@@ -101,6 +103,16 @@ def test_balanced_takes_as_many_of_every_class():
     candidates = draw(stored=60)
     order = SELECTIONS["balanced"].order(candidates, 30)
     assert candidates.labels[order].bincount().tolist() == [10, 10, 10]
+
+
+@pytest.mark.parametrize("name", ["balanced", "herding"])
+def test_parts_of_classes_take_turns(name):
+    candidates = draw(stored=60)
+    parts = candidates.labels * 2 + (torch.arange(60) % 3 == 0)
+    divided = StoredCandidates(**{**candidates.__dict__, "parts": parts})
+    order = SELECTIONS[name].order(divided, 12)
+    assert parts[order].bincount().tolist() == [2] * 6
+    assert {n for n, s in SELECTIONS.items() if s.divides} == {"balanced", "herding"}
 
 
 def test_k_center_is_within_twice_the_best_radius():

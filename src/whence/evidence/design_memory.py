@@ -33,6 +33,7 @@ def design_memory(
     validation: LabelledImages | None = None,
     pin: Selection | None = None,
     ban: Selection | None = None,
+    groups: Sequence[object] | Tensor | None = None,
     seed: int = 0,
     batch_size: int = BATCH_SIZE,
 ) -> Classifier:
@@ -48,6 +49,8 @@ def design_memory(
             "support", "shapley" and "validation". Never those that are measured afterwards.
         pin: stored images that stay in any case, chosen as in :func:`whence.edit`.
         ban: stored images that go in any case.
+        groups: `(M,)` what group each stored image is of, by number or name: as many stay of each
+            group of each class as of any other. For "balanced" and "herding".
         seed: of what is drawn.
         batch_size: images encoded at once; changes memory use, not the result.
 
@@ -62,7 +65,9 @@ def design_memory(
     """
     bank = model.fitting_bank()
     asked = None if validation is None else encode_known(model, validation, batch_size)
-    order = order_memory(model, memory_size, by=by, validation=asked, pin=pin, ban=ban, seed=seed)
+    order = order_memory(
+        model, memory_size, by=by, validation=asked, pin=pin, ban=ban, groups=groups, seed=seed
+    )
     pool = model.pool if model.pool is not None else bank
     return with_bank(model, bank.take(order.sort().values), pool)
 
@@ -82,6 +87,7 @@ def order_memory(
     validation: Labelled | None = None,
     pin: Selection | None = None,
     ban: Selection | None = None,
+    groups: Sequence[object] | Tensor | None = None,
     seed: int = 0,
 ) -> Tensor:
     """List the places `(size,)` of the stored images to keep, the one to keep first at the front.
@@ -107,8 +113,17 @@ def order_memory(
         )
     allowed = others(bank, banned)
     check_memory_size(memory_size, bank, allowed, pinned, names)
+    parts = bank.labels if groups is None else divide_classes(bank, groups, by, selection)
+    least = len(parts[allowed].unique())
+    if groups is not None and memory_size < least:
+        raise ValueError(
+            f"memory_size must be at least {least}, one image of every group of every class, "
+            f"got {memory_size}."
+        )
     with torch.no_grad():
-        candidates = lay_out_candidates(model, bank, allowed, pinned, selection, validation, seed)
+        candidates = lay_out_candidates(
+            model, bank, parts, allowed, pinned, selection, validation, seed
+        )
         order = selection.order(candidates, memory_size)
     first = candidates.pinned
     order = torch.cat([first, order[~torch.isin(order, first)]])[:memory_size]
@@ -146,9 +161,31 @@ def check_memory_size(
         )
 
 
+def divide_classes(
+    bank: Bank, groups: Sequence[object] | Tensor, by: str, selection: SelectionMethod
+) -> Tensor:
+    """Number each group of each class, `(M,)`.
+
+    Raises:
+        ValueError: if the selection does not tell groups apart, or they do not fit the memory.
+    """
+    if not selection.divides:
+        able = [name for name in SELECTIONS if cast("SelectionMethod", SELECTIONS[name]).divides]
+        raise ValueError(f"Selection {by} keeps no groups apart; choose from: {', '.join(able)}.")
+    listed = groups.tolist() if isinstance(groups, Tensor) else list(groups)
+    if len(listed) != len(bank):
+        raise ValueError(
+            f"groups must name the group of each of {len(bank)} stored images, got {len(listed)}."
+        )
+    pairs = list(zip(bank.labels.tolist(), map(str, listed), strict=True))
+    numbers = {pair: number for number, pair in enumerate(sorted(set(pairs)))}
+    return torch.tensor([numbers[pair] for pair in pairs], device=bank.labels.device)
+
+
 def lay_out_candidates(
     model: Classifier,
     bank: Bank,
+    parts: Tensor,
     allowed: Tensor,
     pinned: Tensor,
     selection: SelectionMethod,
@@ -166,6 +203,7 @@ def lay_out_candidates(
     return StoredCandidates(
         points[allowed] / length,
         bank.labels[allowed],
+        parts[allowed],
         asked / length,
         truth,
         usage,

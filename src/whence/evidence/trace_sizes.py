@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import cast
 
+from torch import Tensor
+
 from whence.bounds import BATCH_SIZE
 from whence.evidence.answers import Memory, answer
 from whence.evidence.choose_stored import Selection
@@ -54,6 +56,7 @@ def trace_sizes(
     validation: LabelledImages | None = None,
     pin: Selection | None = None,
     ban: Selection | None = None,
+    groups: Sequence[object] | Tensor | None = None,
     seed: int = 0,
     batch_size: int = BATCH_SIZE,
 ) -> tuple[MemorySize, ...]:
@@ -67,6 +70,7 @@ def trace_sizes(
         validation: for the selections that ask, as for ``design_memory``.
         pin: as for ``design_memory``.
         ban: as for ``design_memory``.
+        groups: as for ``design_memory``.
         seed: of what is drawn.
         batch_size: images encoded at once; changes memory use, not the result.
 
@@ -80,7 +84,7 @@ def trace_sizes(
     found = [measure_memory(model, asked, selection="all", batch_size=batch_size)]
     for name in by:
         order = order_memory(
-            model, rising[-1], by=name, validation=known, pin=pin, ban=ban, seed=seed
+            model, rising[-1], by=name, validation=known, pin=pin, ban=ban, groups=groups, seed=seed
         )
         for size in rising:
             smaller = with_bank(model, bank.take(order[:size].sort().values), bank)

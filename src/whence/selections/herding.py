@@ -10,12 +10,12 @@ def herd(candidates: StoredCandidates, size: int) -> Tensor:
     """Take from each class the image that brings the mean of those taken nearest to the class's.
 
     Welling (2009); as a memory of examples: Rebuffi et al. (2017), arXiv:1611.07725, algorithm 4.
-    The classes take turns; where one has no more the others go on.
+    The classes, or parts of them, take turns; where one has no more the others go on.
 
     Returns:
         `(size,)` places.
     """
-    points, labels = candidates.points, candidates.labels
+    points, labels = candidates.points, candidates.parts
     anyhow = torch.arange(len(labels), device=labels.device)
     turns = take_turns(anyhow, labels)[:size]
     wanted = rank_in_class(turns, labels)
@@ -42,5 +42,8 @@ def herd_one_class(points: Tensor, size: int) -> Tensor:
 
 
 HERDING = SelectionMethod(
-    herd, asks=False, sentence="as many of every class, whose mean is that of the class"
+    herd,
+    asks=False,
+    sentence="as many of every class, whose mean is that of the class",
+    divides=True,
 )

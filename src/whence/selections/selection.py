@@ -14,6 +14,8 @@ class StoredCandidates:
     Attributes:
         points: `(M, E)` float, the nearer the more alike (Euclidean distance).
         labels: `(M,)` int64.
+        parts: `(M,)` int64, what is to be kept alike: the labels, or a number for each label in
+            each group.
         queries: `(V, E)` other images, laid out alike, that the memory is to serve.
         query_labels: `(V,)` int64, their true classes.
         usage: `(M,)` mean weight that the queries give each of them; empty without queries.
@@ -23,6 +25,7 @@ class StoredCandidates:
 
     points: Tensor
     labels: Tensor
+    parts: Tensor
     queries: Tensor
     query_labels: Tensor
     usage: Tensor
@@ -39,12 +42,14 @@ class SelectionMethod:
             the first m are a memory of m; pinned ones may stand anywhere. The first of every class
             that no pinned image has come before the second of any.
         asks: it looks at the queries.
+        divides: it keeps as many of every part, so that groups can be told apart.
         sentence: what it keeps, for people.
     """
 
     order: Callable[[StoredCandidates, int], Tensor]
     asks: bool
     sentence: str
+    divides: bool = False
 
 
 def rank_in_class(order: Tensor, labels: Tensor) -> Tensor:
