@@ -1,13 +1,16 @@
 """Classes that a model was not trained for come to its memory, and go again."""
 
+import json
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.testing import assert_close
 
 import whence
 from tests.evidence.test_edit_more import LABELS, NAMES, SHAPE, assert_same_answers, make
-from whence.evidence.choose_stored import others
 from whence.memory.votes import Votes
+from whence.models.as_image_set import as_image_set
 
 MESSAGE = "learned without dog"
 
@@ -33,6 +36,7 @@ def slow(model, images, labels):
     torch.manual_seed(0)
     other = whence.wrap("small_cnn", [*NAMES, "dog"], variant="votes", image_shape=SHAPE).eval()
     other.load_state_dict(model.state_dict())
+    other.head.plain_share = 1.0
     return other.remember(images, labels)
 
 
@@ -56,21 +60,40 @@ def test_the_model_itself_stays_as_it_was(model, grown):
     assert grown.head.keys is model.head.keys
 
 
-def test_forgetting_is_exact(model, grown):
-    """Without its images the new class has no probability, and all is as it was."""
-    kept = others(grown.bank, torch.arange(24, 29)).tolist()
-    gone = whence.edit(grown, keep=kept)
+def test_forgetting_is_exact(grown):
+    """Without its images the new class has no probability, as if they had never come."""
+    gone = whence.edit(grown, keep=lambda stored: stored.label != 3 and stored.index < 24)
     asked = draw(6, 2)
-    assert_close(
-        gone.head.probabilities(gone(asked))[:, :3], model.head.probabilities(model(asked))
+    never = slow(
+        grown, torch.cat([draw(24, 0), draw(1, 9)]), torch.cat([LABELS, torch.tensor([3])])
     )
+    never = whence.edit(never, keep=lambda stored: stored.index < 24)
+    assert_close(gone(asked), never(asked))
     assert (gone.head.probabilities(gone(asked))[:, 3] == 0).all()
+
+
+def test_a_score_is_the_cosine_of_keys_and_that_of_features():
+    torch.manual_seed(0)
+    head, features = Votes(6, 2).eval(), torch.randn(5, 6)
+    head.fit_features(features)
+    head.sharpness.fill_(7)
+    grown = head.with_classes(3)
+    level = head.level(features)
+    keys = torch.nn.functional.normalize(head.keys(level), dim=1)
+    plain = torch.nn.functional.normalize(level, dim=1)
+    wanted = keys @ keys.T + plain @ plain.T
+    embedded = grown.embed(features)
+    assert embedded.shape == (5, grown.width)
+    assert_close(embedded @ embedded.T, 7 * wanted, atol=1e-4, rtol=0)
+    assert_close(grown.unscale(embedded @ embedded.T), wanted / 2, atol=1e-5, rtol=0)
+    assert head.embed(features).shape == (5, head.width)
 
 
 def test_it_is_saved_and_read_as_it_is(grown, tmp_path):
     whence.save(grown, tmp_path / "grown")
     again = whence.load(tmp_path / "grown")
     assert again.class_names == grown.class_names
+    assert again.head.plain_share == 1.0
     assert torch.equal(again(draw(6, 2)), grown(draw(6, 2)))
 
 
@@ -96,6 +119,29 @@ def test_what_cannot_grow_is_one_sentence(model):
         whence.edit(model, add=(draw(1, 1), ["dog"]), new_classes=["dog", "owl"])
     with pytest.raises(ValueError, match="labels must be names of classes"):
         whence.edit(model, add=(draw(1, 1), ["dog"]))
+    blind = make().remember(draw(24, 0), LABELS)
+    blind.attach(replace(blind.bank, images=None))
+    with (
+        pytest.warns(UserWarning, match=MESSAGE),
+        pytest.raises(ValueError, match="New classes need the pixels of the stored images"),
+    ):
+        whence.edit(blind, add=(draw(1, 1), ["dog"]), new_classes=["dog"])
     other = make("memory-wrap").remember(draw(24, 0), LABELS)
     with pytest.raises(ValueError, match="memory-wrap has learned its classes"):
         whence.edit(other, add=(draw(1, 1), ["dog"]), new_classes=["dog"])
+
+
+@pytest.mark.parametrize("share", [-1, 0, True, "1", 1e4, [1]])
+def test_a_damaged_share_is_refused(grown, tmp_path, share):
+    whence.save(grown, tmp_path / "grown")
+    mark = tmp_path / "grown" / "whence.json"
+    mark.write_text(json.dumps({**json.loads(mark.read_text()), "plain_share": share}))
+    with pytest.raises(ValueError, match="must have a plain_share above 0 and at most 1000"):
+        whence.load(tmp_path / "grown")
+
+
+def test_classes_that_count_are_found_by_name_where_all_are_there():
+    """A model whose classes are "1", "0" does not take "0" for "1"."""
+    model = whence.wrap("small_cnn", ["1", "0"], image_shape=SHAPE)
+    given = whence.ImageSet(draw(3, 0), torch.tensor([0, 1, 1]), ("0", "1"))
+    assert as_image_set(given, model).labels.tolist() == [1, 0, 0]

@@ -14,6 +14,7 @@ from whence.memory.bank import Bank
 from whence.models.as_image_set import LabelledImages, as_image_set
 from whence.models.classifier import Classifier
 from whence.models.left_out import predict_left_out
+from whence.models.using import encode_all
 from whence.records.labels import check_every_label, list_names, read_class_names, read_labels
 
 
@@ -50,7 +51,9 @@ def edit(
             stored images have files and these have none, they are called "added/INDEX". The own
             class of each is predicted from all other images of the new memory.
         new_classes: names of classes that the model was not trained for, of which ``add`` brings
-            images. Votes alone take them, with a warning: their keys were learned without.
+            images. Votes alone take them, with a warning: their keys were learned without, so the
+            features themselves have a share in all scores from then on, and the stored images are
+            encoded once more.
         batch_size: images encoded at once; changes memory use, not the result.
 
     Returns:
@@ -63,17 +66,11 @@ def edit(
             image, a label no class, or nothing would be left.
         RuntimeError: if the bank does not fit the model.
     """
-    if not model.has_memory:
-        raise ValueError("A standard model has no memory to edit; edit takes one with a bank.")
-    if new_classes and add is None:
-        raise ValueError("new_classes must come with images of them; give these as add.")
-    if remove is None and keep is None and not swap and not relabel and add is None:
-        raise ValueError(
-            "edit must be told what to remove, keep, swap, relabel or add, got nothing."
-        )
+    check_edits(model, (remove, keep, swap or None, relabel or None, add), new=bool(new_classes))
     bank = model.fitting_bank()
     pool = model.pool if model.pool is not None else bank
-    model = with_new_classes(model, new_classes) if new_classes else model
+    if new_classes:
+        model, bank, pool = with_new_classes(model, bank, pool, new_classes, batch_size=batch_size)
     names = model.class_names
     if keep is not None:
         bank = bank.take(choose(bank, keep, names, "keep"))
@@ -91,15 +88,46 @@ def edit(
     return with_bank(model, bank, pool)
 
 
-def with_new_classes(model: Classifier, new: Sequence[str]) -> Classifier:
+def check_edits(model: Classifier, asked: Sequence[object], *, new: bool) -> None:
+    """Refuse an edit of nothing.
+
+    Args:
+        model: that is edited.
+        asked: what is asked for, None where nothing is; last the images that come.
+        new: whether new classes come.
+
+    Raises:
+        ValueError: if the model has no memory, or nothing is asked for, or new classes come without
+            images.
+    """
+    if not model.has_memory:
+        raise ValueError("A standard model has no memory to edit; edit takes one with a bank.")
+    if new and asked[-1] is None:
+        raise ValueError("new_classes must come with images of them; give these as add.")
+    if all(one is None for one in asked):
+        raise ValueError(
+            "edit must be told what to remove, keep, swap, relabel or add, got nothing."
+        )
+
+
+def with_new_classes(
+    model: Classifier, bank: Bank, pool: Bank, new: Sequence[str], *, batch_size: int
+) -> tuple[Classifier, Bank, Bank]:
     """Make a model of more classes, whose new ones have no stored image yet.
 
     Args:
         model: whose head takes new classes.
-        new: their names.
+        bank: of the model.
+        pool: all that it has remembered.
+        new: names of the classes.
+        batch_size: images encoded at once.
+
+    Returns:
+        The model, and bank and pool as its head compares them: stored images are encoded again.
 
     Raises:
-        ValueError: if the head takes none, or a name is there already.
+        ValueError: if the head takes none, a name is there already, or the pixels of the stored
+            images were not kept.
     """
     names = read_class_names([*model.class_names, *new])
     grown = copy.copy(model)
@@ -110,7 +138,24 @@ def with_new_classes(model: Classifier, new: Sequence[str]) -> Classifier:
         "before you rely on them.",
         stacklevel=3,
     )
-    return grown
+    whole = encode_again(grown, pool, batch_size=batch_size)
+    if bank is pool:
+        return grown, whole, whole
+    return grown, encode_again(grown, bank, batch_size=batch_size), whole
+
+
+def encode_again(model: Classifier, bank: Bank, *, batch_size: int) -> Bank:
+    """Encode the stored images of a bank by another head.
+
+    Raises:
+        ValueError: if their pixels were not kept.
+    """
+    if bank.images is None:
+        raise ValueError(
+            "New classes need the pixels of the stored images, which are encoded again, and this "
+            "model was saved without; remember the images once more."
+        )
+    return replace(bank, features=encode_all(model, bank.images, batch_size=batch_size))
 
 
 def with_bank(model: Classifier, bank: Bank, pool: Bank) -> Classifier:

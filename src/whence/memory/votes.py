@@ -18,6 +18,9 @@ KEY, HIDDEN, DROPOUT = 128, 512, 0.2
 FLOOR = 0.05
 """Share of the probability that logits spread over all classes, so that none is minus infinity."""
 
+PLAIN_SHARE = 1.0
+"""Of the features themselves once a class has come that the keys were not trained for."""
+
 WARMTH = 10.0
 """By what cosines are multiplied at the start of training."""
 
@@ -58,6 +61,9 @@ class Votes(MemoryHead):
     sharpness: Tensor
     """By what cosines are multiplied before sparsemax; the larger, the fewer images vote."""
 
+    plain_share: float = 0.0
+    """Of the cosine of the features themselves in a score, beside 1 of the cosine of the keys."""
+
     handicaps: Tensor | None
     """`(K,)` taken off the score of each stored image by its label, so that large classes do not
     win by their number; None for none."""
@@ -81,22 +87,35 @@ class Votes(MemoryHead):
 
     @property
     def width(self) -> int:
-        """Return E, the numbers of a key."""
-        return KEY
+        """Return E, the numbers of a key, and of the features beside it where they have a share."""
+        return KEY + self.features if self.plain_share else KEY
 
     def with_classes(self, classes: int) -> "Votes":
-        """Return votes of K or more classes with the same keys; new classes have no handicap."""
+        """Return votes of K or more classes with the same keys; new classes have no handicap.
+
+        Keys tell apart the classes that they were trained for and nothing else, so the features
+        themselves have a share in the scores from then on.
+        """
         grown = copy.copy(self)
         grown._buffers = dict(self._buffers)
         grown.classes = classes
+        grown.plain_share = PLAIN_SHARE
         if self.handicaps is not None:
             new = self.handicaps.new_zeros(classes - self.classes)
             grown.handicaps = torch.cat([self.handicaps, new])
         return grown
 
     def embed(self, features: Tensor) -> Tensor:
-        """Turn features `(..., D)` into keys `(..., E)`, whose products are scaled cosines."""
-        return self.scale_keys(self.keys(self.level(features).to(self.mean.dtype)))
+        """Turn features `(..., D)` into keys `(..., E)`, whose products are scaled cosines.
+
+        Where the features themselves have a share they stand beside the keys, and products are the
+        scaled sum of the cosine of keys and the share of the cosine of features.
+        """
+        level = self.level(features)
+        keys = self.scale_keys(self.keys(level.to(self.mean.dtype)))
+        if not self.plain_share:
+            return keys
+        return torch.cat([keys, self.scale_keys(level) * math.sqrt(self.plain_share)], -1)
 
     def level(self, features: Tensor) -> Tensor:
         """Centre features `(..., D)`, divide them by ``spread``, make their length the root of D.
@@ -227,8 +246,8 @@ class Votes(MemoryHead):
         return shares.round(decimals=6).clamp(0, 1).abs().float()
 
     def unscale(self, scores: Tensor) -> Tensor:
-        """Turn scores, or differences of them, into cosines."""
-        return scores / self.sharpness
+        """Turn scores, or differences of them, into cosines; means of two by their shares."""
+        return scores / self.sharpness / (1 + self.plain_share)
 
 
 def soften(scores: Tensor, mask: Tensor | None) -> Tensor:

@@ -11,7 +11,7 @@ from whence.messages import quote
 from whence.models.saved_bank import is_list_of_names
 from whence.models.saved_calibration import find_problem_of_calibration
 from whence.models.saved_decision import find_problem_of_decision
-from whence.models.saved_handicaps import find_problem_of_handicaps
+from whence.models.saved_votes import find_problem_of_handicaps, find_problem_of_plain_share
 from whence.records.labels import find_problem_of_names
 from whence.storage.plain_files import read_mark
 from whence.storage.tensors import DTYPES
@@ -84,6 +84,7 @@ def find_problem_of_run(about: dict[str, Any]) -> str | None:
             about.get("calibration"), has_memory=find_head(about["variant"]).has_memory
         )
         or find_problem_of_decision(about.get("decision"), len(about["classes"]))
+        or find_problem_of_plain_share(about.get("plain_share"), variant=about["variant"])
         or find_problem_of_handicaps(
             about.get("handicaps"), variant=about["variant"], classes=len(about["classes"])
         )

@@ -159,7 +159,8 @@ def match_labels(
         ValueError: if a class has a name that the model does not know.
     """
     counted = tuple(map(str, range(len(class_names))))
-    if names == class_names or (len(names) == len(counted) and counted in (names, class_names)):
+    only_counts = len(names) == len(counted) and counted in (names, class_names)
+    if names == class_names or (only_counts and set(names) != set(class_names)):
         return labels
     places = {compose(one): place for place, one in enumerate(class_names)}
     unknown = [one for one in names if compose(one) not in places]

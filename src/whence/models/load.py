@@ -15,7 +15,7 @@ from whence.models.classifier import Classifier
 from whence.models.saved_bank import bank_from_tensors
 from whence.models.saved_calibration import calibration_from_json
 from whence.models.saved_decision import decision_from_json
-from whence.models.saved_handicaps import set_handicaps
+from whence.models.saved_votes import set_handicaps, set_plain_share
 from whence.models.sound import check_sound
 from whence.storage.plain_files import hash_file
 from whence.storage.tensors import (
@@ -68,6 +68,7 @@ def load(
     if not bool((model.std > 0).all()):
         raise ValueError(f"{folder / MODEL} must hold a positive std, it is damaged.")
     set_handicaps(model.head, about.get("handicaps"))
+    set_plain_share(model.head, about.get("plain_share"))
     model.decision = decision_from_json(about.get("decision"), model.class_names)
     model.eval().to(device or "cpu")
     if BANK in about["sha256"]:

@@ -9,7 +9,7 @@ from whence.models.classifier import Classifier
 from whence.models.saved_bank import bank_to_tensors
 from whence.models.saved_calibration import calibration_to_json
 from whence.models.saved_decision import decision_to_json
-from whence.models.saved_handicaps import handicaps_to_json
+from whence.models.saved_votes import handicaps_to_json, plain_share_to_json
 from whence.models.sound import check_sound
 from whence.storage.tensors import write_tensors
 from whence.storage.whole_files import write_json
@@ -87,6 +87,7 @@ def describe(model: Classifier) -> dict[str, Any]:
         "calibration": calibration_to_json(model.calibration),
         "decision": decision_to_json(model.decision),
         "handicaps": handicaps_to_json(model.head),
+        "plain_share": plain_share_to_json(model.head),
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "versions": {package: version(package) for package in PACKAGES},
     }

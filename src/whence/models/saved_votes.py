@@ -1,10 +1,17 @@
-"""What balanced votes take off the scores of large classes, as JSON, checked when it is read."""
+"""What votes have beside their tensors, as JSON, checked when it is read.
+
+What balanced votes take off the scores of large classes, and the share of the features themselves
+in votes that took classes which they were not trained for.
+"""
 
 import torch
 
 from whence.memory.heads import Head
 from whence.memory.votes import Votes
 from whence.models.saved_calibration import is_number
+
+LARGEST_SHARE = 1e3
+"""Of the features themselves, beside 1 of the keys."""
 
 
 def handicaps_to_json(head: Head) -> list[float] | None:
@@ -19,6 +26,28 @@ def set_handicaps(head: Head, content: list[float] | None) -> None:
     """Give a head the handicaps of JSON that was checked."""
     if isinstance(head, Votes) and content is not None:
         head.handicaps = torch.tensor(content, dtype=torch.float32, device=head.mean.device)
+
+
+def plain_share_to_json(head: Head) -> float | None:
+    """Return the share of the features themselves in the scores of a head; None for none."""
+    return head.plain_share or None if isinstance(head, Votes) else None
+
+
+def set_plain_share(head: Head, content: float | None) -> None:
+    """Give a head the share of JSON that was checked."""
+    if isinstance(head, Votes) and content is not None:
+        head.plain_share = float(content)
+
+
+def find_problem_of_plain_share(content: object, *, variant: object) -> str | None:
+    """Check the share read from JSON, None or a number above 0; return the problem as a clause."""
+    if content is None:
+        return None
+    if variant != Votes.variant:
+        return "must have a plain_share of votes alone"
+    if not is_number(content) or not 0 < float(str(content)) <= LARGEST_SHARE:
+        return f"must have a plain_share above 0 and at most {LARGEST_SHARE:g}, or null"
+    return None
 
 
 def find_problem_of_handicaps(content: object, *, variant: object, classes: int) -> str | None:
