@@ -9,13 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 
-from whence.attribution.graph.affine import (
-    READERS,
-    Affine,
-    find_biased,
-    merge_norm,
-    read_batch_norm,
-)
+from whence.attribution.graph.affine import READERS, Affine, find_biased
 from whence.attribution.graph.composites import Composite
 from whence.attribution.graph.kinds import ACTIVATIONS, ROUTES, SUMS, find_gate
 from whence.attribution.graph.ledger import BIASES, STABILISER, Ledger
@@ -32,6 +26,12 @@ from whence.attribution.graph.rules import (
     divide_away,
     lose,
 )
+from whence.attribution.graph.share_norms import (
+    share_batch_norm,
+    share_group_norm,
+    share_layer_norm,
+)
+from whence.attribution.graph.sharing import give, share_shifted
 from whence.attribution.graph.standing import name_operation, refuse_operation
 from whence.attribution.own_evidence import weigh_allowed
 from whence.attribution.vote_odds import subtract_sides
@@ -147,11 +147,6 @@ def is_constant_float(one: object) -> bool:
     return isinstance(one, Tensor) and one.is_floating_point()
 
 
-def give(own: LayerwisePass, node: Node, arriving: list[Tensor | None]) -> Messages:
-    """Give everything to the only input, number by number."""
-    return [(node.inputs[0], first_of(arriving).sum_to_size(node.inputs[0].value.shape))]
-
-
 def share_terms(own: LayerwisePass, node: Node, arriving: list[Tensor | None]) -> Messages:
     """Share a sum with constant factors by what each term adds."""
     relevance, z = first_of(arriving), node.output.value
@@ -172,16 +167,6 @@ def share_addition(own: LayerwisePass, node: Node, arriving: list[Tensor | None]
     if own.spreads(slots[0]):
         return give(own, node, arriving)
     return share_shifted(own, node, first_of(arriving), at_zero(node))
-
-
-def share_shifted(own: LayerwisePass, node: Node, relevance: Tensor, shift: Tensor) -> Messages:
-    """Share between a number, or what became of it, and a constant that was added."""
-    z = node.output.value
-    c = divide_away(relevance, z, own.numbers.epsilon)
-    own.lose(node, relevance, z, c)
-    own.keep(node, shift * c)
-    slot = node.inputs[0]
-    return [(slot, ((z - shift) * c).sum_to_size(slot.value.shape))]
 
 
 def at_zero(node: Node) -> Tensor:
@@ -231,68 +216,6 @@ def share_matrices(own: LayerwisePass, node: Node, arriving: list[Tensor | None]
         return own.share_layer(node, layer, first_of(arriving))
     passed = share_terms(own, node, arriving)
     return [(slot, relevance / len(node.inputs)) for slot, relevance in passed]
-
-
-def share_batch_norm(own: LayerwisePass, node: Node, arriving: list[Tensor | None]) -> Messages:
-    """Share batch normalisation: with the layer before it, or as a layer of its own."""
-    read = read_batch_norm(node)
-    if read is None:
-        refuse_operation("batch normalisation in training mode", "")
-    layer = merge_norm(node, *read)
-    if layer is not None:
-        return own.share_layer(node, layer, first_of(arriving))
-    if own.spreads(node.inputs[0]):
-        return give(own, node, arriving)
-    shift = read[1].view(-1, *[1] * (node.output.value.dim() - 2))
-    return share_shifted(own, node, first_of(arriving), shift)
-
-
-def share_layer_norm(own: LayerwisePass, node: Node, arriving: list[Tensor | None]) -> Messages:
-    """Share layer normalisation, of which the deviation is a constant."""
-    slot, shape, weight, bias, _ = node.args
-    dims = list(range(-len(shape), 0))
-
-    def centre(some: Tensor) -> Tensor:
-        return some - some.mean(dims, keepdim=True)
-
-    inverse = node.output_at(2).value
-    scale = inverse if weight is None else inverse * weight
-    return share_normalised(own, node, first_of(arriving), slot, scale, bias, centre)
-
-
-def share_group_norm(own: LayerwisePass, node: Node, arriving: list[Tensor | None]) -> Messages:
-    """Share group normalisation, of which the deviation is a constant."""
-    slot, weight, bias, total, _, _, groups, _ = node.args
-    shape = slot.value.shape
-    outer = [-1, *[1] * (len(shape) - 2)]
-
-    def centre(some: Tensor) -> Tensor:
-        parts = some.reshape(total, groups, -1)
-        return (parts - parts.mean(-1, keepdim=True)).view(shape)
-
-    weight, bias = (None if one is None else one.view(outer) for one in (weight, bias))
-    inverse = node.output_at(2).value.repeat_interleave(shape[1] // groups, 1).view(total, *outer)
-    scale = inverse if weight is None else inverse * weight
-    return share_normalised(own, node, first_of(arriving), slot, scale, bias, centre)
-
-
-def share_normalised(
-    own: LayerwisePass,
-    node: Node,
-    relevance: Tensor,
-    slot: Slot,
-    scale: Tensor,
-    bias: Tensor | None,
-    centre: Callable[[Tensor], Tensor],
-) -> Messages:
-    """Share ``scale * centre(x) + bias``."""
-    z = node.output.value
-    c = divide_away(relevance, z, own.numbers.epsilon)
-    own.lose(node, relevance, z, c)
-    if bias is not None:
-        own.keep(node, bias * c)
-    back = centre(scale * c)  # centring is its own transpose
-    return [(slot, slot.value * back)]
 
 
 def share_weights(own: LayerwisePass, node: Node, arriving: list[Tensor | None]) -> Messages:

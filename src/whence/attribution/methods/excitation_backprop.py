@@ -13,10 +13,11 @@ from whence.attribution.graph.layers import (
     split_found,
 )
 from whence.attribution.graph.ledger import Ledger
-from whence.attribution.graph.lrp_pass import HANDLERS, LayerwisePass, give
+from whence.attribution.graph.lrp_pass import HANDLERS, LayerwisePass
 from whence.attribution.graph.node import Node, Recording, aten
 from whence.attribution.graph.pull import Messages
 from whence.attribution.graph.rules import Numbers, Signs, divide_away
+from whence.attribution.graph.sharing import give
 from whence.attribution.graph.walk_back import walk_back
 from whence.attribution.method import Method
 from whence.attribution.score import Score
