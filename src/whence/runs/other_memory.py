@@ -88,6 +88,9 @@ def write_with_memory(
     )
     best = metrics.get("test", metrics.get("validation", {}))
     origin = {**about["run"], "reliance": best.get("reliance")}
+    if "class_counts" in origin:  # of the images that were trained on, none is of a new class
+        new = len(model.class_names) - len(about["classes"])
+        origin["class_counts"] = [*origin["class_counts"], *[0] * new]
     origin[MEMORY] = {"of": about["sha256"].get(BANK), **made}
     make_folder(out.parent)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as begun:

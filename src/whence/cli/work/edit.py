@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from whence.cli.plain_text import escape
+from whence.cli.plain_text import escape, print_note
 
 
 def describe_edit(found: Mapping[str, Any], out: str) -> str:
@@ -12,10 +12,25 @@ def describe_edit(found: Mapping[str, Any], out: str) -> str:
         f"{found['relabelled']:,} labels corrected, {found['removed']:,} images taken out, "
         f"{found['confirmed']:,} labels confirmed."
     ]
+    return "\n".join([*lines, *compare_shares(found, out)])
+
+
+def describe_added(found: Mapping[str, Any], out: str) -> str:
+    """Say how many images came, of what new classes, and accuracy before and after."""
+    for note in found["notes"]:
+        print_note(note)
+    new = [escape(name) for name in found["new_classes"]]
+    of_new = f", of the new classes {', '.join(new)} among others" if new else ""
+    return "\n".join([f"{found['added']:,} images added{of_new}.", *compare_shares(found, out)])
+
+
+def compare_shares(found: Mapping[str, Any], out: str) -> list[str]:
+    """Say accuracy before and after on the run's own test images, and where the new run is."""
+    lines = []
     for name in ("accuracy", "balanced_accuracy"):
         before, after = found["before"][name], found["after"][name]
         if before is not None and after is not None:
             words = name.replace("_", " ")
             lines.append(f"  {words}: {before:.2%} before, {after:.2%} after, on the test images")
     lines.append(f"Written: {escape(out)}; every command takes it as a run.")
-    return "\n".join(lines)
+    return lines

@@ -1,0 +1,74 @@
+"""``whence edit --add``: images come to the memory of a run, also of classes that are new to it."""
+
+import json
+import shutil
+
+import pytest
+
+import whence
+from tests.cli.test_audit_cli import call, write_stripes
+from tests.helpers.bad_input import QUICK
+from whence.cli import main
+
+
+@pytest.fixture(scope="module")
+def striped(tmp_path_factory):
+    """A run of votes on two classes, and images of them and of a third."""
+    folder = tmp_path_factory.mktemp("edit")
+    write_stripes(folder / "photos")
+    for old, new in (("ant", "bee"), ("bee", "cow")):
+        shutil.copytree(folder / "photos" / old, folder / "more" / new)
+    words = ["train", str(folder / "photos"), *QUICK, "--variant", "votes", "--seed", "1"]
+    assert main([*words, "--out", str(folder / "run")]) == 0
+    return folder
+
+
+def test_images_of_old_and_new_classes_come(striped, tmp_path, capsys):
+    out = tmp_path / "grown"
+    words = ["edit", striped / "run", "--add", striped / "more", "--new-classes", "cow"]
+    with pytest.warns(UserWarning, match="learned without cow"):
+        code, said, _ = call(capsys, *words, "--out", out)
+    assert code == 0
+    assert said.startswith("32 images added, of the new classes cow among others.")
+    grown = whence.load(out)
+    assert grown.class_names == ("ant", "bee", "cow")
+    assert grown.bank.sources[-1].startswith("added/cow/")
+    images = whence.read_images([striped / "more" / "cow" / "3.png"], like=grown).images
+    assert grown(images).shape == (1, 3)
+    record = json.loads((out / "whence.json").read_text())["run"]
+    assert record["memory"]["added"] == 32
+    assert record["class_counts"][2] == 0
+    code, said, _ = call(capsys, "evaluate", out, "--no-controls", "--json")
+    before = json.loads((striped / "run" / "metrics.json").read_text())["test"]
+    assert code == 0
+    assert json.loads(said)["data"] == "photos"
+    assert record["memory"]["before"]["accuracy"] == before["accuracy"]
+    code, said, _ = call(
+        capsys, "evaluate", out, "--no-controls", "--json", "--data", striped / "more"
+    )
+    sample = whence.load_sample(striped / "more", grown.class_names, grown.image_shape).images
+    hits = grown(sample.images).argmax(1) == sample.labels
+    assert json.loads(said)["accuracy"] == pytest.approx(float(hits.double().mean()))
+    assert sample.labels.bincount().tolist() == [0, 16, 16]
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        ([], "edit needs a table of --corrections, or images to --add"),
+        (["--add", "more", "--corrections", "x.csv"], "give one of them"),
+        (["--corrections", "x.csv", "--new-classes", "cow"], "name these with --add"),
+        (["--add", "more"], "cow"),
+        (["--add", "more", "--new-classes", "bee"], "different names, got 'bee' twice"),
+        (["--add", "none"], "none"),
+    ],
+)
+def test_what_cannot_be_added_is_one_sentence(
+    striped, tmp_path, monkeypatch, capsys, words, message
+):
+    monkeypatch.chdir(striped)
+    code, _, said = call(capsys, "edit", "run", *words, "--out", tmp_path / "x")
+    assert code == 2
+    assert message in said
+    assert said.count("\n") == 1
+    assert not (tmp_path / "x").exists()
