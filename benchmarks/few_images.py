@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=40)
     options = parser.parse_args()
-    shared = {"encoder": "small_cnn", "epochs": options.epochs}
+    shared = {"encoder": "small_cnn", "epochs": options.epochs, "recipe": "paper"}
     problems: dict[str, Settings] = {}
     if options.cifar10 is not None:
         published = PUBLISHED["cifar10"]

@@ -77,7 +77,9 @@ def main() -> None:
 
 def choose_problems(cifar10: Path | None, fashion_mnist: Path | None) -> dict[str, Settings]:
     """Name the settings of the sets of images that were given."""
-    shared = Settings(data="", encoder="small_cnn", train_examples=1000)
+    shared = Settings(
+        data="", encoder="small_cnn", train_examples=1000, recipe="paper", variant="memory-wrap"
+    )
     problems = {}
     if fashion_mnist is not None:
         problems["FashionMNIST"] = replace(

@@ -48,7 +48,12 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=40)
     options = parser.parse_args()
     started = time.monotonic()
-    shared = {"encoder": "small_cnn", "epochs": options.epochs, "train_examples": 1000}
+    shared = {
+        "encoder": "small_cnn",
+        "recipe": "paper",
+        "epochs": options.epochs,
+        "train_examples": 1000,
+    }
     problems: dict[str, Settings] = {}
     if options.fashion_mnist is not None:
         root = str(options.fashion_mnist)

@@ -12,7 +12,7 @@ QUICK = ["--steps", "3", "--sample", "40", "--top", "2"]
 @pytest.fixture(scope="module")
 def kept_run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("kept") / "run"
-    words = ["--train-examples", "60", "--epochs", "2", "--memory-size", "20"]
+    words = ["--train-examples", "60", "--epochs", "2", "--memory-size", "20", "--recipe", "paper"]
     command = ["train", "digits", *words, "--keep-checkpoints", "2", "--out", str(folder)]
     assert main(command) == 0
     return folder

@@ -13,7 +13,7 @@ from whence.morphing.code import find_codes
 from whence.morphing.improve import Descent
 from whence.morphing.walk import MorphPlan
 
-RUN = ["--train-examples", "200", "--epochs", "15", "--device", "cpu"]
+RUN = ["--train-examples", "200", "--epochs", "15", "--recipe", "paper", "--device", "cpu"]
 AUTOENCODER = [
     *("--train-examples", "300", "--epochs", "10", "--codes", "8", "--device", "cpu"),
     *("--learning-rate", "0.004", "--batch-size", "16"),

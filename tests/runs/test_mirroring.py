@@ -1,5 +1,7 @@
 """Whether a training mirrors images: the user, the dataset's name, or the images decide."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -40,8 +42,9 @@ def test_the_images_decide_unless_the_user_does(arrows):
 def test_other_recipes_mirror_only_when_told(arrows):
     assert augmentation(arrows, recipe="paper") == "none"
     assert augmentation(arrows, recipe="paper", mirror="yes") == "flip"
-    assert choose_recipe(Settings(data="cifar10")).augmentation == "flip"
-    assert choose_recipe(Settings(data="cifar10", mirror="no")).augmentation == "none"
+    paper = Settings(data="cifar10", recipe="paper")
+    assert choose_recipe(paper).augmentation == "flip"
+    assert choose_recipe(replace(paper, mirror="no")).augmentation == "none"
 
 
 def test_digits_are_known(tmp_path):
@@ -62,9 +65,9 @@ def test_what_the_images_told_is_said(arrows):
 
 def test_nothing_of_the_paper_is_in_our_recipe():
     """Its epochs and its augmentation of CIFAR-10 belong to its own recipe."""
-    settings = Settings(data="cifar10", recipe="default")
+    settings = Settings(data="cifar10")
     recipe = choose_recipe(settings, mirror=True)
     assert recipe.augmentation == "shift_flip"
     assert choose_plan(settings, recipe, 1000, has_memory=True).epochs == 65
-    paper = Settings(data="cifar10")
+    paper = Settings(data="cifar10", recipe="paper")
     assert choose_plan(paper, choose_recipe(paper), 1000, has_memory=True).epochs == 300

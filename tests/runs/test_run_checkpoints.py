@@ -126,8 +126,8 @@ def test_a_finished_run_of_other_images_is_not_skipped(finished, digits):
 
 def test_other_code_is_refused(interrupted, digits, monkeypatch):
     """A newer whence whose recipe is another one must not go on as if it were the same."""
-    recipe = replace(recipe_and_plan.RECIPES["paper"], weight_decay=0.1)
-    monkeypatch.setattr(recipe_and_plan, "RECIPES", {"paper": recipe})
+    recipe = replace(recipe_and_plan.RECIPES["default"], weight_decay=0.1)
+    monkeypatch.setattr(recipe_and_plan, "RECIPES", {"default": recipe})
     with pytest.raises(FileExistsError, match="was started with other recipe"):
         run(SETTINGS, interrupted, digits, resume=True)
 

@@ -63,8 +63,8 @@ def test_defaults_on_digits():
     dataset = load_data(settings)
     parts = prepare(settings, dataset)
     assert (len(parts.train), len(parts.test)) == (60, 500)
-    assert (parts.plan.epochs, parts.plan.memory_size) == (800, 60)
-    assert parts.recipe == RECIPES["paper"]
+    assert (parts.plan.epochs, parts.plan.memory_size) == (2000, 60)
+    assert parts.recipe == RECIPES["default"]
     assert not parts.plan.self_attention
     assert set(parts.indices.tolist()).isdisjoint(
         i for i in range(len(dataset.train)) if i not in parts.indices
@@ -93,7 +93,8 @@ def test_recipe_follows_encoder_and_weights():
     assert choose_recipe(Settings(data="x", encoder="vit")) == RECIPES["vit"]
     assert choose_recipe(Settings(data="x", weights="w.pt")) == RECIPES["finetune"]
     assert choose_recipe(Settings(data="x", weights="w.pt", recipe="paper")) == RECIPES["paper"]
-    assert choose_recipe(Settings(data="cifar10")).augmentation == "flip"
+    assert choose_recipe(Settings(data="x", encoder="resnet18")) == RECIPES["default"]
+    assert choose_recipe(Settings(data="cifar10", recipe="paper")).augmentation == "flip"
     with pytest.raises(ValueError, match=r"batch_size must be at least 2, got 1"):
         choose_recipe(Settings(data="x", batch_size=1))
 

@@ -178,6 +178,8 @@ def test_rates_by_hand():
     rates = [rate_at(cosine, step=s, steps_per_epoch=2, epochs=3) for s in range(6)]
     half = 0.2 + 0.8 * (1 + math.cos(math.pi / 4)) / 2
     assert rates[:4] == pytest.approx([0.5, 1.0, 1.0, half])
+    short = [rate_at(cosine, step=s, steps_per_epoch=2, epochs=1) for s in range(2)]
+    assert short == pytest.approx([1.0, 0.6])  # an epoch alone is no warm-up
     paper = [
         rate_at(RECIPES["paper"], step=s, steps_per_epoch=1, epochs=300) for s in (149, 150, 225)
     ]

@@ -81,7 +81,7 @@ def name_recipe(settings: Settings) -> str:
         return "at-once"
     if settings.weights is not None:
         return "finetune"
-    return "vit" if settings.encoder == "vit" else "paper"
+    return "vit" if settings.encoder == "vit" else OUR_RECIPE
 
 
 def find_published(settings: Settings) -> Published | None:

@@ -114,13 +114,13 @@ class Settings:
     )
     recipe: Literal["default", "paper", "vit", "finetune", "at-once"] | None = option(
         None,
-        "default, paper, vit, finetune or at-once; by default paper, vit for vit, finetune with "
+        "default, paper, vit, finetune or at-once; by default default, vit for vit, finetune with "
         "weights, at-once for votes of a frozen encoder",
     )
     epochs: int | None = option(
         None,
-        "by default the paper's where it names them, 80 for votes of a frozen encoder, else 40, or "
-        "more to make 800 steps",
+        "by default 80 for votes of a frozen encoder, else 40, or more to make 2,000 steps; recipe "
+        "paper has the paper's where it names them, else makes 800 steps",
     )
     budget: str | None = option(
         None,

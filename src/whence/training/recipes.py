@@ -25,7 +25,7 @@ class Recipe:
         schedule: "steps" multiplies the rate by 0.1 at each milestone, "cosine" lets it fall along
             half a cosine to ``final_learning_rate``.
         milestones: epochs after which the rate falls; None is 50 % and 75 % of the epochs.
-        warmup_epochs: epochs in which the rate rises linearly from 0.
+        warmup_epochs: epochs in which the rate rises linearly from 0; at most half of all.
         final_learning_rate: where the cosine ends.
         batch_size: images per step; the last, incomplete batch of an epoch is dropped.
         augmentation: a name from ``AUGMENTATIONS``, applied to the batch and to the memory.
@@ -123,7 +123,7 @@ def rate_at(recipe: Recipe, *, step: int, steps_per_epoch: int, epochs: int) -> 
     [0.1, 0.1, 0.01, 0.001]
     """
     epoch = step // steps_per_epoch
-    warmup = recipe.warmup_epochs * steps_per_epoch
+    warmup = min(recipe.warmup_epochs, epochs // 2) * steps_per_epoch
     if step < warmup:
         return recipe.learning_rate * (step + 1) / warmup
     if recipe.schedule == "steps":
