@@ -7,8 +7,9 @@ four points more of the test images right by recipe ``default`` than by ``paper`
 
 Every finished cell is a line of JSON in ``--cells``, so that tables grow from call to call. At the
 end all that are there are summed up: means over the seeds, and, paired by seed with a 95 % interval
-(Student's t), what ``default`` has more than ``paper``, and what votes have more than the better of
-the two other heads on the validation images.
+(Student's t), what ``default`` has more than ``paper``, what votes have more than the better of the
+two other heads on the validation images, and what they have more than the linear layer for which
+the very same encoder was trained.
 """
 
 import argparse
@@ -24,13 +25,17 @@ import torch
 from benchmarks.kept_cells import print_row, read_cells, state_difference, thin
 from whence.bounds import BATCH_SIZE
 from whence.evidence.evaluate import evaluate
+from whence.memory.votes import Votes
+from whence.models.using import encode_frozen
 from whence.records.images import Dataset
 from whence.records.spread import find_spread
 from whence.runs.images import load_data
-from whence.runs.prepare import prepare
+from whence.runs.prepare import Parts, prepare
 from whence.runs.settings import Settings
 from whence.runs.where import may_download_to
 from whence.training.fit import fit
+from whence.training.labelled import Labelled
+from whence.training.voting import read_votes
 
 HEADS = ("standard", "memory-wrap", "votes")
 RIVALS = ("standard", "memory-wrap")
@@ -108,7 +113,9 @@ def measure(settings: Settings, dataset: Dataset) -> dict[str, Any]:
             )
         ]
     found = evaluate(model, parts.test, memory_size=1, draws=1)
+    beside = None if model.has_memory else vote_beside(parts)
     return {
+        "votes_beside": beside,
         "validation": float(torch.cat(hits).double().mean()),
         "accuracy": found.whole_memory,
         "balanced": found.balanced_accuracy,
@@ -121,6 +128,22 @@ def measure(settings: Settings, dataset: Dataset) -> dict[str, Any]:
         "fingerprint": parts.identity["train_fingerprint"],
         "torch": torch.__version__,
     }
+
+
+@torch.no_grad()
+def vote_beside(parts: Parts) -> float:
+    """Measure the accuracy of votes on the very encoder that was trained for a linear layer.
+
+    So they come about in a training of their own too, where the layer starts from other numbers.
+    """
+    features, labels = (encode_frozen(parts.model, parts.train.images), parts.train.labels)
+    votes = Votes(features.shape[1], len(parts.train.class_names)).eval()
+    votes.compare_plainly(features)
+    asked = Labelled(encode_frozen(parts.model, parts.validation.images), parts.validation.labels)
+    read_votes(votes, Labelled(features, labels), asked, parts.plan)
+    queries = votes.embed(encode_frozen(parts.model, parts.test.images))
+    answers = votes.logits(queries, votes.embed(features), labels=labels).argmax(1)
+    return float((answers == parts.test.labels).double().mean())
 
 
 def print_tables(cells: Sequence[dict[str, Any]]) -> None:
@@ -144,6 +167,16 @@ def print_tables(cells: Sequence[dict[str, Any]]) -> None:
     print_row(*["---"] * 6)
     for (name, count, encoder), mine in sorted(groups.items()):
         print_row(name, str(count), encoder, *state_difference(compare(mine)))
+    print()
+    print_row("images", "number", "encoder", "seeds", "votes less the layer beside them", "95 %")
+    print_row(*["---"] * 6)
+    for (name, count, encoder), mine in sorted(groups.items()):
+        beside = [
+            100 * (one["votes_beside"] - one["accuracy"])
+            for one in mine
+            if one["recipe"] == "default" and one.get("votes_beside") is not None
+        ]
+        print_row(name, str(count), encoder, *state_difference(beside))
 
 
 def pick(cells: Sequence[dict[str, Any]], head: str, recipe: str) -> dict[int, float]:

@@ -31,6 +31,7 @@ def test_authors_yaml_word_for_word(yaml):
         data_root="datasets",
         encoder="mobilenet_v2",
         train_examples=1000,
+        recipe="paper",
         batch_size=128,
         draw_batch=500,
         learning_rate=0.1,

@@ -81,6 +81,7 @@ def read_authors_yaml(path: Path) -> tuple[dict[str, Any], int]:
         "weight_decay": to_number(path, "weight_decay", optimizer["weight_decay"]),
         "momentum": to_number(path, "momentum", optimizer["momentum"]),
         "nesterov": optimizer["nesterov"],
+        "recipe": "paper",
         "epochs": block["num_epochs"],
         "milestones": block["opt_milestones"],
         "memory_size": block["mem_examples"],
