@@ -65,6 +65,7 @@ NEEDED = {
     "study": ["parameter_counts"],
     "export": ["RUN", "model.onnx"],
     "check": ["RUN"],
+    "compare": ["RUN", "OTHER"],
 }
 """Arguments that each command cannot do without."""
 
@@ -112,6 +113,7 @@ SAID = {
         ),
         "RUN-faithfulness",
     ],
+    "compare": ["RUN1-compared.html", "RUN2", "need no labels"],
     "check": ["(checks.toml)", "exit code 0 if all hold, 1", "JUnit XML"],
     "export": ["onnx (default)", "model.onnx", "--force"],
     "report": ["(8)", "RUN-report.html", "(128)"],
@@ -180,6 +182,8 @@ DECIDED = [  # by the arguments alone, or by a small file that they name
         ["check", "RUN", "--expect", "odd.toml"],
         "odd.toml, check 1: Unknown assertion 'answr'. Choo",
     ),
+    (["compare", "RUN"], "compare needs a second run, or images for one: name them with --data."),
+    (["compare", "RUN", "R", "--out", "bad.toml"], "bad.toml is there already; choose another --o"),
     (["export", "RUN", "--to", "tflite", "a.onnx"], "Unknown format 'tflite'. Choose from: onnx."),
     (["export", "RUN", "a.pt"], "FILE must end in .onnx, got a.pt."),
     (["export", "RUN", "bad.onnx"], "bad.json is there already; choose another FILE, or add --fo"),

@@ -1,0 +1,94 @@
+"""The page, the words and the JSON of two runs on the same images."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from tests.gather.test_compared import compare
+from tests.helpers.browser import check_layout
+from tests.helpers.deciding import make
+from tests.helpers.deploying import give_calibration
+from tests.helpers.html_pages import check_accessible, check_alone
+from tests.helpers.pages import ORIGIN
+from whence.evidence.edit import edit
+from whence.records.compared import Drift
+from whence.report.compare_page import render_compared
+from whence.report.compared import compared_to_json, describe_compared, say_drift
+
+DRIFT = Drift("runs-7", 40, 0.3, 0.06, 0.71, 1e-5, 0.2, 0.1)
+
+
+def changed():
+    first = give_calibration(make("votes"))
+    return compare(first, edit(first, keep=lambda one: one.label != 0))
+
+
+def test_the_page_stands_alone_and_shows_every_changed_answer():
+    found = replace(changed(), notes=("a <note>",))
+    html = render_compared(found, replace(ORIGIN, notes=found.notes))
+    page = check_alone(html)
+    check_accessible(page)
+    assert "From old to new" in html
+    assert "a &lt;note&gt;" in html
+    for one in found.shown:
+        assert one.answer.name in html
+    assert "Stored images that went" in html
+    assert "Stored images that came" not in html
+    pictures = sum(1 + sum(map(len, one.evidence)) for one in found.shown) + len(found.went)
+    assert len(page.all("img")) == pictures
+
+
+def test_one_run_has_a_page_on_drift_alone():
+    found = compare(make("votes"))
+    html = render_compared(found, ORIGIN)
+    check_accessible(check_alone(html))
+    assert "old on set" in html
+    assert "Answers that changed" not in html
+
+
+def test_words_count_what_changed():
+    found = changed()
+    lines = describe_compared(found)
+    total, better = len(found.changed), sum(o.answers[1] == o.truth for o in found.changed)
+    assert lines[0].startswith(f"{total} of 30 answers changed: {better} from wrong to right, ")
+    assert "8 stored images in both memories; 0 came, 4 went." in lines
+    assert any(line.startswith("  accuracy: 0.") and " -> 0." in line for line in lines)
+    assert len([line for line in lines if ".png: " in line]) == min(10, total)
+
+
+def test_drift_is_called_what_it_is():
+    far, doubt = say_drift(DRIFT)
+    assert "30.0% of 40 images are farther" in far
+    assert "of the run's own test images 6.0% are" in far
+    assert (
+        "The images are farther from the training images than its own test images are (chance 0.71"
+        in far
+    )
+    assert (
+        doubt
+        == "Doubt, runs-7: 20.0% of the answers are expected to be wrong; 10.0% were among the validation images."
+    )
+    assert "are nearer to the training images" in say_drift(replace(DRIFT, auroc=0.2))[0]
+    assert "No difference in distance" in say_drift(replace(DRIFT, p_value=0.2))[0]
+    alone = say_drift(replace(DRIFT, control=None, doubt=None))
+    assert len(alone) == 1
+    assert "than those are from each other" in alone[0]
+
+
+def test_json_has_every_answer():
+    found = changed()
+    laid = json.loads(json.dumps(compared_to_json(found), allow_nan=False))
+    assert (laid["images"], laid["changed"]) == (30, len(found.changed))
+    assert laid["answers"][3]["answers"] == [found.class_names[k] for k in found.answers[3].answers]
+    assert laid["went"]["count"] == len(laid["went"]["images"]) == 4
+    assert laid["runs"][1]["stored"] == 8
+    assert 0 <= laid["drift"][0]["beyond"] <= 1
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [1280, 400])
+def test_nothing_sticks_out(tmp_path, width):
+    found = changed()
+    shown = [replace(one, answer=replace(one.answer, name="folder" * 30)) for one in found.shown]
+    check_layout(tmp_path, render_compared(replace(found, shown=tuple(shown)), ORIGIN), width)
