@@ -13,6 +13,7 @@ STAGES = [
     "bounds",
     "shapes",
     "seeds",
+    "progress_bar",
     "records",
     "storage",
     "encoders",

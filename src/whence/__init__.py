@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from whence.evidence.removal import find_removals
     from whence.evidence.suspicious import find_suspicious
     from whence.evidence.trace_sizes import trace_sizes
+    from whence.gather.viewed import view
     from whence.memory import HEADS, SIMILARITIES
     from whence.memory.attend import attend
     from whence.memory.heads import MemoryWrap, OnlyMemory
@@ -101,6 +102,7 @@ PLACES = {
     "sparsemax": "whence.memory.sparsemax",
     "store_codes": "whence.morphing.stored_codes",
     "trace_sizes": "whence.evidence.trace_sizes",
+    "view": "whence.gather.viewed",
     "why_similar": "whence.attribution.why_similar",
     "wrap": "whence.models.wrap",
 }
@@ -156,6 +158,7 @@ __all__ = [
     "sparsemax",
     "store_codes",
     "trace_sizes",
+    "view",
     "why_similar",
     "wrap",
 ]

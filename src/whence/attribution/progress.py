@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
-from tqdm import tqdm
+from whence.progress_bar import make_bar
 
 Piece = TypeVar("Piece")
 
@@ -17,4 +17,4 @@ def count_parts(parts: Iterable[Piece], method: str, *, total: int, unit: str) -
         total: how many parts there are.
         unit: what one is.
     """
-    yield from tqdm(parts, desc=method, total=total, unit=unit, delay=1, leave=False, disable=None)
+    yield from make_bar(parts, desc=method, total=total, unit=unit, delay=1, leave=False)

@@ -20,6 +20,7 @@ from whence.data.decode import Decoded, Pixels, cover, decode
 from whence.data.open_image import UnreadableImageError
 from whence.data.reader_warnings import catch_warnings
 from whence.data.resize import check_size
+from whence.progress_bar import make_bar
 
 CHUNK = 32
 """Files that a thread reads before it reports, so that threads cost little."""
@@ -272,14 +273,8 @@ def _progress(total: int) -> "Iterator[tqdm[NoReturn]]":
         handle = nullcontext(stderr)
     with (
         handle as file,
-        tqdm(
-            total=total,
-            desc="reading images",
-            unit="image",
-            delay=1,
-            leave=False,
-            file=file,
-            disable=None,
+        make_bar(
+            total=total, desc="reading images", unit="image", delay=1, leave=False, file=file
         ) as bar,
     ):
         yield bar

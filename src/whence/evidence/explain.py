@@ -1,6 +1,6 @@
 """Answers with everything they were computed from."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Literal
 
 import torch
@@ -19,6 +19,7 @@ from whence.memory.heads import Read
 from whence.messages import format_number
 from whence.models.classifier import Classifier
 from whence.models.evaluating import evaluating
+from whence.records.answer_tuple import AnswerTuple
 from whence.records.answers import Draws, Evidence, Explanation, Prediction
 from whence.shapes import check_batch_size
 
@@ -40,7 +41,7 @@ def explain(
     memory_size: int | None = None,
     seed: int = 0,
     batch_size: int = BATCH_SIZE,
-) -> tuple[Explanation, ...]:
+) -> AnswerTuple[Explanation]:
     """Answer for images and show the stored images that each answer was computed from.
 
     La Rosa et al. (2021), arXiv:2106.01440, section 3.2. A stored image that is the very image to
@@ -70,7 +71,7 @@ def explain(
     check_number("seed", seed)
     found: list[Explanation] = []
     if len(asked) == 0:
-        return ()
+        return AnswerTuple()
     with evaluating(model):
         plan = None
         if model.has_memory and draws:
@@ -82,7 +83,8 @@ def explain(
                 found += explain_batch(model, batch, plan, batch_size=batch_size)
             else:
                 found += explain_without_memory(model, batch)
-    return tuple(found)
+    names = model.class_names
+    return AnswerTuple(replace(answer, class_names=names) for answer in found)
 
 
 def explain_batch(

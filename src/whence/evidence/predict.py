@@ -1,6 +1,7 @@
 """Answers with the stored images they were computed from."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -18,6 +19,7 @@ from whence.metrics.doubt import read_alone
 from whence.models.classifier import Classifier
 from whence.models.evaluating import evaluating
 from whence.models.sound import check_outputs
+from whence.records.answer_tuple import AnswerTuple
 from whence.records.answers import Evidence, Prediction
 from whence.shapes import check_batch_size, check_shape
 
@@ -28,7 +30,7 @@ def predict(
     *,
     batch_size: int = BATCH_SIZE,
     features: Tensor | None = None,
-) -> tuple[Prediction, ...]:
+) -> AnswerTuple[Prediction]:
     """Classify images with the model's bank.
 
     A stored image that is the very image asked about (same content hash) is left out for it.
@@ -41,7 +43,7 @@ def predict(
         features: `(B, E)` the images encoded by this model, if that was done already.
 
     Returns:
-        One prediction per image.
+        One prediction per image; together they are a frame of pandas, too (``to_frame``).
 
     Raises:
         RuntimeError: if the model has no bank that fits it, or is in training mode.
@@ -60,7 +62,8 @@ def predict(
                 answers += answer_batch(model, batch, queries)
             else:
                 answers += answer_without_memory(model, queries)
-    return tuple(answers)
+    names = model.class_names
+    return AnswerTuple(replace(answer, class_names=names) for answer in answers)
 
 
 def answer_batch(model: Classifier, images: Tensor, queries: Tensor) -> list[Prediction]:

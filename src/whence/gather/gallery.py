@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
-from tqdm import tqdm
 
 from whence.attribution.attribute import attribute
 from whence.attribution.score_kinds import ScoreKind
@@ -13,6 +12,7 @@ from whence.bounds import BATCH_SIZE
 from whence.evidence.predict import predict
 from whence.gather.explained import find_places, take_stored
 from whence.models.classifier import Classifier
+from whence.progress_bar import make_bar
 from whence.records.gallery import AttributedImage, Gallery
 from whence.records.picture import to_uint8
 from whence.records.relevance import Relevance
@@ -94,7 +94,7 @@ def attribute_by_all(
     """
     found: list[Relevance] = []
     errors: dict[str, ValueError] = {}
-    with tqdm(methods.items(), unit="method", disable=None, leave=False) as bar:
+    with make_bar(methods.items(), unit="method", leave=False) as bar:
         for name, options in bar:
             bar.set_postfix_str(name)
             try:

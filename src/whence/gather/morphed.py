@@ -23,6 +23,7 @@ from whence.morphing.others import Asked, check_decoded, choose_classes
 from whence.morphing.quality import code_proximity, pixel_proximity
 from whence.morphing.stored_codes import StoredCodes, store_codes
 from whence.morphing.walk import MorphPlan
+from whence.progress_bar import make_bar
 from whence.records.morphed import Along, Code, Mask, Morph, Start, Way
 from whence.records.picture import to_uint8
 from whence.seeds import make_generator
@@ -100,7 +101,7 @@ def morph_images(
         )
     logits = classify_images(model, images, batch_size=batch_size).cpu()
     classes = ask_classes(logits, model.class_names, names, question.to)
-    with tqdm(total=len(training), desc="training images", disable=None, leave=False) as bar:
+    with make_bar(total=len(training), desc="training images", leave=False) as bar:
         stored = store_codes(
             vae,
             training.images,
@@ -115,7 +116,7 @@ def morph_images(
     generator = make_generator(question.seed)
     found: list[Morph] = []
     work = len(images) * (1 + 3 * len(question.others))
-    with tqdm(total=work, unit="step", disable=None, leave=False) as bar:
+    with make_bar(total=work, unit="step", leave=False) as bar:
         for first in range(0, len(images), TOGETHER):
             rows = slice(first, first + TOGETHER)
             some = Gathering(model, vae, images[rows], stored, training, question, batch_size, bar)

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from whence.autoencoders.vae import VAE
 from whence.gather.morph_training import Training
 from whence.models.classifier import Classifier
 from whence.models.evaluating import check_mode
+from whence.progress_bar import make_bar
 from whence.records.picture import to_uint8
 from whence.records.visualised import FoundPatch, MadeInput, VisualisedUnit
 from whence.seeds import make_generator
@@ -64,7 +64,7 @@ def visualise_units(
     }
     usual = measure_inputs(model, training.images[:MEASURED])
     made: dict[int, list[MadeInput]] = {number: [] for number in natural}
-    with tqdm(total=2 * len(units), unit="unit", disable=None, leave=False) as bar:
+    with make_bar(total=2 * len(units), unit="unit", leave=False) as bar:
         for group in group_units(units):
             some = [units[number] for number in group]
             scales = torch.tensor([natural[one].deviation or 1.0 for one in group]).to(model.mean)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from whence.progress_bar import make_bar
 from whence.shapes import check_batch_size
 
 
@@ -27,18 +28,20 @@ def encode_in_batches(
     check_batch_size(batch_size)
     parts: list[Tensor] = []
     start = 0
-    while start < len(images):
-        try:
-            parts.append(encode(images[start : start + batch_size]))
-        except torch.OutOfMemoryError:
-            if batch_size == 1:
-                raise
-            fitted = False
-        else:
-            fitted = True
-        if fitted:
-            start += batch_size
-        else:  # out here, where the error does not hold the memory any more
-            torch.cuda.empty_cache()
-            batch_size //= 2
+    with make_bar(total=len(images), desc="encoding", unit="image", delay=2, leave=False) as bar:
+        while start < len(images):
+            try:
+                parts.append(encode(images[start : start + batch_size]))
+            except torch.OutOfMemoryError:
+                if batch_size == 1:
+                    raise
+                fitted = False
+            else:
+                fitted = True
+            if fitted:
+                start += batch_size
+                bar.update(min(batch_size, len(images) - bar.n))
+            else:  # out here, where the error does not hold the memory any more
+                torch.cuda.empty_cache()
+                batch_size //= 2
     return torch.cat(parts)

@@ -24,6 +24,7 @@ from whence.models.stamp import Stamp
 from whence.records.decision import Decision
 from whence.records.labels import check_every_label, list_names
 from whence.records.measures import Calibration
+from whence.records.notebook import NOTEBOOK_VIEWS
 from whence.shapes import check_shape
 
 NO_MEMORY = (
@@ -115,6 +116,10 @@ class Classifier(nn.Module):
         """
         self._refuse_memory(self.has_memory)
         return cast("MemoryHead", self.head)
+
+    def _repr_html_(self) -> str:
+        html: str = NOTEBOOK_VIEWS["classifier"](self)
+        return html
 
     def forward(
         self,

@@ -6,7 +6,8 @@ from typing import Literal
 from torch import Tensor
 
 from whence.records.decision import Decision
-from whence.records.show import show_record, to_html
+from whence.records.notebook import NOTEBOOK_VIEWS
+from whence.records.show import show_record
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ class Prediction:
             have it.
         decision: the class that has a threshold, and which; None where the highest probability
             wins.
+        class_names: K names; empty where they are not known.
     """
 
     predicted: int
@@ -80,11 +82,13 @@ class Prediction:
     error_probability: float | None
     by_label: bool = False
     decision: Decision | None = None
+    class_names: tuple[str, ...] = ()
 
     __repr__ = show_record
 
     def _repr_html_(self) -> str:
-        return show_answer(self)
+        html: str = NOTEBOOK_VIEWS["explanation"](self)
+        return html
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -146,6 +150,7 @@ class Explanation:
             classes, with a weight or without; classes that no stored image has are left out.
         decision: the class that has a threshold, and which; None where the highest probability
             wins.
+        class_names: K names; empty where they are not known.
     """
 
     predicted: int
@@ -168,6 +173,7 @@ class Explanation:
     by_label: bool = False
     nearest: tuple[Evidence, ...] = ()
     decision: Decision | None = None
+    class_names: tuple[str, ...] = ()
 
     __repr__ = show_record
 
@@ -178,7 +184,8 @@ class Explanation:
         return self.decision.choose(probabilities, probabilities)
 
     def _repr_html_(self) -> str:
-        return show_answer(self)
+        html: str = NOTEBOOK_VIEWS["explanation"](self)
+        return html
 
 
 @dataclass(frozen=True)
@@ -201,14 +208,3 @@ class Removal:
     smallest_becomes: int | None
     searched: int
     reason: str | None
-
-
-def show_answer(answer: Prediction | Explanation) -> str:
-    """Lay an answer and its evidence out for a notebook; a record holds no pixels to show."""
-    share = float(answer.probabilities[answer.predicted])
-    heads = ("index", "label", "own class", "weight", "similarity", "role", "file")
-    rows: list[tuple[object, ...]] = [
-        (one.index, one.label, one.predicted, one.weight, one.similarity, one.role, one.source)
-        for one in answer.evidence
-    ]
-    return to_html(f"class {answer.predicted}, probability {share:.3f}", heads, rows)

@@ -1,6 +1,7 @@
 """How well the probability of a class finds its images, at every threshold."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
@@ -94,3 +95,23 @@ class Answered:
     sources: tuple[str, ...] | None = None
 
     __repr__ = show_record
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Lay the answers out, one row an image."""
+        names, total = self.class_names, len(self.predicted)
+        predicted, shares = self.predicted.tolist(), self.probabilities.tolist()
+        labels: list[Any] = [None] * total if self.labels is None else self.labels.tolist()
+        errors = self.error_probabilities
+        doubts: list[Any] = [None] * total if errors is None else errors.tolist()
+        return [
+            {
+                "image": place if self.sources is None else self.sources[place],
+                "label": None if labels[place] is None else names[labels[place]],
+                "answer": names[predicted[place]],
+                "right": None if labels[place] is None else labels[place] == predicted[place],
+                "probability": shares[place][predicted[place]],
+                **{f"probability of {n}": s for n, s in zip(names, shares[place], strict=True)},
+                "error_probability": doubts[place],
+            }
+            for place in range(total)
+        ]

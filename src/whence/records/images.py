@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from whence.records.labels import read_class_names, read_labels
+from whence.records.notebook import NOTEBOOK_VIEWS
 from whence.records.show import show_record
 from whence.shapes import check_shape
 
@@ -48,6 +49,10 @@ class ImageSet:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def _repr_html_(self) -> str:
+        html: str = NOTEBOOK_VIEWS["images"](self)
+        return html
 
     def take(self, indices: Tensor | Sequence[int]) -> "ImageSet":
         """Keep the images at ``indices`` `(n,)`, in that order."""

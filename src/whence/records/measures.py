@@ -3,10 +3,13 @@
 import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from whence.records.class_curves import Answered, ClassCurve, ThresholdTable
 from whence.records.class_measures import ClassMeasures, mean_recall
 from whence.records.decision import Decision
+from whence.records.frames import make_frame
+from whence.records.notebook import NOTEBOOK_VIEWS
 
 
 @dataclass(frozen=True)
@@ -176,6 +179,21 @@ class Evaluation:
     curves: tuple[ClassCurve, ...] = ()
     thresholds: ThresholdTable | None = None
     answered: Answered | None = field(default=None, compare=False, repr=False)
+
+    def to_frame(self) -> Any:
+        """Make a frame of pandas, one row an image: file, label, answer, probabilities, doubt.
+
+        Raises:
+            ValueError: if the single answers were not kept.
+            ModuleNotFoundError: without pandas.
+        """
+        if self.answered is None:
+            raise ValueError("This evaluation holds numbers alone; its answers were not kept.")
+        return make_frame(self.answered.rows())
+
+    def _repr_html_(self) -> str:
+        html: str = NOTEBOOK_VIEWS["evaluation"](self)
+        return html
 
     @property
     def balanced_accuracy(self) -> float:

@@ -9,6 +9,7 @@ from whence.memory.heads import Standard
 from whence.memory.votes import Votes
 from whence.models.as_image_set import LabelledImages, as_image_set
 from whence.models.classifier import Classifier
+from whence.progress_bar import in_notebook, make_bar
 from whence.records.labels import check_every_label
 from whence.shapes import check_shape
 from whence.storage.checkpoint import Checkpoint
@@ -21,6 +22,7 @@ from whence.training.probe import Probe
 from whence.training.progress import (
     LOWER,
     DivergedError,
+    EpochReport,
     OnEpoch,
 )
 from whence.training.recipes import RECIPES, Recipe
@@ -109,6 +111,7 @@ def fit(
         if features is None:
             features = encode_together(model, labelled.images, team)
         features = features.to(device)
+    on_epoch = on_epoch or show_epochs(plan.epochs)
     with seeded(plan.seed, device) as randomness:
         if votes is not None and features is not None:
             asked = encode_labelled(model, validation, validation_features, team)
@@ -151,6 +154,21 @@ def fit(
         asked = encode_labelled(model, validation, None, team)
         votes.compare_plainly(stored.features)
         read_votes(votes, stored, asked, plan)
+
+
+def show_epochs(epochs: int) -> OnEpoch | None:
+    """Return what moves a bar in a notebook; None where there is none."""
+    if not in_notebook():
+        return None
+    bar = make_bar(total=epochs, desc="training", unit="epoch", leave=False)
+
+    def move(report: EpochReport) -> None:
+        bar.set_postfix(loss=f"{report.loss:.3f}", accuracy=f"{report.accuracy:.3f}")
+        bar.update(report.epoch - bar.n)
+        if report.epoch == epochs:
+            bar.close()
+
+    return move
 
 
 def with_linear_layer(model: Classifier) -> Classifier:
