@@ -88,7 +88,6 @@ SHARED: dict[str, int] = {
     "say_evidence": 2,
     "shorten": 2,
     "show": 3,
-    "show_answer": 2,
     "show_evidence": 2,
     "start": 2,
     "thesis_cifar10": 2,
