@@ -7,6 +7,9 @@ memory, against entmax's sparsemax (k = 200) with dense weights: at least 1.2 ti
 (500, 100), 4 at (500, 10,000), 3.5 at (64, 100,000). Medians of n = 7 rounds in turn (3 with the
 million). Normal random features; the results of both sides must agree.
 
+Votes read keys of 128 numbers and sum weights by label, also only to see what that costs beside the
+product of the same keys; no target.
+
 The product writes into memory that is there already. The entmax side divides features by their
 lengths, as is usual; how much it gains by whence's way, which scales the products, is told as well.
 
@@ -27,14 +30,15 @@ from functools import partial
 import torch
 from entmax import sparsemax
 from torch import Tensor
-from torch.nn.functional import normalize
+from torch.nn.functional import normalize, one_hot
 from torch.testing import assert_close
 
 from benchmarks.sides import machine, ratio, take_turns
 from whence.memory.attend import attend, read_vectors
 from whence.memory.cosine import cosine, unit_scale
+from whence.memory.votes import FLOOR, KEY, Votes
 
-FEATURES = 512
+FEATURES, CLASSES = 512, 10
 FORWARD = {(500, 10_000): 1.8, (64, 100_000): 1.5, (64, 1_000_000): 1.3}
 """Queries and stored images, and the target: at most so many times the product."""
 BOTH = {(500, 100): 1.2, (500, 10_000): 4.0, (64, 100_000): 3.5}
@@ -47,12 +51,16 @@ def main() -> None:
     """Run all cases, or the million alone to see how much memory it takes."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--votes", action="store_true", help="the votes alone")
     parser.add_argument("--peak", type=int, nargs=2, metavar=("QUERIES", "STORED"))
     options = parser.parse_args()
     if options.peak is not None:
         print(json.dumps({"GiB": measure_peak(*options.peak)}))
         return
     print(machine())
+    if options.votes:
+        vote_all(options.repeats)
+        return
     # first, because a process started later would count what this one holds by then
     peak = run_peak(*max(FORWARD, key=lambda case: case[1]))
     print(f"forward, D = {FEATURES}, times the score product (least and most of the rounds):")
@@ -64,6 +72,40 @@ def main() -> None:
     print(f"forward and backward, D = {FEATURES}, entmax over whence:")
     for (queries, stored), target in BOTH.items():
         both_ways(queries, stored, target, options.repeats)
+    vote_all(options.repeats)
+
+
+def vote_all(repeats: int) -> None:
+    """Let memories of all sizes vote."""
+    print(f"votes of {CLASSES} classes, keys of {KEY}, times the score product:")
+    for queries, stored in ((500, 10_000), (64, 100_000), (64, 1_000_000)):
+        vote(queries, stored, repeats if stored < 10**6 else min(repeats, 3))
+
+
+@torch.no_grad()
+def vote(queries: int, stored: int, repeats: int) -> None:
+    """Compare votes with the product of their keys alone, and with dense weights."""
+    head = Votes(KEY, CLASSES).eval()
+    asked, memory = (head.scale_keys(side) for side in make(queries, stored, KEY))
+    labels = torch.arange(stored) % CLASSES
+    product = asked.new_empty(queries, stored)
+    few = torch.softmax(head.logits(asked[:4], memory, labels=labels), 1)
+    weights = sparsemax(asked[:4] @ memory.mT, dim=-1, k=200)
+    shares = weights @ one_hot(labels, CLASSES).float()
+    assert_close(few, shares * (1 - FLOOR) + FLOOR / CLASSES, atol=1e-5, rtol=1e-4)
+    found = take_turns(
+        {
+            "product": lambda: torch.mm(asked, memory.mT, out=product),
+            "votes": lambda: head.logits(asked, memory, labels=labels),
+        },
+        repeats,
+    )
+    milliseconds = 1000 * sorted(found["product"])[len(found["product"]) // 2]
+    print(
+        f"  ({queries}, {stored:,}): product {milliseconds:.1f} ms; "
+        f"votes {ratio(found, 'votes', 'product')}",
+        flush=True,
+    )
 
 
 def forward(queries: int, stored: int, target: float, repeats: int) -> None:
@@ -140,12 +182,12 @@ def check_forward(asked: Tensor, memory: Tensor) -> None:
     assert_close(attend(few, memory).vectors, read_with_entmax(few, memory), atol=1e-5, rtol=1e-4)
 
 
-def make(queries: int, stored: int) -> tuple[Tensor, Tensor]:
-    """Draw queries `(B, D)` and a memory `(M, D)`."""
+def make(queries: int, stored: int, width: int = FEATURES) -> tuple[Tensor, Tensor]:
+    """Draw queries `(B, width)` and a memory `(M, width)`."""
     generator = torch.Generator().manual_seed(0)
     return (
-        torch.randn(queries, FEATURES, generator=generator),
-        torch.randn(stored, FEATURES, generator=generator),
+        torch.randn(queries, width, generator=generator),
+        torch.randn(stored, width, generator=generator),
     )
 
 
