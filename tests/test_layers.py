@@ -34,6 +34,7 @@ STAGES = [
     "report",
     "runs",
     "gather",
+    "sharing",
     "cluster",
     "tables",
     "studies",

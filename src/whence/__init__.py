@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from whence.records.images import ImageSet
     from whence.runs.load_parts import load_parts
     from whence.selections import SELECTIONS
+    from whence.sharing.push import push
     from whence.training.fit import fit
     from whence.training.plan import Plan
     from whence.training.recipes import RECIPES, Recipe
@@ -96,6 +97,7 @@ PLACES = {
     "load_vae": "whence.autoencoders.saved_vae",
     "morph": "whence.morphing.morph",
     "predict": "whence.evidence.predict",
+    "push": "whence.sharing.push",
     "read_images": "whence.data.read_images",
     "save": "whence.models.save",
     "save_vae": "whence.autoencoders.saved_vae",
@@ -152,6 +154,7 @@ __all__ = [
     "load_vae",
     "morph",
     "predict",
+    "push",
     "read_images",
     "save",
     "save_vae",

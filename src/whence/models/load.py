@@ -17,6 +17,7 @@ from whence.models.saved_calibration import calibration_from_json
 from whence.models.saved_decision import decision_from_json
 from whence.models.saved_votes import set_handicaps, set_plain_share
 from whence.models.sound import check_sound
+from whence.storage.hub import SCHEME, fetch_from_hub
 from whence.storage.plain_files import hash_file
 from whence.storage.tensors import (
     Layout,
@@ -33,10 +34,13 @@ def load(
     encoder: nn.Module | None = None,
     device: str | torch.device | None = None,
 ) -> Classifier:
-    """Read a model that ``save`` or a training run wrote. Executes and downloads nothing.
+    """Read a model that ``save`` or a training run wrote. Executes nothing.
+
+    Nothing is downloaded but for an address on the Hugging Face Hub, of which the three files of a
+    model are fetched (extra ``[hub]``) and trusted no more than others.
 
     Args:
-        folder: the run folder.
+        folder: the run folder, or "hf://owner/name", perhaps with "@revision".
         encoder: needed when the model was built on a module of the user's own: that module,
             whose parameter names and shapes must fit; its values are replaced.
         device: where the model goes; None is the CPU.
@@ -47,7 +51,10 @@ def load(
     Raises:
         FileNotFoundError: if there is no finished run, or a file is missing.
         ValueError: if a file is damaged, from a newer version, or does not fit.
+        ConnectionError: if the Hub does not answer.
     """
+    if isinstance(folder, str) and folder.startswith(SCHEME):
+        folder = fetch_from_hub(folder, (DONE, MODEL, BANK))
     folder = Path(folder)
     if encoder is not None and not isinstance(encoder, nn.Module):
         raise TypeError(f"encoder must be an nn.Module or None, got {type(encoder).__name__}.")

@@ -1,0 +1,1 @@
+"""Models for other people: a folder with a card, and the Hugging Face Hub."""
