@@ -56,6 +56,9 @@ ROUTES = (
 )
 """Every number that comes out is one that went in, or a constant."""
 
+FILLING = frozenset({aten.constant_pad_nd, aten.masked_fill, aten.where})
+"""Routes that may put a number of their own beside those that went in."""
+
 SUMS = frozenset(
     {
         aten.mean,

@@ -11,7 +11,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from whence.attribution.graph.affine import READERS, Affine, find_biased
 from whence.attribution.graph.composites import Composite
-from whence.attribution.graph.kinds import ACTIVATIONS, ROUTES, SUMS, find_gate
+from whence.attribution.graph.kinds import ACTIVATIONS, FILLING, ROUTES, SUMS, find_gate
 from whence.attribution.graph.ledger import BIASES, STABILISER, Ledger
 from whence.attribution.graph.node import Node, Slot, aten
 from whence.attribution.graph.pull import Messages, first_of, pull
@@ -133,7 +133,8 @@ def find_at(slot: Slot, value: float) -> Tensor:
 def route(own: LayerwisePass, node: Node, arriving: list[Tensor | None]) -> Messages:
     """Give every number's relevance to the number that it is."""
     passed = pull(node, arriving)
-    if any(is_constant_float(one) for one in tree_leaves((node.args, node.kwargs))):
+    constants = any(is_constant_float(one) for one in tree_leaves((node.args, node.kwargs)))
+    if constants or node.operation in FILLING:
         for slot, relevance in zip(node.outputs, arriving, strict=True):
             if slot is not None and relevance is not None:
                 own.ledger.add(BIASES, relevance, slot.owners)
