@@ -39,6 +39,14 @@ def test_a_value_that_is_changed_in_place_is_kept_as_it_was():
     assert_close(images, torch.tensor([[1.0, -2.0], [-3.0, 4.0]]))
 
 
+def test_images_that_a_network_changes_in_place_stay_as_they_are():
+    images = torch.tensor([[1.0, -2.0], [-3.0, 4.0]])
+    found = record(lambda some: some.relu_().sum(1), images)
+    assert_close(images, torch.tensor([[1.0, -2.0], [-3.0, 4.0]]))
+    assert_close(found.inputs[0].value, images)
+    assert_close(found.nodes[0].output.value, images.relu())
+
+
 def test_a_tensor_that_was_changed_through_a_part_of_it_is_refused():
     def score(some):
         doubled = some * 2

@@ -94,6 +94,10 @@ def test_what_draws_follows_the_seed(call_attribute):
         (["more", "--option", "steps=0"], "steps must be at least 1, got 0."),
         (["more", "--target", "10"], "target must be in 0 to 9, got 10."),
         (["more", "--target", "cow"], "Unknown target 'cow'. Choose from: 0, 1, 2"),
+        (
+            ["more", "--method", "gradient", "path_integrated_gradients"],
+            "path_integrated_gradients needs the option path, which was not given.",
+        ),
         (["more", "--score", "votes"], "Unknown score 'votes'. Choose from: logit, similarity."),
         (["more", "--target", "1:cow"], "Unknown target 'cow'."),
         (["more", "--method", "path_integrated_gradients"], "needs the option path, which was not"),
