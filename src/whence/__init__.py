@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from whence.evidence.edit import edit
     from whence.evidence.evaluate import evaluate
     from whence.evidence.explain import explain
+    from whence.evidence.learn_again import learn_again
     from whence.evidence.predict import predict
     from whence.evidence.removal import find_removals
     from whence.evidence.suspicious import find_suspicious
@@ -90,6 +91,7 @@ PLACES = {
     "find_suspicious": "whence.evidence.suspicious",
     "fit": "whence.training.fit",
     "fit_vae": "whence.autoencoders.fit_vae",
+    "learn_again": "whence.evidence.learn_again",
     "load": "whence.models.load",
     "load_dataset": "whence.data.load",
     "load_parts": "whence.runs.load_parts",
@@ -147,6 +149,7 @@ __all__ = [
     "find_suspicious",
     "fit",
     "fit_vae",
+    "learn_again",
     "load",
     "load_dataset",
     "load_parts",

@@ -4,6 +4,7 @@ import json
 import shutil
 
 import pytest
+import torch
 
 import whence
 from tests.cli.test_audit_cli import call, write_stripes
@@ -72,3 +73,41 @@ def test_what_cannot_be_added_is_one_sentence(
     assert message in said
     assert said.count("\n") == 1
     assert not (tmp_path / "x").exists()
+
+
+def write_groups(folder, place, rows):
+    text = "path,group\n" + "".join(
+        f"{one},{'odd' if i % 8 == 0 else 'usual'}\n" for i, one in rows
+    )
+    (folder / place).write_text(text)
+
+
+def test_a_memory_keeps_groups_alike_and_learns_its_keys_again(striped, tmp_path, capsys):
+    stored = whence.load(striped / "run").bank.sources
+    write_groups(tmp_path, "groups.csv", enumerate(stored))
+    words = ["memory", striped / "run", "--size", "4", "--groups", tmp_path / "groups.csv"]
+    code, _, _ = call(capsys, *words, "--learn-again", "--out", tmp_path / "small")
+    assert code == 0
+    small = whence.load(tmp_path / "small")
+    groups = ["odd" if stored.index(one) % 8 == 0 else "usual" for one in small.bank.sources]
+    cells = set(zip(small.bank.labels.tolist(), groups, strict=True))
+    assert len(cells) == 4
+    known = whence.load_parts(striped / "run").validation
+    by_hand = whence.design_memory(
+        whence.load(striped / "run"),
+        4,
+        groups=["odd" if i % 8 == 0 else "usual" for i in range(len(stored))],
+    )
+    by_hand = whence.learn_again(by_hand, validation=known)
+    assert torch.equal(small(known.images), by_hand(known.images))
+    record = json.loads((tmp_path / "small" / "whence.json").read_text())["run"]["memory"]
+    assert (record["groups"], record["learned_again"]) == ("groups.csv", True)
+    write_groups(tmp_path, "few.csv", enumerate(stored[1:]))
+    words[-1] = tmp_path / "few.csv"
+    code, _, said = call(capsys, *words, "--out", tmp_path / "x")
+    assert (code, "every stored image, 1 are missing" in said) == (2, True)
+    (tmp_path / "few.csv").write_text("path\na.png\n")
+    code, _, said = call(capsys, *words, "--out", tmp_path / "x")
+    assert (code, "must have a column group, it has none" in said) == (2, True)
+    code, _, said = call(capsys, "memory", striped / "run", "--learn-again")
+    assert (code, "say how large: --size" in said) == (2, True)

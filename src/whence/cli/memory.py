@@ -20,6 +20,9 @@ from whence.selections import SELECTIONS
 BANKS = "banks"
 """Folder in that of a run: the run with other memories, each by its name."""
 
+DIVIDING = ("balanced", "herding")
+"""Selections that keep groups apart."""
+
 BEST = "herding"
 """The selection of the memory that is kept, unless another one is asked for."""
 
@@ -71,6 +74,19 @@ def build() -> ArgumentParser:
             help=f"stored images that {what} in any case: files as the evidence shows them, "
             "patterns, classes, or @FILE with one of these in each line",
         )
+    parser.add_argument(
+        "--groups",
+        type=str,
+        metavar="FILE",
+        help="a table with the columns path and group, one row for each stored image: as many stay "
+        "of each group of each class as of any other (balanced and herding)",
+    )
+    parser.add_argument(
+        "--learn-again",
+        action="store_true",
+        help="learn the keys of votes again from the memory that is kept, in seconds: where groups "
+        "are to count alike",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of what is drawn (0)")
     parser.add_argument(
         "--figure", type=str, metavar="FILE", help="draw the measures against the size, as PNG"
@@ -86,7 +102,7 @@ def build() -> ArgumentParser:
 def memory(arguments: list[str]) -> None:
     """Measure smaller memories, and keep one of them."""
     options = parse(build(), arguments)
-    by = options.by or (list(SELECTIONS) if options.memory_size is None else [BEST])
+    by = options.by or choose_selections(options)
     check_choices("selection", by, tuple(SELECTIONS))
     out = choose_bank_folder(options, by)
     for name in ("pin", "ban"):
@@ -99,6 +115,13 @@ def memory(arguments: list[str]) -> None:
     measure_memories(options, by, out, device)
 
 
+def choose_selections(options: Namespace) -> list[str]:
+    """Name the selections, where none is asked for: all that can do what is asked."""
+    if options.memory_size is not None:
+        return [BEST]
+    return list(SELECTIONS if options.groups is None else DIVIDING)
+
+
 def choose_bank_folder(options: Namespace, by: list[str]) -> Path | None:
     """Say where the memory is kept; None where memories are only measured.
 
@@ -106,8 +129,10 @@ def choose_bank_folder(options: Namespace, by: list[str]) -> Path | None:
         ValueError: if it is not said how the images are chosen, or there is nothing to keep.
     """
     if options.memory_size is None:
-        if options.name is not None or options.out is not None:
-            raise ValueError("name and out are for the memory that is kept; say how large: --size.")
+        if options.name is not None or options.out is not None or options.learn_again:
+            raise ValueError(
+                "name, out and learn-again are for the memory that is kept; say how large: --size."
+            )
         return None
     if len(by) > 1:
         raise ValueError("A memory of --size is kept by one selection; name one with --by.")

@@ -16,13 +16,13 @@ from whence.bounds import BOUNDS
 from whence.runs.duration import read_duration
 from whence.runs.folder import SETTINGS
 from whence.runs.prepare import Parts
-from whence.runs.recipe_and_plan import EPOCHS_AT_ONCE, is_at_once
+from whence.runs.recipe_and_plan import is_at_once
 from whence.runs.settings import Settings
 from whence.storage.plain_files import read_json
 from whence.storage.whole_files import write_json
 from whence.training.distributed import Team
 from whence.training.fit import fit
-from whence.training.plan import Plan
+from whence.training.plan import EPOCHS_AT_ONCE, Plan
 
 PLAN = "plan.json"
 """The file of a run folder that keeps how many epochs its budget was found to be."""

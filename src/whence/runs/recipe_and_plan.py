@@ -7,14 +7,11 @@ from whence.data.augment import MIRRORED
 from whence.runs.duration import read_duration
 from whence.runs.published import PUBLISHED, Published
 from whence.runs.settings import Settings
-from whence.training.plan import Plan, enough_epochs
+from whence.training.plan import EPOCHS_AT_ONCE, Plan, enough_epochs
 from whence.training.recipes import RECIPES, Recipe
 
 OUR_RECIPE = "default"
 """The recipe that is ours: where it is taken nothing is the paper's."""
-
-EPOCHS_AT_ONCE = 80
-"""Epochs of votes that are trained on all images at once."""
 
 
 def choose_recipe(settings: Settings, *, mirror: bool = False) -> Recipe:

@@ -46,6 +46,9 @@ BALANCES: Mapping[str, str] = MappingProxyType(
 """Ways to let classes of unequal size count alike, and what each of them does."""
 
 
+EPOCHS_AT_ONCE = 80
+"""Epochs of votes that are trained on all images at once."""
+
 LEAST_EPOCHS = 40
 
 

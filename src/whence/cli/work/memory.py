@@ -11,9 +11,13 @@ from jsonargparse import Namespace
 from whence.cli.align import align
 from whence.cli.options import read_where
 from whence.cli.plain_text import escape, print_note
+from whence.data.label_table import read_label_table
+from whence.data.names import compose
 from whence.evidence.design_memory import design_memory
+from whence.evidence.learn_again import learn_again
 from whence.evidence.trace_sizes import trace_sizes
 from whence.memory.heads import find_head
+from whence.messages import shorten_text
 from whence.models.classifier import Classifier
 from whence.models.load import load_to_answer
 from whence.records.images import ImageSet
@@ -54,7 +58,9 @@ def measure_memories(options: Namespace, by: Sequence[str], out: Path | None, de
     model = load_to_answer(run, device)
     images = load_named_parts(run, about, MEASURED_PARTS, where=read_where(options))
     sizes = choose_memory_sizes(options.sizes, model) if out is None else [options.memory_size]
-    chosen = {"pin": options.pin, "ban": options.ban, "seed": options.seed}
+    chosen: dict[str, Any] = {"pin": options.pin, "ban": options.ban, "seed": options.seed}
+    if options.groups is not None:
+        chosen["groups"] = read_groups(options.groups, model)
     measured = measure(model, images, sizes, by, chosen, batch_size=options.batch_size)
     if out is not None:
         keep(model, run, out, images, by[0], chosen, options)
@@ -125,10 +131,42 @@ def keep(
         batch_size=options.batch_size,
         **chosen,
     )
-    made = {"selection": by, "size": options.memory_size, **chosen}
+    if options.learn_again:
+        smaller = learn_again(
+            smaller,
+            validation=known if len(known) else None,
+            seed=options.seed,
+            batch_size=options.batch_size,
+        )
+    made = {"selection": by, "size": options.memory_size, "learned_again": options.learn_again}
+    made |= {name: chosen[name] for name in ("pin", "ban", "seed")}
+    made["groups"] = options.groups and Path(options.groups).name
     made["before"] = len(model.fitting_bank())
     write_with_memory(smaller, run, out, made, images=images, batch_size=options.batch_size)
     print_note(f"Kept in {out}; every command takes it as a run.")
+
+
+def read_groups(table: str, model: Classifier) -> list[str]:
+    """Read the group of each stored image from a table.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it has no groups, or none for a stored image.
+    """
+    found = read_label_table(table, unlabelled=True)
+    if found.groups is None:
+        raise ValueError(f"{table} must have a column group, it has none.")
+    sources = model.fitting_bank().sources
+    if sources is None:
+        raise ValueError("Groups are of files, and the stored images of this run come from none.")
+    groups = {compose(path): one for path, one in zip(found.paths, found.groups, strict=True)}
+    missing = [one for one in sources if compose(one) not in groups]
+    if missing:
+        raise ValueError(
+            f"{table} must name the group of every stored image, {len(missing):,} are missing "
+            f"(first: {shorten_text(missing[0])})."
+        )
+    return [groups[compose(one)] for one in sources]
 
 
 def lay_out_size(one: MemorySize) -> tuple[str, ...]:
