@@ -123,6 +123,8 @@ def draw_biases(model: nn.Module, *inputs: Tensor | torch.Generator) -> nn.Modul
         for name, parameter in model.named_parameters():
             if name.endswith("bias"):
                 parameter.normal_(0, 0.1, generator=generator)
+            elif not parameter.any():  # as the last layer of some: no image would count
+                parameter.normal_(0, 0.02, generator=generator)
         model.train()
         for module in model.modules():
             if isinstance(module, nn.Dropout):

@@ -25,13 +25,13 @@ def call_attribute(digits_run, place, capsys):
 
 
 def test_the_json_is_what_attribute_gives(call_attribute, digits_run):
-    words = ("--test", 4, "--method", "integrated_gradients", "gradient", "--option", "steps=3")
+    words = ("--test", 5, 4, "--method", "integrated_gradients", "gradient", "--option", "steps=3")
     code, output, _ = call_attribute(*words, "--target", "3:8", "--json", "--with-pixels")
     assert code == 0
     model = whence.load(digits_run)
     images = load_parts(digits_run).test.images[[4]]
     for found, (name, options) in zip(
-        json.loads(output)["images"][0]["attributions"],
+        json.loads(output)["images"][1]["attributions"],
         {"integrated_gradients": {"steps": 3}, "gradient": {}}.items(),
         strict=True,
     ):
