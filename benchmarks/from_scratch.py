@@ -3,7 +3,10 @@
 Claim, of which little is measured so far: trained on 1,000 images of CIFAR-10, the small CNN has
 four points more of the test images right by recipe ``default`` than by ``paper``.
 
-    python -m benchmarks.from_scratch DATA --images 500 1000 --seeds 5
+    python -m benchmarks.from_scratch DATA --images 500 1000 --seeds 0 1 2
+    python -m benchmarks.from_scratch DATA --images 1000 --heads standard --without shifts cosine
+
+``--without`` trains by recipe ``default`` with parts taken away, each alone.
 
 Every finished cell is a line of JSON in ``--cells``, so that tables grow from call to call. At the
 end all that are there are summed up: means over the seeds, and, paired by seed with a 95 % interval
@@ -15,7 +18,7 @@ the very same encoder was trained.
 import argparse
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -40,6 +43,17 @@ from whence.training.voting import read_votes
 HEADS = ("standard", "memory-wrap", "votes")
 RIVALS = ("standard", "memory-wrap")
 RECIPES = ("default", "paper")
+PARTS: Mapping[str, dict[str, Any]] = {
+    "weight decay": {"weight_decay": 5e-4},
+    "small batches": {"batch_size": 128, "epochs": 65},
+    "shifts": {"augmentation": "flip"},
+    "mirror images": {"mirror": "no"},
+    "label smoothing": {"label_smoothing": 0.0},
+    "cosine": {"schedule": "steps"},
+}
+"""What is set in place of each part of recipe ``default``: the paper's, or nothing. Large batches
+see 1,000 images as often as small ones do."""
+
 CELLS = Path(__file__).parents[1] / "docs" / "cells" / "from_scratch.jsonl"
 """The cells that are published."""
 
@@ -55,6 +69,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--heads", nargs="+", choices=HEADS, default=list(HEADS))
     parser.add_argument("--recipes", nargs="+", choices=RECIPES, default=list(RECIPES))
+    parser.add_argument(
+        "--without", nargs="+", choices=PARTS, default=[], help="parts to take away, each alone"
+    )
     parser.add_argument("--pool", type=int, default=10000, help="training images drawn from")
     parser.add_argument("--test", type=int, default=3000, help="test images, at most")
     parser.add_argument("--cells", type=Path, default=CELLS)
@@ -74,17 +91,21 @@ def main() -> None:
                         recipe=recipe,
                     )
                     fill(chosen, dataset, options)
+                    for part in options.without if recipe == "default" else ():
+                        fill(replace(chosen, **PARTS[part]), dataset, options, without=part)
     print_tables(read_cells(options.cells))
 
 
-def fill(settings: Settings, dataset: Dataset, options: argparse.Namespace) -> None:
-    """Measure one cell unless it is there."""
+def fill(
+    settings: Settings, dataset: Dataset, options: argparse.Namespace, without: str | None = None
+) -> None:
+    """Measure one cell unless it is there; ``without`` names the part that was taken away."""
     here = {
         "images": options.name or Path(settings.data).name,
         "train_examples": settings.train_examples,
         "encoder": settings.encoder,
         "head": settings.head,
-        "recipe": settings.recipe,
+        "recipe": settings.recipe if without is None else f"{settings.recipe} without {without}",
         "seed": settings.seed,
     }
     if any(here.items() <= one.items() for one in read_cells(options.cells)):
@@ -167,6 +188,7 @@ def print_tables(cells: Sequence[dict[str, Any]]) -> None:
     print_row(*["---"] * 6)
     for (name, count, encoder), mine in sorted(groups.items()):
         print_row(name, str(count), encoder, *state_difference(compare(mine)))
+    print_parts(groups)
     print()
     print_row("images", "number", "encoder", "seeds", "votes less the layer beside them", "95 %")
     print_row(*["---"] * 6)
@@ -177,6 +199,30 @@ def print_tables(cells: Sequence[dict[str, Any]]) -> None:
             if one["recipe"] == "default" and one.get("votes_beside") is not None
         ]
         print_row(name, str(count), encoder, *state_difference(beside))
+
+
+def print_parts(groups: Mapping[tuple[str, int, str], list[dict[str, Any]]]) -> None:
+    """Print what recipe ``default`` loses by the lack of each part, where that was measured."""
+    print()
+    print_row("images", "number", "head", "without", "seeds", "accuracy", "points more", "95 %")
+    print_row(*["---"] * 8)
+    for (name, count, _), mine in sorted(groups.items()):
+        for head in HEADS:
+            whole = pick(mine, head, "default")
+            for part in PARTS:
+                found = pick(mine, head, f"default without {part}")
+                more = [100 * (found[s] - whole[s]) for s in found if s in whole]
+                if more:
+                    compared = state_difference(more)
+                    print_row(
+                        name,
+                        str(count),
+                        head,
+                        part,
+                        compared[0],
+                        show(list(found.values())),
+                        *compared[1:],
+                    )
 
 
 def pick(cells: Sequence[dict[str, Any]], head: str, recipe: str) -> dict[int, float]:

@@ -5,7 +5,16 @@ from dataclasses import replace
 import pytest
 import torch
 
-from benchmarks.from_scratch import CELLS, RECIPES, RIVALS, compare, pick, print_tables, vote_beside
+from benchmarks.from_scratch import (
+    CELLS,
+    PARTS,
+    RECIPES,
+    RIVALS,
+    compare,
+    pick,
+    print_tables,
+    vote_beside,
+)
 from benchmarks.kept_cells import read_cells
 from whence.evidence.predict import predict
 from whence.models.using import encode_frozen
@@ -33,6 +42,8 @@ CASES = [
     cell("votes", "default", 1, 0.53),
     cell("votes", "default", 2, 0.99),  # without rivals
     cell("votes", "paper", 0, 0.99),
+    cell("standard", "default without shifts", 0, 0.48),
+    cell("standard", "default without shifts", 1, 0.49),
 ]
 
 
@@ -52,6 +63,7 @@ def test_tables_by_hand(capsys):
     assert row in lines
     assert "| cells | 9 | small_cnn | memory-wrap | 2 | 52.50 ± 1.50 |  |  |  |" in lines
     assert "| cells | 9 | small_cnn | 2 | +2.50 | -3.85 to +8.85 |" in lines
+    assert "| cells | 9 | standard | shifts | 2 | 48.50 ± 0.50 | -2.50 | -8.85 to +3.85 |" in lines
     assert lines[-1] == "| cells | 9 | small_cnn | 2 | +1.50 | -4.85 to +7.85 |"
 
 
@@ -61,7 +73,7 @@ def test_published_cells_are_whole_and_none_stands_twice():
     assert len({tuple(one[name] for name in names) for one in cells}) == len(cells)
     for one in cells:
         assert 0 < one["accuracy"] <= 1
-        assert one["recipe"] in RECIPES
+        assert one["recipe"] in {*RECIPES, *(f"default without {part}" for part in PARTS)}
         assert one["head"] in (*RIVALS, "votes")
 
 
