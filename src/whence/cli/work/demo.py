@@ -30,7 +30,7 @@ from whence.runs.run import run
 from whence.runs.settings import Settings
 from whence.storage.whole_files import write_whole
 
-SETTINGS = Settings(data="digits", train_examples=100, memory_size=50, epochs=120)
+SETTINGS = Settings(data="digits", train_examples=100, memory_size=50, epochs=120, recipe="paper")
 TITLES = {
     find_head(variant).title: variant for variant in ("standard", "only-memory", "memory-wrap")
 }
