@@ -48,6 +48,15 @@ def test_paths_in_a_settings_file_begin_at_the_file(photos, tmp_path, monkeypatc
     assert main(["evaluate", "run"]) == 0
 
 
+def test_a_table_and_its_corrections_begin_at_the_settings_file(tmp_path):
+    for name in ("labels.csv", "audited.csv"):
+        (tmp_path / name).touch()
+    (tmp_path / "x.toml").write_text('data = "labels.csv"\ncorrections = "audited.csv"\n')
+    settings, _ = combine_settings(str(tmp_path / "x.toml"), {})
+    assert settings.data == str(tmp_path / "labels.csv")
+    assert settings.corrections == str(tmp_path / "audited.csv")
+
+
 def test_names_of_datasets_stay_names(tmp_path):
     (tmp_path / "x.toml").write_text('data = "mnist"\ndata_root = "/data"\nweights = "default"\n')
     settings, _ = combine_settings(str(tmp_path / "x.toml"), {})

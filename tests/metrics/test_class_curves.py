@@ -53,6 +53,9 @@ def test_curves_are_those_of_counting(answers):
 def test_classes_that_all_or_no_images_have_are_left_out(answers):
     shares, _ = answers
     assert trace_classes(shares, torch.ones(40, dtype=torch.int64), NAMES) == ()
+    many = torch.full((40, 101), 1 / 101)
+    assert trace_classes(many, torch.arange(40), [str(k) for k in range(101)]) == ()
+    assert len(trace_classes(many[:, 1:], torch.arange(40), [str(k) for k in range(100)])) == 40
     found = trace_classes(shares, torch.arange(40) % 2, NAMES)
     assert [curve.name for curve in found] == ["a", "b"]
 

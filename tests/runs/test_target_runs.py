@@ -191,6 +191,7 @@ def test_a_training_is_not_lost_for_a_recall_out_of_reach(measured_digits):
     wanted, other = (WantedClass(str(one), recall=1.0) for one in (place, (place + 1) % 10))
     problem = set_threshold(model, wanted, images, features, [*range(20)], batch_size=9)
     without = int((shares[:, place] == 0).sum())
+    assert problem.endswith("; a head with a softmax can (--variant memory-wrap).")
     assert f"cannot be reached for '{place}': {without} of 20 validation images" in problem
     problem = set_threshold(model, other, images, features, [*range(20)], batch_size=9)
     assert "there are none among 20" in problem

@@ -72,7 +72,10 @@ def choose_threshold(
     else:
         least = recall_threshold(shares, of_class, recall or 1)
         if least is None:
-            raise NoThresholdError(say_unreachable(class_name, recall or 1, shares[of_class]))
+            votes = model.has_memory and model.memory_head.reads_labels
+            raise NoThresholdError(
+                say_unreachable(class_name, recall or 1, shares[of_class], votes=votes)
+            )
         threshold = least
     answered = shares.double() >= threshold
     return Decision(
@@ -126,17 +129,19 @@ def check_there_are(class_name: str, total: int, of_class: int) -> None:
         )
 
 
-def say_unreachable(class_name: str, recall: float, shares: torch.Tensor) -> str:
+def say_unreachable(class_name: str, recall: float, shares: torch.Tensor, *, votes: bool) -> str:
     """Say that a recall cannot be reached, and which one can.
 
     Args:
         class_name: that is to be found.
         recall: wanted.
         shares: `(n,)` probability of the class for its own validation images.
+        votes: the head gives no probability to a class that no stored image votes for.
     """
+    way_out = "; a head with a softmax can (--variant memory-wrap)" if votes else ""
     without, total = int((shares == 0).sum()), len(shares)
     return (
         f"A recall of {recall:.4g} cannot be reached for {quote(class_name)}: {without:,} of "
         f"{total:,} validation images of it get no probability of it at all; the highest is "
-        f"{(total - without) / total:.4g}."
+        f"{(total - without) / total:.4g}{way_out}."
     )

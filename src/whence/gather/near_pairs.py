@@ -7,7 +7,7 @@ from whence.memory.bank import Bank
 from whence.records.images import ImageSet
 from whence.records.near_pairs import NearPairs
 
-MOST_HASHED = 20_000
+MOST_HASHED = 10_000
 """Images up to which near-duplicates are looked for: hashing one takes some milliseconds."""
 
 

@@ -11,6 +11,9 @@ from whence.shapes import check_shape
 POINTS_OF_CURVE = 200
 """Points of a curve at most; of more so many are kept, evenly."""
 
+MOST_TRACED = 100
+"""Classes up to which each has curves."""
+
 THRESHOLDS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 
 
@@ -25,11 +28,14 @@ def trace_classes(
         class_names: K names.
 
     Returns:
-        Curves of the classes that some images have and some have not, in their order.
+        Curves of the classes that some images have and some have not, in their order; none of more
+        than 100 classes.
     """
     sizes = check_shape("probabilities", probabilities, "N K", K=len(class_names))
     check_shape("labels", labels, "N", N=sizes["N"])
-    found = []
+    found: list[ClassCurve] = []
+    if len(class_names) > MOST_TRACED:
+        return ()
     for place, name in enumerate(class_names):
         of_class = labels == place
         if bool(of_class.any()) and not bool(of_class.all()):
