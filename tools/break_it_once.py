@@ -15,8 +15,10 @@ from pathlib import Path
 
 try:
     from tools.lines_of_attribution import ATTRIBUTION
+    from tools.lines_of_delivery import DELIVERY
 except ModuleNotFoundError:  # run as a file
     from lines_of_attribution import ATTRIBUTION
+    from lines_of_delivery import DELIVERY
 
 ROOT = Path(__file__).parents[1]
 BREAKS = [  # file below src/whence, text that is right, text that is wrong, tests that must notice
@@ -420,6 +422,7 @@ BREAKS = [  # file below src/whence, text that is right, text that is wrong, tes
         "test_faithful",
     ),
     *ATTRIBUTION,
+    *DELIVERY,
 ]
 
 

@@ -123,7 +123,9 @@ def test_a_graph_takes_handicaps_and_gives_copies_the_same_weight():
         model.remember(bank.images, bank.labels).read(IMAGES).weights, weights
     )
     model = remember("memory-wrap")
-    _, weights = whence.as_graph(model)(model.bank.images[3:4])
+    graph = whence.as_graph(model)
+    graph.memory[7] += 1e-3  # as rounding might, where a row stands decides its last digits
+    _, weights = graph(model.bank.images[3:4])
     assert bool((weights[:, 3] > 0).any())
     assert weights[:, 3].tolist() == weights[:, 7].tolist()  # equal to the last digit
 
@@ -152,6 +154,8 @@ def test_of_a_large_memory_only_what_may_have_a_weight_is_sorted(count):
     shifted = scores - scores.amax(1, keepdim=True)
     ranked = rank_highest(shifted)
     assert_close(ranked[0], shifted[0].sort(descending=True).values[: ranked.shape[1]])
-    weights = (shifted - find_threshold(ranked)).clamp_min(0)
-    assert_close(weights, sparsemax(scores), atol=1e-6, rtol=0)
+    for rows in (slice(0, 5), slice(0, 1), slice(1, 2), slice(3, 4)):  # one needs more than another
+        part = shifted[rows]
+        weights = (part - find_threshold(rank_highest(part))).clamp_min(0)
+        assert_close(weights, sparsemax(scores[rows]), atol=1e-6, rtol=0)
     assert rank_highest(shifted[:2]).shape[1] < count // 10
