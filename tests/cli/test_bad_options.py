@@ -92,7 +92,7 @@ def test_no_gpu(fails, run, finished, command):
     [
         (
             "data = 'digits'\nepochz = 3",
-            "unknown setting 'epochz'. Choose from: data, data_root, size",
+            "unknown setting 'epochz'. Choose from: data, data_root, path_column, label_column",
         ),
         ("data = 'digits'\nepochs = 'many'", "epochs must be a whole number, got 'many'"),
         ("data = 'digits'\nlearning_rate = true", "learning-rate must be a number, got 'True'"),

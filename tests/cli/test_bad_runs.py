@@ -147,7 +147,7 @@ def test_evaluate(fails, run, tmp_path):
         fails(*other, "--map", "x=a", "--map", "x=b", message="map must name 'x' once, it leads")
         fails(*other, "--map", "x=c", message="map must lead to classes of the model (a, b), got")
         fails(command, run, "--map", "x=a", message="map is for the classes of other images; name")
-        fails(command, run, "--data", tmp_path / "other" / "x", message="6 images without labels")
+    fails("report", run, "--data", tmp_path / "other" / "x", message="6 images without labels")
 
 
 def test_a_model_given_the_wrong_channels(tmp_path):
