@@ -18,6 +18,7 @@ from whence.models.wrap import wrap
 from whence.runs.settings import Settings
 
 PAPER = Settings(
+    recipe="paper",
     data="cifar10",
     encoder="shufflenet_v2",
     variant="memory-wrap",
