@@ -37,8 +37,9 @@ def softmax(read: Read, own: Tensor) -> Tensor:
 
 def entropy(read: Read, own: Tensor) -> Tensor:
     """Return the entropy of the probabilities, in nats; in [0, log K]."""
-    summands: Tensor = torch.special.entr(read.logits.double().softmax(1))  # (B, K)
-    return summands.sum(1)
+    shares = read.logits.double().softmax(1)  # (B, K)
+    smallest = torch.finfo(shares.dtype).tiny  # 0 log 0 is 0
+    return -(shares * shares.clamp_min(smallest).log()).sum(1)
 
 
 def nearest(read: Read, own: Tensor) -> Tensor:
