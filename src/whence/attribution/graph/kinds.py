@@ -72,34 +72,6 @@ SUMS = frozenset(
 )
 """Numbers are sums of numbers, with constant factors."""
 
-ACTIVATIONS = frozenset(
-    {
-        aten.relu,
-        aten.hardtanh,
-        aten.leaky_relu,
-        aten._prelu_kernel,
-        aten.elu,
-        aten.silu,
-        aten.gelu,
-        aten.mish,
-        aten.hardswish,
-        aten.softplus,
-        aten.tanh,
-        aten.sigmoid,
-        aten.hardsigmoid,
-        aten.clamp,
-        aten.clamp_min,
-        aten.clamp_max,
-        aten.abs,
-        aten.pow,
-        aten.sqrt,
-        aten.rsqrt,
-        aten.reciprocal,
-        aten.exp,
-    }
-)
-"""Every number that comes out is a function of one number that went in."""
-
 RECTIFIERS = frozenset(
     {
         aten.relu,
@@ -115,6 +87,22 @@ RECTIFIERS = frozenset(
     }
 )
 """Activations that let through what is above 0, more or less, and hold back what is below."""
+
+ACTIVATIONS = RECTIFIERS | {
+    aten.softplus,
+    aten.tanh,
+    aten.sigmoid,
+    aten.hardsigmoid,
+    aten.clamp,
+    aten.clamp_max,
+    aten.abs,
+    aten.pow,
+    aten.sqrt,
+    aten.rsqrt,
+    aten.reciprocal,
+    aten.exp,
+}
+"""Every number that comes out is a function of one number that went in."""
 
 GATES = frozenset({aten.sigmoid, aten.hardsigmoid, aten.rsqrt, aten.reciprocal})
 """What is multiplied by their output is let through, or brought to a length."""
