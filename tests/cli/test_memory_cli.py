@@ -126,3 +126,14 @@ def test_what_is_there_is_not_overwritten_and_nothing_half_is_left(
     monkeypatch.setattr(other_memory, "write_model", fail)
     assert run_in(*asked, "other") == 2
     assert sorted(path.name for path in tmp_path.iterdir()) == ["small"]
+
+
+def test_of_a_smaller_memory_only_what_it_holds_is_known(measured_run, tmp_path):
+    parts = whence.load_parts(measured_run)
+    smaller = whence.design_memory(load(measured_run), 15)
+    given = {"validation": parts.validation, "test": parts.train}
+    found = other_memory.write_with_memory(
+        smaller, measured_run, tmp_path / "small", {}, images=given, batch_size=50
+    )
+    known = found["test"]["known"]
+    assert (known["memory"], known["train"]) == (15, 50)

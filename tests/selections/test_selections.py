@@ -185,7 +185,9 @@ def by_definition(points, labels, queries, truth, neighbours):
 
 @pytest.mark.parametrize("neighbours", [1, 2, 5, 9])
 def test_shapley_values_are_those_of_the_definition(neighbours):
-    c = draw(stored=6, queries=2, width=2, classes=2)
+    c = draw(stored=6, queries=4, width=2, classes=2)
+    far = torch.cdist(c.queries, c.points).argmax(1)
+    assert (c.labels[far] == c.query_labels).any(), "else the first step is not tested"
     given = (c.points, c.labels, c.queries, c.query_labels)
     found = knn_shapley(*given, neighbours=neighbours)
     assert_close(found, by_definition(*given, neighbours))
