@@ -1,10 +1,12 @@
 """The side of the command: runs are given to pretended workers."""
 
+import re
 import subprocess
 import sys
 import time
 from concurrent.futures import Future
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -285,10 +287,14 @@ def test_only_the_workers_at_our_runs_are_stopped(tmp_path):
 
 def test_workers_are_checked(tmp_path):
     opened = replace(cluster_of(None), probe=tmp_path / "p", home=tmp_path / "h")
-    fine = Machine("m", "0.1.0", "session", True)
+    own = version("whence")
+    fine = Machine("m", own, "session", True)
     check_machine(fine, "w", opened)
     for change, message in (
-        ({"version": "0.0.9"}, r"worker w on m must have whence 0\.1\.0 .* it has 0\.0\.9\."),
+        (
+            {"version": "0.0.9"},
+            rf"worker w on m must have whence {re.escape(own)} .* it has 0\.0\.9\.",
+        ),
         ({"token": None}, rf"does not see {tmp_path} as this machine does; put --out"),
         ({"token": "other"}, r"does not see .* put --out on a file system that all workers share"),
         ({"has_home": False}, rf"does not see {tmp_path}/h; start whence in a folder"),
