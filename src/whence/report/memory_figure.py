@@ -29,9 +29,12 @@ def draw_sizes(measured: Sequence[MemorySize]) -> bytes:
     panels = figure.subplots(2, 2, sharex=True).flatten()
     figure.subplots_adjust(0.07, 0.14, 0.985, 0.95, hspace=0.18, wspace=0.16)
     names = list(dict.fromkeys(one.selection for one in others))
+    measured_sizes = sorted({one.size for one in others})
     for panel, (field, title) in zip(panels, SIZE_PANELS.items(), strict=True):
         panel.set_title(f"{title} (%)", fontsize=9)
         panel.set_xscale("log")
+        panel.set_xticks(measured_sizes, [f"{size:,}" for size in measured_sizes])
+        panel.xaxis.minorticks_off()
         panel.tick_params(labelsize=8)
         panel.axhline(100 * getattr(whole, field), color="0.4", linestyle="--", label="all")
         for place, name in enumerate(names):
