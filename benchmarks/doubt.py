@@ -13,7 +13,6 @@ table of all that are there is printed at the end. ``chance`` is the calibration
 of perfectly calibrated answers of the same probabilities stay below (1,000 draws).
 """
 
-import argparse
 import json
 import statistics
 from dataclasses import replace
@@ -26,19 +25,16 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmarks.kept_cells import print_row, read_cells, thin
+from benchmarks.frozen_features import build_parser, choose_counts, read_problem, train_votes
+from benchmarks.kept_cells import print_row, read_cells
 from benchmarks.simple_heads import PENALTIES, Problem, encode, standardise
 from whence.evidence.answers import Memory, answer, signals_of
 from whence.evidence.calibrate import calibrate
 from whence.metrics.flag import auroc, expected_calibration_error
 from whence.models.calibration import error_probability
 from whence.models.evaluating import evaluating
-from whence.runs.images import load_data
-from whence.runs.prepare import prepare
 from whence.runs.settings import Settings
-from whence.runs.where import may_download_to
 from whence.seeds import make_generator
-from whence.training.fit import fit
 
 CELLS = Path(__file__).parents[1] / "docs" / "cells" / "doubt.jsonl"
 """The cells that are published."""
@@ -49,35 +45,12 @@ DRAWS = 1000
 
 def main() -> None:
     """Fill in the cells that are missing, then print the table of all."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("data")
-    parser.add_argument("--data-root", default="datasets")
-    parser.add_argument("--name", help="of the images, in the table")
-    parser.add_argument("--size", type=int)
-    parser.add_argument("--encoder", required=True)
-    parser.add_argument("--weights", required=True)
+    parser = build_parser(__doc__, CELLS)
     parser.add_argument("--images", type=int, required=True)
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--pool", type=int, default=6000, help="training images drawn from")
-    parser.add_argument("--test", type=int, default=3000, help="test images, at most")
-    parser.add_argument("--cells", type=Path, default=CELLS)
-    parser.add_argument("--features", type=Path, required=True, help="folder of kept features")
     options = parser.parse_args()
-    settings = Settings(
-        data=options.data,
-        data_root=options.data_root,
-        size=options.size,
-        encoder=options.encoder,
-        weights=options.weights,
-        freeze_encoder=True,
-        variant="votes",
-        train_examples=options.images,
-        validation_examples=max(150, options.images // 5),
-    )
-    name = options.name or Path(options.data).name
-    dataset = thin(load_data(settings, may_download_to(options.data_root)), options)
+    settings, dataset = read_problem(options, variant="votes", **choose_counts(options.images))
     for seed in range(options.seeds):
-        here = {"images": name, "train_examples": options.images, "seed": seed}
+        here = {"images": options.name, "train_examples": options.images, "seed": seed}
         if any(here.items() <= one.items() for one in read_cells(options.cells)):
             continue
         chosen = replace(settings, seed=seed)
@@ -89,18 +62,7 @@ def main() -> None:
 
 def measure(problem: Problem, settings: Settings) -> dict[str, Any]:
     """Train and calibrate votes, and measure their doubt on the test images."""
-    parts, ours = prepare(settings, problem.dataset), problem.parts
-    model = parts.model
-    fit(
-        model,
-        ours.train,
-        recipe=parts.recipe,
-        plan=parts.plan,
-        features=problem.train,
-        validation=ours.validation,
-        validation_features=problem.validation,
-    )
-    model.remember(ours.train.images, ours.train.labels, features=problem.train)
+    model, ours = train_votes(problem, settings), problem.parts
     with torch.no_grad(), evaluating(model):
         asked, held = model.head.embed(problem.test), model.head.embed(problem.validation)
         calibration = calibrate(model, ours.validation, features=held)

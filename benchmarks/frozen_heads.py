@@ -11,10 +11,10 @@ end all that are there are summed up: means over the seeds, and what votes have 
 of the best validation accuracy, paired by seed, with a 95 % interval (Student's t).
 """
 
-import argparse
 import json
 import statistics
 import time
+from argparse import Namespace
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +24,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.kept_cells import print_row, read_cells, state_difference, thin
+from benchmarks.frozen_features import build_parser, choose_counts, read_problem
+from benchmarks.kept_cells import print_row, read_cells, state_difference
 from benchmarks.simple_heads import (
     EPOCHS,
     Problem,
@@ -40,10 +41,8 @@ from whence.evidence.removal import LIMIT, find_removals
 from whence.memory.votes import Votes
 from whence.models.classifier import Classifier
 from whence.records.images import Dataset
-from whence.runs.images import load_data
 from whence.runs.prepare import prepare
 from whence.runs.settings import Settings
-from whence.runs.where import may_download_to
 from whence.seeds import make_generator
 from whence.training.fit import fit
 from whence.training.voting import SHARPNESSES
@@ -67,46 +66,29 @@ CELLS = Path(__file__).parents[1] / "docs" / "cells" / "frozen_heads.jsonl"
 
 def main() -> None:
     """Fill in the cells that are missing, then print the table of all."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("data")
-    parser.add_argument("--data-root", default="datasets")
-    parser.add_argument("--name", help="of the images, in the table")
-    parser.add_argument("--size", type=int)
-    parser.add_argument("--encoder", required=True)
-    parser.add_argument("--weights", required=True)
+    parser = build_parser(__doc__, CELLS)
     parser.add_argument("--images", type=int, nargs="+", required=True)
-    parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--heads", nargs="+", choices=HEADS, default=list(HEADS))
-    parser.add_argument("--pool", type=int, default=6000, help="training images drawn from")
-    parser.add_argument("--test", type=int, default=3000, help="test images, at most")
-    parser.add_argument("--cells", type=Path, default=CELLS)
-    parser.add_argument("--features", type=Path, required=True, help="folder of kept features")
     options = parser.parse_args()
-    settings = Settings(
-        data=options.data,
-        data_root=options.data_root,
-        size=options.size,
-        encoder=options.encoder,
-        weights=options.weights,
-        freeze_encoder=True,
-    )
-    dataset = thin(load_data(settings, may_download_to(options.data_root)), options)
+    settings, dataset = read_problem(options)
     for seed in range(options.seeds):
         for images in options.images:
             chosen = replace(
                 settings,
                 seed=seed,
-                train_examples=images,
-                validation_examples=max(150, images // 5),
+                **choose_counts(images),
             )
             fill(chosen, dataset, options)
     print_table(read_cells(options.cells))
 
 
-def fill(settings: Settings, dataset: Dataset, options: argparse.Namespace) -> None:
+def fill(settings: Settings, dataset: Dataset, options: Namespace) -> None:
     """Measure the heads of one seed and number of images that have no file yet."""
-    name = options.name or Path(settings.data).name
-    here = {"images": name, "train_examples": settings.train_examples, "seed": settings.seed}
+    here = {
+        "images": options.name,
+        "train_examples": settings.train_examples,
+        "seed": settings.seed,
+    }
     known = [one for one in read_cells(options.cells) if here.items() <= one.items()]
     missing = [head for head in options.heads if head not in {one["head"] for one in known}]
     if not missing:

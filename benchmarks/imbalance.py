@@ -11,10 +11,10 @@ the end all that are there are summed up: means over the seeds, and the differen
 accuracy from no balance, paired by seed, with a 95 % interval (Student's t).
 """
 
-import argparse
 import json
 import math
 import statistics
+from argparse import Namespace
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -24,16 +24,15 @@ import torch
 from scipy import stats
 from torch import Tensor
 
+from benchmarks.frozen_features import build_parser, read_problem
 from benchmarks.frozen_heads import answer_features
-from benchmarks.kept_cells import print_row, read_cells, thin
+from benchmarks.kept_cells import print_row, read_cells
 from benchmarks.simple_heads import EPOCHS
 from whence.evidence.evaluate import evaluate
 from whence.records.images import Dataset
-from whence.runs.images import load_data
 from whence.runs.kept_features import encode_once
 from whence.runs.prepare import prepare
 from whence.runs.settings import Settings
-from whence.runs.where import may_download_to
 from whence.seeds import make_generator
 from whence.training.fit import fit
 from whence.training.plan import BALANCES
@@ -45,32 +44,13 @@ CELLS = Path(__file__).parents[1] / "docs" / "cells" / "imbalance.jsonl"
 
 def main() -> None:
     """Fill in the cells that are missing, then print the table of all."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("data")
-    parser.add_argument("--data-root", default="datasets")
-    parser.add_argument("--name", required=True, help="of the images and their numbers")
-    parser.add_argument("--size", type=int)
-    parser.add_argument("--encoder", required=True)
-    parser.add_argument("--weights", required=True)
+    parser = build_parser(__doc__, CELLS)
     group = parser.add_mutually_exclusive_group(required=True)
     group.add_argument("--counts", type=int, nargs="+", help="training images of each class")
     group.add_argument("--images", type=int, help="training images, classes as they are")
-    parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--heads", nargs="+", default=["votes", "memory-wrap"])
-    parser.add_argument("--pool", type=int, default=6000, help="training images drawn from")
-    parser.add_argument("--test", type=int, default=3000, help="test images, at most")
-    parser.add_argument("--cells", type=Path, default=CELLS)
-    parser.add_argument("--features", type=Path, required=True, help="folder of kept features")
     options = parser.parse_args()
-    settings = Settings(
-        data=options.data,
-        data_root=options.data_root,
-        size=options.size,
-        encoder=options.encoder,
-        weights=options.weights,
-        freeze_encoder=True,
-    )
-    dataset = thin(load_data(settings, may_download_to(options.data_root)), options)
+    settings, dataset = read_problem(options)
     model = prepare(replace(settings, train_examples=500), dataset).model.eval()
     features, asked = (
         encode_once(model, one, options.features) for one in (dataset.train, dataset.test)
@@ -90,7 +70,7 @@ def main() -> None:
     print_tables(read_cells(options.cells))
 
 
-def list_cells(options: argparse.Namespace) -> Iterator[tuple[int, str, str]]:
+def list_cells(options: Namespace) -> Iterator[tuple[int, str, str]]:
     """List seed, head and balance of the cells that are missing."""
     known = {
         (one["seed"], one["head"], one["balance"])
@@ -104,9 +84,7 @@ def list_cells(options: argparse.Namespace) -> Iterator[tuple[int, str, str]]:
                     yield seed, head, balance
 
 
-def choose(
-    dataset: Dataset, options: argparse.Namespace, settings: Settings
-) -> tuple[Tensor, Settings]:
+def choose(dataset: Dataset, options: Namespace, settings: Settings) -> tuple[Tensor, Settings]:
     """Draw the images of a seed, to train and to validate on; their places, and settings."""
     if options.counts is None:
         return torch.arange(len(dataset.train)), replace(

@@ -16,7 +16,6 @@ that are there are summed up: means over the seeds, and the difference from clea
 seed, with a 95 % interval (Student's t).
 """
 
-import argparse
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -29,19 +28,17 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from torch import Tensor
 
+from benchmarks.frozen_features import build_parser, read_problem
 from benchmarks.imbalance import compare_pairs
-from benchmarks.kept_cells import print_row, read_cells, thin
+from benchmarks.kept_cells import print_row, read_cells
 from benchmarks.simple_heads import PENALTIES
 from whence.data.stratify import stratified
 from whence.evidence.suspicious import find_suspicious
 from whence.models.classifier import Classifier
 from whence.models.wrap import wrap
 from whence.records.images import ImageSet
-from whence.runs.images import load_data
 from whence.runs.kept_features import encode_once
 from whence.runs.prepare import prepare
-from whence.runs.settings import Settings
-from whence.runs.where import may_download_to
 from whence.seeds import make_generator
 
 PART, FOLDS = 20, 5
@@ -63,30 +60,10 @@ class Planted(NamedTuple):
 
 def main() -> None:
     """Fill in the cells that are missing, then print the table of all."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("data")
-    parser.add_argument("--data-root", default="datasets")
-    parser.add_argument("--name", required=True, help="of the images, in the table")
-    parser.add_argument("--size", type=int)
-    parser.add_argument("--encoder", required=True)
-    parser.add_argument("--weights", required=True)
+    parser = build_parser(__doc__, CELLS)
     parser.add_argument("--images", type=int, required=True)
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--pool", type=int, default=6000, help="training images drawn from")
-    parser.add_argument("--test", type=int, default=3000, help="test images, at most")
-    parser.add_argument("--cells", type=Path, default=CELLS)
-    parser.add_argument("--features", type=Path, required=True, help="folder of kept features")
     options = parser.parse_args()
-    settings = Settings(
-        data=options.data,
-        data_root=options.data_root,
-        size=options.size,
-        encoder=options.encoder,
-        weights=options.weights,
-        freeze_encoder=True,
-        variant="votes",
-    )
-    dataset = thin(load_data(settings, may_download_to(options.data_root)), options)
+    settings, dataset = read_problem(options, variant="votes")
     parts = prepare(replace(settings, train_examples=500), dataset)
     features = encode_once(parts.model.eval(), dataset.train, options.features)
     known = {one["seed"] for one in read_cells(options.cells) if one["images"] == options.name}

@@ -11,10 +11,10 @@ all that are there are summed up: means over the seeds, and, paired by seed with
 (Student's t), what each selection has more than the whole memory and than chance.
 """
 
-import argparse
 import json
 import statistics
 import time
+from argparse import Namespace
 from collections import defaultdict
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -22,19 +22,16 @@ from typing import Any
 
 import torch
 
-from benchmarks.kept_cells import print_row, read_cells, state_difference, thin
+from benchmarks.frozen_features import build_parser, choose_counts, read_problem, train_votes
+from benchmarks.kept_cells import print_row, read_cells, state_difference
 from benchmarks.simple_heads import Problem, encode
 from whence.evidence.design_memory import order_memory
 from whence.evidence.edit import with_bank
 from whence.evidence.trace_sizes import measure_memory
 from whence.models.classifier import Classifier
 from whence.records.images import Dataset
-from whence.runs.images import load_data
-from whence.runs.prepare import prepare
 from whence.runs.settings import Settings
-from whence.runs.where import may_download_to
 from whence.selections import SELECTIONS
-from whence.training.fit import fit
 from whence.training.labelled import Labelled
 
 CELLS = Path(__file__).parents[1] / "docs" / "cells" / "memory_selection.jsonl"
@@ -45,45 +42,27 @@ SHARES = ("accuracy", "balanced_accuracy", "explanation_accuracy", "purity")
 
 def main() -> None:
     """Fill in the seeds that are missing, then print the tables of all."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("data")
-    parser.add_argument("--data-root", default="datasets")
-    parser.add_argument("--name", help="of the images, in the table")
-    parser.add_argument("--size", type=int)
-    parser.add_argument("--encoder", required=True)
-    parser.add_argument("--weights", required=True)
+    parser = build_parser(__doc__, CELLS)
     parser.add_argument("--images", type=int, required=True)
     parser.add_argument("--memories", type=int, nargs="+", default=[10, 20, 50, 100, 200, 500])
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--pool", type=int, default=6000, help="training images drawn from")
-    parser.add_argument("--test", type=int, default=3000, help="test images, at most")
-    parser.add_argument("--cells", type=Path, default=CELLS)
-    parser.add_argument("--features", type=Path, required=True, help="folder of kept features")
     options = parser.parse_args()
-    settings = Settings(
-        data=options.data,
-        data_root=options.data_root,
-        size=options.size,
-        encoder=options.encoder,
-        weights=options.weights,
-        freeze_encoder=True,
-        train_examples=options.images,
-        validation_examples=max(150, options.images // 5),
-    )
-    dataset = thin(load_data(settings, may_download_to(options.data_root)), options)
+    settings, dataset = read_problem(options, **choose_counts(options.images))
     for seed in range(options.seeds):
         fill(replace(settings, seed=seed), dataset, options)
     print_tables(read_cells(options.cells))
 
 
-def fill(settings: Settings, dataset: Dataset, options: argparse.Namespace) -> None:
+def fill(settings: Settings, dataset: Dataset, options: Namespace) -> None:
     """Measure the memories of one seed unless they are there."""
-    name = options.name or Path(settings.data).name
-    here = {"images": name, "train_examples": settings.train_examples, "seed": settings.seed}
+    here = {
+        "images": options.name,
+        "train_examples": settings.train_examples,
+        "seed": settings.seed,
+    }
     if any(here.items() <= one.items() for one in read_cells(options.cells)):
         return
     problem = encode(settings, dataset, options.features)
-    rows = measure(train(problem, settings), problem, options.memories, settings.seed)
+    rows = measure(train_votes(problem, settings), problem, options.memories, settings.seed)
     shared = {
         "encoder": settings.encoder,
         "pixels": settings.size,
@@ -93,21 +72,6 @@ def fill(settings: Settings, dataset: Dataset, options: argparse.Namespace) -> N
     with options.cells.open("a") as file:
         file.writelines(json.dumps({**here, **row, **shared}) + "\n" for row in rows)
     print(f"{here}: {len(rows)} memories", flush=True)
-
-
-def train(problem: Problem, settings: Settings) -> Classifier:
-    """Train votes by the defaults of ``whence train --freeze-encoder``."""
-    parts, ours = prepare(settings, problem.dataset), problem.parts
-    fit(
-        parts.model,
-        ours.train,
-        recipe=parts.recipe,
-        plan=parts.plan,
-        features=problem.train,
-        validation=ours.validation,
-        validation_features=problem.validation,
-    )
-    return parts.model.remember(ours.train.images, ours.train.labels, features=problem.train).eval()
 
 
 def measure(

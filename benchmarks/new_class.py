@@ -10,7 +10,6 @@ Each seed leaves two classes out, one after the other. Every finished class is a
 each number of stored images in ``--cells``; at the end all that are there are summed up.
 """
 
-import argparse
 import json
 import statistics
 import warnings
@@ -22,15 +21,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks.kept_cells import print_row, read_cells, thin
+from benchmarks.frozen_features import build_parser, choose_counts, read_problem
+from benchmarks.kept_cells import print_row, read_cells
 from benchmarks.simple_heads import Problem, encode
 from whence.evidence.edit import edit
 from whence.models.classifier import Classifier
 from whence.records.images import Dataset, ImageSet
-from whence.runs.images import load_data
 from whence.runs.prepare import prepare
 from whence.runs.settings import Settings
-from whence.runs.where import may_download_to
 from whence.training.fit import fit
 
 CELLS = Path(__file__).parents[1] / "docs" / "cells" / "new_class.jsonl"
@@ -42,37 +40,20 @@ COUNTS = (1, 5, 20)
 
 def main() -> None:
     """Fill in the seeds that are missing, then print the table of all."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("data")
-    parser.add_argument("--data-root", default="datasets")
-    parser.add_argument("--name", help="of the images, in the table")
-    parser.add_argument("--size", type=int)
-    parser.add_argument("--encoder", required=True)
-    parser.add_argument("--weights", required=True)
+    parser = build_parser(__doc__, CELLS)
     parser.add_argument("--images", type=int, required=True)
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--pool", type=int, default=6000, help="training images drawn from")
-    parser.add_argument("--test", type=int, default=3000, help="test images, at most")
-    parser.add_argument("--cells", type=Path, default=CELLS)
-    parser.add_argument("--features", type=Path, required=True, help="folder of kept features")
     options = parser.parse_args()
-    settings = Settings(
-        data=options.data,
-        data_root=options.data_root,
-        size=options.size,
-        encoder=options.encoder,
-        weights=options.weights,
-        freeze_encoder=True,
-        train_examples=options.images,
-        validation_examples=max(150, options.images // 5),
-    )
-    dataset = thin(load_data(settings, may_download_to(options.data_root)), options)
-    name = options.name or Path(settings.data).name
+    settings, dataset = read_problem(options, **choose_counts(options.images))
     for seed in range(options.seeds):
         chosen = replace(settings, seed=seed)
         problem = None
         for new in (2 * seed % 10, (2 * seed + 1) % 10):
-            here = {"images": name, "train_examples": options.images, "seed": seed, "class": new}
+            here = {
+                "images": options.name,
+                "train_examples": options.images,
+                "seed": seed,
+                "class": new,
+            }
             if any(here.items() <= one.items() for one in read_cells(options.cells)):
                 continue
             problem = problem or encode(chosen, dataset, options.features)

@@ -104,7 +104,7 @@ def check_packages() -> None:
     try:
         import onnx
         import onnxruntime
-        import onnxscript  # noqa: F401
+        import onnxscript  # noqa: F401 - only whether it is there
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(NOT_INSTALLED.format(error.name)) from error
     del onnx, onnxruntime
