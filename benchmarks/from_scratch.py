@@ -10,8 +10,8 @@ four points more of the test images right by recipe ``default`` than by ``paper`
 
 Every finished cell is a line of JSON in ``--cells``, so that tables grow from call to call. At the
 end all that are there are summed up: means over the seeds, and, paired by seed with a 95 % interval
-(Student's t), what ``default`` has more than ``paper``, what votes have more than the better of the
-two other heads on the validation images, and what they have more than the linear layer for which
+(Student's t), what ``default`` has more than ``paper``, what votes have more than the best of the
+other heads on the validation images, and what they have more than the linear layer for which
 the very same encoder was trained.
 """
 
@@ -40,8 +40,15 @@ from whence.training.fit import fit
 from whence.training.labelled import Labelled
 from whence.training.voting import read_votes
 
-HEADS = ("standard", "memory-wrap", "votes")
-RIVALS = ("standard", "memory-wrap")
+HEADS: Mapping[str, dict[str, Any]] = {
+    "standard": {"variant": "standard"},
+    "mlp": {"variant": "standard", "classifier": "mlp"},
+    "memory-wrap": {"variant": "memory-wrap"},
+    "votes": {"variant": "votes"},
+}
+"""What is set for each head."""
+
+RIVALS = ("standard", "mlp", "memory-wrap")
 RECIPES = ("default", "paper")
 PARTS: Mapping[str, dict[str, Any]] = {
     "weight decay": {"weight_decay": 5e-4},
@@ -87,24 +94,29 @@ def main() -> None:
                         seed=seed,
                         train_examples=images,
                         validation_examples=max(100, images // 5),
-                        variant=head,
                         recipe=recipe,
+                        **HEADS[head],
                     )
-                    fill(chosen, dataset, options)
+                    fill(head, chosen, dataset, options)
                     for part in options.without if recipe == "default" else ():
-                        fill(replace(chosen, **PARTS[part]), dataset, options, without=part)
+                        changed = replace(chosen, **PARTS[part])
+                        fill(head, changed, dataset, options, without=part)
     print_tables(read_cells(options.cells))
 
 
 def fill(
-    settings: Settings, dataset: Dataset, options: argparse.Namespace, without: str | None = None
+    head: str,
+    settings: Settings,
+    dataset: Dataset,
+    options: argparse.Namespace,
+    without: str | None = None,
 ) -> None:
     """Measure one cell unless it is there; ``without`` names the part that was taken away."""
     here = {
         "images": options.name or Path(settings.data).name,
         "train_examples": settings.train_examples,
         "encoder": settings.encoder,
-        "head": settings.head,
+        "head": head,
         "recipe": settings.recipe if without is None else f"{settings.recipe} without {without}",
         "seed": settings.seed,
     }

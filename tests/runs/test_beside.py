@@ -53,3 +53,5 @@ def test_one_sentence_says_what_evidence_costs(accuracy, has_memory, end):
     beside = {"linear_probe": {"accuracy": 0.84}, "nearest_neighbours": {"accuracy": 0.799}}
     start = "On the same features a linear probe has 84.00% right, the ten nearest images 79.90%"
     assert say_beside(accuracy, beside, has_memory) == start + end
+    said = say_beside(accuracy, beside, has_memory, decided=True)
+    assert said == f"{start}, both by the highest probability, without a threshold."

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
-import torch
+from torch import Tensor
 
 from whence.bounds import BATCH_SIZE, check_number
 from whence.evidence.answers import Memory, answer
+from whence.evidence.head_start import HALF, choose_head_start, find_leads
+from whence.memory.votes import Votes
 from whence.messages import quote
 from whence.metrics.threshold import cost_threshold, recall_threshold
 from whence.models.as_image_set import LabelledImages, as_image_set
@@ -29,9 +31,12 @@ def choose_threshold(
     recall: float | None = None,
     cost: float | None = None,
     batch_size: int = BATCH_SIZE,
-    features: torch.Tensor | None = None,
+    features: Tensor | None = None,
 ) -> Decision:
     """Choose from which probability on a class is the answer, whatever the others have.
+
+    Of votes, where a class without a voter has no probability at all, the head start is chosen with
+    which the class has half of the weight: so much are its stored images counted more similar.
 
     Set ``model.decision`` to the result. Use images that the model was not trained on, and others
     to measure it: the recall on images that it was chosen on flatters.
@@ -61,27 +66,22 @@ def choose_threshold(
     of_class = held_out.labels == place
     check_there_are(class_name, len(held_out), int(of_class.sum()))
     with evaluating(model):
-        memory = Memory.of(model) if model.has_memory else None
         if features is None:
             features = encode_all(model, held_out.images, batch_size=batch_size)
-        labels = held_out.labels.to(features.device)
-        found = answer(model, features, labels, memory, batch_size=batch_size)
-        shares = model.head.probabilities(found.logits)[:, place].cpu()
-    if cost is not None:
-        threshold = cost_threshold(shares, of_class, cost)
-    else:
-        least = recall_threshold(shares, of_class, recall or 1)
-        if least is None:
-            votes = model.has_memory and model.memory_head.reads_labels
-            raise NoThresholdError(
-                say_unreachable(class_name, recall or 1, shares[of_class], votes=votes)
+        if isinstance(model.head, Votes):
+            leads = find_leads(
+                model.head, features, model.checked_bank(), place, batch_size=batch_size
             )
-        threshold = least
-    answered = shares.double() >= threshold
+            head_start = choose_head_start(leads, of_class, recall=recall, cost=cost)
+            threshold, answered = HALF, leads.each.double() <= head_start
+        else:
+            shares = find_shares(model, features, held_out.labels, place, batch_size=batch_size)
+            threshold = choose_share(shares, of_class, class_name, recall=recall, cost=cost)
+            head_start, answered = 0.0, shares.double() >= threshold
     return Decision(
         place=place,
         threshold=threshold,
-        images=len(shares),
+        images=len(answered),
         validation=ClassMeasures(
             class_name,
             images=int(of_class.sum()),
@@ -90,7 +90,40 @@ def choose_threshold(
         ),
         target_recall=recall,
         cost=cost,
+        head_start=head_start,
     )
+
+
+def find_shares(
+    model: Classifier, features: Tensor, labels: Tensor, place: int, *, batch_size: int
+) -> Tensor:
+    """Compute the probability `(N,)` of a class for encoded images, on the CPU."""
+    memory = Memory.of(model) if model.has_memory else None
+    found = answer(model, features, labels.to(features.device), memory, batch_size=batch_size)
+    return model.head.probabilities(found.logits)[:, place].cpu()
+
+
+def choose_share(
+    shares: Tensor, of_class: Tensor, class_name: str, *, recall: float | None, cost: float | None
+) -> float:
+    """Choose from which probability on a class is the answer.
+
+    Args:
+        shares: `(N,)` probability of the class.
+        of_class: `(N,)` bool, the image is of it.
+        class_name: of the class.
+        recall: wanted.
+        cost: of missing one, in place of a recall.
+
+    Raises:
+        NoThresholdError: if the recall cannot be reached.
+    """
+    if cost is not None:
+        return cost_threshold(shares, of_class, cost)
+    found = recall_threshold(shares, of_class, recall or 1)
+    if found is None:
+        raise NoThresholdError(say_unreachable(class_name, recall or 1, shares[of_class]))
+    return found
 
 
 def check_class(name: str, class_name: str, class_names: Sequence[str]) -> None:
@@ -129,19 +162,17 @@ def check_there_are(class_name: str, total: int, of_class: int) -> None:
         )
 
 
-def say_unreachable(class_name: str, recall: float, shares: torch.Tensor, *, votes: bool) -> str:
+def say_unreachable(class_name: str, recall: float, shares: Tensor) -> str:
     """Say that a recall cannot be reached, and which one can.
 
     Args:
         class_name: that is to be found.
         recall: wanted.
         shares: `(n,)` probability of the class for its own validation images.
-        votes: the head gives no probability to a class that no stored image votes for.
     """
-    way_out = "; a head with a softmax can (--variant memory-wrap)" if votes else ""
     without, total = int((shares == 0).sum()), len(shares)
     return (
         f"A recall of {recall:.4g} cannot be reached for {quote(class_name)}: {without:,} of "
         f"{total:,} validation images of it get no probability of it at all; the highest is "
-        f"{(total - without) / total:.4g}{way_out}."
+        f"{(total - without) / total:.4g}."
     )

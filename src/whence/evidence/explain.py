@@ -161,6 +161,7 @@ def assemble(
         by_label=answer.by_label,
         nearest=nearest,
         decision=answer.decision,
+        handicaps=answer.handicaps,
     )
 
 
@@ -198,7 +199,7 @@ def find_near_misses(cached: Cached, read: Read, bank: Bank) -> list[Evidence | 
     same = bank.predicted == read.answers[:, None]  # (B, M)
     scores = cached.scores.masked_fill(same, -torch.inf)
     best, places = scores.max(1)
-    best = cached.head.unscale(best)
+    best = cached.head.unscale(best, bank.labels[places])
     return [
         None
         if similarity == -torch.inf
@@ -221,7 +222,7 @@ def find_nearest_of_classes(cached: Cached, read: Read, bank: Bank) -> list[tupl
         best, places = cached.scores.masked_fill(other, -torch.inf).max(1)
         weights = read.weights.gather(1, places[:, None]).squeeze(1).tolist()
         same = (bank.predicted[places] == ranked[:, 0]).tolist()
-        similarities = cached.head.unscale(best).tolist()
+        similarities = cached.head.unscale(best, bank.labels[places]).tolist()
         for row, stored in enumerate(bank.stored(places)):
             if similarities[row] != -torch.inf:
                 role: Literal["example", "counterfactual"]

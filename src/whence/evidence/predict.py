@@ -145,7 +145,9 @@ def explain_pairs(
         left_out: for each image the dataset indices of its copies.
         errors: `(B,)` the calibrated probability that each answer is wrong, or None.
     """
-    answers = head.decide(logits)
+    answers, labels = head.decide(logits), bank.labels[pairs.places]
+    similar = pairs._replace(scores=head.unscale(pairs.scores, labels))
+    handicaps = head.handicaps_shown
     judged = [None] * len(answers) if errors is None else errors.tolist()
     return [
         Prediction(
@@ -158,11 +160,12 @@ def explain_pairs(
             error_probability=error,
             by_label=head.reads_labels,
             decision=head.decision,
+            handicaps=handicaps,
         )
         for predicted, row, evidence, threshold, copies, error in zip(
             answers.tolist(),
             head.probabilities(logits).cpu(),
-            list_evidence(answers, pairs._replace(scores=head.unscale(pairs.scores)), bank),
+            list_evidence(answers, similar, bank),
             head.unscale(find_score_thresholds(pairs, len(answers))).tolist(),
             left_out,
             judged,

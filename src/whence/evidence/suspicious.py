@@ -163,7 +163,7 @@ def collect_votes(
     """
     queries, labels = bank.features[rows], bank.labels[rows]
     others = groups[rows, None] != groups  # (b, M)
-    head = model.memory_head
+    head = model.memory_head.without_decision()
     scale = bank.scale(head.similarity)
     asked, stored = head.pair(queries, bank.features, bank.labels)
     vectors, pairs = attend(

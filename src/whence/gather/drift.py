@@ -63,7 +63,8 @@ def highest(model: Classifier, queries: Tensor, mask: Tensor | None) -> Tensor:
     scores = score(asked, stored, similarity=head.similarity, scale=bank.scale(head.similarity))
     if mask is not None:
         scores = scores.masked_fill(~mask, -torch.inf)
-    return head.unscale(scores.amax(1)).double()
+    best, places = scores.max(1)
+    return head.unscale(best, bank.labels[places]).double()
 
 
 def share_beyond(images: Tensor, stored: Tensor) -> float:

@@ -3,9 +3,10 @@
 La Rosa et al. (2021), arXiv:2106.01440.
 """
 
+import copy
 import math
 from abc import ABC, abstractmethod
-from typing import ClassVar, NamedTuple, cast
+from typing import ClassVar, NamedTuple, Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -82,6 +83,14 @@ class Head(nn.Module, ABC):
     def probabilities(self, logits: Tensor) -> Tensor:
         """Turn logits `(B, K)` into the probabilities that people see, float32."""
         return logits.float().softmax(1)
+
+    def without_decision(self) -> Self:
+        """Return a head that answers by the highest probability and shares all else with this."""
+        if self.decision is None:
+            return self
+        plain = copy.copy(self)
+        plain.decision = None
+        return plain
 
     def decide(self, logits: Tensor) -> Tensor:
         """Turn logits `(B, K)` into answers `(B,)`."""
@@ -193,8 +202,19 @@ class MemoryHead(Head):
         """
         return memory
 
-    def unscale(self, scores: Tensor) -> Tensor:
-        """Turn scores, or differences of them, into the unit that people see."""
+    @property
+    def handicaps_shown(self) -> Tensor | None:
+        """Return `(K,)` what similarities of stored images of each label lose; None for nothing."""
+        return None
+
+    def unscale(self, scores: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Turn scores, or differences of them, into the unit that people see.
+
+        Args:
+            scores: of any shape.
+            labels: of the stored images that they are of, in the same shape; None for differences,
+                and where the labels are not known.
+        """
         return scores
 
     @abstractmethod

@@ -164,10 +164,29 @@ class Votes(MemoryHead):
         self.keys = keys
         nn.init.constant_(self.log_scale, math.log(WARMTH))
 
-    def pair(self, queries: Tensor, memory: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Lay keys out as they are compared; handicaps become a number more of each.
+    @property
+    def taken_off(self) -> Tensor | None:
+        """Return `(K,)` what is taken off the score of each stored image; None for nothing.
 
-        The product of the two sides is the scaled cosine less the handicap of the stored image's
+        By its label: the handicap, and in place of it or beside it the head start of a class.
+        """
+        decision = self.decision
+        if decision is None or not decision.head_start:
+            return self.handicaps
+        none = torch.zeros(self.classes, dtype=self.sharpness.dtype, device=self.sharpness.device)
+        found = none if self.handicaps is None else self.handicaps.clone()
+        found[decision.place] -= decision.head_start * self.unit
+        return found
+
+    @property
+    def unit(self) -> Tensor:
+        """Return by what a similarity that people see is multiplied to be a score."""
+        return self.sharpness * (1 + self.plain_share)
+
+    def pair(self, queries: Tensor, memory: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Lay keys out as they are compared; what is taken off becomes a number more of each.
+
+        The product of the two sides is the scaled cosine less ``taken_off`` for the stored image's
         label, so all that reads a memory by products reads this one, as exactly.
 
         Args:
@@ -176,17 +195,18 @@ class Votes(MemoryHead):
             labels: `(..., M)` of the stored images.
 
         Returns:
-            `(..., B, E + 1)` and `(..., M, E + 1)`; as they came without handicaps.
+            `(..., B, E + 1)` and `(..., M, E + 1)`; as they came where nothing is taken off.
 
         Raises:
-            ValueError: if there are handicaps and no labels.
+            ValueError: if something is taken off and there are no labels.
         """
-        if self.handicaps is None:
+        by_class = self.taken_off
+        if by_class is None:
             return queries, memory
         if labels is None:
             raise ValueError("Votes need the label of every stored image, got none.")
         queries, memory = at_least_float32(queries), at_least_float32(memory)
-        taken = self.handicaps.to(memory.dtype)[labels]  # (..., M)
+        taken = by_class.to(memory.dtype)[labels]  # (..., M)
         ones = torch.ones_like(queries[..., :1])
         return torch.cat([queries, ones], -1), torch.cat([memory, -taken[..., None]], -1)
 
@@ -245,9 +265,21 @@ class Votes(MemoryHead):
         shares = (logits.double().softmax(1) - FLOOR / self.classes) / (1 - FLOOR)
         return shares.round(decimals=6).clamp(0, 1).abs().float()
 
-    def unscale(self, scores: Tensor) -> Tensor:
-        """Turn scores, or differences of them, into cosines; means of two by their shares."""
-        return scores / self.sharpness / (1 + self.plain_share)
+    @property
+    def handicaps_shown(self) -> Tensor | None:
+        """Return `(K,)` what cosines of stored images of each label lose; None for nothing."""
+        by_class = self.taken_off
+        return None if by_class is None else (by_class / self.unit).cpu()
+
+    def unscale(self, scores: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Turn scores, or differences of them, into cosines; means of two by their shares.
+
+        With the labels of the stored images, what was taken off the scores is added again.
+        """
+        by_class = self.taken_off
+        if labels is not None and by_class is not None:
+            scores = scores + by_class.to(scores.dtype)[labels]
+        return scores / self.unit
 
 
 def soften(scores: Tensor, mask: Tensor | None) -> Tensor:

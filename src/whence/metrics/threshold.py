@@ -38,18 +38,21 @@ def recall_threshold(shares: Tensor, of_class: Tensor, recall: float) -> float |
     return (least + (float(below.max()) if len(below) else 0)) / 2
 
 
-def cost_threshold(shares: Tensor, of_class: Tensor, cost: float) -> float:
+def cost_threshold(
+    shares: Tensor, of_class: Tensor, cost: float, *, aim: float | None = None
+) -> float:
     """Find the threshold of least total cost.
 
     Missing an image of the class costs ``cost``, taking another image for one of it costs 1.
     Looked at are the points half-way between probabilities; of equally good ones the nearest to
-    1 / (1 + cost) is taken, which is the best for probabilities that are right (Elkan 2001, The
-    foundations of cost-sensitive learning, equation 2).
+    ``aim`` is taken.
 
     Args:
         shares: `(N,)` probability of the class, in [0, 1].
         of_class: `(N,)` bool, the image is of it.
         cost: above 0.
+        aim: in [0, 1]; None is 1 / (1 + cost), which is the best for probabilities that are right
+            (Elkan 2001, The foundations of cost-sensitive learning, equation 2).
 
     >>> shares, of_class = torch.tensor([0.9, 0.5, 0.375, 0.125]), torch.tensor([1, 0, 1, 0]) > 0
     >>> cost_threshold(shares, of_class, 10)
@@ -63,4 +66,5 @@ def cost_threshold(shares: Tensor, of_class: Tensor, cost: float) -> float:
     found = known >= between[:, None]  # (T, N)
     costs = cost * (~found & of_class).sum(1) + (found & ~of_class).sum(1)  # (T,)
     best = between[costs == costs.min()]
-    return float(best[(best - 1 / (1 + cost)).abs().argmin()])
+    aim = 1 / (1 + cost) if aim is None else aim
+    return float(best[(best - aim).abs().argmin()])

@@ -83,7 +83,9 @@ def find_problem_of_run(about: dict[str, Any]) -> str | None:
         or find_problem_of_calibration(
             about.get("calibration"), has_memory=find_head(about["variant"]).has_memory
         )
-        or find_problem_of_decision(about.get("decision"), len(about["classes"]))
+        or find_problem_of_decision(
+            about.get("decision"), len(about["classes"]), variant=about["variant"]
+        )
         or find_problem_of_plain_share(about.get("plain_share"), variant=about["variant"])
         or find_problem_of_handicaps(
             about.get("handicaps"), variant=about["variant"], classes=len(about["classes"])

@@ -38,6 +38,7 @@ def predict_left_out(
     Raises:
         ValueError: if logits are not finite.
     """
+    plain = head.without_decision()
     places = torch.arange(len(features), device=features.device) if rows is None else rows
     alone = bool((groups == groups[0]).all())
     measure = find_similarity(head.similarity).scale
@@ -45,7 +46,7 @@ def predict_left_out(
     predicted = []
     for part in places.split(batch_size):
         mask = None if alone else groups[part, None] != groups  # (b, M)
-        logits = head.logits(features[part], features, mask, labels=labels, scale=scale)
+        logits = plain.logits(features[part], features, mask, labels=labels, scale=scale)
         check_outputs("logits", logits, head)
         predicted.append(logits.argmax(1))
     return torch.cat(predicted)

@@ -70,6 +70,8 @@ class Prediction:
             have it.
         decision: the class that has a threshold, and which; None where the highest probability
             wins.
+        handicaps: `(K,)` by how much higher the threshold is for stored images of each label, lower
+            where it is below 0: votes whose classes count differently; None where all count alike.
         class_names: K names; empty where they are not known.
     """
 
@@ -82,6 +84,7 @@ class Prediction:
     error_probability: float | None
     by_label: bool = False
     decision: Decision | None = None
+    handicaps: Tensor | None = None
     class_names: tuple[str, ...] = ()
 
     __repr__ = show_record
@@ -150,6 +153,8 @@ class Explanation:
             classes, with a weight or without; classes that no stored image has are left out.
         decision: the class that has a threshold, and which; None where the highest probability
             wins.
+        handicaps: `(K,)` by how much higher the threshold is for stored images of each label, lower
+            where it is below 0: votes whose classes count differently; None where all count alike.
         class_names: K names; empty where they are not known.
     """
 
@@ -173,6 +178,7 @@ class Explanation:
     by_label: bool = False
     nearest: tuple[Evidence, ...] = ()
     decision: Decision | None = None
+    handicaps: Tensor | None = None
     class_names: tuple[str, ...] = ()
 
     __repr__ = show_record

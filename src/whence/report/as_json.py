@@ -76,6 +76,7 @@ def lay_out_answer(
         "doubt": asdict(find_doubt(answer, classes)),
         "evidence": [lay_out_evidence(item, classes) for item in answer.evidence],
         "threshold": answer.threshold,
+        "handicaps": None if answer.handicaps is None else to_list(answer.handicaps),
         "by_label": answer.by_label,
         "reading": say_reading(answer, classes),
         "left_out": list(answer.left_out),

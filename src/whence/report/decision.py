@@ -25,6 +25,8 @@ def say_decision(answer: Prediction | Explanation, classes: Sequence[str]) -> st
     name = classes[decision.place]
     share = percent(float(answer.probabilities[decision.place]))
     threshold = f"the threshold {percent(decision.threshold)} chosen {say_wanted(decision)}"
+    if decision.head_start:
+        threshold = f"{percent(decision.threshold)}, with {say_lead(decision, name)}"
     if answer.predicted == decision.place:
         return f"Answered {name} because its probability {share} is not below {threshold}."
     return (
@@ -33,12 +35,22 @@ def say_decision(answer: Prediction | Explanation, classes: Sequence[str]) -> st
     )
 
 
+def say_lead(decision: Decision, name: str) -> str:
+    """Say what a head start is."""
+    return (
+        f"a head start of {decision.head_start:.3f} in similarity for stored images labelled "
+        f"{name}, chosen {say_wanted(decision)}"
+    )
+
+
 def say_rule(decision: Decision) -> str:
     """Say from which probability on a class is answered, and how well that did on validation."""
     found = decision.validation
+    why = say_lead(decision, found.name) if decision.head_start else say_wanted(decision)
+    joint = "with " if decision.head_start else ""
     return (
         f"An image is answered {found.name} from a probability of {percent(decision.threshold)} "
-        f"on, {say_wanted(decision)}: on {count(decision.images, 'validation image')}, which it "
+        f"on, {joint}{why}: on {count(decision.images, 'validation image')}, which it "
         f"was chosen on, {say_found(found)}."
     )
 
@@ -66,6 +78,7 @@ def lay_out_decision(decision: Decision | None, classes: Sequence[str]) -> dict[
     return {
         "class": to_class(decision.place, classes),
         "threshold": decision.threshold,
+        "head_start": decision.head_start,
         "target_recall": decision.target_recall,
         "cost": decision.cost,
         "validation": {

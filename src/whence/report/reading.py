@@ -20,10 +20,22 @@ def say_reading(answer: Prediction | Explanation, classes: Sequence[str]) -> str
     if answer.threshold is None:
         return None
     text = (
-        f"A stored image counts from a similarity of {format_number(answer.threshold, '.4g')} on; "
-        "the more above, the more."
+        f"A stored image counts from a similarity of {format_number(answer.threshold, '.4g')} on"
+        f"{say_handicaps(answer, classes)}; the more above, the more."
     )
     return f"{say_votes(answer, classes)} {text}" if answer.by_label else text
+
+
+def say_handicaps(answer: Prediction | Explanation, classes: Sequence[str]) -> str:
+    """Say for which labels stored images count from another similarity on; nothing for none."""
+    if answer.handicaps is None or answer.threshold is None:
+        return ""
+    parts = [
+        f"from {format_number(answer.threshold + handicap, '.4g')} on where it is labelled {name}"
+        for name, handicap in zip(classes, answer.handicaps.tolist(), strict=True)
+        if handicap
+    ]
+    return f" ({', '.join(parts)})"
 
 
 def say_votes(answer: Prediction | Explanation, classes: Sequence[str]) -> str:

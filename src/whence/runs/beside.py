@@ -97,19 +97,26 @@ def ask_neighbours(
     return torch.cat(found)
 
 
-def say_beside(accuracy: float, beside: Mapping[str, Any], has_memory: bool) -> str:
+def say_beside(
+    accuracy: float, beside: Mapping[str, Any], has_memory: bool, *, decided: bool = False
+) -> str:
     """Say how a head's accuracy stands beside that of the simple classifiers.
 
     Args:
         accuracy: of the head, a fraction.
         beside: JSON of ``measure_beside``.
         has_memory: the head shows its evidence.
+        decided: a class of the head is answered from a threshold on, so that it is not to be as
+            accurate as it can.
     """
     probe, nearest = (beside[name]["accuracy"] for name in ("linear_probe", "nearest_neighbours"))
+    simple = (
+        f"On the same features a linear probe has {probe:.2%} right, the ten nearest images "
+        f"{nearest:.2%}"
+    )
+    if decided:
+        return f"{simple}, both by the highest probability, without a threshold."
     points = 100 * (accuracy - max(probe, nearest))
     verb = "costs" if points < 0 else "gains"
     subject = "showing the evidence" if has_memory else "this head"
-    return (
-        f"On the same features a linear probe has {probe:.2%} right, the ten nearest images "
-        f"{nearest:.2%}: {subject} {verb} {abs(points):.2f} points."
-    )
+    return f"{simple}: {subject} {verb} {abs(points):.2f} points."

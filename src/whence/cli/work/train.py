@@ -225,16 +225,17 @@ def say_measured(test: Mapping[str, Any]) -> list[str]:
 
     Finished runs of before, which ``--resume`` passes over, do not say.
     """
-    known, reliance, worst, beside = (
-        test.get(name) for name in ("known", "reliance", "worst_class", "beside")
+    known, reliance, worst, beside, decision = (
+        test.get(name) for name in ("known", "reliance", "worst_class", "beside", "decision")
     )
     found: list[str | None] = []
     if beside is not None:
-        found.append(say_beside(test["accuracy"], beside, reliance is not None))
+        has_memory, decided = reliance is not None, decision is not None
+        found.append(say_beside(test["accuracy"], beside, has_memory, decided=decided))
     if worst is not None:
         found.append(describe_balance(test["balanced_accuracy"], to_measures(worst)))
-    if test.get("decision") is not None:
-        found += test["decision"]["sentences"]
+    if decision is not None:
+        found += decision["sentences"]
     if known is not None:
         found.append(say_known(KnownImages(**known)))
     said = [sentence for sentence in found if sentence is not None]
