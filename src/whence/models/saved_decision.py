@@ -13,7 +13,7 @@ DECISION_FIELDS = ("class", "threshold", "target_recall", "cost", *DECISION_COUN
 HEAD_START = "head_start"
 """A field that models of before do not have."""
 
-FARTHEST = 1e6
+LARGEST_HEAD_START = 1e6
 """Of a head start, which is a similarity."""
 
 
@@ -82,8 +82,8 @@ def find_problem_of_rule(content: dict[str, Any], variant: object) -> str | None
     if not is_number(content["threshold"]) or not 0 < content["threshold"] <= 1:
         return "must have a decision with a threshold above 0 and at most 1"
     lead = content.get(HEAD_START, 0)
-    if not is_number(lead) or abs(lead) > FARTHEST:
-        return f"must have a decision with a head start of at most {FARTHEST:g}"
+    if not is_number(lead) or abs(lead) > LARGEST_HEAD_START:
+        return f"must have a decision with a head start of at most {LARGEST_HEAD_START:g}"
     if lead and variant != "votes":
         return "must have a decision with a head start of votes alone"
     recall, cost = content["target_recall"], content["cost"]
