@@ -14,7 +14,7 @@ from whence.metrics.threshold import cost_threshold, recall_threshold
 HALF = 0.5
 """Of the weight, from which on a class with a head start is the answer."""
 
-HALVINGS = 24
+TIMES_HALVED = 24
 """Times that the interval is halved in which a head start lies; float32 has no more digits."""
 
 
@@ -50,7 +50,7 @@ def find_leads(head: Votes, queries: Tensor, bank: Bank, place: int, *, batch_si
         stored = torch.cat([stored, of_class.to(stored.dtype)], 1)
         low = asked.new_full((len(part),), -most)
         high = -low
-        for _ in range(HALVINGS):
+        for _ in range(TIMES_HALVED):
             middle = (low + high) / 2
             led = torch.cat([asked, (middle * plain.unit)[:, None]], 1)
             share = attend(led, stored, similarity=plain.similarity, values=of_class).vectors[:, 0]
