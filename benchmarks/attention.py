@@ -36,7 +36,8 @@ from torch.testing import assert_close
 from benchmarks.sides import machine, ratio, take_turns
 from whence.memory.attend import attend, read_vectors
 from whence.memory.cosine import cosine, unit_scale
-from whence.memory.votes import FLOOR, KEY, Votes
+from whence.memory.keys import KEY
+from whence.memory.votes import FLOOR, Votes
 
 FEATURES, CLASSES = 512, 10
 FORWARD = {(500, 10_000): 1.8, (64, 100_000): 1.5, (64, 1_000_000): 1.3}

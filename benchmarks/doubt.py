@@ -7,10 +7,11 @@ probabilities on the probe's answers; and its calibration error is what chance g
     python -m benchmarks.doubt DATA --encoder NAME --weights FILE --images 500 --seeds 5 \
         --features FOLDER
 
-Votes on the features of a frozen encoder, by the defaults, calibrated on the validation images;
-everything is measured on test images. Every finished cell is a line of JSON in ``--cells``; the
-table of all that are there is printed at the end. ``chance`` is the calibration error of which 95 %
-of perfectly calibrated answers of the same probabilities stay below (1,000 draws).
+Votes on the features of a frozen encoder, by the defaults, calibrated on the validation images and
+on the training images by votes that were trained without them, as ``whence train`` does; everything
+is measured on test images. Every finished cell is a line of JSON in ``--cells``; the table of all
+that are there is printed at the end. ``chance`` is the calibration error of which 95 % of perfectly
+calibrated answers of the same probabilities stay below (1,000 draws).
 """
 
 import json
@@ -30,9 +31,11 @@ from benchmarks.kept_cells import print_row, read_cells
 from benchmarks.simple_heads import PENALTIES, Problem, encode, standardise
 from whence.evidence.answers import Memory, answer, signals_of
 from whence.evidence.calibrate import calibrate
+from whence.evidence.out_of_fold import Encoded, answer_out_of_fold
 from whence.metrics.flag import auroc, expected_calibration_error
 from whence.models.calibration import error_probability
 from whence.models.evaluating import evaluating
+from whence.runs.prepare import prepare
 from whence.runs.settings import Settings
 from whence.seeds import make_generator
 
@@ -63,9 +66,17 @@ def main() -> None:
 def measure(problem: Problem, settings: Settings) -> dict[str, Any]:
     """Train and calibrate votes, and measure their doubt on the test images."""
     model, ours = train_votes(problem, settings), problem.parts
+    parts = prepare(settings, problem.dataset)
+    more = answer_out_of_fold(
+        model,
+        Encoded(ours.train, problem.train),
+        Encoded(ours.validation, problem.validation),
+        recipe=parts.recipe,
+        plan=parts.plan,
+    )
     with torch.no_grad(), evaluating(model):
         asked, held = model.head.embed(problem.test), model.head.embed(problem.validation)
-        calibration = calibrate(model, ours.validation, features=held)
+        calibration = calibrate(model, ours.validation, features=held, more=more)
         if calibration is None:
             raise ValueError("fewer than five validation images are answered wrong, or right.")
         labels, names = ours.test.labels, signals_of(model)

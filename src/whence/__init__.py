@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from whence.gather.viewed import view
     from whence.memory import HEADS, SIMILARITIES
     from whence.memory.attend import attend
-    from whence.memory.heads import MemoryWrap, OnlyMemory
+    from whence.memory.feature_heads import MemoryWrap, OnlyMemory
     from whence.memory.sparsemax import sparsemax
     from whence.models.classifier import Classifier
     from whence.models.load import load
@@ -63,10 +63,10 @@ PLACES = {
     "HEADS": "whence.memory",
     "ImageSet": "whence.records.images",
     "MaskPlan": "whence.morphing.path_mask",
-    "MemoryWrap": "whence.memory.heads",
+    "MemoryWrap": "whence.memory.feature_heads",
     "MorphPlan": "whence.morphing.walk",
     "OTHERS": "whence.morphing",
-    "OnlyMemory": "whence.memory.heads",
+    "OnlyMemory": "whence.memory.feature_heads",
     "PATHS": "whence.morphing",
     "Plan": "whence.training.plan",
     "RECIPES": "whence.training.recipes",

@@ -17,7 +17,7 @@ from whence.encoders.densenet import Layer
 from whence.encoders.efficientnet_b0 import drop_connect
 from whence.encoders.shufflenet_v2 import shuffle
 from whence.encoders.vit import Attention, patches, vit
-from whence.memory.heads import MemoryWrap, OnlyMemory, Standard
+from whence.memory.feature_heads import MemoryWrap, OnlyMemory, Standard
 
 PUBLISHED = {  # D, then the parameters with 10 classes of Standard, Only Memory, Memory Wrap
     "mobilenet_v2": (1280, 2_296_922, 5_589_082, 15_447_642),

@@ -12,7 +12,7 @@ from whence.evidence.answers import Memory, answer
 from whence.evidence.controls import measure_nearest, measure_random
 from whence.evidence.evaluate import describe_evidence
 from whence.evidence.judge import judge
-from whence.metrics import SIGNALS, WITHOUT_MEMORY
+from whence.metrics import OF_MEMORY, SIGNALS, WITHOUT_MEMORY
 from whence.metrics.evidence import measure_evidence
 from whence.metrics.flag import measure_flag
 from whence.models.using import encode_all
@@ -143,10 +143,10 @@ def test_signals_measure_the_answers_with_the_whole_memory(model, measured_digit
     read = model.read(measured_digits.test.images)
     errors = read.logits.argmax(1) != measured_digits.test.labels
     assert 5 < errors.sum() < 55, "pick a case with both"
-    assert list(found.signals) == ["error_probability", *SIGNALS]
+    assert list(found.signals) == ["error_probability", *OF_MEMORY]
     for name, quality in found.signals.items():
         doubts = (
-            judge(model, read)
+            judge(model, read, model.encode(measured_digits.test.images))
             if name == "error_probability"
             else SIGNALS[name](read, model.bank.predicted)
         )

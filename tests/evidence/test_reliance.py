@@ -7,7 +7,7 @@ import whence
 from tests.helpers.explaining import build_with_memory, draw_images
 from whence.evidence.reliance import log_odds, measure_reliance
 from whence.evidence.reread import Cached
-from whence.memory.heads import MemoryWrap
+from whence.memory.feature_heads import MemoryWrap
 
 IMAGES = draw_images(9)
 

@@ -9,7 +9,7 @@ from whence.evidence.leave_one_out import leave_one_out
 from whence.evidence.reread import Cached, answer_without, weigh_without
 from whence.memory.attention import score
 from whence.memory.bank import Bank
-from whence.memory.heads import OnlyMemory
+from whence.memory.feature_heads import OnlyMemory
 from whence.memory.sparsemax import sparsemax
 
 QUERIES, FEATURES, CLASSES = 6, 5, 3

@@ -10,7 +10,7 @@ from torch.testing import assert_close
 import whence
 from whence.evidence.calibrate import calibrate, fit_calibration
 from whence.evidence.judge import judge
-from whence.metrics import SIGNALS, WITHOUT_MEMORY
+from whence.metrics import OF_MEMORY, WITHOUT_MEMORY
 from whence.metrics.doubt import measure_doubts, read_alone
 from whence.models.calibration import error_probability
 from whence.models.using import encode_all
@@ -60,10 +60,10 @@ def calibrated(request, validation):
 def test_calibrate_is_a_fit_on_what_the_model_reads(variant, validation):
     model = make(variant)
     read = model.read(validation.images)
-    doubts = measure_doubts(read, model.bank.predicted, tuple(SIGNALS))
-    expected = fit_calibration(doubts, read.logits.argmax(1) != validation.labels, tuple(SIGNALS))
+    doubts = measure_doubts(read, model.bank.predicted, OF_MEMORY)
+    expected = fit_calibration(doubts, read.logits.argmax(1) != validation.labels, OF_MEMORY)
     found = calibrate(model, validation, batch_size=7)
-    assert found.names == expected.names == tuple(SIGNALS)[: len(found.names)]
+    assert found.names == expected.names == OF_MEMORY[: len(found.names)]
     assert len(found.names) > 1
     assert found.means == pytest.approx(expected.means, abs=1e-4)
     assert found.coefficients == pytest.approx(expected.coefficients, abs=1e-3)
@@ -143,14 +143,15 @@ def test_judge_is_the_formula_on_the_answers(calibrated):
         read, own = calibrated.read(images), calibrated.bank.predicted
     else:
         read, own = read_alone(calibrated(images)), torch.zeros(0)
+    queries = calibrated.encode(images)
     names = calibrated.calibration.names
     expected = error_probability(calibrated.calibration, measure_doubts(read, own, names))
-    found = judge(calibrated, read)
+    found = judge(calibrated, read, queries)
     assert found.shape == (9,)
     assert_close(found, expected)
     assert found.std() > 1e-3, "pick a case with a spread"
     calibrated.calibration = None
-    assert judge(calibrated, read) is None
+    assert judge(calibrated, read, queries) is None
 
 
 @torch.no_grad()
@@ -161,14 +162,17 @@ def test_judge_with_a_mask(validation):
     tops = model.read(images).scores.argmax(1)
     mask[torch.arange(4), tops] = False
     features = model.bank.features
-    read = model.head(model.encode(images), features, mask)
+    queries = model.encode(images)
+    read = model.head(queries, features, mask)
     hidden = read._replace(scores=read.scores.masked_fill(~mask, -torch.inf))
-    found = judge(model, hidden)
+    found = judge(model, hidden, queries, mask=mask)
     doubts = measure_doubts(hidden, model.bank.predicted, model.calibration.names)
     assert_close(found, error_probability(model.calibration, doubts))
-    assert not torch.equal(found, judge(model, read)), "the nearest image is one that is masked"
+    assert not torch.equal(found, judge(model, read, queries)), (
+        "the nearest image is one that is masked"
+    )
     with pytest.raises(ValueError, match=r"own must be \(M\) with M=10, got shape \(11,\)"):
-        judge(model, model.head(model.encode(images), features[:10]))
+        judge(model, model.head(queries, features[:10]), queries)
 
 
 def test_predict_knows_the_error_probability_that_explain_gives(calibrated):

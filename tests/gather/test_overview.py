@@ -22,7 +22,7 @@ from whence.gather.overview import (
     trace_curve,
 )
 from whence.gather.use_of_memory import read_all
-from whence.metrics import SIGNALS
+from whence.metrics import OF_MEMORY
 from whence.models.using import encode_all
 from whence.records.images import ImageSet
 from whence.report.trust import (
@@ -66,7 +66,9 @@ def test_an_overview_agrees_with_single_answers(calibrated):
         assert one.probability == pytest.approx(float(chances.max()), abs=1e-6)
         assert one.truth == int(images.labels[one.place])
         if calibrated:
-            assert one.error_probability == pytest.approx(float(judge(model, single)[0]), abs=1e-5)
+            queries = model.encode(images.images[one.place][None])
+            told = float(judge(model, single, queries)[0])
+            assert one.error_probability == pytest.approx(told, abs=1e-5)
         else:
             assert one.error_probability is None
 
@@ -107,12 +109,12 @@ def test_doubts_are_named_the_calibrated_one_first():
     features = encode_all(model, images.images)
     doubts = read_all(model, features, images.labels, batch_size=50).doubts
     plain = name_doubts(model, doubts)
-    assert list(plain) == list(SIGNALS)
+    assert list(plain) == list(OF_MEMORY)
     model.calibration = CALIBRATION
     columns = name_doubts(model, doubts)
-    assert list(columns) == ["error_probability", *SIGNALS]
+    assert list(columns) == ["error_probability", *OF_MEMORY]
     torch.testing.assert_close(
-        columns["error_probability"], judge(model, model.read(images.images))
+        columns["error_probability"], judge(model, model.read(images.images), features)
     )
 
 

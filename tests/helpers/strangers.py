@@ -34,7 +34,7 @@ ADDITIONS = {
 
 from torch import Tensor
 
-from whence.memory.heads import FeatureHead, classify
+from whence.memory.feature_heads import FeatureHead, classify
 
 
 class SumHead(FeatureHead):
@@ -48,7 +48,7 @@ class SumHead(FeatureHead):
         return classify(self.classifier, queries + vectors)
 ''',
         table="memory/__init__.py",
-        after='"memory-wrap": "whence.memory.heads:MemoryWrap",\n',
+        after='"memory-wrap": "whence.memory.feature_heads:MemoryWrap",\n',
         line='        "sum": "whence.memory.sum_head:SumHead",\n',
         proof="""
 model = whence.wrap("small_cnn", 3, variant="sum", image_shape=(1, 8, 8)).eval()

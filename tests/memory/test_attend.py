@@ -12,7 +12,7 @@ from whence.memory.attend import SMALL, attend, read_vectors
 from whence.memory.attention import recall, score, weigh
 from whence.memory.bank import Bank
 from whence.memory.cosine import unit_scale
-from whence.memory.heads import MemoryWrap, OnlyMemory
+from whence.memory.feature_heads import MemoryWrap, OnlyMemory
 from whence.memory.similarities import COSINE
 from whence.memory.support import GROUP, find_bound, find_support
 

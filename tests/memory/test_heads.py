@@ -9,7 +9,8 @@ from torch.testing import assert_close
 from whence import MemoryWrap, OnlyMemory
 from whence.memory import HEADS, SIMILARITIES, heads, votes
 from whence.memory.attention import recall, score, weigh
-from whence.memory.heads import MemoryHead, Standard, build_head, find_head
+from whence.memory.feature_heads import Standard
+from whence.memory.heads import MemoryHead, build_head, find_head
 
 SLOW = {  # similarity -> the same for one pair of vectors
     "cosine": lambda q, m: q @ m / (q @ q + 1e-6).sqrt() / (m @ m + 1e-6).sqrt(),

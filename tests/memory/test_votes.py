@@ -8,8 +8,9 @@ from torch.testing import assert_close
 
 from whence.memory import votes
 from whence.memory.attend import SMALL, attend
+from whence.memory.keys import KEY
 from whence.memory.sparsemax import sparsemax
-from whence.memory.votes import FLOOR, KEY, Votes
+from whence.memory.votes import FLOOR, Votes
 
 LABELS = torch.tensor([0, 1, 1])
 

@@ -10,9 +10,10 @@ from sklearn.metrics import auc, roc_curve
 from torch.testing import assert_close
 
 from whence.memory.attention import score, weigh
+from whence.memory.class_scores import ClassScores, gather_classes
 from whence.memory.heads import Read
 from whence.metrics import PROBABILITIES, SIGNALS, WITHOUT_MEMORY
-from whence.metrics.doubt import measure_doubts, read_alone
+from whence.metrics.doubt import LARGEST_GAP, measure_doubts, read_alone
 from whence.metrics.evidence import MEASURES, measure_evidence
 from whence.metrics.flag import (
     BINS,
@@ -32,6 +33,11 @@ HAND = Read(
     torch.tensor([[0.5, 0.2, 0.3, 0.0], [0.1, 0.0, 0.0, 0.9], [0.0, 1.0, 0.0, 0.0]]),
     torch.tensor([[0.9, 0.6, 0.7, -0.2], [-0.1, -0.5, -0.9, 0.4], [0.1, 0.8, -0.3, 0.2]]),
 )
+BY_CLASS = ClassScores(
+    torch.tensor([[0.9, 0.7], [0.4, -0.5], [0.2, -math.inf]]),
+    torch.tensor([[1.0, 2.0], [0.5, 0.5], [-math.inf, 3.0]]),
+)
+HAND = HAND._replace(by_class=BY_CLASS)
 OWN = torch.tensor([0, 1, 1, 0])
 BY_HAND = {  # predicted: 1, 0 (the first of two equal ones), 0
     "top_memory": [1, 0, 1],
@@ -45,6 +51,8 @@ BY_HAND = {  # predicted: 1, 0 (the first of two equal ones), 0
     "class_mass": [0.5, 0, 1],
     "support": [3, 2, 1],
     "top_weight": [0.5, 0.1, 0],
+    "soft_votes": [1 / (1 + math.e), 0.5, 1],
+    "similarity_gap": [0.9 - 0.7, -0.5 - 0.4, -LARGEST_GAP],
 }
 
 
@@ -66,7 +74,9 @@ def make_read(rng, size=6, memory=9, classes=4):
     queries, stored = torch.randn(size, 5, generator=rng), torch.randn(memory, 5, generator=rng)
     scores = score(queries, stored)
     own = torch.randint(0, classes, (memory,), generator=rng)
-    return Read(torch.randn(size, classes, generator=rng), weigh(scores), scores), own
+    by_class = gather_classes(scores, torch.arange(memory) % classes, classes, 2.0)
+    logits = torch.randn(size, classes, generator=rng)
+    return Read(logits, weigh(scores), scores, by_class=by_class), own
 
 
 def test_signals_done_slowly(rng):
@@ -76,6 +86,8 @@ def test_signals_done_slowly(rng):
         p = read.logits[row].double().exp()
         p = p / p.sum()
         answer, w = int(p.argmax()), read.weights[row].tolist()
+        scores = read.scores[row].tolist()
+        soft = [math.exp(2 * one) for one in scores]
         expected = {
             "top_memory": float(int(own[w.index(max(w))]) != answer),
             "softmax": 1 - float(p.max()),
@@ -84,6 +96,9 @@ def test_signals_done_slowly(rng):
             "class_mass": 1 - sum(x for x, k in zip(w, own.tolist(), strict=True) if k == answer),
             "support": sum(x > 0 for x in w),
             "top_weight": 1 - max(w),
+            "soft_votes": 1 - sum(soft[answer::4]) / sum(soft),
+            "similarity_gap": max(s for j, s in enumerate(scores) if j % 4 != answer)
+            - max(scores[answer::4]),
         }
         for name, value in expected.items():
             assert float(found[name][row]) == pytest.approx(value, abs=1e-6), name
@@ -110,7 +125,10 @@ def test_columns_come_in_the_order_asked_for(rng):
     assert whole.dtype == torch.float64
     assert_close(whole.flip(1), measure_doubts(read, own, ("nearest", "entropy", "support")))
     assert measure_doubts(read, own, ()).shape == (6, 0)
-    halves = [Read(*(t[part] for t in read[:3])) for part in (slice(2), slice(2, None))]
+    halves = [
+        Read(*(t[part] for t in read[:3]), by_class=ClassScores(*(t[part] for t in read.by_class)))
+        for part in (slice(2), slice(2, None))
+    ]
     assert_close(
         torch.cat([measure_doubts(h, own, tuple(SIGNALS)) for h in halves])[:, 4], whole[:, 0]
     )

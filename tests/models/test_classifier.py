@@ -11,7 +11,7 @@ from torch.testing import assert_close
 
 import whence
 from whence.memory.attention import recall, score, weigh
-from whence.memory.heads import FeatureHead
+from whence.memory.feature_heads import FeatureHead
 from whence.models.classifier import Classifier
 from whence.models.left_out import predict_left_out
 from whence.models.using import encode_all

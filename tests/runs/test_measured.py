@@ -6,7 +6,7 @@ from dataclasses import asdict
 import pytest
 
 import whence
-from whence.metrics import SIGNALS
+from whence.metrics import OF_MEMORY
 from whence.metrics.evidence import MEASURES
 from whence.records.measures import FlagQuality
 from whence.report.trust import find_best
@@ -61,7 +61,7 @@ def test_json_of_what_does_not_apply(model, measured_digits, standard_run):
     flag = content["flag"]
     assert [flag[name] for name in ("auroc", "ece", "aurc", "risk_coverage")] == [None] * 4
     assert (flag["calibration_images"], flag["calibration_errors"]) == (None, None)
-    assert flag["signals"].keys() == set(SIGNALS)
+    assert flag["signals"].keys() == set(OF_MEMORY)
     content = describe_evaluation(whence.evaluate(whence.load(standard_run), measured_digits.test))
     assert content["controls"] == {"random": None, "nearest": None, "untrained": None}
     assert all(content[name] is None and content[f"{name}_draws"] is None for name in MEASURES)

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from torch.testing import assert_close
 
 import whence
-from whence.memory.heads import Standard
+from whence.memory.feature_heads import Standard
 from whence.records.images import ImageSet
 from whence.training.fit import fit
 from whence.training.labelled import Labelled, hold_out

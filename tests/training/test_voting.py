@@ -10,8 +10,9 @@ from torch.testing import assert_close
 
 import whence
 from whence.data.load import load_dataset
+from whence.memory.keys import build_keys
 from whence.memory.sparsemax import sparsemax
-from whence.memory.votes import FLOOR, Votes, build_keys
+from whence.memory.votes import FLOOR, Votes
 from whence.training import voting
 from whence.training.labelled import Labelled, hold_out
 from whence.training.plan import Plan

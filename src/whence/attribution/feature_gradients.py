@@ -13,7 +13,8 @@ from torch import Tensor
 from whence.attribution.target import Target
 from whence.memory import SIMILARITIES
 from whence.memory.attention import at_least_float32, weigh
-from whence.memory.heads import MemoryHead, Standard
+from whence.memory.feature_heads import Standard
+from whence.memory.heads import MemoryHead
 
 PAIRS = 8192
 """Pairs of an input and a stored image, padding included, that are held at once by default."""

@@ -15,7 +15,7 @@ from whence.attribution.feature_gradients import (
     differentiate_alone,
 )
 from whence.attribution.path import differentiate_along, encode_along
-from whence.memory.heads import Standard
+from whence.memory.feature_heads import Standard
 
 
 class Scene(NamedTuple):

@@ -4,7 +4,9 @@ import torch
 from torch import Tensor, nn
 
 from whence.deploy.pixel_keys import draw_factors, keys_of_stored, measure_keys
+from whence.memory.class_scores import gather_classes
 from whence.memory.heads import Read
+from whence.memory.votes import Votes
 from whence.metrics.doubt import measure_doubts, read_alone
 from whence.models.calibration import error_probability
 from whence.models.classifier import Classifier
@@ -28,6 +30,7 @@ class AnsweringGraph(nn.Module):
     mean: Tensor
     std: Tensor
     own: Tensor
+    labels: Tensor
     order: Tensor
     factors: Tensor
     keys: Tensor
@@ -55,6 +58,7 @@ class AnsweringGraph(nn.Module):
         bank = model.checked_bank()
         order = bank.indices.argsort(stable=True)
         self.register_buffer("own", bank.predicted)
+        self.register_buffer("labels", bank.labels)
         self.register_buffer("order", order)
         self.in_order = bool((order[1:] > order[:-1]).all())
         self.leaves_out = bank.images is not None
@@ -88,6 +92,11 @@ class AnsweringGraph(nn.Module):
             found += self._list_evidence(read)
         if self.calibration is not None:
             own = read.answers[:0] if self.whole is None else self.own
+            if isinstance(self.head, Votes):
+                asked = gather_classes(
+                    read.scores, self.labels, self.head.classes, self.head.warmth
+                )
+                read = read._replace(by_class=asked)
             doubts = measure_doubts(read, own, self.calibration.names)
             found.append(error_probability(self.calibration, doubts).float())
         return tuple(found)

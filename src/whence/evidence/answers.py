@@ -10,8 +10,9 @@ from whence.data.memory_draw import draw_memory
 from whence.evidence.reliance import split_answers
 from whence.memory.attend import SMALL, attend, lay_out
 from whence.memory.attention import recall
+from whence.memory.bank import Bank
 from whence.memory.heads import MemoryHead, Read
-from whence.metrics import SIGNALS, WITHOUT_MEMORY
+from whence.metrics import OF_MEMORY, OF_VOTES, WITHOUT_MEMORY
 from whence.metrics.doubt import measure_doubts, read_alone, top_memory
 from whence.models.classifier import Classifier
 from whence.models.sound import check_outputs
@@ -70,7 +71,32 @@ def signals_of(model: Classifier) -> tuple[str, ...]:
     """Name the signals of doubt that a model has, those first that say most of its head."""
     if not model.has_memory:
         return WITHOUT_MEMORY
-    return tuple(dict.fromkeys([*model.memory_head.telling, *SIGNALS]))
+    telling = model.memory_head.telling
+    return (*telling, *(one for one in OF_MEMORY if one not in telling))
+
+
+def add_class_scores(
+    read: Read,
+    head: MemoryHead,
+    queries: Tensor,
+    memory: "Memory | Bank",
+    signals: Sequence[str],
+    mask: Tensor | None = None,
+) -> Read:
+    """Add to what was read for `B` queries what signals of votes need; the rest need nothing.
+
+    Args:
+        read: of the queries.
+        head: that read.
+        queries: `(B, E)`.
+        memory: `M` images.
+        signals: that are asked for.
+        mask: `(B, M)` bool, True where a stored image may be used; None allows all.
+    """
+    if set(signals).isdisjoint(OF_VOTES):
+        return read
+    by_class = head.score_classes(queries, memory.features, memory.labels, mask)
+    return read._replace(by_class=by_class)
 
 
 def answer(
@@ -108,6 +134,7 @@ def answer(
             read, places, vectors = read_memory(model.memory_head, part, memory)
             check_outputs("logits", read.logits, model.head)
             read = read._replace(predicted=model.head.decide(read.logits))
+            read = add_class_scores(read, model.memory_head, part, memory, signals)
             own, right = memory.own[places], memory.labels[places] == truth[:, None]
             doubts = measure_doubts(read, own, signals)
             reliance = labels.new_zeros(0)

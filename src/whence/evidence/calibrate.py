@@ -12,6 +12,7 @@ from whence.bounds import BATCH_SIZE
 from whence.data.fingerprint import content_hashes
 from whence.evidence.answers import Memory, answer, signals_of
 from whence.evidence.known import is_known
+from whence.evidence.out_of_fold import Judged
 from whence.models.as_image_set import LabelledImages, as_image_set
 from whence.models.calibration import prepare
 from whence.models.classifier import Classifier
@@ -38,6 +39,7 @@ def calibrate(
     *,
     batch_size: int = BATCH_SIZE,
     features: Tensor | None = None,
+    more: Judged | None = None,
 ) -> Calibration | None:
     """Fit the probability that an answer is wrong, from signals of doubt.
 
@@ -50,6 +52,8 @@ def calibrate(
             (image, label) such as torchvision's ``ImageFolder``.
         batch_size: images encoded at once; changes memory use, not the result.
         features: `(N, D)` the images encoded by this model, if that was done already.
+        more: answers for other images that a model like this one was not trained on, from
+            ``answer_out_of_fold``; they count as those for validation images.
 
     Returns:
         None when fewer than five answers are wrong, or fewer than five right.
@@ -73,7 +77,10 @@ def calibrate(
         if len(labels) == 0:
             return None
         found = answer(model, features, labels, memory, signals=names, batch_size=batch_size)
-    return fit_calibration(found.doubts, found.predicted != labels, names)
+    doubts, wrong = found.doubts, found.predicted != labels
+    if more is not None:
+        doubts, wrong = torch.cat([doubts, more.doubts]), torch.cat([wrong, more.wrong])
+    return fit_calibration(doubts, wrong, names)
 
 
 def fit_calibration(signals: Tensor, errors: Tensor, names: tuple[str, ...]) -> Calibration | None:

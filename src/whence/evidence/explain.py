@@ -94,8 +94,10 @@ def explain_batch(
     bank = model.checked_bank()
     cached = cache(model, images, batch_size=batch_size)
     read = read_whole(cached)
-    left_out = [list_left_out(bank, row) for row in cached.scores.isneginf()]
-    answers = explain_read(cached.head, read, bank, left_out, judge(model, read))
+    hidden = cached.scores.isneginf()
+    left_out = [list_left_out(bank, row) for row in hidden]
+    errors = judge(model, read, cached.queries, mask=~hidden)
+    answers = explain_read(cached.head, read, bank, left_out, errors)
     without = leave_one_out(cached, read, bank.indices, batch_size=batch_size)
     logits = read.logits.float().cpu()
     misses = find_near_misses(cached, read, bank)

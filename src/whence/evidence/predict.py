@@ -81,7 +81,7 @@ def answer_batch(model: Classifier, images: Tensor, queries: Tensor) -> list[Pre
     )
     logits = head.respond(queries, found.vectors)
     check_outputs("logits", logits, model)
-    errors = judge_pairs(model, logits, found.pairs)
+    errors = judge_pairs(model, logits, found.pairs, queries, mask)
     allowed = [None] * len(images) if mask is None else mask.cpu()
     left_out = [() if row is None else list_left_out(bank, ~row) for row in allowed]
     return explain_pairs(head, logits, found.pairs, bank, left_out, errors)
@@ -91,7 +91,7 @@ def answer_without_memory(model: Classifier, queries: Tensor) -> list[Prediction
     """Classify one encoded batch with a standard model; there is no evidence to show."""
     logits = model.head(queries)
     check_outputs("logits", logits, model)
-    judged = judge(model, read_alone(logits))
+    judged = judge(model, read_alone(logits), queries)
     errors = [None] * len(logits) if judged is None else judged.tolist()
     shares, decided = model.head.probabilities(logits).cpu(), model.head.decide(logits).tolist()
     return [

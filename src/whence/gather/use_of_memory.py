@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from whence.evidence.answers import Memory, read_memory, rows_at_once, signals_of
+from whence.evidence.answers import Memory, add_class_scores, read_memory, rows_at_once, signals_of
 from whence.memory.bank import Bank
 from whence.metrics.doubt import measure_doubts, read_alone
 from whence.models.classifier import Classifier
@@ -56,6 +56,7 @@ def read_all(model: Classifier, features: Tensor, labels: Tensor, *, batch_size:
         else:
             read, places, _ = read_memory(model.memory_head, part, memory)
             read = read._replace(predicted=model.head.decide(read.logits))
+            read = add_class_scores(read, model.memory_head, part, memory, names)
             own = memory.own[places]
             use = add_use(use, places, read.weights, read.answers != truth)
         logits.append(read.logits.cpu())

@@ -6,9 +6,9 @@ HEADS = Table(
     "variant",
     {
         "votes": "whence.memory.votes:Votes",
-        "memory-wrap": "whence.memory.heads:MemoryWrap",
-        "only-memory": "whence.memory.heads:OnlyMemory",
-        "standard": "whence.memory.heads:Standard",
+        "memory-wrap": "whence.memory.feature_heads:MemoryWrap",
+        "only-memory": "whence.memory.feature_heads:OnlyMemory",
+        "standard": "whence.memory.feature_heads:Standard",
     },
 )
 """Every head by the name of the variant that it makes of a model; a class that is a ``Head``."""

@@ -13,9 +13,8 @@ from torch import Tensor, nn
 
 from whence.memory import HEADS
 from whence.memory.attend import read_vectors
-from whence.memory.attention import at_least_float32, recall, score, weigh
-from whence.memory.similarity import find_similarity
-from whence.messages import quote
+from whence.memory.attention import recall, score, weigh
+from whence.memory.class_scores import ClassScores
 from whence.records.decision import Decision
 
 
@@ -26,6 +25,7 @@ class Read(NamedTuple):
     weights: Tensor  # (B, M), rows sum to one
     scores: Tensor  # (B, M), the similarities that the weights were made from
     predicted: Tensor | None = None  # (B,), the answers where a threshold decides as well
+    by_class: ClassScores | None = None  # of votes, where a signal of doubt asked for it
 
     @property
     def answers(self) -> Tensor:
@@ -217,84 +217,25 @@ class MemoryHead(Head):
         """
         return scores
 
+    def score_classes(
+        self, queries: Tensor, memory: Tensor, labels: Tensor, mask: Tensor | None = None
+    ) -> ClassScores:
+        """Score classes by all of their stored images, whatever their weights.
+
+        Args:
+            queries: `(B, E)`.
+            memory: `(M, E)`.
+            labels: `(M,)` of the stored images.
+            mask: `(B, M)` bool, True where a stored image may be used; None allows all.
+
+        Raises:
+            TypeError: if the head does not read labels.
+        """
+        raise TypeError(f"A head {self.variant} does not ask stored images class by class.")
+
     @abstractmethod
     def respond(self, queries: Tensor, vectors: Tensor) -> Tensor:
         """Classify queries `(B, E)` with their memory vectors `(B, V)`; logits `(B, K)`."""
-
-
-class FeatureHead(MemoryHead):
-    """Sum the stored images' features by weight, then classify: Memory Wrap and Only Memory.
-
-    Args:
-        features: D, the encoder's output width.
-        classes: K.
-        similarity: "cosine" (the paper's), "l2" or "dot".
-        classifier: "mlp", one hidden layer of twice the input width, or "linear" (paper, A.2).
-    """
-
-    vectors: ClassVar[int]
-    """How many vectors of D features the last layers take."""
-
-    def __init__(
-        self, features: int, classes: int, *, similarity: str = "cosine", classifier: str = "mlp"
-    ) -> None:
-        find_similarity(similarity)  # refuses an unknown one
-        super().__init__(features, last_layers=classifier, similarity=similarity)
-        width = self.vectors * features
-        self.classifier = build_classifier(width, 2 * width, classes, classifier)
-
-
-class MemoryWrap(FeatureHead):
-    """Classify the query's features joined with the memory vector (equation 4).
-
-    Arguments as for ``FeatureHead``.
-    """
-
-    variant, title = "memory-wrap", "Memory Wrap"
-    vectors, memory_alone = 2, False
-
-    def respond(self, queries: Tensor, vectors: Tensor) -> Tensor:
-        """Classify queries `(B, D)` with their memory vectors `(B, D)`; logits `(B, K)`."""
-        joined = torch.cat([queries.to(vectors.dtype), vectors], dim=-1)  # (B, 2D)
-        return classify(self.classifier, joined)
-
-
-class OnlyMemory(FeatureHead):
-    """Classify the memory vector alone: the query decides only which memories are read.
-
-    Arguments as for ``FeatureHead``.
-    """
-
-    variant, title = "only-memory", "Only Memory"
-    vectors, memory_alone = 1, True
-
-    def respond(self, queries: Tensor, vectors: Tensor) -> Tensor:
-        """Classify memory vectors `(B, D)`; logits `(B, K)`. The queries are not looked at."""
-        return classify(self.classifier, vectors)
-
-
-class Standard(Head):
-    """Classify the query's features without a memory: the baseline.
-
-    Args:
-        features: D, the encoder's output width.
-        classes: K.
-        classifier: "linear" (the paper's baseline), or "mlp": one hidden layer, as wide as gives
-            the head the number of parameters that Memory Wrap's has, for a matched comparison.
-    """
-
-    variant, title = "standard", "Standard"
-    has_memory = False
-
-    def __init__(self, features: int, classes: int, *, classifier: str = "linear") -> None:
-        super().__init__(features, last_layers=classifier)
-        self.classifier = build_classifier(
-            features, matched_width(features, classes), classes, classifier
-        )
-
-    def forward(self, queries: Tensor) -> Tensor:
-        """Classify `(B, D)` features; returns logits `(B, K)`."""
-        return classify(self.classifier, queries)
 
 
 def build_head(
@@ -326,28 +267,3 @@ def find_head(variant: str) -> type[Head]:
         ValueError: if there is none of this name.
     """
     return cast("type[Head]", HEADS.find(variant))
-
-
-def classify(classifier: nn.Module, features: Tensor) -> Tensor:
-    """Run the last layers in the precision of their parameters; logits are at least float32."""
-    logits: Tensor = classifier(features.to(next(classifier.parameters()).dtype))
-    return at_least_float32(logits)
-
-
-def build_classifier(width: int, hidden: int, classes: int, kind: str) -> nn.Module:
-    """Build the last layers: "mlp" ``width -> hidden -> classes`` with ReLU, or "linear"."""
-    if kind == "mlp":
-        return nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, classes))
-    if kind == "linear":
-        return nn.Linear(width, classes)
-    raise ValueError(f"Unknown classifier {quote(kind)}. Choose from: mlp, linear.")
-
-
-def matched_width(features: int, classes: int) -> int:
-    """Find the hidden width that gives `D -> width -> K` as many parameters as Memory Wrap's head.
-
-    >>> matched_width(128, 10)
-    983
-    """
-    wanted = (2 * features + 1) * 4 * features + (4 * features + 1) * classes
-    return round((wanted - classes) / (features + 1 + classes))

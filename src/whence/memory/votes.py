@@ -8,12 +8,11 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 from whence.memory.attention import at_least_float32, check_mask, recall, score
+from whence.memory.class_scores import ClassScores, score_classes
 from whence.memory.cosine import to_unit_length
 from whence.memory.heads import MemoryHead, Read
+from whence.memory.keys import KEY, DeepKeys, build_keys, find_directions
 from whence.messages import quote
-
-KEY, HIDDEN, DROPOUT = 128, 512, 0.2
-"""Numbers of a key, width of the hidden layer before it, and what is dropped there in training."""
 
 FLOOR = 0.05
 """Share of the probability that logits spread over all classes, so that none is minus infinity."""
@@ -50,7 +49,7 @@ class Votes(MemoryHead):
 
     variant, title = "votes", "Votes"
     memory_alone, reads_labels = True, True
-    telling = ("nearest",)  # of votes that all agree, weights say nothing
+    telling = ("nearest", "soft_votes", "similarity_gap")  # weights of votes that agree say nothing
 
     mean: Tensor
     """`(D,)` taken off the features; 0 unless ``fit_features`` set it."""
@@ -266,6 +265,21 @@ class Votes(MemoryHead):
         return shares.round(decimals=6).clamp(0, 1).abs().float()
 
     @property
+    def warmth(self) -> Tensor:
+        """Return by what scores are multiplied to be those of training."""
+        return self.log_scale.detach().exp() / self.sharpness
+
+    def score_classes(
+        self, queries: Tensor, memory: Tensor, labels: Tensor, mask: Tensor | None = None
+    ) -> ClassScores:
+        """Score classes by all of their stored images, summed as in training.
+
+        Arguments as for ``MemoryHead``.
+        """
+        asked, stored = self.pair(queries, memory, labels)
+        return score_classes(asked, stored, labels, self.classes, warmth=self.warmth, mask=mask)
+
+    @property
     def handicaps_shown(self) -> Tensor | None:
         """Return `(K,)` what cosines of stored images of each label lose; None for nothing."""
         by_class = self.taken_off
@@ -288,44 +302,3 @@ def soften(scores: Tensor, mask: Tensor | None) -> Tensor:
         return scores.softmax(1)
     check_mask(mask, *scores.shape)
     return scores.masked_fill(~mask, -torch.inf).softmax(1)
-
-
-def find_directions(features: Tensor) -> Tensor:
-    """Find the orthonormal directions `(E, D)` in which features `(N, D)` vary most.
-
-    Of E numbers or fewer all are kept as they are, and rows that are left over are 0.
-    """
-    width = features.shape[1]
-    if width <= KEY:
-        return torch.eye(KEY, width, dtype=features.dtype, device=features.device)
-    exact = features.double()
-    vectors: Tensor = torch.linalg.eigh(exact.T @ exact).eigenvectors  # (D, D), by rising variance
-    return vectors[:, -KEY:].T.to(features.dtype)
-
-
-class DeepKeys(nn.Module):
-    """Make keys `(..., E)` of features `(..., D)`: a projection, plus a network of one layer.
-
-    Args:
-        features: D.
-    """
-
-    def __init__(self, features: int) -> None:
-        super().__init__()
-        self.plain = nn.Linear(features, KEY, bias=False)
-        self.hidden = nn.Sequential(nn.Linear(features, HIDDEN), nn.ReLU(), nn.Dropout(DROPOUT))
-        self.last = nn.Linear(HIDDEN, KEY)
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Make keys `(..., E)` of features `(..., D)`."""
-        keys: Tensor = self.plain(features) + self.last(self.hidden(features))
-        return keys
-
-
-def build_keys(features: int, kind: str) -> nn.Module:
-    """Build what makes keys of features: "linear", a projection, or "mlp", which adds a network."""
-    if kind == "mlp":
-        return DeepKeys(features)
-    if kind == "linear":
-        return nn.Linear(features, KEY, bias=False)
-    raise ValueError(f"Unknown classifier {quote(kind)}. Choose from: mlp, linear.")

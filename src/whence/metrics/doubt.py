@@ -10,9 +10,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from whence.memory.class_scores import ClassScores
 from whence.memory.heads import Read
 from whence.metrics import SIGNALS, WITHOUT_MEMORY
 from whence.shapes import check_shape
+
+LARGEST_GAP = 1e4
+"""Of scores, which are cosines times a sharpness of at most a hundred or so."""
 
 
 def top_memory(read: Read, own: Tensor) -> Tensor:
@@ -45,6 +49,38 @@ def entropy(read: Read, own: Tensor) -> Tensor:
 def nearest(read: Read, own: Tensor) -> Tensor:
     """Return minus the highest similarity: how far the nearest usable memory image is."""
     return -read.scores.amax(1).double()
+
+
+def soft_votes(read: Read, own: Tensor) -> Tensor:
+    """Return 1 minus what the answer has of the votes of all stored images, as in training.
+
+    A softmax over all of them (Vinyals et al. 2016, arXiv:1606.04080), which still says something
+    where the few images with a weight agree.
+    """
+    shares = demand_classes(read.by_class).summed.double().softmax(1)  # (B, K)
+    return shares.scatter(1, read.answers[:, None], 0).sum(1)
+
+
+def similarity_gap(read: Read, own: Tensor) -> Tensor:
+    """Return the highest score of another class's stored image minus that of the answer's class.
+
+    In scores; at most ``LARGEST_GAP`` away from 0, as where no other class has an image.
+    """
+    highest = demand_classes(read.by_class).highest.double()  # (B, K)
+    best = highest.gather(1, read.answers[:, None]).squeeze(1)
+    other = highest.scatter(1, read.answers[:, None], -torch.inf).amax(1)
+    return (other - best).clamp(-LARGEST_GAP, LARGEST_GAP)
+
+
+def demand_classes(by_class: ClassScores | None) -> ClassScores:
+    """Return what the stored images of each class say.
+
+    Raises:
+        ValueError: if that was not read.
+    """
+    if by_class is None:
+        raise ValueError("This signal is of votes, and they were not asked class by class.")
+    return by_class
 
 
 def class_mass(read: Read, own: Tensor) -> Tensor:

@@ -80,9 +80,7 @@ def find_problem_of_run(about: dict[str, Any]) -> str | None:
         find_problem_of_images(about)
         or find_problem_of_network(about)
         or find_problem_of_record(about)
-        or find_problem_of_calibration(
-            about.get("calibration"), has_memory=find_head(about["variant"]).has_memory
-        )
+        or find_problem_of_calibration(about.get("calibration"), find_head(about["variant"]))
         or find_problem_of_decision(
             about.get("decision"), len(about["classes"]), variant=about["variant"]
         )

@@ -25,7 +25,7 @@ def log(values: Tensor) -> Tensor:
 
 
 PREPARED: Mapping[str, Callable[[Tensor], Tensor]] = MappingProxyType(
-    {"softmax": log_odds, "entropy": log, "support": log}
+    {"softmax": log_odds, "soft_votes": log_odds, "entropy": log, "support": log}
 )
 """Signals that spread over orders of magnitude; the others enter the regression as they are."""
 

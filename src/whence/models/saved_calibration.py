@@ -3,7 +3,8 @@
 from dataclasses import asdict, fields
 from typing import Any
 
-from whence.metrics import SIGNALS, WITHOUT_MEMORY
+from whence.memory.heads import Head, MemoryHead
+from whence.metrics import OF_MEMORY, SIGNALS, WITHOUT_MEMORY
 from whence.records.measures import Calibration
 
 LARGEST = 1e100
@@ -35,19 +36,19 @@ def calibration_from_json(content: dict[str, Any] | None) -> Calibration | None:
     )
 
 
-def find_problem_of_calibration(content: object, *, has_memory: bool) -> str | None:
+def find_problem_of_calibration(content: object, head: type[Head]) -> str | None:
     """Check a calibration read from JSON; return the first problem as a clause.
 
     Args:
         content: None, or an object with the fields of ``Calibration``.
-        has_memory: the model reads a memory, so that all signals apply.
+        head: of the model, which says what signals apply.
     """
     if content is None:
         return None
     wanted = [field.name for field in fields(Calibration)]
     if not isinstance(content, dict) or sorted(content) != sorted(wanted):
         return f"must have a calibration of {', '.join(wanted)}, or null"
-    names, allowed = content["names"], tuple(SIGNALS) if has_memory else WITHOUT_MEMORY
+    names, allowed = content["names"], list_signals(head)
     if (
         not isinstance(names, list)
         or not names
@@ -69,6 +70,13 @@ def find_problem_of_calibration(content: object, *, has_memory: bool) -> str | N
     if type(images) is not int or type(errors) is not int or not 0 < errors < images <= LARGEST:
         return "must have a calibration with numbers of images and, fewer, of errors"
     return None
+
+
+def list_signals(head: type[Head]) -> tuple[str, ...]:
+    """List the signals of doubt that apply to a head."""
+    if not issubclass(head, MemoryHead):
+        return WITHOUT_MEMORY
+    return tuple(SIGNALS) if head.reads_labels else OF_MEMORY
 
 
 def is_number(value: object) -> bool:

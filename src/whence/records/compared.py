@@ -104,7 +104,7 @@ class Drift:
             0.5 without drift.
         p_value: of that, by the test of Mann and Whitney (1947), two-sided.
         doubt: mean calibrated probability of an error; None where the run is not calibrated.
-        usual: share of wrong answers among the validation images that it was calibrated on.
+        usual: share of wrong answers among the held-out images that it was calibrated on.
     """
 
     run: str

@@ -75,7 +75,7 @@ class Calibration:
         names: the signals, from ``SIGNALS``.
         means, scales, coefficients: one number per signal.
         intercept: the log-odds of an error at the mean of all signals.
-        images: validation images that it was fitted on.
+        images: held out of training, that it was fitted on.
         errors: how many of them were answered wrongly.
     """
 

@@ -208,7 +208,7 @@ def view_classifier(model: Any) -> str:
         ("memory", "none" if bank is None else count(len(bank), "stored image")),
     ]
     if model.calibration is not None:
-        images = count(model.calibration.images, "validation image")
+        images = count(model.calibration.images, "held-out image")
         facts.append(("probability of an error", f"calibrated on {images}"))
     if model.decision is not None:
         facts.append(("threshold", say_rule(model.decision)))

@@ -24,6 +24,8 @@ SIGNAL_NAMES = {
     "nearest": "distance to the nearest stored image",
     "class_mass": "weight outside the predicted class",
     "support": "stored images with weight",
+    "soft_votes": "votes of all stored images for other classes",
+    "similarity_gap": "how near another class's stored image is beside the answer's",
     "top_weight": "1 \N{MINUS SIGN} highest weight",
 }
 
@@ -202,7 +204,7 @@ def say_doubt(found: Evaluation) -> tuple[str, ...]:
             "few validation images were answered wrongly, or rightly, to fit it."
         )
     else:
-        images = count(found.calibration.images, "validation image")
+        images = count(found.calibration.images, "held-out image")
         sentences.append(
             f"That probability was calibrated on {images}, {found.calibration.errors:,} of them "
             "answered wrongly."

@@ -1,6 +1,6 @@
 """The end of a run: remember, measure, calibrate, save."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,8 @@ from whence.evidence.calibrate import calibrate
 from whence.evidence.choose_threshold import NoThresholdError, choose_threshold
 from whence.evidence.evaluate import evaluate
 from whence.evidence.known import count_known, is_known
+from whence.evidence.out_of_fold import Encoded, Judged, answer_out_of_fold
+from whence.memory.votes import Votes
 from whence.models.about import DONE
 from whence.models.classifier import Classifier
 from whence.models.save import describe, write_model
@@ -86,6 +88,7 @@ def finish(
         memory_size=parts.plan.memory_size,
         seed=parts.plan.seed,
         batch_size=batch_size,
+        ask_more=lambda: answer_training_images(model, parts, settings, features),
     )
     metrics = {**measured, "train_seconds": round(seconds, 3), "device": device}
     write_json(folder / METRICS, metrics)
@@ -115,6 +118,7 @@ def measure_parts(
     memory_size: int,
     seed: int,
     batch_size: int,
+    ask_more: Callable[[], Judged | None] = lambda: None,
 ) -> dict[str, Any]:
     """Measure the validation images, calibrate on them, and then measure the test images.
 
@@ -128,6 +132,7 @@ def measure_parts(
         memory_size: of the drawn memories.
         seed: of the draws.
         batch_size: images encoded at once.
+        ask_more: answers for images besides those for the validation to calibrate on, or None.
 
     Returns:
         JSON on each part that has images; "no_threshold" says why the threshold that was asked for
@@ -166,7 +171,10 @@ def measure_parts(
             asked = Labelled(known_features[name], part.labels.to(features.device))
             measured[name]["beside"] = measure_beside(beside, asked, part.class_names)
         if name == "validation":  # not before: its own flag would be measured where it was fitted
-            model.calibration = calibrate_on(model, part, features, fresh, batch_size=batch_size)
+            more = ask_more()
+            model.calibration = calibrate_on(
+                model, part, features, fresh, more, batch_size=batch_size
+            )
             seen = {**seen, "validation": frozenset(hashes[name])}
     return measured
 
@@ -210,8 +218,41 @@ def set_threshold(
     return None
 
 
+def answer_training_images(
+    model: Classifier, parts: Parts, settings: Settings, features: Mapping[str, Tensor]
+) -> Judged | None:
+    """Answer for training images out of fold; None where that takes more than seconds.
+
+    That is where the encoder learns, for a head that is trained step by step, and with a budget of
+    time. The signals are those that the model has.
+
+    Args:
+        model: with its memory and threshold.
+        parts: with what it was trained on, and how.
+        settings: of the run.
+        features: `(n, D)` of the images of each part by a frozen encoder.
+    """
+    if not isinstance(model.head, Votes) or "train" not in features or settings.budget is not None:
+        return None
+    return answer_out_of_fold(
+        model,
+        Encoded(parts.train, features["train"]),
+        Encoded(parts.validation, features["validation"]),
+        recipe=parts.recipe,
+        plan=parts.plan,
+        groups=parts.groups,
+        counts=parts.counts,
+    )
+
+
 def calibrate_on(
-    model: Classifier, images: ImageSet, features: Tensor, fresh: list[int], *, batch_size: int
+    model: Classifier,
+    images: ImageSet,
+    features: Tensor,
+    fresh: list[int],
+    more: Judged | None,
+    *,
+    batch_size: int,
 ) -> Calibration | None:
     """Calibrate on the images that were not trained on; None where none is left.
 
@@ -220,8 +261,10 @@ def calibrate_on(
         images: for the validation.
         features: `(N, D)` of them.
         fresh: places of those that are new to the model.
+        more: answers for training images out of fold, or None.
         batch_size: answers computed at once.
     """
     if not fresh:
         return None
-    return calibrate(model, images.take(fresh), batch_size=batch_size, features=features[fresh])
+    new = images.take(fresh)
+    return calibrate(model, new, batch_size=batch_size, features=features[fresh], more=more)

@@ -37,6 +37,7 @@ class Parts:
         model: with fresh or pretrained parameters, on the CPU.
         recipe, plan: how it is trained.
         counts: `(N,)` how much each training image counts, 1 on average; None counts all alike.
+        groups: `(N,)` numbers of the groups of the training images, where they are known.
         identity: JSON that identifies data and settings as resolved.
     """
 
@@ -50,6 +51,7 @@ class Parts:
     plan: Plan
     identity: dict[str, object]
     counts: Tensor | None = None
+    groups: Tensor | None = None
 
 
 def prepare(settings: Settings, dataset: Dataset, *, device: str = "cpu") -> Parts:
@@ -105,6 +107,7 @@ def prepare(settings: Settings, dataset: Dataset, *, device: str = "cpu") -> Par
         plan=plan,
         identity=identity,
         counts=take_counts(dataset.marks, parts.train),
+        groups=None if dataset.marks.groups is None else dataset.marks.groups[parts.train],
     )
 
 

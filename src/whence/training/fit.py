@@ -5,7 +5,7 @@ import math
 
 from torch import Tensor
 
-from whence.memory.heads import Standard
+from whence.memory.feature_heads import Standard
 from whence.memory.votes import Votes
 from whence.models.as_image_set import LabelledImages, as_image_set
 from whence.models.classifier import Classifier

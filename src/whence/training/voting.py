@@ -8,8 +8,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from whence.data.balanced_draw import ClassPlaces, draw_alike
+from whence.memory.keys import build_keys
 from whence.memory.sparsemax import sparsemax
-from whence.memory.votes import Votes, build_keys
+from whence.memory.votes import Votes
 from whence.storage.checkpoint import Checkpoint
 from whence.training.labelled import Labelled, hold_out
 from whence.training.loop import Loop, OnStep, seeded

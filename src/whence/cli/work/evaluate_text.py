@@ -146,7 +146,7 @@ def describe_signals(result: dict[str, Any]) -> list[str]:
         )
     else:
         lines.append(
-            f"calibrated on {flag['calibration_images']:,} validation images, "
+            f"calibrated on {flag['calibration_images']:,} held-out images, "
             f"{flag['calibration_errors']:,} of them wrong"
         )
     return lines
