@@ -6,8 +6,6 @@ import sys
 from dataclasses import replace
 
 import pytest
-import torch
-from torch.nn import functional as F
 
 from whence.cli import main
 from whence.cluster.tune_together import tune_here
@@ -19,12 +17,10 @@ from whence.runs.prepare import prepare
 from whence.runs.settings import Settings, read_toml
 from whence.runs.tune import (
     CHOSEN,
-    TIE,
     begin_tuning,
     end_tuning,
     finished,
     import_optuna,
-    measure_answers,
     open_settings,
     open_study,
     tune,
@@ -156,19 +152,6 @@ def test_without_optuna(monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(ModuleNotFoundError, match=r"install it with: python -m pip install optuna"):
         import_optuna()
-
-
-@pytest.mark.parametrize("variant", ["standard", "memory-wrap", "votes"])
-def test_how_good_answers_are_done_slowly(digits, variant):
-    parts = prepare(replace(SETTINGS, variant=variant), digits)
-    accuracy, value = measure_answers(parts.model, parts)
-    assert parts.model.bank is None
-    model, asked = parts.model, parts.validation
-    if model.has_memory:
-        model.remember(parts.train)
-    logits = torch.cat([model(asked.images[i : i + 1]) for i in range(30)]).detach()
-    assert accuracy == pytest.approx(float((logits.argmax(1) == asked.labels).double().mean()))
-    assert value == pytest.approx(accuracy - TIE * float(F.cross_entropy(logits, asked.labels)))
 
 
 def test_a_worker_does_its_share(tmp_path):

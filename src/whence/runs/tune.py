@@ -1,53 +1,40 @@
 """Learning rate, weight decay and augmentation chosen on the validation images, within a time."""
 
-import copy
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
-import torch
-from torch.nn import functional as F
-
 from whence.bounds import BATCH_SIZE
-from whence.models.classifier import Classifier
 from whence.records.images import Dataset
+from whence.runs.beside import fit_beside
+from whence.runs.encode_parts import encode_parts
 from whence.runs.folder import SETTINGS, TUNING
+from whence.runs.kept_features import FEATURES
 from whence.runs.parse import from_mapping
-from whence.runs.prepare import Parts, prepare
-from whence.runs.recipe_and_plan import mirrored
+from whence.runs.prepare import prepare
 from whence.runs.settings import Settings, first_difference, read_toml, to_toml
+from whence.runs.trials import VALIDATED, Tried, try_training
 from whence.storage.lock import LOCK
 from whence.storage.plain_files import read_json
 from whence.storage.whole_files import is_leftover, write_json, write_whole
-from whence.training.fit import fit
-from whence.training.progress import DivergedError, EpochReport
+from whence.training.distributed import Team
 
 JOURNAL, TUNED = "journal.log", "tuned.json"
 """Files of the tuning: every training that was tried, and what was chosen."""
 
-VALIDATED = "accuracy"
-"""Under which the accuracy on the validation images is kept."""
-
-FACTORS: Mapping[str, tuple[float, float]] = MappingProxyType(
-    {"learning_rate": (0.1, 3.0), "weight_decay": (0.1, 10.0)}
-)
-"""Times the recipe's own, between which other values are tried."""
-
-LOOKS = 5
-"""How often in a training it is compared with the others, and given up if it is behind."""
-
 PATIENT = 4
 """Trainings that are finished before any is given up."""
 
-TIE = 1e-3
-"""Of the mean log probability of the true class, beside the accuracy: it decides ties."""
-
 CHOSEN = ("learning_rate", "weight_decay", "augmentation")
 """Settings that are chosen, but for those that are given."""
+
+
+def place_features(folder: Path) -> Path:
+    """Name the folder of the features that the trainings of a tuning share, and those after it."""
+    return folder / TUNING / FEATURES
 
 
 def open_settings(settings: Settings) -> list[str]:
@@ -142,7 +129,8 @@ def tune(
 
     The recipe's own numbers are tried first, others by Optuna's sampler (Watanabe 2023,
     arXiv:2304.11127). What is behind the median of the others is given up. All that was tried is
-    kept in the folder, and counts when the tuning goes on.
+    kept in the folder, and counts when the tuning goes on. A frozen encoder encodes the images once
+    for all of them, before the time begins.
 
     Args:
         settings: of the run.
@@ -158,7 +146,7 @@ def tune(
         ModuleNotFoundError: if Optuna is not installed.
         ValueError: if there are no validation images, or the time is too short for one training.
     """
-    optuna = import_optuna()
+    import_optuna()
     parts = prepare(settings, dataset, device=device)
     if len(parts.validation) == 0:
         raise ValueError(
@@ -166,6 +154,10 @@ def tune(
             "--validation-examples."
         )
     write_whole(folder / TUNING / SETTINGS, to_toml(settings))
+    parts.model.to(device)
+    kept = place_features(folder)
+    features = encode_parts(parts, dataset, kept, Team(), None, batch_size=BATCH_SIZE)
+    tried = Tried(parts, features, fit_beside(parts, features))
     study = open_study(folder, seed=settings.seed + number)
     names = open_settings(settings)
     first = {name: getattr(parts.recipe, name) for name in names}
@@ -180,12 +172,11 @@ def tune(
 
     def attempt(trial: Any) -> float:
         trial.set_user_attr("process", number)
-        return try_training(trial, names, parts, device, optuna, deadline, clock)
+        return try_training(trial, names, tried, lambda: clock() >= deadline)
 
     while clock() < deadline:
         study.optimize(attempt, n_trials=1, catch=())
-        tried = study.get_trials(deepcopy=False)[-1]
-        say(describe_trial(tried))
+        say(describe_trial(study.get_trials(deepcopy=False)[-1]))
     if not finished(study) and number == 0:
         raise ValueError(
             f"tune must last for one training, {seconds:g} s do not; give more time, or fewer "
@@ -211,73 +202,6 @@ def open_study(folder: Path, *, seed: int) -> Any:
 def finished(study: Any) -> list[Any]:
     """List the trainings that were brought to their end."""
     return [trial for trial in study.get_trials(deepcopy=False) if trial.state.name == "COMPLETE"]
-
-
-def try_training(
-    trial: Any,
-    names: Sequence[str],
-    parts: Parts,
-    device: str,
-    optuna: Any,
-    deadline: float,
-    clock: Callable[[], float],
-) -> float:
-    """Train with the numbers that a trial suggests; returns how good the validation answers are.
-
-    Raises:
-        optuna.TrialPruned: if it is behind others, diverges, or the time is over.
-    """
-    recipe = replace(parts.recipe, **{name: suggest(trial, name, parts) for name in names})
-    model = copy.deepcopy(parts.model).to(device)
-    every = max(1, parts.plan.epochs // LOOKS)
-
-    def look(report: EpochReport) -> None:
-        if clock() >= deadline:
-            raise optuna.TrialPruned
-        if report.epoch % every == 0 and not parts.plan.freeze_encoder:
-            trial.report(measure_answers(model, parts)[1], report.epoch // every)
-            if trial.should_prune():
-                raise optuna.TrialPruned
-
-    try:
-        fit(
-            model,
-            parts.train,
-            recipe=recipe,
-            plan=parts.plan,
-            validation=parts.validation,
-            on_epoch=look,
-        )
-    except DivergedError as error:
-        raise optuna.TrialPruned from error
-    accuracy, value = measure_answers(model, parts)
-    trial.set_user_attr(VALIDATED, accuracy)
-    return value
-
-
-def suggest(trial: Any, name: str, parts: Parts) -> Any:
-    """Let a trial suggest the value of a setting, near that of the recipe."""
-    own = getattr(parts.recipe, name)
-    if name == "augmentation":
-        choices = {"none"} if parts.plan.freeze_encoder else {"none", own, mirrored(own, False)}
-        return trial.suggest_categorical(name, sorted(choices))
-    low, high = (factor * own for factor in FACTORS[name])
-    return trial.suggest_float(name, low, high, log=True)
-
-
-def measure_answers(model: Classifier, parts: Parts) -> tuple[float, float]:
-    """Return the accuracy of the validation images, and what is compared, which knows no ties."""
-    model.eval()
-    if model.has_memory:
-        model.remember(parts.train.images, parts.train.labels)
-    labels = parts.validation.labels
-    with torch.no_grad():
-        logits = torch.cat(
-            [model(images).float().cpu() for images in parts.validation.images.split(BATCH_SIZE)]
-        )
-    model.bank = None
-    right = float((logits.argmax(1) == labels).double().mean())
-    return right, right - TIE * float(F.cross_entropy(logits, labels))
 
 
 def describe_trial(trial: Any) -> str:

@@ -32,7 +32,13 @@ from whence.runs.images import load_data, load_to_train
 from whence.runs.kept_features import FEATURES, remove_features
 from whence.runs.run import run
 from whence.runs.settings import Settings
-from whence.runs.tune import begin_tuning, end_tuning, import_optuna, tune
+from whence.runs.tune import (
+    begin_tuning,
+    end_tuning,
+    import_optuna,
+    place_features,
+    tune,
+)
 from whence.runs.where import AS_SETTINGS_SAY, Where
 from whence.training.distributed import Team, join
 
@@ -80,7 +86,7 @@ def train_here(
     dataset = team.agree(lambda: load(settings, where))
     for note in dataset.notes if team.leads else ():
         print_note(note)
-    results = {}
+    results, features_folder = {}, choose_features_folder(folder, options)
     for seed, place in places.items():
         results[str(place)] = run(
             replace(settings, seed=seed),
@@ -90,17 +96,22 @@ def train_here(
             device=team.device,
             checkpoint_seconds=options.checkpoint_seconds,
             team=team,
-            features_folder=None if seeds == 1 else folder / FEATURES,
+            features_folder=features_folder,
             expected=expected,
         )
     if not team.leads:
         return True
-    remove_features(folder / FEATURES)
+    remove_features(features_folder)
     print(json.dumps(results) if options.json else describe_trained(results))
     if expected is None:
         return True
     found = [check_trained(place, expected, team.device, where) for place in places.values()]
     return all(found)
+
+
+def choose_features_folder(folder: Path, options: Namespace) -> Path:
+    """Choose where features of a frozen encoder are kept: where the tuning left them, if any."""
+    return folder / FEATURES if options.tune is None else place_features(folder)
 
 
 def check_trained(folder: Path, expected: Expectations, device: str, where: Where) -> bool:
@@ -165,6 +176,7 @@ def train_side_by_side(
     Raises:
         ValueError: after the numbers of the others, if a run failed.
     """
+    features_folder = choose_features_folder(folder, options)
     tasks = [
         Task(
             replace(settings, seed=seed),
@@ -172,7 +184,7 @@ def train_side_by_side(
             Path.cwd(),
             checkpoint_seconds=options.checkpoint_seconds,
             where=where,
-            features_folder=folder / FEATURES,
+            features_folder=features_folder,
         )
         for seed in range(seeds)
     ]
@@ -187,7 +199,7 @@ def train_side_by_side(
         clean=escape,
     )
     if all(outcome.metrics is not None for outcome in outcomes):
-        remove_features(folder / FEATURES)
+        remove_features(features_folder)
     results = {
         str(task.folder): outcome.metrics
         for task, outcome in zip(tasks, outcomes, strict=True)
