@@ -2,9 +2,17 @@
 
 import itertools
 import json
+import os
+import signal
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
+from tests.helpers.forked import Forked
+from whence.cli import main
+from whence.encoders import ENCODERS
+from whence.runs import budget
 from whence.runs.budget import PLAN, PLANNED, count_epochs, measure_epoch
 from whence.runs.duration import read_duration
 from whence.runs.images import load_data
@@ -101,6 +109,58 @@ def test_a_budget_below_one_epoch_is_refused_and_leaves_the_folder_free(digits, 
         ):
             run(settings, tmp_path / "run", digits)
         assert not (tmp_path / "run" / "settings.toml").exists()
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_the_command_says_so_in_one_line_and_another_budget_may_follow(frozen, tmp_path, capsys):
+    torch.manual_seed(3)
+    save_file(ENCODERS["small_cnn"](channels=1).state_dict(), tmp_path / "weights.safetensors")
+    command = [
+        *("train", "digits", "--train-examples", "30", "--validation-examples", "20"),
+        *("--encoder", "small_cnn", "--weights", str(tmp_path / "weights.safetensors")),
+        *("--device", "cpu", "--variant", "standard", "--out", str(tmp_path / "run")),
+        *(["--freeze-encoder"] if frozen else []),
+    ]
+    for _ in range(2):
+        assert main([*command, "--budget", "0.000001s"]) == 2
+        out, err = capsys.readouterr()
+        lines = [line for line in err.splitlines() if not line.startswith("note: ")]
+        assert out == ""
+        assert lines == [
+            "whence: budget must last for one epoch, which takes 1 s here, got 0.000001s; give more "
+            "time, or fewer training images (--train-examples)."
+        ]
+    assert [path.name for path in (tmp_path / "run").iterdir()] == [".lock"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs signals")
+def test_a_run_killed_in_its_training_goes_on_with_what_was_measured(tmp_path, monkeypatch):
+    """It ends with the bits of a run that is told so many epochs and is left alone."""
+    command = [
+        *("train", "digits", "--train-examples", "30", "--validation-examples", "20"),
+        *("--batch-size", "10", "--memory-size", "12", "--learning-rate", "0.01"),
+        *("--device", "cpu", "--precision", "float32"),
+    ]
+    killed, alone = tmp_path / "killed", tmp_path / "alone"
+    budgeted = [*command, "--budget", "2s", "--checkpoint-seconds", "0", "--out", str(killed)]
+    process = Forked(main, budgeted, place=tmp_path / "printed")
+    process.wait_for_step(killed, 2)
+    process.send(signal.SIGKILL)
+    assert process.wait()[0] == -signal.SIGKILL
+    assert not (killed / "metrics.json").exists()
+    planned = (killed / PLAN).read_bytes()
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as in the process that was killed
+    with monkeypatch.context() as patch:
+        patch.delattr(budget, "measure_epoch")  # nothing is measured anew
+        assert main([*budgeted[:-4], "--resume", "--out", str(killed)]) == 0
+    assert (killed / PLAN).read_bytes() == planned
+    epochs = json.loads(planned)["epochs"]
+    assert main([*command, "--epochs", str(epochs), "--out", str(alone)]) == 0
+    torch.set_num_threads(threads)
+    for name in ("model.safetensors", "bank.safetensors", "log.jsonl", "whence.json"):
+        assert (killed / name).read_bytes() == (alone / name).read_bytes(), name
 
 
 def test_a_damaged_plan_is_named(digits, trained, tmp_path):

@@ -15,6 +15,7 @@ from torch import Tensor
 from whence.bounds import BOUNDS
 from whence.runs.duration import read_duration
 from whence.runs.folder import SETTINGS
+from whence.runs.kept_features import FEATURES, remove_features
 from whence.runs.prepare import Parts
 from whence.runs.recipe_and_plan import is_at_once
 from whence.runs.settings import Settings
@@ -58,7 +59,7 @@ def keep_to_budget(
     seconds = team.share(measure_epoch(parts, features.get("train"), team))
     epochs = count_epochs(settings.budget, seconds)
     if epochs == 0:
-        team.lead((folder / SETTINGS).unlink)  # so that another budget may be tried
+        team.lead(lambda: free(folder))
         with team.leader_says(ValueError):
             raise ValueError(
                 f"budget must last for one epoch, which takes {math.ceil(seconds / PLANNED):,} s "
@@ -69,6 +70,12 @@ def keep_to_budget(
         epochs = min(epochs, EPOCHS_AT_ONCE)
     team.lead(lambda: write_json(folder / PLAN, {"epochs": epochs}))
     return replace(parts.plan, epochs=epochs)
+
+
+def free(folder: Path) -> None:
+    """Leave a folder that a run has begun in free, so that another budget may be tried there."""
+    remove_features(folder / FEATURES)
+    (folder / SETTINGS).unlink()
 
 
 def read_epochs(folder: Path) -> int | None:
