@@ -54,7 +54,7 @@ def tuned(digits, tmp_path_factory):
     folder = tmp_path_factory.mktemp("tuned")
     said = []
     tune(SETTINGS, digits, folder, 30, say=said.append, clock=ticking())
-    return folder, said, *end_tuning(SETTINGS, folder)
+    return folder, said, *end_tuning(SETTINGS, folder, 30)
 
 
 def test_the_recipe_is_tried_first_and_the_best_is_kept(digits, tuned):
@@ -89,10 +89,10 @@ def test_what_was_chosen_is_found_again(tuned):
 
 
 def test_a_tuning_that_goes_on_keeps_what_was_tried(digits, tmp_path):
-    tune(SETTINGS, digits, tmp_path, 9, clock=ticking())
+    tune(SETTINGS, digits, tmp_path, 9000, clock=ticking(1000))
     first = open_study(tmp_path, seed=0).get_trials()
     assert begin_tuning(tmp_path, SETTINGS, resume=True) is None
-    tune(SETTINGS, digits, tmp_path, 20, clock=ticking())
+    tune(SETTINGS, digits, tmp_path, 20_000, clock=ticking(1000))
     again = open_study(tmp_path, seed=0).get_trials()
     assert len(again) > len(first)
     assert [one.params for one in again[: len(first)]] == [one.params for one in first]
@@ -110,7 +110,7 @@ def test_what_is_given_is_not_tuned(digits, tmp_path):
     settings = replace(SETTINGS, learning_rate=0.02, augmentation="flip")
     assert open_settings(settings) == ["weight_decay"]
     tune(settings, digits, tmp_path, 9, clock=ticking())
-    found, _ = end_tuning(settings, tmp_path)
+    found, _ = end_tuning(settings, tmp_path, 9)
     assert (found.learning_rate, found.augmentation) == (0.02, "flip")
     assert found.weight_decay is not None
     with pytest.raises(ValueError, match=r"tune has nothing to choose: learning_rate, weight_dec"):
@@ -119,16 +119,18 @@ def test_what_is_given_is_not_tuned(digits, tmp_path):
 
 def test_a_rate_that_diverges_is_given_up(digits, tmp_path):
     settings = replace(SETTINGS, learning_rate=1e30)
+    tune(settings, digits, tmp_path, 9, clock=ticking())
     with pytest.raises(ValueError, match=r"tune must last for one training, 9 s do not"):
-        tune(settings, digits, tmp_path, 9, clock=ticking())
+        end_tuning(settings, tmp_path, 9)
     assert finished(open_study(tmp_path, seed=0)) == []
 
 
 def test_refused(digits, tmp_path):
     with pytest.raises(ValueError, match=r"tune chooses on validation images, there are none"):
         tune(replace(SETTINGS, validation_examples=0), digits, tmp_path, 9)
+    tune(SETTINGS, digits, tmp_path, 0.5, clock=ticking(step=0.4))
     with pytest.raises(ValueError, match=r"tune must last for one training, 0.5 s do not"):
-        tune(SETTINGS, digits, tmp_path, 0.5, clock=ticking(step=0.4))
+        end_tuning(SETTINGS, tmp_path, 0.5)
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "settings.toml").touch()
     with pytest.raises(FileExistsError, match=r"holds runs that were not tuned"):

@@ -1,9 +1,10 @@
 """One tuning in many worker processes, which share what was tried."""
 
 import contextlib
-import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from whence.cluster.connect import open_cluster, stop_runs
 from whence.cluster.worker import (
@@ -26,16 +27,20 @@ def tune_together(
     scheduler: str | None,
     workers: int | None,
     device: str | None,
+    say: Callable[[str], None],
 ) -> None:
     """Let every worker try trainings until the time is over.
 
+    What a worker tried before it is killed counts, and another one goes on in its place.
+
     Args:
         task: the run that is tuned; its folder holds what was tried.
-        out: the folder that all workers see.
+        out: a folder that all workers see, which gets the log of Dask if there is one.
         seconds: that each worker takes.
         scheduler: address of a Dask scheduler, or None.
         workers: processes to start here, or None.
         device: where each worker trains.
+        say: takes a sentence on every worker whose place nobody could take.
 
     Raises:
         ModuleNotFoundError: if Dask's distributed, or Optuna, is not installed.
@@ -53,7 +58,7 @@ def tune_together(
             for number in range(count)
         ]
         try:
-            problems = cluster.client.gather(futures)
+            problems = [find_problem(future, number, say) for number, future in enumerate(futures)]
         except BaseException:
             stop_runs(cluster, futures, lambda sentence: None)
             raise
@@ -62,19 +67,29 @@ def tune_together(
             raise ValueError(problem)
 
 
+def find_problem(future: Any, number: int, say: Callable[[str], None]) -> str | None:
+    """Wait for one worker's share of a tuning; returns what is wrong with its input."""
+    try:
+        problem: str | None = future.result()
+    except Exception as error:
+        if type(error).__name__ != "KilledWorker":
+            raise
+        say(f"Every worker that took part {number + 1} of the tuning was killed; it ended early.")
+        return None
+    return problem
+
+
 def tune_here(task: Task, seconds: float, number: int) -> str | None:
     """Do one worker's share of a tuning; what is wrong with its input becomes a sentence."""
-    started = time.monotonic()
     with ONE_AT_A_TIME, contextlib.chdir(task.home):
         try:
             check_shared(task)
             dataset = load_once(task)
-            left = seconds - (time.monotonic() - started)
             tune(
                 task.settings,
                 dataset,
                 task.folder,
-                left,
+                seconds,
                 device=choose_device(task.device),
                 number=number,
             )

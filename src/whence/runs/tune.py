@@ -7,6 +7,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from whence.bounds import BATCH_SIZE
 from whence.records.images import Dataset
 from whence.runs.beside import fit_beside
@@ -24,6 +26,9 @@ from whence.training.distributed import Team
 
 JOURNAL, TUNED = "journal.log", "tuned.json"
 """Files of the tuning: every training that was tried, and what was chosen."""
+
+OWN = "own"
+"""Marks the training with the recipe's own numbers."""
 
 PATIENT = 4
 """Trainings that are finished before any is given up."""
@@ -144,7 +149,7 @@ def tune(
 
     Raises:
         ModuleNotFoundError: if Optuna is not installed.
-        ValueError: if there are no validation images, or the time is too short for one training.
+        ValueError: if there are no validation images.
     """
     import_optuna()
     parts = prepare(settings, dataset, device=device)
@@ -162,7 +167,7 @@ def tune(
     names = open_settings(settings)
     first = {name: getattr(parts.recipe, name) for name in names}
     if number == 0 and not any(trial.params == first for trial in finished(study)):
-        study.enqueue_trial(first)
+        study.enqueue_trial(first, user_attrs={OWN: True})
     before = sum(
         trial.duration.total_seconds()
         for trial in study.get_trials(deepcopy=False)
@@ -177,20 +182,17 @@ def tune(
     while clock() < deadline:
         study.optimize(attempt, n_trials=1, catch=())
         say(describe_trial(study.get_trials(deepcopy=False)[-1]))
-    if not finished(study) and number == 0:
-        raise ValueError(
-            f"tune must last for one training, {seconds:g} s do not; give more time, or fewer "
-            "epochs (--epochs)."
-        )
 
 
 def open_study(folder: Path, *, seed: int) -> Any:
-    """Open the journal of a tuning, or begin it."""
+    """Open the journal of a tuning, or begin it; a process that is killed leaves no lock on it."""
     optuna = import_optuna()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     backend = import_module("optuna.storages.journal").JournalFileBackend
+    path = folder / TUNING / JOURNAL
+    journal = backend(str(path), lock_obj=FileLock(path.with_name(LOCK)))
     return optuna.create_study(
-        storage=optuna.storages.JournalStorage(backend(str(folder / TUNING / JOURNAL))),
+        storage=optuna.storages.JournalStorage(journal),
         study_name="tuning",
         direction="maximize",
         load_if_exists=True,
@@ -220,19 +222,34 @@ def write_values(params: Mapping[str, float | str]) -> str:
     )
 
 
-def end_tuning(settings: Settings, folder: Path) -> tuple[Settings, str]:
+def end_tuning(settings: Settings, folder: Path, seconds: float) -> tuple[Settings, str]:
     """Choose the best of what was tried, and keep it.
+
+    Args:
+        settings: of the run, before tuning.
+        folder: of the run.
+        seconds: that the tuning took.
 
     Returns:
         The settings with it, and a sentence.
+
+    Raises:
+        ValueError: if the time was too short for one training.
     """
     study = open_study(folder, seed=settings.seed)
-    best, trials = study.best_trial, study.get_trials(deepcopy=False)
-    found = {**best.params, VALIDATED: best.user_attrs[VALIDATED], "trainings": len(trials)}
+    done, count = finished(study), len(study.get_trials(deepcopy=False))
+    if not done:
+        raise ValueError(
+            f"tune must last for one training, {seconds:g} s do not; give more time, or fewer "
+            "epochs (--epochs)."
+        )
+    best = study.best_trial
+    found = {**best.params, VALIDATED: best.user_attrs[VALIDATED], "trainings": count}
     write_json(folder / TUNING / TUNED, found)
+    own = [f"{one.user_attrs[VALIDATED]:.1%}" for one in done if one.user_attrs.get(OWN)]
+    compared = f", the recipe's own {own[0]}" if own else ""
     return (
         apply_tuned(settings, found, folder / TUNING / TUNED),
-        f"Of {len(trials)} trainings the best on the validation images is that with "
-        f"{write_values(best.params)}: accuracy {best.user_attrs[VALIDATED]:.1%}, the recipe's own "
-        f"{trials[0].user_attrs.get(VALIDATED, 0):.1%}.",
+        f"Of {count} trainings the best on the validation images is that with "
+        f"{write_values(best.params)}: accuracy {best.user_attrs[VALIDATED]:.1%}{compared}.",
     )

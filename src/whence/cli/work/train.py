@@ -27,7 +27,7 @@ from whence.report.dependence import say_dependence
 from whence.report.known import say_known
 from whence.runs.beside import say_beside
 from whence.runs.check_run import check_run
-from whence.runs.folder import check_folder
+from whence.runs.folder import TUNING, check_folder
 from whence.runs.images import load_data, load_to_train
 from whence.runs.kept_features import FEATURES, remove_features
 from whence.runs.run import run
@@ -148,16 +148,17 @@ def tune_first(
     if options.workers is not None or options.scheduler is not None:
         tune_together(
             Task(settings, folder.absolute(), Path.cwd(), where=where),
-            folder,
+            folder / TUNING,  # a log of workers in the folder itself would pass for a run's
             seconds,
             scheduler=options.scheduler,
             workers=options.workers,
             device=device,
+            say=print_note,
         )
     else:
         dataset = load_to_train(settings, where)
         tune(settings, dataset, folder, seconds, device=str(device), say=print_note)
-    tuned, sentence = end_tuning(settings, folder)
+    tuned, sentence = end_tuning(settings, folder, seconds)
     print_note(sentence)
     return tuned
 
