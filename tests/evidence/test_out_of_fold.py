@@ -82,6 +82,14 @@ def test_groups_are_not_divided_and_the_threshold_decides(trained):
     assert not torch.equal(found.wrong.sort().values, ask(*trained).wrong.sort().values)
 
 
+def test_enough_answers_are_enough(trained, monkeypatch):
+    monkeypatch.setattr("whence.evidence.out_of_fold.ENOUGH", 13)
+    found = ask(*trained)
+    assert len(found.wrong) == 24
+    monkeypatch.undo()
+    assert torch.equal(found.wrong, ask(*trained).wrong[:24])
+
+
 def test_copies_of_what_was_trained_on_are_left_out(trained):
     model, train, validation = trained
     images = train.images.images.clone()
