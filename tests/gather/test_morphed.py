@@ -6,10 +6,11 @@ import pytest
 import torch
 
 import whence
+from tests.helpers.deciding import make, rule
 from tests.helpers.morph_runs import SHORT, stop_early
 from whence.autoencoders.saved_vae import load_vae
 from whence.gather.morph_training import Training, choose_training
-from whence.gather.morphed import Question, morph_images
+from whence.gather.morphed import Question, morph_images, say_other_answer
 from whence.morphing.answers import classify_images
 from whence.morphing.code import find_codes
 from whence.morphing.entropy import measure_path
@@ -160,3 +161,23 @@ def test_nothing_is_left_in_the_models(morph_runs, digits):
     ):
         assert torch.equal(parameter, value)
         assert (parameter.requires_grad, parameter.grad) == (wants, None)
+
+
+def test_an_image_that_a_threshold_answers_otherwise_is_said():
+    """Logits of probabilities 0.6, 0.3 and 0.1."""
+    model = make("standard")
+    logits = torch.tensor([0.6, 0.3, 0.1]).log()
+    assert say_other_answer(model, logits) == ()
+    names = model.class_names
+    model.decision = rule(model, 1, 0.25)
+    assert say_other_answer(model, logits) == (
+        f"By the threshold of {names[1]} the run answers {names[1]} here; the way leads to "
+        f"{names[0]}, the most probable class.",
+    )
+    model.decision = rule(model, 1, 0.35)
+    assert say_other_answer(model, logits) == ()
+    model.decision = rule(model, 0, 0.7)
+    assert say_other_answer(model, logits) == (
+        f"By the threshold of {names[0]} the run answers {names[1]} here; the way leads to "
+        f"{names[0]}, the most probable class.",
+    )

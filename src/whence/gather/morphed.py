@@ -26,6 +26,7 @@ from whence.morphing.walk import MorphPlan
 from whence.progress_bar import make_bar
 from whence.records.morphed import Along, Code, Mask, Morph, Start, Way
 from whence.records.picture import to_uint8
+from whence.report.decision import say_apart
 from whence.seeds import make_generator
 
 TOGETHER = 32
@@ -69,6 +70,9 @@ def morph_images(
     batch_size: int = BATCH_SIZE,
 ) -> tuple[Morph, ...]:
     """Go from another class to images, and collect all that a report shows of it.
+
+    Classes are the most probable ones; where a threshold of the model makes another answer of an
+    image, its notes say so.
 
     Args:
         model: any classifier, with its bank if it has a memory; left as it was.
@@ -121,12 +125,25 @@ def morph_images(
             rows = slice(first, first + TOGETHER)
             some = Gathering(model, vae, images[rows], stored, training, question, batch_size, bar)
             found += some.gather(names[rows], truths[rows], logits[rows], classes[rows], generator)
+    noted = [
+        replace(one, notes=say_other_answer(model, row)) for one, row in zip(found, logits, strict=True)
+    ]
     return tuple(
         one
         if one.code.reason is None
         else replace(one, code=replace(one.code, reason=f"{one.code.reason} {advice}".strip()))
-        for one in found
+        for one in noted
     )
+
+
+def say_other_answer(model: Classifier, logits: Tensor) -> tuple[str, ...]:
+    """Say where the model answers another class than the most probable one of logits `(K,)`."""
+    if model.decision is None:
+        return ()
+    answered, predicted = int(model.head.decide(logits[None])), int(logits.argmax())
+    if answered == predicted:
+        return ()
+    return (say_apart(model.decision, predicted, answered, model.class_names),)
 
 
 def check_question(model: Classifier, question: Question) -> None:

@@ -43,6 +43,14 @@ def say_lead(decision: Decision, name: str) -> str:
     )
 
 
+def say_apart(decision: Decision, predicted: int, answered: int, classes: Sequence[str]) -> str:
+    """Say that a threshold makes another class of an image than the most probable one."""
+    return (
+        f"By the threshold of {classes[decision.place]} the run answers {classes[answered]} here; "
+        f"the way leads to {classes[predicted]}, the most probable class."
+    )
+
+
 def say_rule(decision: Decision) -> str:
     """Say from which probability on a class is answered, and how well that did on validation."""
     found = decision.validation

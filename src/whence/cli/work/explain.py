@@ -78,7 +78,8 @@ def explain_all(options: Namespace, kind: str, plan: CommandPlan) -> int:
     if ready is not None:
         morphs = ready.ask(asked)
         answers = tuple(
-            replace(answer, morph=morph) for answer, morph in zip(answers, morphs, strict=True)
+            replace(answer, morph=morph, notes=morph.notes)
+            for answer, morph in zip(answers, morphs, strict=True)
         )
         settings, notes = [*settings, *ready.facts], (*notes, *ready.notes)
     origin = describe_origin(folder, about, model, settings)

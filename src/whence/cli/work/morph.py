@@ -35,6 +35,7 @@ from whence.morphing.walk import NORM_WEIGHTS, MorphPlan
 from whence.records.labels import list_names
 from whence.records.morphed import Morph, Way
 from whence.report.as_morph_json import morphs_to_json
+from whence.report.decision import say_rule
 from whence.report.morph_blocks import KINDS
 from whence.report.morph_page import render_morphs
 from whence.report.numbers import any_share, count
@@ -45,6 +46,12 @@ from whence.storage.whole_files import write_whole
 UNKNOWN_DATA = (
     "The run or the autoencoder does not say what it was trained on; images that the autoencoder "
     "has not learnt are reconstructed badly."
+)
+
+
+BY_PROBABILITY = (
+    "Ways look at probabilities alone: they lead from one class to the most probable one, whatever "
+    "the threshold."
 )
 
 
@@ -75,7 +82,8 @@ class Ready:
             batch_size=self.batch_size,
         )
         return tuple(
-            replace(one, notes=notes) for one, notes in zip(found, asked.own_notes, strict=True)
+            replace(one, notes=(*notes, *one.notes))
+            for one, notes in zip(found, asked.own_notes, strict=True)
         )
 
 
@@ -119,9 +127,10 @@ def morph_all(options: Namespace, plan: CommandPlan) -> int:
         print(page, end="")
         return report_unread(asked.unread, len(plan.paths))
     write_whole(plan.files[0], encode_page(page))
-    for one in morphs:
-        if one.code.reason is not None:
-            print(escape(f"{one.name}: {one.code.reason}"))
+    for one, printed in zip(morphs, asked.own_notes, strict=True):
+        for sentence in (one.code.reason, *one.notes[len(printed) :]):
+            if sentence is not None:
+                print(escape(f"{one.name}: {sentence}"))
         for way in one.ways:
             print(escape(describe(one, way, model.class_names)))
     print(f"Written: {escape(str(plan.files[0]))}")
@@ -200,9 +209,11 @@ def get_ready(
         *describe_question(question),
     )
     training = choose_training(folder, model, where=where)
-    notes = () if same else (UNKNOWN_DATA,)
+    notes = [] if same else [UNKNOWN_DATA]
+    if model.decision is not None:
+        notes.append(f"{say_rule(model.decision)} {BY_PROBABILITY}")
     advice = describe_quality(place, made["run"])
-    return Ready(model, vae, training, question, advice, batch_size, facts, notes)
+    return Ready(model, vae, training, question, advice, batch_size, facts, tuple(notes))
 
 
 def find_class(name: str, class_names: tuple[str, ...]) -> int:
