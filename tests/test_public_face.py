@@ -144,10 +144,18 @@ def test_fit_needs_no_recipe_and_no_plan():
         encoder = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 6))
         return whence.wrap(encoder, 2, image_shape=(1, 8, 8), drop_classifier=False)
 
+    class EnoughError(Exception):
+        pass
+
+    def stop(report):
+        if report.epoch == 3:
+            raise EnoughError
+
     alone, told = make_small(), make_small()
-    seen = []
-    whence.fit(alone, data, on_epoch=seen.append)
-    whence.fit(told, data, recipe=whence.Recipe(), plan=whence.Plan(epochs=800, memory_size=8))
-    assert len(seen) == 800
+    plan = whence.Plan(epochs=2000, memory_size=8)  # a step each
+    with pytest.raises(EnoughError):
+        whence.fit(alone, data, on_epoch=stop)
+    with pytest.raises(EnoughError):
+        whence.fit(told, data, recipe="default", plan=plan, on_epoch=stop)
     for one, other in zip(alone.parameters(), told.parameters(), strict=True):
         assert torch.equal(one, other)

@@ -126,7 +126,8 @@ def morph_images(
             some = Gathering(model, vae, images[rows], stored, training, question, batch_size, bar)
             found += some.gather(names[rows], truths[rows], logits[rows], classes[rows], generator)
     noted = [
-        replace(one, notes=say_other_answer(model, row)) for one, row in zip(found, logits, strict=True)
+        replace(one, notes=say_other_answer(model, row))
+        for one, row in zip(found, logits, strict=True)
     ]
     return tuple(
         one

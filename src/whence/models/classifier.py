@@ -53,6 +53,7 @@ class Classifier(nn.Module):
         image_shape: (C, H, W) of the images that the encoder was probed with.
         bank: the encoded memory, or None.
         pool: all that was remembered, when the bank is an edited part of it; else None.
+        pretrained: its encoder began with weights that were learned before.
     """
 
     mean: Tensor
@@ -88,6 +89,7 @@ class Classifier(nn.Module):
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(-1, 1, 1))
         self.bank: Bank | None = None
         self.pool: Bank | None = None
+        self.pretrained = False
         self._calibration: Calibration | None = None
         self._stamp: Stamp | None = None
         self._merged: Merged | None = None

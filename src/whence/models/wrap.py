@@ -77,7 +77,7 @@ def wrap(
     check_normalisation(mean, std, channels=image_shape[0])
     features = count_features(network, image_shape)
     head = build_head(variant, features, len(names), similarity=similarity, classifier=classifier)
-    return Classifier(
+    model = Classifier(
         network,
         head,
         kind=kind,
@@ -86,6 +86,8 @@ def wrap(
         mean=mean,
         std=std,
     )
+    model.pretrained = weights is not None
+    return model
 
 
 def fill_encoder(

@@ -6,8 +6,9 @@ from whence.data.mirror import MAY_MIRROR, MirrorTest, compare_mirrored
 from whence.data.split import Split
 from whence.records.images import Dataset
 from whence.runs.divide import divide
-from whence.runs.recipe_and_plan import OUR_RECIPE, name_recipe
+from whence.runs.recipe_and_plan import name_recipe
 from whence.runs.settings import Settings
+from whence.training.default_recipe import OUR_RECIPE
 
 
 def may_mirror(settings: Settings, dataset: Dataset, parts: Split) -> bool:

@@ -3,15 +3,12 @@
 from dataclasses import asdict, replace
 
 from whence.bounds import check_number, check_numbers
-from whence.data.augment import MIRRORED
 from whence.runs.duration import read_duration
 from whence.runs.published import PUBLISHED, Published
 from whence.runs.settings import Settings
+from whence.training.default_recipe import OUR_RECIPE, mirrored, name_default
 from whence.training.plan import EPOCHS_AT_ONCE, Plan, enough_epochs
 from whence.training.recipes import RECIPES, Recipe
-
-OUR_RECIPE = "default"
-"""The recipe that is ours: where it is taken nothing is the paper's."""
 
 
 def choose_recipe(settings: Settings, *, mirror: bool = False) -> Recipe:
@@ -74,27 +71,16 @@ def name_recipe(settings: Settings) -> str:
     """Return the name of the recipe that settings ask for, or leave to us."""
     if settings.recipe is not None:
         return settings.recipe
-    if is_at_once(settings):
-        return "at-once"
-    if settings.weights is not None:
-        return "finetune"
-    return "vit" if settings.encoder == "vit" else OUR_RECIPE
+    return name_default(
+        encoder=settings.encoder or "",
+        pretrained=settings.weights is not None,
+        frozen_votes=is_at_once(settings),
+    )
 
 
 def find_published(settings: Settings) -> Published | None:
     """Return what the paper sets for the images, for recipes that are the paper's."""
     return None if name_recipe(settings) == OUR_RECIPE else PUBLISHED.get(settings.data)
-
-
-def mirrored(augmentation: str, mirror: bool) -> str:
-    """Return the augmentation that mirrors, or does not, and is the same otherwise.
-
-    >>> mirrored("shift", True), mirrored("flip", True), mirrored("flip", False)
-    ('shift_flip', 'flip', 'none')
-    """
-    plain = {with_mirror: name for name, with_mirror in MIRRORED.items()}
-    without = plain.get(augmentation, augmentation)
-    return MIRRORED[without] if mirror else without
 
 
 def is_at_once(settings: Settings) -> bool:

@@ -19,7 +19,7 @@ from whence.models.using import encode_frozen
 from whence.records.images import ImageSet
 from whence.runs.beside import Beside
 from whence.runs.prepare import Parts
-from whence.runs.recipe_and_plan import mirrored
+from whence.training.default_recipe import mirrored
 from whence.training.fit import fit
 from whence.training.labelled import Labelled
 from whence.training.progress import DivergedError, EpochReport

@@ -13,6 +13,7 @@ from whence.progress_bar import in_notebook, make_bar
 from whence.records.labels import check_every_label
 from whence.shapes import check_shape
 from whence.storage.checkpoint import Checkpoint
+from whence.training.default_recipe import fill_recipe, name_default
 from whence.training.distributed import Team
 from whence.training.in_steps import train_in_steps
 from whence.training.labelled import Labelled
@@ -25,7 +26,7 @@ from whence.training.progress import (
     EpochReport,
     OnEpoch,
 )
-from whence.training.recipes import RECIPES, Recipe
+from whence.training.recipes import Recipe
 from whence.training.shared_step import encode_together
 from whence.training.voting import fit_votes, read_votes
 
@@ -37,7 +38,7 @@ def fit(
     model: Classifier,
     train: LabelledImages,
     *,
-    recipe: Recipe | None = None,
+    recipe: Recipe | str | None = None,
     plan: Plan | None = None,
     features: Tensor | None = None,
     validation: LabelledImages | None = None,
@@ -66,10 +67,13 @@ def fit(
         model: trained in place; left in eval mode, without a bank.
         train: N training images, labelled: an ``ImageSet``, (X, y), or a data set of (image, label)
             such as torchvision's ``ImageFolder``.
-        recipe: optimiser, schedule, augmentation; None is the paper's, or "at-once" for votes of a
-            frozen encoder.
-        plan: epochs, memory and seed; None sees each image 40 times, more often where that is under
-            800 steps, with memories of 100 images.
+        recipe: optimiser, schedule, augmentation, or a name from ``RECIPES``: "paper" is the
+            paper's. None is what ``whence train`` takes: "at-once" for votes of a frozen encoder,
+            "finetune" for one with weights (``wrap(weights=)``, or frozen), "vit" for that encoder,
+            else "default", which mirrors images where they are recognised as well. A module that
+            was trained before does not say so: name "finetune".
+        plan: epochs, memory and seed; None sees each image 40 times, more often where that is fewer
+            steps than the recipe's least, with memories of 100 images.
         features: `(N, D)` of the images by the encoder in eval mode, where the plan freezes it;
             None encodes them.
         validation: labelled images on which a head of votes chooses how many of them count; None,
@@ -89,16 +93,23 @@ def fit(
 
     Raises:
         ValueError: if the images are fewer than the memory, or none, or too few to be divided, or
-            the checkpoint is of another training, or there are features for an encoder that is
-            trained, or of another shape.
+            there is no recipe of that name, or the checkpoint is of another training, or there are
+            features for an encoder that is trained, or of another shape.
         DivergedError: if the loss becomes NaN or infinite, or ends far above that of a guess.
     """
     team, device = team or Team(), model.mean.device
     labelled = as_image_set(train, model, name="train").to(str(device))
     model.decision = None  # it was chosen for the parameters before
     votes = model.head if isinstance(model.head, Votes) else None
-    frozen_votes = votes is not None and plan is not None and plan.freeze_encoder
-    recipe = recipe or (RECIPES["at-once"] if frozen_votes else Recipe())
+    frozen = plan is not None and plan.freeze_encoder
+    if recipe is None:
+        recipe = name_default(
+            encoder=model.kind.name if model.kind.family == "whence" else "",
+            pretrained=frozen or model.pretrained,
+            frozen_votes=frozen and votes is not None,
+        )
+    if isinstance(recipe, str):
+        recipe = fill_recipe(recipe, labelled, frozen=frozen)
     plan = plan or usual_plan(len(labelled), recipe)
     check_plan(len(labelled), recipe, plan, model.has_memory, team)
     counts = None if counts is None else level_counts(counts, len(labelled)).to(device)
