@@ -114,7 +114,7 @@ def test_too_few_of_a_kind(signals, kind):
 @pytest.mark.parametrize(("rarer", "kept"), [(5, 1), (19, 1), (20, 2), (29, 2), (30, 3), (45, 3)])
 def test_few_of_a_kind_fit_few_signals(rng, kind, rarer, kept):
     errors = (torch.arange(90) < rarer) == kind
-    doubts = errors[:, None] + torch.randn(90, 3, generator=rng, dtype=torch.float64)
+    doubts = 1.5 * errors[:, None] + torch.randn(90, 3, generator=rng, dtype=torch.float64)
     doubts[:, 2] = doubts[:, 2].exp()  # all three say something, each of its own
     found = fit_calibration(doubts, errors, KINDS)
     assert found == fit_calibration(doubts[:, :kept], errors, KINDS[:kept])

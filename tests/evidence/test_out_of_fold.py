@@ -1,6 +1,7 @@
 """Training images are answered by votes that were trained without them."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -57,7 +58,7 @@ def by_hand(model, train, validation, folds):
         wrong += [one.predicted != int(y) for one, y in zip(answers, out.labels, strict=True)]
         explained = whence.explain(learner, out.images)
         best = [max(item.similarity for item in one.nearest) for one in explained]
-        nearest += [-float(learner.head.sharpness) * one for one in best]
+        nearest += [1 - one for one in best]
     return torch.tensor(wrong), torch.tensor(nearest, dtype=torch.float64)
 
 
@@ -80,6 +81,13 @@ def test_groups_are_not_divided_and_the_threshold_decides(trained):
     wrong, _ = by_hand(model, train, validation, (groups - 7) % 3)
     assert torch.equal(found.wrong, wrong)
     assert not torch.equal(found.wrong.sort().values, ask(*trained).wrong.sort().values)
+
+
+def test_a_memory_of_more_images_than_a_third_leaves_is_cut(trained):
+    model, train, validation = trained
+    plan = replace(PLAN, memory_size=36)
+    found = answer_out_of_fold(model, train, validation, recipe=RECIPE, plan=plan)
+    assert torch.equal(found.wrong, ask(*trained).wrong)
 
 
 def test_enough_answers_are_enough(trained, monkeypatch):

@@ -10,7 +10,7 @@ import whence
 from tests.helpers.deciding import make
 from tests.helpers.explaining import build_with_memory, draw_images
 from whence.evidence.answers import Memory, answer, signals_of
-from whence.memory.class_scores import score_classes
+from whence.memory.class_scores import sum_classes
 from whence.metrics import OF_VOTES
 from whence.models.using import encode_all
 from whence.records.measures import Calibration
@@ -36,7 +36,7 @@ def test_blocks_are_joined_exactly(rng, block, masked):
     mask = torch.rand(5, 30, generator=rng) < 0.6 if masked else None
     if mask is not None:
         mask[0, labels == 1] = False
-    found = score_classes(queries, memory, labels, 4, warmth=3.0, mask=mask, block=block)
+    found = sum_classes(queries, memory, labels, 4, warmth=3.0, mask=mask, block=block)
     highest, summed = by_hand(queries, memory, labels, 4, 3.0, mask)
     assert_close(found.highest.double(), highest, atol=1e-5, rtol=0)
     assert_close(found.summed.double(), summed, atol=1e-4, rtol=1e-5)
@@ -44,13 +44,13 @@ def test_blocks_are_joined_exactly(rng, block, masked):
 
 def test_scores_of_any_size_stay_finite():
     queries, memory = torch.tensor([[1.0]]), torch.tensor([[900.0], [-900.0], [899.0]])
-    found = score_classes(queries, memory, torch.tensor([0, 1, 0]), 2, block=1)
+    found = sum_classes(queries, memory, torch.tensor([0, 1, 0]), 2, block=1)
     assert_close(found.summed, torch.tensor([[900 + math.log(1 + math.exp(-1)), -900.0]]))
 
 
 def test_an_empty_memory_is_refused():
     with pytest.raises(ValueError, match="memory must hold at least one image, got none"):
-        score_classes(torch.ones(1, 2), torch.ones(0, 2), torch.ones(0, dtype=torch.int64), 2)
+        sum_classes(torch.ones(1, 2), torch.ones(0, 2), torch.ones(0, dtype=torch.int64), 2)
 
 
 def test_no_other_head_asks_class_by_class():
@@ -71,9 +71,9 @@ def test_predictions_explanations_and_evaluations_have_the_same_doubt(stored):
     images[3] = model.bank.images[5]  # a copy, which is left out for itself
     model.calibration = Calibration(
         names=OF_VOTES,
-        means=(0.0, 0.0),
-        scales=(1.0, 1.0),
-        coefficients=(0.3, 0.7),
+        means=(0.0, 0.0, 0.0),
+        scales=(1.0, 1.0, 1.0),
+        coefficients=(0.2, 0.3, 0.7),
         intercept=-0.5,
         images=50,
         errors=20,
@@ -89,7 +89,9 @@ def test_predictions_explanations_and_evaluations_have_the_same_doubt(stored):
     own = highest[range(20), predicted]
     others = highest.clone()
     others[range(20), predicted] = -math.inf
-    expected = (0.3 * torch.logit(soft) + 0.7 * (others.amax(1) - own) - 0.5).sigmoid()
+    distance = 1 - head.unscale(highest.amax(1))
+    expected = 0.2 * (distance + 1e-5).log() - 0.5
+    expected = (expected + 0.3 * torch.logit(soft) + 0.7 * (others.amax(1) - own)).sigmoid()
     for answers in (whence.predict(model, images), whence.explain(model, images)):
         told = torch.tensor([one.error_probability for one in answers], dtype=torch.float64)
         assert_close(told, expected, atol=1e-4, rtol=0)
@@ -97,5 +99,5 @@ def test_predictions_explanations_and_evaluations_have_the_same_doubt(stored):
     labels = torch.zeros(20, dtype=torch.int64)
     with torch.no_grad():
         found = answer(model, queries, labels, Memory.of(model), signals=OF_VOTES, batch_size=7)
-    columns = torch.stack([soft, others.amax(1) - own], 1)
+    columns = torch.stack([distance, soft, others.amax(1) - own], 1)
     assert_close(found.doubts[plain], columns[plain], atol=1e-4, rtol=0)

@@ -10,7 +10,7 @@ from sklearn.metrics import auc, roc_curve
 from torch.testing import assert_close
 
 from whence.memory.attention import score, weigh
-from whence.memory.class_scores import ClassScores, gather_classes
+from whence.memory.class_scores import ClassScores, sum_scores
 from whence.memory.heads import Read
 from whence.metrics import PROBABILITIES, SIGNALS, WITHOUT_MEMORY
 from whence.metrics.doubt import LARGEST_GAP, measure_doubts, read_alone
@@ -36,6 +36,7 @@ HAND = Read(
 BY_CLASS = ClassScores(
     torch.tensor([[0.9, 0.7], [0.4, -0.5], [0.2, -math.inf]]),
     torch.tensor([[1.0, 2.0], [0.5, 0.5], [-math.inf, 3.0]]),
+    torch.tensor([0.75, -1.0, 1.00001]),
 )
 HAND = HAND._replace(by_class=BY_CLASS)
 OWN = torch.tensor([0, 1, 1, 0])
@@ -51,6 +52,7 @@ BY_HAND = {  # predicted: 1, 0 (the first of two equal ones), 0
     "class_mass": [0.5, 0, 1],
     "support": [3, 2, 1],
     "top_weight": [0.5, 0.1, 0],
+    "key_distance": [0.25, 2, 0],
     "soft_votes": [1 / (1 + math.e), 0.5, 1],
     "similarity_gap": [0.9 - 0.7, -0.5 - 0.4, -LARGEST_GAP],
 }
@@ -74,7 +76,8 @@ def make_read(rng, size=6, memory=9, classes=4):
     queries, stored = torch.randn(size, 5, generator=rng), torch.randn(memory, 5, generator=rng)
     scores = score(queries, stored)
     own = torch.randint(0, classes, (memory,), generator=rng)
-    by_class = gather_classes(scores, torch.arange(memory) % classes, classes, 2.0)
+    sums = sum_scores(scores, torch.arange(memory) % classes, classes, 2.0)
+    by_class = ClassScores(*sums, scores.amax(1) / 3)
     logits = torch.randn(size, classes, generator=rng)
     return Read(logits, weigh(scores), scores, by_class=by_class), own
 
@@ -96,6 +99,7 @@ def test_signals_done_slowly(rng):
             "class_mass": 1 - sum(x for x, k in zip(w, own.tolist(), strict=True) if k == answer),
             "support": sum(x > 0 for x in w),
             "top_weight": 1 - max(w),
+            "key_distance": 1 - max(scores) / 3,
             "soft_votes": 1 - sum(soft[answer::4]) / sum(soft),
             "similarity_gap": max(s for j, s in enumerate(scores) if j % 4 != answer)
             - max(scores[answer::4]),

@@ -129,7 +129,7 @@ def test_features_that_are_not_finite_give_no_answer(stored, asked):
 
 def test_its_doubt_rests_on_nearness_first_because_weights_that_agree_say_nothing(model, rng):
     images = torch.randint(0, 256, (60, *SHAPE), generator=rng, dtype=torch.uint8)
-    assert signals_of(model)[:4] == ("nearest", "soft_votes", "similarity_gap", "softmax")
+    assert signals_of(model)[:4] == ("key_distance", "soft_votes", "similarity_gap", "softmax")
     assert set(signals_of(model)) == set(SIGNALS)
     found = whence.calibrate(model, (images, torch.arange(60) % 3))
     assert found.names == signals_of(model)[: len(found.names)]

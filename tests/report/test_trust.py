@@ -64,7 +64,7 @@ def test_leaving_out_doubtful_answers_in_words():
         "Answering only for the 80% of images with least doubt, 7.0% are wrong instead of 16.0%; "
         "for the 50% with least doubt, 2.0%. The sign of doubt used here is the calibrated "
         "probability of an error.",
-        "That probability was calibrated on 1,500 validation images, 300 of them answered wrongly.",
+        "That probability was calibrated on 1,500 held-out images, 300 of them answered wrongly.",
     )
     without = say_doubt(standard().evaluation)
     assert without[0].endswith(

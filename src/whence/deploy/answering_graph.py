@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from whence.deploy.pixel_keys import draw_factors, keys_of_stored, measure_keys
-from whence.memory.class_scores import gather_classes
+from whence.memory.class_scores import sum_scores
 from whence.memory.heads import Read
 from whence.memory.votes import Votes
 from whence.metrics.doubt import measure_doubts, read_alone
@@ -93,10 +93,9 @@ class AnsweringGraph(nn.Module):
         if self.calibration is not None:
             own = read.answers[:0] if self.whole is None else self.own
             if isinstance(self.head, Votes):
-                asked = gather_classes(
-                    read.scores, self.labels, self.head.classes, self.head.warmth
-                )
-                read = read._replace(by_class=asked)
+                head = self.head
+                sums = sum_scores(read.scores, self.labels, head.classes, head.warmth)
+                read = read._replace(by_class=head.see_classes(sums))
             doubts = measure_doubts(read, own, self.calibration.names)
             found.append(error_probability(self.calibration, doubts).float())
         return tuple(found)

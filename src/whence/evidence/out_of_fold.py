@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -92,7 +93,7 @@ def answer_out_of_fold(
             learner,
             kept.images,
             recipe=recipe,
-            plan=plan,
+            plan=replace(plan, memory_size=min(plan.memory_size, len(stays))),
             features=kept.features,
             validation=None if validation is None else validation.images,
             validation_features=None if validation is None else validation.features,

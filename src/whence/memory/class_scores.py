@@ -14,9 +14,17 @@ class ClassScores(NamedTuple):
 
     highest: Tensor  # (B, K) the highest score, minus infinity without an image
     summed: Tensor  # (B, K) log of the sum of the exponentials of all warmed scores
+    similarity: Tensor  # (B,) the highest of all, as people see it
 
 
-def score_classes(
+class Sums(NamedTuple):
+    """What is added up of scores, class by class."""
+
+    highest: Tensor  # (B, K)
+    summed: Tensor  # (B, K)
+
+
+def sum_classes(
     queries: Tensor,
     memory: Tensor,
     labels: Tensor,
@@ -25,8 +33,8 @@ def score_classes(
     warmth: float | Tensor = 1.0,
     mask: Tensor | None = None,
     block: int = SCORES_AT_ONCE,
-) -> ClassScores:
-    """Score classes by the products of queries with all stored images, never holding all of them.
+) -> Sums:
+    """Sum up the products of queries with all stored images by class, never holding all of them.
 
     Args:
         queries: `(B, D)`.
@@ -44,19 +52,17 @@ def score_classes(
         scores = queries @ memory[part].T  # (B, m)
         if mask is not None:
             scores = scores.masked_fill(~mask[:, part], -torch.inf)
-        own = gather_classes(scores, labels[part], classes, warmth)
+        own = sum_scores(scores, labels[part], classes, warmth)
         found = own if found is None else join_blocks(found, own)
     if found is None:
         raise ValueError("memory must hold at least one image, got none.")
     return found
 
 
-def gather_classes(
-    scores: Tensor, labels: Tensor, classes: int, warmth: float | Tensor
-) -> ClassScores:
-    """Score K classes by scores `(B, m)` that are all held; labels are `(m,)`.
+def sum_scores(scores: Tensor, labels: Tensor, classes: int, warmth: float | Tensor) -> Sums:
+    """Sum up scores `(B, m)` by their labels `(m,)` in K classes.
 
-    >>> found = gather_classes(torch.tensor([[2.0, 3.0, 5.0]]), torch.tensor([0, 0, 2]), 3, 1.0)
+    >>> found = sum_scores(torch.tensor([[2.0, 3.0, 5.0]]), torch.tensor([0, 0, 2]), 3, 1.0)
     >>> found.highest
     tensor([[3., -inf, 5.]])
     """
@@ -66,11 +72,11 @@ def gather_classes(
     level = highest.masked_fill(highest == -torch.inf, 0)
     shares = ((scores - level.gather(1, places)) * warmth).exp()  # (B, m) in [0, 1]
     sums = torch.zeros_like(highest).scatter_add(1, places, shares)
-    return ClassScores(highest, level * warmth + sums.log())
+    return Sums(highest, level * warmth + sums.log())
 
 
-def join_blocks(one: ClassScores, other: ClassScores) -> ClassScores:
-    """Score classes by the stored images of two blocks together."""
-    return ClassScores(
+def join_blocks(one: Sums, other: Sums) -> Sums:
+    """Put the sums over two blocks together."""
+    return Sums(
         torch.maximum(one.highest, other.highest), torch.logaddexp(one.summed, other.summed)
     )

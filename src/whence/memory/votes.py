@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 from whence.memory.attention import at_least_float32, check_mask, recall, score
-from whence.memory.class_scores import ClassScores, score_classes
+from whence.memory.class_scores import ClassScores, Sums, sum_classes
 from whence.memory.cosine import to_unit_length
 from whence.memory.heads import MemoryHead, Read
 from whence.memory.keys import KEY, DeepKeys, build_keys, find_directions
@@ -49,7 +49,11 @@ class Votes(MemoryHead):
 
     variant, title = "votes", "Votes"
     memory_alone, reads_labels = True, True
-    telling = ("nearest", "soft_votes", "similarity_gap")  # weights of votes that agree say nothing
+    telling = (
+        "key_distance",
+        "soft_votes",
+        "similarity_gap",
+    )  # weights of votes that agree say nothing
 
     mean: Tensor
     """`(D,)` taken off the features; 0 unless ``fit_features`` set it."""
@@ -277,7 +281,14 @@ class Votes(MemoryHead):
         Arguments as for ``MemoryHead``.
         """
         asked, stored = self.pair(queries, memory, labels)
-        return score_classes(asked, stored, labels, self.classes, warmth=self.warmth, mask=mask)
+        found = sum_classes(asked, stored, labels, self.classes, warmth=self.warmth, mask=mask)
+        return self.see_classes(found)
+
+    def see_classes(self, found: Sums) -> ClassScores:
+        """Add to sums of scores how similar the nearest stored image is, as people see it."""
+        highest = found.highest
+        places = torch.arange(self.classes, device=highest.device).expand_as(highest)
+        return ClassScores(*found, self.unscale(highest, places).amax(1))
 
     @property
     def handicaps_shown(self) -> Tensor | None:

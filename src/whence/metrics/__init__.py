@@ -12,6 +12,7 @@ SIGNALS = Table(
         "support": "whence.metrics.doubt:support",
         "top_weight": "whence.metrics.doubt:top_weight",
         "top_memory": "whence.metrics.doubt:top_memory",
+        "key_distance": "whence.metrics.doubt:key_distance",
         "soft_votes": "whence.metrics.doubt:soft_votes",
         "similarity_gap": "whence.metrics.doubt:similarity_gap",
     },
@@ -21,7 +22,7 @@ SIGNALS = Table(
 They stand in the order in which a calibration takes them up, after those that a head names itself.
 """
 
-OF_VOTES = ("soft_votes", "similarity_gap")
+OF_VOTES = ("key_distance", "soft_votes", "similarity_gap")
 """The signals that votes alone have: they look at all stored images of each class."""
 
 OF_MEMORY = tuple(one for one in SIGNALS if one not in OF_VOTES)

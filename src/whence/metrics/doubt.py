@@ -51,6 +51,11 @@ def nearest(read: Read, own: Tensor) -> Tensor:
     return -read.scores.amax(1).double()
 
 
+def key_distance(read: Read, own: Tensor) -> Tensor:
+    """Return 1 minus the similarity of the nearest stored image, whatever its class counts."""
+    return (1 - demand_classes(read.by_class).similarity.double()).clamp_min(0)
+
+
 def soft_votes(read: Read, own: Tensor) -> Tensor:
     """Return 1 minus what the answer has of the votes of all stored images, as in training.
 

@@ -9,6 +9,9 @@ from torch import Tensor
 from whence.records.measures import Calibration
 from whence.shapes import check_shape
 
+CLOSE = 1e-5
+"""Added to distances in [0, 2]."""
+
 TINY = 1e-9
 """Keeps log-odds and logs finite where an answer is as sure as can be."""
 
@@ -24,8 +27,19 @@ def log(values: Tensor) -> Tensor:
     return values.clamp(min=TINY).log()
 
 
+def log_distance(values: Tensor) -> Tensor:
+    """Take the logarithm of distances, of which float32 knows no smaller ones than ``CLOSE``."""
+    return (values.clamp(min=0) + CLOSE).log()
+
+
 PREPARED: Mapping[str, Callable[[Tensor], Tensor]] = MappingProxyType(
-    {"softmax": log_odds, "soft_votes": log_odds, "entropy": log, "support": log}
+    {
+        "softmax": log_odds,
+        "soft_votes": log_odds,
+        "entropy": log,
+        "support": log,
+        "key_distance": log_distance,
+    }
 )
 """Signals that spread over orders of magnitude; the others enter the regression as they are."""
 

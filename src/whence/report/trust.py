@@ -24,6 +24,7 @@ SIGNAL_NAMES = {
     "nearest": "distance to the nearest stored image",
     "class_mass": "weight outside the predicted class",
     "support": "stored images with weight",
+    "key_distance": "distance of keys to the nearest stored image",
     "soft_votes": "votes of all stored images for other classes",
     "similarity_gap": "how near another class's stored image is beside the answer's",
     "top_weight": "1 \N{MINUS SIGN} highest weight",
