@@ -38,7 +38,7 @@ from whence.runs.settings import Settings
 from whence.runs.where import may_download_to
 from whence.training.fit import fit
 from whence.training.labelled import Labelled
-from whence.training.voting import read_votes
+from whence.training.voting import compare_as_learned
 
 HEADS: Mapping[str, dict[str, Any]] = {
     "standard": {"variant": "standard"},
@@ -171,9 +171,8 @@ def vote_beside(parts: Parts) -> float:
     """
     features, labels = (encode_frozen(parts.model, parts.train.images), parts.train.labels)
     votes = Votes(features.shape[1], len(parts.train.class_names)).eval()
-    votes.compare_plainly(features)
     asked = Labelled(encode_frozen(parts.model, parts.validation.images), parts.validation.labels)
-    read_votes(votes, Labelled(features, labels), asked, parts.plan)
+    compare_as_learned(votes, Labelled(features, labels), asked, parts.plan)
     queries = votes.embed(encode_frozen(parts.model, parts.test.images))
     answers = votes.logits(queries, votes.embed(features), labels=labels).argmax(1)
     return float((answers == parts.test.labels).double().mean())

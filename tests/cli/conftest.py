@@ -84,9 +84,10 @@ def call(morph_runs, here, capsys, monkeypatch):
 
 @pytest.fixture(scope="session")
 def digits_run(tmp_path_factory):
-    """A small run with a memory, made by the command."""
+    """A small run of Memory Wrap, made by the command."""
     folder = tmp_path_factory.mktemp("runs") / "digits"
-    assert main(["train", "digits", *EXPLAINED, "--out", str(folder)]) == 0
+    command = ["train", "digits", *EXPLAINED, "--variant", "memory-wrap", "--out", str(folder)]
+    assert main(command) == 0
     return folder
 
 

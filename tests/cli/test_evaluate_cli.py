@@ -65,7 +65,7 @@ def test_text_of_one_run(measured_run, capsys):
         f"finds errors best (AUROC {flag['signals'][flag['best']]['auroc']:.3f}; 0.5 is a coin)"
         in text
     )
-    assert f"calibrated on 70 validation images, {flag['calibration_errors']} of them wrong" in text
+    assert f"calibrated on 70 held-out images, {flag['calibration_errors']} of them wrong" in text
     for sentence in say_dependence(Reliance(**found["reliance"])):
         assert f"  {sentence}\n" in text
     assert main(["evaluate", str(measured_run), "--no-controls"]) == 0

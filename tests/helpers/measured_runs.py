@@ -14,6 +14,7 @@ SETTINGS = Settings(
     learning_rate=0.05,
     epochs=2,
     precision="float32",
+    variant="memory-wrap",
     seed=3,
 )
 

@@ -93,7 +93,8 @@ def test_a_damaged_file_is_never_used(model, images, tmp_path, capsys, position)
 def test_all_that_decides_them_decides_the_name(model, images, tmp_path):
     def change(**changes):
         other = prepare(
-            Settings(data="digits", encoder="small_cnn"), whence.load_dataset("digits")
+            Settings(data="digits", encoder="small_cnn", variant=model.variant),
+            whence.load_dataset("digits"),
         ).model.eval()
         other.load_state_dict(model.state_dict())
         for name, value in changes.items():

@@ -133,8 +133,9 @@ def test_foreign_encoders_get_three_channels():
     assert load_data(Settings(data="digits", encoder="timm:x")).train.images.shape[1] == 3
 
 
-def test_a_frozen_encoder_gets_the_head_that_is_nothing_but_its_evidence():
-    assert Settings(data="digits").head == "memory-wrap"
+def test_a_run_gets_the_head_that_is_nothing_but_its_evidence():
+    assert Settings(data="digits").head == "votes"
+    assert Settings(data="digits", recipe="paper").head == "memory-wrap"
     frozen = Settings(data="digits", weights="default", freeze_encoder=True)
     assert frozen.head == "votes"
     assert replace(frozen, variant="standard").head == "standard"

@@ -11,8 +11,8 @@ def build() -> ArgumentParser:
     """Build the parser."""
     parser = build_parser(
         "demo",
-        "Train Memory Wrap, Only Memory and Standard on 100 labelled digits, compare them on 500 "
-        "unseen ones, and show the training images that answers were computed from, here and on a "
+        "Train Standard, Memory Wrap and Votes on 100 labelled digits, compare them on 500 unseen "
+        "ones, and show the training images that answers were computed from, here and on a "
         "page for the browser.",
     )
     parser.add_argument("--out", type=str, default="runs/demo", help="folder (default runs/demo)")

@@ -14,10 +14,10 @@ HEADS = Table(
 """Every head by the name of the variant that it makes of a model; a class that is a ``Head``."""
 
 VARIANT = "memory-wrap"
-"""The variant that a model is unless another one is asked for."""
+"""The variant that a model is unless another one is asked for: the paper's."""
 
-OF_FEATURES = "votes"
-"""The variant that a run trains on a frozen encoder unless another one is asked for."""
+OF_RUNS = "votes"
+"""The variant that a run trains unless another one, or the paper's recipe, is asked for."""
 
 SIMILARITIES = Table(
     "similarity",

@@ -13,6 +13,8 @@ from whence.checks.expectations import Expectation, Expectations, refuse_unknown
 from whence.checks.subjects import Subject, ask_model
 from whence.data.label_table import NO_COLUMNS
 from whence.memory.votes import Votes
+from whence.models.classifier import Classifier
+from whence.models.using import encode_frozen
 from whence.records.checked import Checks
 from whence.records.images import ImageSet
 from whence.report.checked import checks_to_json
@@ -23,6 +25,8 @@ from whence.runs.sample_of_run import load_other
 from whence.runs.settings import Settings
 from whence.runs.where import AS_SETTINGS_SAY
 from whence.storage.whole_files import write_whole
+from whence.training.labelled import Labelled
+from whence.training.voting import compare_as_learned
 
 EPOCH_CHECKS = "checks.jsonl"
 """In the folder of a run: a line an epoch."""
@@ -74,15 +78,8 @@ class EpochChecks:
         self.lines = [line for line in known if json.loads(line)["epoch"] <= epochs]
         self.features = features
 
-    def look(self, epoch: int) -> Checks | None:
-        """Check the model as it is, keep the result and say what fails.
-
-        Returns:
-            None where the head is not trained yet: votes whose encoder learns get theirs at the
-            end.
-        """
-        if isinstance(self.parts.model.head, Votes) and not self.parts.plan.freeze_encoder:
-            return None
+    def look(self, epoch: int) -> Checks:
+        """Check the model as it is, keep the result and say what fails."""
         found = self.ask()
         self.lines.append(json.dumps({"epoch": epoch} | checks_to_json(found)))
         write_whole(self.folder / EPOCH_CHECKS, ("\n".join(self.lines) + "\n").encode())
@@ -98,16 +95,24 @@ class EpochChecks:
         model.head = copy.deepcopy(model.head)
         model.eval()
         if model.has_memory:
-            train = self.parts.train
+            train, features = self.parts.train, self.features
+            if isinstance(model.head, Votes) and features is None:
+                features = self.end_training(model, model.head)
             model.remember(
-                train.images,
-                train.labels,
-                self.parts.indices,
-                train.sources,
-                features=self.features,
+                train.images, train.labels, self.parts.indices, train.sources, features=features
             )
         group = partial(files_of_group, self.settings)
         return ask_model(model, self.expected.items, self.find, group)
+
+    def end_training(self, model: Classifier, head: Votes) -> Tensor:
+        """Let votes compare what the encoder has learned so far; returns the training features."""
+        train, held_out = (
+            Labelled(encode_frozen(model, part.images), part.labels.to(model.mean.device))
+            for part in (self.parts.train, self.parts.validation)
+        )
+        asked = held_out if len(held_out.labels) else None
+        compare_as_learned(head, train, asked, self.parts.plan)
+        return train.features
 
     def find(self, one: Expectation) -> Subject:
         """Find the images of an expectation, once."""

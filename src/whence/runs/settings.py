@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import tomli_w
 
-from whence.memory import HEADS, OF_FEATURES, SIMILARITIES, VARIANT
+from whence.memory import HEADS, OF_RUNS, SIMILARITIES, VARIANT
 from whence.messages import quote
 from whence.storage.plain_files import read_small
 
@@ -94,8 +94,8 @@ class Settings:
     freeze_encoder: bool = option(False, "train the head alone, on features encoded once")
     variant: str | None = option(
         None,
-        f"which head: {list_choices(HEADS)}; standard has no memory; by default {VARIANT}, and "
-        f"{OF_FEATURES} where the encoder is frozen",
+        f"which head: {list_choices(HEADS)}; standard has no memory; by default {OF_RUNS}, and "
+        f"{VARIANT} by recipe paper",
         HEADS,
     )
     similarity: str = option(
@@ -214,7 +214,7 @@ class Settings:
         """Name the variant that is trained: the one given, or the default."""
         if self.variant is not None:
             return self.variant
-        return OF_FEATURES if self.freeze_encoder else VARIANT
+        return VARIANT if self.recipe == "paper" else OF_RUNS
 
 
 FIELDS: Mapping[str, Field[Any]] = MappingProxyType({f.name: f for f in fields(Settings)})

@@ -23,7 +23,7 @@ from whence.training.default_recipe import mirrored
 from whence.training.fit import fit
 from whence.training.labelled import Labelled
 from whence.training.progress import DivergedError, EpochReport
-from whence.training.voting import read_votes
+from whence.training.voting import compare_as_learned, read_votes
 
 VALIDATED = "accuracy"
 """Under which the accuracy on the validation images is kept."""
@@ -122,9 +122,7 @@ def measure_midway(model: Classifier, tried: Tried) -> tuple[float, float]:
     stored, asked = encode_both(model, tried)
     head, plan = copy.deepcopy(model.head), tried.parts.plan
     if isinstance(head, Votes) and stored is not None:
-        if not plan.freeze_encoder:
-            head.compare_plainly(stored.features)
-        read_votes(head, stored, asked, plan)
+        (read_votes if plan.freeze_encoder else compare_as_learned)(head, stored, asked, plan)
     return measure_answers(head, stored, asked)
 
 

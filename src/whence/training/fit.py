@@ -9,6 +9,7 @@ from whence.memory.feature_heads import Standard
 from whence.memory.votes import Votes
 from whence.models.as_image_set import LabelledImages, as_image_set
 from whence.models.classifier import Classifier
+from whence.models.sound import find_unsound
 from whence.progress_bar import in_notebook, make_bar
 from whence.records.labels import check_every_label
 from whence.shapes import check_shape
@@ -28,7 +29,7 @@ from whence.training.progress import (
 )
 from whence.training.recipes import Recipe
 from whence.training.shared_step import encode_together
-from whence.training.voting import fit_votes, read_votes
+from whence.training.voting import compare_as_learned, fit_votes
 
 FAR = 100
 """Times the loss of a guess at which the training is said to have diverged."""
@@ -161,10 +162,10 @@ def fit(
     model.eval()
     check_end(loss, len(labelled.class_names))
     if votes is not None and features is None:
+        check_learned(model)
         stored = Labelled(encode_together(model, labelled.images, team), labelled.labels)
         asked = encode_labelled(model, validation, None, team)
-        votes.compare_plainly(stored.features)
-        read_votes(votes, stored, asked, plan)
+        compare_as_learned(votes, stored, asked, plan)
 
 
 def show_epochs(epochs: int) -> OnEpoch | None:
@@ -241,6 +242,17 @@ def check_frozen_features(
             "leave them out, or set freeze_encoder."
         )
     check_shape("features", features, "N D", N=total, D=model.features)
+
+
+def check_learned(model: Classifier) -> None:
+    """Refuse an encoder that went astray, before its features are compared.
+
+    Raises:
+        DivergedError: naming what is no number.
+    """
+    problem = find_unsound(model.encoder.state_dict())
+    if problem is not None:
+        raise DivergedError(f"After the last step the model must hold {problem}; {LOWER}.")
 
 
 def check_end(loss: float, classes: int) -> None:

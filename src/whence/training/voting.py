@@ -104,6 +104,15 @@ def fit_votes(
     return loss
 
 
+def compare_as_learned(head: Votes, stored: Labelled, asked: Labelled | None, plan: Plan) -> None:
+    """Let votes compare features of an encoder that learned, and choose how they are read.
+
+    Arguments as for ``read_votes``.
+    """
+    head.compare_plainly(stored.features)
+    read_votes(head, stored, asked, plan)
+
+
 def read_votes(head: Votes, stored: Labelled, asked: Labelled | None, plan: Plan) -> None:
     """Choose how keys that need no training are read, and read them so from now on.
 
