@@ -9,7 +9,7 @@ from torch import Tensor
 from whence.records.measures import Calibration
 from whence.shapes import check_shape
 
-CLOSE = 1e-5
+LEAST_DISTANCE = 1e-5
 """Added to distances in [0, 2]."""
 
 TINY = 1e-9
@@ -28,8 +28,8 @@ def log(values: Tensor) -> Tensor:
 
 
 def log_distance(values: Tensor) -> Tensor:
-    """Take the logarithm of distances, of which float32 knows no smaller ones than ``CLOSE``."""
-    return (values.clamp(min=0) + CLOSE).log()
+    """Take the logarithm of distances, of which float32 knows no smaller ones than ``LEAST_DISTANCE``."""
+    return (values.clamp(min=0) + LEAST_DISTANCE).log()
 
 
 PREPARED: Mapping[str, Callable[[Tensor], Tensor]] = MappingProxyType(
