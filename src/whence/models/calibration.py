@@ -28,7 +28,7 @@ def log(values: Tensor) -> Tensor:
 
 
 def log_distance(values: Tensor) -> Tensor:
-    """Take the logarithm of distances, of which float32 knows no smaller ones than ``LEAST_DISTANCE``."""
+    """Take the logarithm of distances, none of which counts as less than ``LEAST_DISTANCE``."""
     return (values.clamp(min=0) + LEAST_DISTANCE).log()
 
 
