@@ -1,14 +1,24 @@
 """The comparison of encoders, against scikit-learn on the same features."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from sklearn.linear_model import Ridge
 from sklearn.neighbors import KNeighborsClassifier
 
 import whence
+from whence.cli import main
 from whence.encoders import ENCODERS
-from whence.runs.compare_encoders import compare_encoders, cross_validate
+from whence.models.classifier import Classifier
+from whence.runs.compare_encoders import (
+    SHARES,
+    compare_encoders,
+    cross_validate,
+    leave_each_out,
+)
 from whence.runs.settings import Settings
 from whence.training.labelled import Labelled
 
@@ -63,8 +73,6 @@ def test_no_image_is_asked_by_a_probe_that_was_fitted_to_it(rng):
 
 
 def test_the_command_prints_the_best_first_and_how_to_train_it(weights, capsys):
-    from whence.cli import main
-
     command = ["encoders", "digits", "--encoder", "small_cnn", "--weights", weights]
     assert main([*command, "--size", "8", "12", "--train-examples", "60"]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -87,3 +95,86 @@ def test_the_command_prints_the_best_first_and_how_to_train_it(weights, capsys):
 def test_what_cannot_be_compared_is_said_in_one_sentence(more, sentence, capsys):
     assert whence.cli.main(["encoders", "digits", "--encoder", "small_cnn", *more]) == 2
     assert sentence in capsys.readouterr().err
+
+
+# layers -----------------------------------------------------------------------------------------
+
+
+def test_every_image_is_answered_by_a_ridge_regression_that_has_not_seen_it(rng):
+    """Against fitting anew without each image, in features whose deviation is known."""
+    labels = torch.arange(30) % 3
+    features = torch.randn(30, 8, generator=rng) + 0.8 * torch.eye(3, 8)[labels]
+    x, y = (features / features.std(0, correction=0)).double().numpy(), np.eye(3)[labels]
+    best = []
+    for share in SHARES:
+        off, right = [], []
+        for place in range(30):
+            others = np.arange(30) != place
+            answer = Ridge(share * 8).fit(x[others], y[others]).predict(x[place : place + 1])[0]
+            off.append(((answer - y[place]) ** 2).mean())
+            right.append(answer.argmax() == labels[place])
+        best.append((np.mean(off), np.mean(right)))
+    found = leave_each_out(Labelled(features, labels), 0)
+    assert found == pytest.approx(min(best)[1])
+    assert 1 / 3 < found < 1
+    noise = Labelled(torch.randn(60, 200, generator=rng), torch.arange(60) % 3)
+    assert leave_each_out(noise, 0) < 0.6  # which the regression on all would fit exactly
+    constant = Labelled(torch.ones(6, 2), torch.arange(6) % 2)
+    assert leave_each_out(constant, 0) <= 0.5
+
+
+def test_layers_are_measured_on_images_that_are_encoded_once(weights, monkeypatch):
+    counts, encode = [], Classifier.encode_features
+    monkeypatch.setattr(
+        Classifier,
+        "encode_features",
+        lambda one, images: counts.append(len(images)) or encode(one, images),
+    )
+    found = list(compare_encoders(SETTINGS, [("small_cnn", weights)], [8], layers=True))
+    assert sum(counts) == 80
+    names = ["2", "3", "6", "7"]
+    assert [one.layers for one in found] == [
+        *((name,) for name in names),
+        (),
+        ("7", "output"),
+        ("6", "7", "output"),
+        ("3", "6", "7", "output"),
+        ("2", "3", "6", "7", "output"),
+    ]
+    assert [one.features for one in found] == [32, 32, 64, 64, 128, 192, 256, 288, 320]
+    assert all(one.probe is None and 0 < one.left_out < 1 for one in found)
+    (plain,) = compare_encoders(SETTINGS, [("small_cnn", weights)], [8])
+    assert plain.left_out is None
+    assert plain.neighbours == found[4].neighbours
+
+
+def test_the_command_names_the_layers_to_train_with_and_the_run_keeps_them(
+    weights, capsys, tmp_path
+):
+    common = ["--encoder", "small_cnn", "--weights", weights, "--train-examples", "60"]
+    assert main(["encoders", "digits", *common, "--layers", "--json"]) == 0
+    best = json.loads(capsys.readouterr().out)[0]
+    assert main(["encoders", "digits", *common, "--layers"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split()[:5] == ["encoder", "size", "layers", "features", "left"]
+    assert f"{best['left_out']:.2%}" in lines[1]
+    name = ",".join(best["layers"]) or "output"
+    assert name in lines[1]
+    assert (f" --layers {name}" in lines[-1]) == bool(best["layers"])
+
+    run = tmp_path / "run"
+    command = ["train", "digits", *common, "--freeze-encoder", "--epochs", "3", "--device", "cpu"]
+    assert main([*command, "--layers", "3, 7,output", "--out", str(run)]) == 0
+    model = whence.load(run)
+    assert model.kind.layers == ("3", "7", "output")
+    assert model.features == 32 + 64 + 128
+    capsys.readouterr()
+    assert main(["evaluate", str(run), "--json"]) == 0
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert json.loads(capsys.readouterr().out)["accuracy"] == metrics["test"]["accuracy"]
+
+    assert main([*command, "--layers", "blocks.3", "--out", str(tmp_path / "no")]) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "whence: Unknown layer 'blocks.3' of the encoder. There are 2, 3, 6, 7, output."
+    )
+    assert not (tmp_path / "no").exists()

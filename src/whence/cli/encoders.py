@@ -41,6 +41,12 @@ def build() -> ArgumentParser:
         metavar="PIXELS",
         help="heights and widths to try; by default the one that the weights were trained with",
     )
+    parser.add_argument(
+        "--layers",
+        action="store_true",
+        help="compare the depths of each encoder, its output, and that together with the depths "
+        "before it; in place of probes by ridge regression, each image answered by all others",
+    )
     parser.add_argument("--train-examples", type=int, help="images to compare on; by default all")
     parser.add_argument("--seed", type=int, default=0, help="of the images and the folds (0)")
     parser.add_argument("--data-root", type=str, default=DATA_ROOT, metavar="FOLDER")

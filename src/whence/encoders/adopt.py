@@ -21,10 +21,12 @@ class EncoderKind:
     Attributes:
         family: "whence", "torchvision", "timm", or "module" for one that was passed in.
         name: its name in that family; for "module" the name of its class.
+        layers: whose means are the features (``AtLayers``); none for its output.
     """
 
     family: Family
     name: str
+    layers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.family not in FAMILIES:

@@ -1,5 +1,7 @@
 """Find out how many features an encoder gives, by asking it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import chain
 
 import torch
@@ -9,10 +11,7 @@ from whence.encoders.explained import explained
 
 
 def count_features(encoder: nn.Module, image_shape: tuple[int, int, int]) -> int:
-    """Find D by encoding two black images, leaving no trace in the encoder.
-
-    It runs in eval mode, so that no BatchNorm statistic changes, and restores the mode of every
-    submodule and the random states.
+    """Find D by encoding two images, leaving no trace in the encoder.
 
     Args:
         encoder: maps `(B, C, H, W)` to `(B, D)`.
@@ -24,18 +23,31 @@ def count_features(encoder: nn.Module, image_shape: tuple[int, int, int]) -> int
     Raises:
         ValueError: if the encoder fails on such images or returns anything but features.
     """
+    with probing(encoder, image_shape) as images, explained("encoder", image_shape):
+        features: object = encoder(images)
+    return check_features(features, image_shape)
+
+
+@contextmanager
+def probing(encoder: nn.Module, image_shape: tuple[int, int, int]) -> Iterator[Tensor]:
+    """Put an encoder in eval mode and restore the mode of every part and the random states.
+
+    So no BatchNorm statistic changes.
+
+    Yields:
+        `(2, C, H, W)` black images, of its precision and on its device.
+    """
     tensors = chain(encoder.parameters(), encoder.buffers())
     like = next((t for t in tensors if t.is_floating_point()), torch.zeros(()))
-    images = torch.zeros(2, *image_shape, dtype=like.dtype, device=like.device)
     modes = [(module, module.training) for module in encoder.modules()]
     devices = [like.device] if like.is_cuda else []
+    encoder.eval()
     try:
-        with torch.random.fork_rng(devices), torch.no_grad(), explained("encoder", image_shape):
-            features: object = encoder.eval()(images)
+        with torch.random.fork_rng(devices), torch.no_grad():
+            yield torch.zeros(2, *image_shape, dtype=like.dtype, device=like.device)
     finally:
         for module, mode in modes:
             module.training = mode
-    return check_features(features, image_shape)
 
 
 def check_features(features: object, image_shape: tuple[int, int, int]) -> int:

@@ -62,13 +62,15 @@ def upgrade(about: dict[str, Any]) -> None:
 
     Format 1 called an encoder that was passed as a module "own"; before format 3 the most probable
     class was always the answer; before format 4 votes did not divide features by their spread,
-    which is one as a model is built.
+    which is one as a model is built, and features were always the output of the encoder.
     """
     encoder = about.get("encoder")
     if about["format"] < 2 and isinstance(encoder, dict) and encoder.get("family") == "own":
         encoder["family"] = "module"
     if about["format"] < 3:
         about["decision"] = None
+    if isinstance(encoder, dict):
+        encoder.setdefault("layers", [])
     if about["format"] < 4 and about.get("variant") == "votes":
         about["absent"] = [*OLD_VOTES_LACK]
     about["format"] = FORMAT
@@ -140,6 +142,9 @@ def find_problem_of_network(about: dict[str, Any]) -> str | None:
         return "must describe the encoder"
     if encoder.get("family") not in FAMILIES:
         return f"must have an encoder of {', '.join(FAMILIES)}, got {quote(encoder.get('family'))}"
+    layers = encoder.get("layers")
+    if not is_list_of_names(layers) or len(set(layers)) < len(layers):
+        return f"must name layers of the encoder, each once, got {quote(layers)}"
     if encoder["family"] == "whence" and ":" in encoder["name"]:
         return f"must name an encoder of ours, got {quote(encoder['name'])}"
     return None

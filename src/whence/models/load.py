@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from whence.encoders.adopt import EncoderKind, adopt_encoder, build_encoder
+from whence.encoders.at_layers import AtLayers
 from whence.encoders.weights import copy_into
 from whence.memory.heads import build_head
 from whence.models.about import BANK, DONE, FLOATS, MODEL, read_about
@@ -112,7 +113,8 @@ def rebuild(path: Path, about: dict[str, Any], encoder: nn.Module | None) -> Cla
         about: the checked content of ``whence.json``.
         encoder: the user's own module, or None.
     """
-    kind = EncoderKind(about["encoder"]["family"], about["encoder"]["name"])
+    described = about["encoder"]
+    kind = EncoderKind(described["family"], described["name"], tuple(described["layers"]))
     channels, height, width = about["image_shape"]
     found = read_layouts(path)
 
@@ -121,10 +123,12 @@ def rebuild(path: Path, about: dict[str, Any], encoder: nn.Module | None) -> Cla
         if network is None:
             name = kind.name if kind.family == "whence" else f"{kind.family}:{kind.name}"
             network, _ = build_encoder(name, (channels, height, width))
+        if kind.layers:
+            network = AtLayers(network, kind.layers)
         return assemble(network, kind, about)
 
     if encoder is not None:
-        keep = fits(encoder, found)
+        keep = fits(encoder, found, "encoder.network." if kind.layers else "encoder.")
         encoder, _ = adopt_encoder(encoder, (channels, height, width), False if keep else "auto")
     elif kind.family == "module":
         raise ValueError(
@@ -157,11 +161,11 @@ def without(layouts: Mapping[str, Layout], absent: Collection[str]) -> dict[str,
     return {name: layout for name, layout in layouts.items() if name not in absent}
 
 
-def fits(encoder: nn.Module, found: dict[str, Layout]) -> bool:
-    """Say whether a file holds an encoder's tensors, its classifier included."""
+def fits(encoder: nn.Module, found: dict[str, Layout], start: str) -> bool:
+    """Say whether a file holds an encoder's tensors behind a name, its classifier included."""
     shapes = {name: layout.shape for name, layout in found.items()}
     state = layouts_of(encoder.state_dict())
-    return all(shapes.get(f"encoder.{name}") == layout.shape for name, layout in state.items())
+    return all(shapes.get(f"{start}{name}") == layout.shape for name, layout in state.items())
 
 
 def assemble(network: nn.Module, kind: EncoderKind, about: dict[str, Any]) -> Classifier:

@@ -4,6 +4,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from whence.encoders.at_layers import network_of
 from whence.models.about import BANK, DONE, FORMAT, MODEL, find_problem_of_run
 from whence.models.classifier import Classifier
 from whence.models.saved_bank import bank_to_tensors
@@ -82,7 +83,8 @@ def describe(model: Classifier) -> dict[str, Any]:
         "encoder": {
             "family": model.kind.family,
             "name": model.kind.name,
-            "type": type(model.encoder).__qualname__,
+            "type": type(network_of(model.encoder)).__qualname__,
+            "layers": list(model.kind.layers),
         },
         "calibration": calibration_to_json(model.calibration),
         "decision": decision_to_json(model.decision),

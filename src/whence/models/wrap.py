@@ -1,6 +1,7 @@
 """Turn an encoder into a classifier."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -8,6 +9,7 @@ from torch import nn
 
 from whence.bounds import check_numbers
 from whence.encoders.adopt import EncoderKind, adopt_encoder
+from whence.encoders.at_layers import take_layers
 from whence.encoders.count_features import count_features
 from whence.encoders.load_weights import load_weights, read_weights
 from whence.encoders.preparation import Preparation
@@ -27,6 +29,7 @@ def wrap(
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     drop_classifier: bool | Literal["auto"] = "auto",
+    layers: Sequence[str] = (),
     similarity: str = "cosine",
     classifier: str | None = None,
 ) -> Classifier:
@@ -49,13 +52,15 @@ def wrap(
         drop_classifier: "auto" drops the classifier of torchvision and timm models and of modules
             with an attribute fc, classifier, head or heads, also inside wrappers such as
             DataParallel; False keeps everything.
+        layers: names of the encoder's modules; features are the means over the image of what they
+            give, one behind the other, "output" among them being the encoder's own; none: its own.
         similarity: "cosine", "l2" or "dot".
         classifier: the last layers, "mlp" or "linear"; None is the paper's choice: linear for
             the standard variant, mlp for the others.
 
     Raises:
-        ValueError: if a name is unknown, the shapes or the weights do not fit, or there are under
-            two classes.
+        ValueError: if a name, or that of a layer, is unknown, the shapes or the weights do not fit,
+            or there are under two classes.
         FileNotFoundError: if there is no such file of weights.
         ConnectionError: if "default" weights cannot be downloaded.
         PermissionError: if they cannot be kept in the library's cache.
@@ -72,6 +77,11 @@ def wrap(
                 f"The normalisation by {expected.source} is of {len(mean)} channels, image_shape "
                 f"has {image_shape[0]}; give mean and std."
             )
+    if layers:
+        network, kind = (
+            take_layers(network, layers, image_shape),
+            replace(kind, layers=tuple(layers)),
+        )
     mean = [0.0] * image_shape[0] if mean is None else list(mean)
     std = [1.0] * image_shape[0] if std is None else list(std)
     check_normalisation(mean, std, channels=image_shape[0])

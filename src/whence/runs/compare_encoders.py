@@ -7,12 +7,16 @@ from dataclasses import dataclass, replace
 import torch
 from sklearn.model_selection import StratifiedKFold
 from torch import Tensor
+from torch.nn import functional as F
 
+from whence.data.stratify import stratified
+from whence.encoders.at_layers import OUTPUT, AtLayers, list_depths
 from whence.runs.beside import ask_neighbours
 from whence.runs.images import load_to_train
 from whence.runs.prepare import prepare
 from whence.runs.settings import Settings
 from whence.runs.where import AS_SETTINGS_SAY, Where
+from whence.seeds import make_generator
 from whence.training.distributed import Team
 from whence.training.labelled import Labelled
 from whence.training.probe import fit_probe
@@ -20,6 +24,12 @@ from whence.training.shared_step import encode_together
 
 FOLDS = 5
 """Parts of the images, each of which is answered by a linear probe of the others."""
+
+LEFT_OUT = 2000
+"""Images that are left out in turn, at most."""
+
+SHARES = (0.01, 0.1, 1.0, 10.0)
+"""Penalties of the ridge regression, in times the number of features."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +43,12 @@ class FeatureQuality:
         images: N, the training and validation images; the test images are not looked at.
         features: D, numbers per image.
         probe: share of the images that a linear probe of the other folds answers right; None where
-            a class has a single image.
+            a class has a single image, or layers are compared.
         neighbours: share that their ten nearest neighbours among all other images answer right.
         milliseconds: for encoding one image here.
+        layers: of the encoder whose means are the features; none for its output.
+        left_out: share that a ridge regression on all other images answers right; None unless
+            layers are compared.
     """
 
     encoder: str
@@ -46,6 +59,13 @@ class FeatureQuality:
     probe: float | None
     neighbours: float
     milliseconds: float
+    layers: tuple[str, ...] = ()
+    left_out: float | None = None
+
+    @property
+    def score(self) -> tuple[float, float]:
+        """Return what the best has most of."""
+        return self.probe or self.left_out or 0.0, self.neighbours
 
 
 def compare_encoders(
@@ -53,15 +73,20 @@ def compare_encoders(
     encoders: Sequence[tuple[str, str]],
     sizes: Sequence[int | None],
     *,
+    layers: bool = False,
     where: Where = AS_SETTINGS_SAY,
     device: str = "cpu",
 ) -> Iterator[FeatureQuality]:
     """Measure the features of every encoder at every size on the images of a training.
 
+    With layers, of each depth of an encoder, of its output, and of that together with the depths
+    before it; images are encoded once for all of them.
+
     Args:
         settings: with the images and the seed; everything else of them is not looked at.
         encoders: names and weights.
         sizes: pixels of a side; None is the one that the weights were trained with.
+        layers: compare the depths of each encoder.
         where: the images are, and may be downloaded to.
         device: that encodes.
 
@@ -76,31 +101,79 @@ def compare_encoders(
             chosen = replace(
                 settings, encoder=encoder, weights=weights, size=size, freeze_encoder=True
             )
-            yield measure_encoder(chosen, where, device)
+            yield from measure_encoder(chosen, where, device, layers=layers)
 
 
-def measure_encoder(settings: Settings, where: Where, device: str) -> FeatureQuality:
+def measure_encoder(
+    settings: Settings, where: Where, device: str, *, layers: bool
+) -> Iterator[FeatureQuality]:
     """Measure the features of the encoder that settings name, without a look at test images."""
     parts = prepare(settings, load_to_train(settings, where))
     model = parts.model.to(device).eval()
     images = torch.cat([parts.train.images, parts.validation.images])
     labels = torch.cat([parts.train.labels, parts.validation.labels])
+    depths = list_depths(model.encoder, model.image_shape) if layers else {}
+    if layers:
+        model.encoder = AtLayers(model.encoder, [*depths, OUTPUT]).eval()
     started = time.perf_counter()
     with torch.no_grad():
-        features = encode_together(model, images, Team()).cpu().float()
+        whole = encode_together(model, images, Team()).cpu().float()
     seconds = time.perf_counter() - started
-    known, classes = Labelled(features, labels), len(parts.train.class_names)
-    nearest = ask_neighbours(known, features, classes, themselves=True)
-    return FeatureQuality(
-        encoder=str(settings.encoder),
-        weights=str(settings.weights),
-        size=(images.shape[2], images.shape[3]),
-        images=len(images),
-        features=features.shape[1],
-        probe=cross_validate(known, classes, settings.seed),
-        neighbours=float((nearest == labels).double().mean()),
-        milliseconds=1000 * seconds / len(images),
-    )
+    columns = whole.split([*depths.values(), model.features], 1)
+    features_of = dict(zip([*depths, OUTPUT], columns, strict=True))
+    classes = len(parts.train.class_names)
+    for chosen in list_combinations(list(features_of)):
+        features = torch.cat([features_of[name] for name in chosen], 1)
+        known = Labelled(features, labels)
+        nearest = ask_neighbours(known, features, classes, themselves=True)
+        yield FeatureQuality(
+            encoder=str(settings.encoder),
+            weights=str(settings.weights),
+            size=(images.shape[2], images.shape[3]),
+            images=len(images),
+            features=features.shape[1],
+            probe=None if layers else cross_validate(known, classes, settings.seed),
+            neighbours=float((nearest == labels).double().mean()),
+            milliseconds=1000 * seconds / len(images),
+            layers=() if chosen == (OUTPUT,) else chosen,
+            left_out=leave_each_out(known, settings.seed) if layers else None,
+        )
+
+
+def list_combinations(names: Sequence[str]) -> list[tuple[str, ...]]:
+    """List each layer alone, and the last one with 1, 2, ... of those before it.
+
+    >>> list_combinations(["a", "b", "output"])
+    [('a',), ('b',), ('output',), ('b', 'output'), ('a', 'b', 'output')]
+    """
+    together = [tuple(names[first:]) for first in range(len(names) - 2, -1, -1)]
+    return [*((name,) for name in names), *together]
+
+
+def leave_each_out(known: Labelled, seed: int) -> float:
+    """Answer every image by a ridge regression on all others; the share of right ones.
+
+    Without fitting anew for each: what an image is answered without itself follows from the
+    regression on all (Allen 1974), here in its dual form with an intercept. The penalty is the one
+    of the smallest error. Of very many images so many are drawn, class by class.
+    """
+    if len(known.labels) > LEFT_OUT:
+        known = known.take(stratified(known.labels, LEFT_OUT, generator=make_generator(seed)))
+    features, labels = known.features.double(), known.labels
+    deviation = features.std(0, correction=0)
+    standard = (features - features.mean(0)) / torch.where(deviation > 0, deviation, 1)
+    values, vectors = torch.linalg.eigh(standard @ standard.T)  # (N,), (N, N)
+    wanted = F.one_hot(labels).double()  # (N, K)
+    found = []
+    for share in SHARES:
+        penalty = share * standard.shape[1]
+        inverse = (vectors / (values.clamp_min(0) + penalty)) @ vectors.T  # (N, N)
+        sums = inverse.sum(1, keepdim=True)
+        inverse -= sums @ sums.T / sums.sum()  # the intercept
+        off = inverse @ wanted / inverse.diagonal()[:, None]  # (N, K) wanted less answered
+        right = float(((wanted - off).argmax(1) == labels).double().mean())
+        found.append((float(off.square().mean()), right))
+    return min(found)[1]
 
 
 def cross_validate(known: Labelled, classes: int, seed: int) -> float | None:

@@ -75,7 +75,7 @@ def name_features(model: Classifier, images: ImageSet, *, batch_size: int, proce
     The batch size is part of it, because rounding may depend on it.
     """
     content = {
-        "encoder": [model.kind.family, model.kind.name],
+        "encoder": [model.kind.family, model.kind.name, *model.kind.layers],
         "weights": hash_tensors(model.encoder.state_dict()),
         "mean": model.mean.flatten().tolist(),
         "std": model.std.flatten().tolist(),

@@ -8,6 +8,7 @@ from torch import Tensor
 from whence.bounds import check_numbers
 from whence.data.fingerprint import fingerprint
 from whence.encoders.adopt import kind_of
+from whence.encoders.at_layers import network_of
 from whence.encoders.load_weights import Weights, load_weights, read_weights
 from whence.models.classifier import Classifier
 from whence.models.wrap import wrap
@@ -144,7 +145,10 @@ def build_model(
             image_shape=(channels, height, width),
             mean=normalisation.mean,
             std=normalisation.std,
+            layers=settings.named_layers,
             similarity=settings.similarity,
             classifier=settings.classifier,
         )
-    return model, None if weights is None else load_weights(model.encoder, weights)
+    if weights is None:
+        return model, None
+    return model, load_weights(network_of(model.encoder), weights)

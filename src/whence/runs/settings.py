@@ -91,6 +91,12 @@ class Settings:
     weights: str | None = option(
         None, "pretrained weights of the encoder: 'default', or a .safetensors, .pt or .pth file"
     )
+    layers: str | None = option(
+        None,
+        "names of layers of the encoder with commas between them, output among them being its own; "
+        "their means over the image are the features, in place of the output "
+        "(whence encoders --layers compares them)",
+    )
     freeze_encoder: bool = option(False, "train the head alone, on features encoded once")
     variant: str | None = option(
         None,
@@ -208,6 +214,11 @@ class Settings:
             if name.endswith("_column")
         }
         return {role: name for role, name in found.items() if name is not None}
+
+    @property
+    def named_layers(self) -> tuple[str, ...]:
+        """Name the layers of the encoder whose means are the features; none for its output."""
+        return tuple(one.strip() for one in (self.layers or "").split(",") if one.strip())
 
     @property
     def head(self) -> str:

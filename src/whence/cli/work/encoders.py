@@ -10,13 +10,14 @@ from jsonargparse import Namespace
 
 from whence.cli.align import align
 from whence.cli.plain_text import escape
+from whence.encoders.at_layers import OUTPUT
 from whence.runs.compare_encoders import FeatureQuality, compare_encoders
 from whence.runs.settings import Settings
 from whence.runs.where import may_download_to
 
 
 def compare_all(named: Sequence[tuple[str, str]], options: Namespace, device: str) -> None:
-    """Measure encoders, and print them in the order of what their linear probes answer right.
+    """Measure encoders, or their layers, and print the best first.
 
     Args:
         named: encoders and weights.
@@ -34,6 +35,7 @@ def compare_all(named: Sequence[tuple[str, str]], options: Namespace, device: st
         settings,
         named,
         options.size or [None],
+        layers=options.layers,
         where=may_download_to(options.data_root),
         device=device,
     )
@@ -41,8 +43,9 @@ def compare_all(named: Sequence[tuple[str, str]], options: Namespace, device: st
         found.append(one)
         if not options.json:
             side = f"{one.size[0]} x {one.size[1]}"
-            print(f"{escape(one.encoder)} at {side}: measured", file=sys.stderr)
-    found.sort(key=lambda one: (one.probe or 0, one.neighbours), reverse=True)
+            layers = f", {escape(name_layers(one))}" if options.layers else ""
+            print(f"{escape(one.encoder)} at {side}{layers}: measured", file=sys.stderr)
+    found.sort(key=lambda one: one.score, reverse=True)
     if options.json:
         print(json.dumps([asdict(one) for one in found], indent=1))
     else:
@@ -51,21 +54,34 @@ def compare_all(named: Sequence[tuple[str, str]], options: Namespace, device: st
 
 def describe_qualities(found: Sequence[FeatureQuality], data: str) -> str:
     """Lay qualities out as a table, and say with which command the first is trained."""
+    deep = found[0].left_out is not None
     head = ["encoder", "size", "features", "linear probe", "neighbours", "ms an image"]
-    rows = [
-        [
-            escape(one.encoder),
-            f"{one.size[0]} x {one.size[1]}",
-            str(one.features),
-            "" if one.probe is None else f"{one.probe:.2%}",
-            f"{one.neighbours:.2%}",
-            f"{one.milliseconds:.1f}",
-        ]
-        for one in found
-    ]
+    if deep:
+        head[2:4] = ["layers", "features", "left out"]
+    rows = []
+    for one in found:
+        measured = one.left_out if deep else one.probe
+        rows.append(
+            [
+                escape(one.encoder),
+                f"{one.size[0]} x {one.size[1]}",
+                *([escape(name_layers(one))] if deep else []),
+                str(one.features),
+                "" if measured is None else f"{measured:.2%}",
+                f"{one.neighbours:.2%}",
+                f"{one.milliseconds:.1f}",
+            ]
+        )
     best = found[0]
     command = ["whence", "train", data, "--encoder", best.encoder, "--weights", best.weights]
     command += ["--freeze-encoder", "--size", str(best.size[0])]
+    if best.layers:
+        command += ["--layers", ",".join(best.layers)]
     lines = align([head, *rows])
     lines += ["", f"{best.images:,} images, none of the test. The best of these is trained by:"]
     return "\n".join([*lines, f"  {escape(shlex.join(command))}"])
+
+
+def name_layers(one: FeatureQuality) -> str:
+    """Name the layers that features come from as ``whence train --layers`` takes them."""
+    return ",".join(one.layers) or OUTPUT
