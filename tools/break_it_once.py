@@ -53,7 +53,7 @@ BREAKS = [  # file below src/whence, text that is right, text that is wrong, tes
     ),
     ("models/left_out.py", "else groups[part, None] != groups", "else None", "test_classifier"),
     ("models/evaluating.py", "    check_mode(module)", "    pass", "test_classifier"),
-    ("models/classifier.py", "return self.training or (", "return (", "test_classifier"),
+    ("models/remembering.py", "return self.training or (", "return (", "test_classifier"),
     ("models/sound.py", "low < 0", "low < -1e9", "test_sound"),
     ("training/step.py", "picked[:, None] != drawn", "picked[:, None] > -drawn - 1", "test_loop"),
     ("training/loop.py", "        seed_global(seed)\n", "", "test_loop"),

@@ -89,7 +89,8 @@ def test_what_the_record_says(stored_images, tmp_path):
     assert about["format"] == FORMAT
     assert about["parameters"] == sum(p.numel() for p in make(stored_images).parameters())
     assert about["features"] == 128
-    assert about["encoder"] == {"family": "whence", "name": "small_cnn", "type": "Sequential"}
+    encoder = {"family": "whence", "name": "small_cnn", "type": "Sequential", "layers": []}
+    assert about["encoder"] == encoder
     assert about["versions"]["torch"] == torch.__version__.split("+")[0]
     assert about["sha256"].keys() == {MODEL, BANK}
     assert about["mean"] == [0.0]
