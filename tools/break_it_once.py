@@ -94,7 +94,7 @@ BREAKS = [  # file below src/whence, text that is right, text that is wrong, tes
         "known",
         "test_compare_encoders",
     ),
-    ("memory/votes.py", 'telling = ("key_distance", ', "telling = (", "test_votes_model"),
+    ("memory/votes.py", '        "key_distance",', "", "test_votes_model"),
     ("memory/class_scores.py", "* warmth + sums.log()", "+ sums.log()", "test_class_scores"),
     ("evidence/judge.py", "model.bank, names, mask)", "model.bank, names)", "test_class_scores"),
     ("evidence/out_of_fold.py", "learner.decision = model.decision", "pass", "test_out_of_fold"),
