@@ -49,11 +49,8 @@ class Votes(MemoryHead):
 
     variant, title = "votes", "Votes"
     memory_alone, reads_labels = True, True
-    telling = (
-        "key_distance",
-        "soft_votes",
-        "similarity_gap",
-    )  # weights of votes that agree say nothing
+    # of votes that all agree, weights say nothing
+    telling = ("key_distance", "soft_votes", "similarity_gap")
 
     mean: Tensor
     """`(D,)` taken off the features; 0 unless ``fit_features`` set it."""
