@@ -428,6 +428,12 @@ BREAKS = [  # file below src/whence, text that is right, text that is wrong, tes
     ),
     ("metrics/attributed.py", "state.numpy().tobytes()", "0", "test_faithfulness_of_maps"),
     ("autoencoders/imputation.py", "for _ in range(rounds)", "for _ in range(1)", "test_refills"),
+    ("runs/trials.py", 'features=features.get("train")', "features=None", "test_trials"),
+    ("runs/trials.py", "copy.deepcopy(model.head)", "model.head", "test_trials"),
+    ("runs/trials.py", "counts=parts.counts", "counts=None", "test_trials"),
+    ("runs/compare_encoders.py", "sums @ sums.T / sums.sum()", "0", "test_compare_encoders"),
+    ("encoders/at_layers.py", "(1, 2) if channels_last else (2, 3)", "(2, 3)", "test_at_layers"),
+    ("training/default_recipe.py", "compare_mirrored(train).may", "True", "test_default_recipe"),
     (
         "gather/faithfulness_table.py",
         "(control - values) if lower",

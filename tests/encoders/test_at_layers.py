@@ -1,5 +1,6 @@
 """Features from the middle of encoders."""
 
+import json
 import re
 import threading
 
@@ -180,3 +181,40 @@ def test_weights_are_those_of_the_network(network, images, tmp_path):
         "small_cnn", 2, image_shape=SHAPE, weights=tmp_path / "run" / "model.safetensors"
     ).eval()
     assert_close(taken.encode_features(images), network(images))
+
+
+class Classifying(nn.Module):
+    """A network with a classifier, whose logits are the features here."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = ENCODERS["small_cnn"](channels=1)
+        self.fc = nn.Linear(128, 4)
+
+    def forward(self, images):
+        return self.fc(self.body(images))
+
+
+def test_a_classifier_that_was_kept_is_kept_when_the_model_is_loaded(images, tmp_path):
+    options = {"image_shape": SHAPE, "drop_classifier": False, "variant": "standard"}
+    model = whence.wrap(Classifying(), 2, layers=["body.3", "output"], **options).eval()
+    assert model.features == 32 + 4
+    whence.save(model, tmp_path / "run")
+    again = whence.load(tmp_path / "run", encoder=Classifying())
+    assert torch.equal(again(images), model(images))
+
+
+@pytest.mark.parametrize("layers", ["3", ["3", "3"], [3], None])
+def test_layers_of_a_damaged_folder_are_named(network, tmp_path, layers):
+    model = whence.wrap("small_cnn", 2, image_shape=SHAPE, layers=["3"], variant="standard")
+    whence.save(model.eval(), tmp_path / "run")
+    path = tmp_path / "run" / "whence.json"
+    about = json.loads(path.read_text())
+    about["encoder"]["layers"] = layers
+    path.write_text(json.dumps(about))
+    with pytest.raises(ValueError, match=r"must name layers of the encoder, each once, got"):
+        whence.load(tmp_path / "run")
+    about["encoder"]["layers"] = ["blocks.3"]
+    path.write_text(json.dumps(about))
+    with pytest.raises(ValueError, match=r"Unknown layer 'blocks.3' of the encoder"):
+        whence.load(tmp_path / "run")

@@ -168,6 +168,8 @@ def test_the_command_names_the_layers_to_train_with_and_the_run_keeps_them(
     model = whence.load(run)
     assert model.kind.layers == ("3", "7", "output")
     assert model.features == 32 + 64 + 128
+    assert main(["explain", str(run), "--test", "0", "--out", str(tmp_path / "page.html")]) == 0
+    assert "encoder small_cnn at 3, 7, output" in (tmp_path / "page.html").read_text()
     capsys.readouterr()
     assert main(["evaluate", str(run), "--json"]) == 0
     metrics = json.loads((run / "metrics.json").read_text())

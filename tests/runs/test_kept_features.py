@@ -123,6 +123,15 @@ def test_all_that_decides_them_decides_the_name(model, images, tmp_path):
         assert len(list(tmp_path.glob("*.safetensors"))) == 2 + number
 
 
+def test_layers_decide_them_too(images, tmp_path):
+    for number, layers in enumerate((["3", "7"], ["7", "3"], ["3", "7"])):
+        torch.manual_seed(0)
+        model = whence.wrap("small_cnn", 10, image_shape=(1, 8, 8), layers=layers).eval()
+        found = encode_once(model, images, tmp_path)
+        assert torch.equal(found, encode_all(model, images.images))
+        assert len(list(tmp_path.glob("*.safetensors"))) == (1, 2, 2)[number]
+
+
 def test_who_comes_second_waits_for_the_first(model, images, tmp_path):
     waiting = threading.Thread(target=encode_once, args=(model, images, tmp_path))
     with hold(tmp_path):

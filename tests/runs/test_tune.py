@@ -3,6 +3,7 @@
 import itertools
 import json
 import sys
+import threading
 from dataclasses import replace
 
 import pytest
@@ -181,3 +182,15 @@ def test_the_command_trains_with_what_was_chosen(tmp_path, capsys):
     assert (tmp_path / "run" / "whence.json").read_bytes() == before
     assert main(command) == 2
     assert "is not empty; choose another --out" in capsys.readouterr().err
+
+
+def test_a_lock_that_a_killed_process_left_keeps_nobody_waiting(digits, tmp_path):
+    """Optuna's own would keep everybody waiting for half a minute."""
+    place = tmp_path / TUNING
+    place.mkdir()
+    (place / "journal.log.lock").symlink_to(place / "journal.log")
+    (place / ".lock").touch()  # ours, whose holder is gone
+    opening = threading.Thread(target=open_study, args=(tmp_path,), kwargs={"seed": 0}, daemon=True)
+    opening.start()
+    opening.join(20)
+    assert not opening.is_alive()

@@ -28,6 +28,11 @@ class EncoderKind:
     name: str
     layers: tuple[str, ...] = ()
 
+    @property
+    def title(self) -> str:
+        """Name it for people, with the layers that its features come from."""
+        return f"{self.name} at {', '.join(self.layers)}" if self.layers else self.name
+
     def __post_init__(self) -> None:
         if self.family not in FAMILIES:
             raise ValueError(

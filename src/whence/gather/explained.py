@@ -145,7 +145,7 @@ def describe_origin(
         model: the model that was loaded from it.
         settings: names and values of what the explanation itself was made with.
     """
-    run, encoder = about["run"], about["encoder"]
+    run = about["run"]
     facts = [("run", folder.resolve().name)]
     for name, key in (
         ("data", "dataset"),
@@ -156,7 +156,7 @@ def describe_origin(
         value = run.get(key)
         if isinstance(value, str | int):
             facts.append((name, f"{value:,}" if name == "training images" else str(value)))
-    facts += [("model", f"{about['variant']}, encoder {encoder['name']}")]
+    facts += [("model", f"{about['variant']}, encoder {model.kind.title}")]
     facts += [("hash of the model", about["sha256"][MODEL])]
     if model.bank is not None:
         facts += [("memory", f"{len(model.bank):,} stored images")]

@@ -52,7 +52,7 @@ def describe_run(about: dict[str, Any], settings: Settings, data: str, model: Cl
         trained_on=str(run.get("dataset", settings.data)),
         measured_on=data,
         variant=model.variant,
-        encoder=about["encoder"]["name"],
+        encoder=model.kind.title,
         train_images=run["train_images"],
         seed=run["seed"],
         drawn=drawn if model.bank is None else min(drawn, len(model.bank)),

@@ -201,7 +201,7 @@ def view_classifier(model: Any) -> str:
     """
     names, bank = model.class_names, model.bank
     facts = [
-        ("encoder", model.kind.name),
+        ("encoder", model.kind.title),
         ("head", model.variant),
         ("classes", ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")),
         ("images", " x ".join(map(str, model.image_shape[::-1])) + " (width, height, channels)"),

@@ -113,7 +113,7 @@ def write_shared(
         classes=model.class_names,
         kind=model.head.title,
         variant=model.variant,
-        encoder=model.kind.name,
+        encoder=model.kind.title,
         image_shape=model.image_shape,
         stored=0 if model.bank is None else len(model.bank),
         pixels=pixels and model.bank is not None and model.bank.images is not None,
