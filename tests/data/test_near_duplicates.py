@@ -9,7 +9,8 @@ from PIL import Image
 from torch.nn import functional as F
 
 import whence
-from whence.data.near_duplicates import hash_perceptually, pair_hashes
+from whence.data import hash_pairs
+from whence.data.near_duplicates import hash_perceptually
 from whence.gather import near_pairs
 from whence.records.images import ImageSet
 from whence.records.near_pairs import NearPair, NearPairs
@@ -30,21 +31,6 @@ def test_hashes_are_those_of_the_library(smooth):
     assert found[3].tolist() == expected.ravel().tolist()
     assert hash_perceptually(smooth.float() / 255).equal(found)
     assert hash_perceptually(smooth.expand(8, 3, 64, 64)).equal(found)
-
-
-def test_pairs_are_those_of_counting(rng):
-    hashes = torch.rand(30, 256, generator=rng) > 0.5
-    hashes[7] = hashes[3]
-    hashes[9] = hashes[3] ^ (torch.arange(256) < 12)
-    hashes[11] = hashes[3] ^ (torch.arange(256) >= 243)  # 13 bits
-    assert pair_hashes(hashes) == [(3, 7, 0), (3, 9, 12), (7, 9, 12)]
-    assert pair_hashes(hashes[:5], hashes) == [
-        *((k, k, 0) for k in range(3)),
-        (3, 3, 0),
-        (3, 7, 0),
-        (3, 9, 12),
-        (4, 4, 0),
-    ]
 
 
 def test_the_same_picture_brighter_or_smaller_is_found_and_another_is_not(smooth):
@@ -95,8 +81,8 @@ def test_pairs_of_a_run(smooth, monkeypatch):
         "have no labels"
         in nothing(StoredBank(smooth[:1], torch.tensor([-1])), asked, asked.labels).reason
     )
-    monkeypatch.setattr(near_pairs, "MOST_HASHED", 6)
-    assert "among 6 images at most, not among 7" in nothing(bank, asked, asked.labels).reason
+    monkeypatch.setattr(hash_pairs, "MOST_PAIRS", 1)
+    assert "too alike for a hash" in nothing(bank, asked, asked.labels).reason
 
 
 def test_the_page_says_what_to_do():

@@ -7,6 +7,7 @@ from PIL import Image
 from torch import Tensor
 
 from whence.data.augment import to_float
+from whence.data.hash_pairs import pair_hashes
 from whence.records.images import ImageSet
 from whence.records.near_pairs import NearPair
 from whence.shapes import check_shape
@@ -14,15 +15,7 @@ from whence.shapes import check_shape
 HASH_SIDE = 16
 """Rows and columns of the lowest frequencies that a hash is made of: 256 bits."""
 
-NEAR_BITS = 12
-"""Bits of 256 that the hashes of near-duplicates differ in at most.
-
-Of 200 photographs of solar cells at 224 pixels, those brightened by 10 %, halved in size or written
-as JPEG of quality 50 differ from themselves in 2 to 6 bits in the median, of two different ones 57
-pairs of 3.4 million in 10 or fewer (many of these are the same module, photographed twice).
-"""
-
-HASHES_AT_ONCE = 1024
+HASHED_AT_ONCE = 256
 EXTRA = "ImageHash is needed: python -m pip install 'whence[duplicates]'"
 
 
@@ -43,35 +36,13 @@ def hash_perceptually(images: Tensor) -> Tensor:
         import imagehash  # late: an extra
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(f"To find near-duplicates, {EXTRA}.") from error
-    grey = images.float() if images.dtype == torch.uint8 else to_float(images) * 255
-    pixels = grey.mean(1).round().to(torch.uint8).cpu().numpy()  # (N, H, W)
-    hashes = [imagehash.phash(Image.fromarray(one), hash_size=HASH_SIDE) for one in pixels]
-    return torch.tensor([one.hash.tolist() for one in hashes]).reshape(len(pixels), HASH_SIDE**2)
-
-
-def pair_hashes(hashes: Tensor, others: Tensor | None = None) -> list[tuple[int, int, int]]:
-    """Find the pairs of hashes that differ in few bits.
-
-    Args:
-        hashes: `(N, 256)` bool.
-        others: `(M, 256)` bool, the second of each pair; None pairs ``hashes`` with themselves,
-            each pair once.
-
-    Returns:
-        Places of both, and the bits in which they differ; in the order of the places.
-    """
-    bits = hashes.float()
-    second = bits if others is None else others.float()
-    found: list[tuple[int, int, int]] = []
-    for first in range(0, len(bits), HASHES_AT_ONCE):
-        part = bits[first : first + HASHES_AT_ONCE]
-        differ = part.sum(1)[:, None] + second.sum(1) - 2 * part @ second.T  # (n, M)
-        near = differ <= NEAR_BITS
-        if others is None:
-            near &= torch.arange(len(second)) > torch.arange(first, first + len(part))[:, None]
-        rows, columns = near.nonzero(as_tuple=True)
-        distances = differ[rows, columns].long().tolist()
-        found += zip((rows + first).tolist(), columns.tolist(), distances, strict=True)
+    found = torch.empty(len(images), HASH_SIDE**2, dtype=torch.bool)
+    for place, part in enumerate(images.split(HASHED_AT_ONCE)):
+        grey = part.float() if part.dtype == torch.uint8 else to_float(part) * 255
+        pixels = grey.mean(1).round().to(torch.uint8).cpu().numpy()  # (n, H, W)
+        for row, one in enumerate(pixels, place * HASHED_AT_ONCE):
+            hashed = imagehash.phash(Image.fromarray(one), hash_size=HASH_SIDE).hash
+            found[row] = torch.from_numpy(hashed.ravel())
     return found
 
 
@@ -86,6 +57,7 @@ def find_near_duplicates(
 
     Raises:
         ModuleNotFoundError: without the extra ``duplicates``.
+        ValueError: if there are more than 100,000 pairs.
     """
     sets = {"stored": images} if measured is None else {"stored": images, "measured": measured}
     hashes = {name: hash_perceptually(one.images) for name, one in sets.items()}

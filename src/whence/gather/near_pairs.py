@@ -7,9 +7,6 @@ from whence.memory.bank import Bank
 from whence.records.images import ImageSet
 from whence.records.near_pairs import NearPairs
 
-MOST_HASHED = 10_000
-"""Images up to which near-duplicates are looked for: hashing one takes some milliseconds."""
-
 
 def find_pairs_of_run(bank: Bank | None, images: ImageSet, predicted: torch.Tensor) -> NearPairs:
     """Find near-duplicates among stored and measured images, or say why not.
@@ -21,12 +18,6 @@ def find_pairs_of_run(bank: Bank | None, images: ImageSet, predicted: torch.Tens
     """
     if bank is None or bank.images is None:
         return NearPairs(reason="The run keeps no pixels of stored images to compare.")
-    total = len(bank) + len(images)
-    if total > MOST_HASHED:
-        return NearPairs(
-            reason=f"Near-duplicates are looked for among {MOST_HASHED:,} images at most, not "
-            f"among {total:,}; in Python whence.find_near_duplicates takes more."
-        )
     if not bool((bank.labels >= 0).all()):
         return NearPairs(reason="The stored images have no labels.")
     stored = ImageSet(bank.images, bank.labels.cpu(), images.class_names, bank.sources)
@@ -34,6 +25,8 @@ def find_pairs_of_run(bank: Bank | None, images: ImageSet, predicted: torch.Tens
         pairs = find_near_duplicates(stored, measured=images)
     except ModuleNotFoundError:
         return NearPairs(reason=f"They were not looked for; {EXTRA}.")
+    except ValueError as error:
+        return NearPairs(reason=str(error))
     seen = {pair.second for pair in pairs if pair.across}
     others = torch.tensor([place not in seen for place in range(len(images))])
     right = (predicted.cpu() == images.labels.cpu())[others]

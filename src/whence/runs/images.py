@@ -19,6 +19,7 @@ from whence.runs.class_counts import describe_class_counts
 from whence.runs.folds import take_fold
 from whence.runs.marks import describe_marks
 from whence.runs.mirroring import describe_mirroring
+from whence.runs.near_across import describe_near
 from whence.runs.normalisation import named
 from whence.runs.recipe_and_plan import choose_recipe
 from whence.runs.settings import Settings
@@ -155,6 +156,8 @@ def load_to_train(settings: Settings, where: Where = AS_SETTINGS_SAY) -> Dataset
     dataset = load_data(settings, where)
     notes = describe_marks(settings, dataset) + describe_class_counts(settings, dataset)
     notes += describe_mirroring(settings, dataset)
+    if settings.data not in DATASETS:
+        notes += describe_near(dataset.train, dataset.test)
     if weights is not None:
         notes += describe_expected(settings, weights, dataset.train)
     return replace(dataset, notes=(*dataset.notes, *notes))

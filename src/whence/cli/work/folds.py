@@ -10,11 +10,13 @@ from jsonargparse import Namespace
 from whence.bounds import BATCH_SIZE
 from whence.cli.align import align
 from whence.cli.plain_text import escape, print_note
+from whence.data import DATASETS
 from whence.evidence.predict import predict
 from whence.models.load import load_to_answer
-from whence.runs.folds import describe_folds, summarise_folds, take_fold
+from whence.runs.folds import describe_folds, divide_folds, summarise_folds, take_fold
 from whence.runs.images import load_pool
 from whence.runs.kept_features import FEATURES, encode_once, remove_features
+from whence.runs.near_across import describe_near_folds
 from whence.runs.rows_of_answers import lay_out_rows, write_rows
 from whence.runs.run import run
 from whence.runs.settings import Settings
@@ -33,7 +35,10 @@ def train_folds(
     as ``folds.json``.
     """
     pool = load_pool(settings, where)
-    for note in (*pool.notes, *describe_folds(pool, folds)):
+    notes = [*pool.notes, *describe_folds(pool, folds)]
+    if settings.data not in DATASETS:
+        notes += describe_near_folds(pool.train, divide_folds(pool, folds))
+    for note in notes:
         print_note(note)
     metrics, rows = dict[str, dict[str, Any]](), list[dict[str, Any]]()
     for number in range(1, folds + 1):
