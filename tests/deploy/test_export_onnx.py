@@ -19,6 +19,8 @@ from tests.helpers.deploying import (
     read_about,
 )
 from tests.helpers.explaining import build, build_with_memory, draw_images
+from whence.deploy.answering_graph import AnsweringGraph
+from whence.deploy.export_onnx import choose_tried, measure_rounding
 from whence.deploy.pixel_keys import draw_factors, keys_of_stored, measure_keys
 from whence.metrics import SIGNALS
 
@@ -179,11 +181,66 @@ def test_an_encoder_that_onnx_cannot_hold_is_named(tmp_path, encoder, sentence):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_that_answers_otherwise_is_not_written(tmp_path, monkeypatch):
-    monkeypatch.setattr("whence.deploy.export_onnx.compare_with_model", lambda *_: float("nan"))
-    with pytest.raises(ValueError, match="differ by up to nan; nothing was written"):
+@pytest.mark.parametrize("difference", [2e-5, float("nan")])
+def test_a_file_that_answers_otherwise_is_not_written(tmp_path, monkeypatch, difference):
+    monkeypatch.setattr("whence.deploy.export_onnx.measure_difference", lambda *_: difference)
+    with pytest.raises(ValueError, match=f"by up to {difference:.2g}, .* nothing was written"):
         whence.export_onnx(build("standard"), tmp_path / "a.onnx")
     assert list(tmp_path.iterdir()) == []
+
+
+class Folding(nn.Module):
+    """The sine of large sums: their rounding is all over the features."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(64, 3)
+        nn.init.normal_(self.linear.weight, std=1e4, generator=torch.Generator().manual_seed(0))
+
+    def forward(self, images):
+        return torch.sin(self.linear(images.flatten(1)))
+
+
+def test_a_model_that_its_own_rounding_moves_may_differ_as_much(tmp_path, monkeypatch):
+    torch.manual_seed(0)
+    model = whence.wrap(Folding(), 3, variant="standard", image_shape=(1, 8, 8)).eval()
+    worst = whence.export_onnx(model, tmp_path / "a.onnx")
+    images = choose_tried(model)
+    shares = torch.stack([answer.probabilities for answer in whence.predict(model, images)])
+    rounding = measure_rounding(AnsweringGraph(model), images, shares)
+    assert 1e-5 < worst < 10 * rounding < 1e-2
+    monkeypatch.setattr("whence.deploy.export_onnx.measure_difference", lambda *_: 10.5 * rounding)
+    with pytest.raises(ValueError, match="by rounding the model's own are wrong by"):
+        whence.export_onnx(model, tmp_path / "b.onnx")
+
+
+class Rounding(nn.Module):
+    """Loses all of its image in float32, and nothing in float64."""
+
+    def forward(self, images):
+        mean = images.flatten(1).mean(1, keepdim=True)
+        return torch.cat([(mean + 2**30) - 2**30, mean * 0], 1)
+
+
+class Single(nn.Module):
+    def forward(self, images):
+        return images.flatten(1) @ torch.ones(16, 2)
+
+
+def test_rounding_is_measured_against_float64():
+    model = whence.wrap(Rounding(), 2, variant="standard", image_shape=(1, 4, 4)).eval()
+    model.head.load_state_dict(
+        {"classifier.weight": torch.eye(2), "classifier.bias": torch.zeros(2)}
+    )
+    images = torch.full((1, 1, 4, 4), 255, dtype=torch.uint8)
+    shares = torch.tensor([[0.5, 0.5]])
+    wanted = torch.tensor([1.0, 0.0], dtype=torch.float64).softmax(0)[0] - 0.5
+    graph = AnsweringGraph(model)
+    assert measure_rounding(graph, images, shares) == pytest.approx(float(wanted))
+    other = torch.tensor([[0.4, 0.6]])
+    assert measure_rounding(graph, images, other) == pytest.approx(float(wanted) + 0.1)
+    single = whence.wrap(Single(), 2, variant="standard", image_shape=(1, 4, 4)).eval()
+    assert measure_rounding(AnsweringGraph(single), images, shares) == 0
 
 
 def test_a_missing_package_is_named_with_the_extra(tmp_path, monkeypatch):
