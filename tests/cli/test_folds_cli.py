@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,9 +12,13 @@ import whence
 from tests.helpers.bad_input import QUICK
 from tests.helpers.image_folders import write_images
 from whence.cli import main
+from whence.cli.work import side_by_side
+from whence.cli.work import tune as tuning
+from whence.cluster import worker
 from whence.encoders import ENCODERS
 from whence.models.using import encode_frozen
 from whence.runs import kept_features
+from whence.runs.settings import read_toml
 from whence.training import shared_step
 
 
@@ -95,15 +100,98 @@ def test_an_encoder_that_learns(labels, tmp_path, capsys):
     assert len((tmp_path / "cv" / "out_of_fold.csv").read_text().splitlines()) == 25
 
 
+def read_rows(path):
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_seed_divides_anew_and_has_a_column_of_its_own(labels, tmp_path, capsys):
+    out = tmp_path / "cv"
+    words = ["train", labels, "--folds", "2", *frozen(tmp_path), "--out", out]
+    assert main([str(word) for word in [*words, "--seeds", "2"]]) == 0
+    text, notes = capsys.readouterr()
+    assert "with seed 0: 12 to 12 images" in notes
+    assert "Seeds 1 to 1 divide them anew." in notes
+    divisions = []
+    for seed in (0, 1):
+        rows = read_rows(out / f"seed-{seed}" / "out_of_fold.csv")
+        assert len({row["image"] for row in rows}) == 24
+        divisions.append({row["image"] for row in rows if row["fold"] == "1"})
+        parts = whence.load_parts(out / f"seed-{seed}" / "fold-1")
+        assert set(parts.test.sources) == divisions[-1]
+    assert divisions[0] != divisions[1]
+    found = json.loads((out / "folds.json").read_text())["measures"]["accuracy"]
+    means = [
+        json.loads((out / f"seed-{seed}" / "folds.json").read_text())["measures"]["accuracy"][
+            "mean"
+        ]
+        for seed in (0, 1)
+    ]
+    assert found["values"] == means
+    table = text[text.index("Means of the folds of 2 seeds") :].splitlines()
+    assert table[2].split() == ["mean", "deviation", "seed", "0", "seed", "1"]
+    assert table[3].split()[-2:] == [f"{mean:.2%}" for mean in means]
+    assert not (out / kept_features.FEATURES).exists()
+
+
+def test_workers_train_the_same_runs(labels, tmp_path, capsys, monkeypatch):
+    words = ["train", labels, "--folds", "2", *frozen(tmp_path), "--json"]
+    assert main([str(word) for word in [*words, "--out", tmp_path / "one"]]) == 0
+    encoded = []
+    count = lambda model, images, **more: (
+        encoded.append(len(images)) or encode_frozen(model, images, **more)
+    )
+    monkeypatch.setattr(shared_step, "encode_frozen", count)
+    loaded = []
+    load = worker.load_pool
+    monkeypatch.setattr(worker, "load_pool", lambda *given: loaded.append(1) or load(*given))
+    monkeypatch.setattr(
+        side_by_side, "train_all", lambda tasks, *_, **more: [worker.work(one) for one in tasks]
+    )
+    capsys.readouterr()
+    several = [*words, "--workers", "2", "--out", tmp_path / "two"]
+    assert main([str(word) for word in several]) == 0
+    assert (encoded, loaded) == ([24], [1])  # once, for all folds
+    json.loads(capsys.readouterr().out)
+    one, two = (tmp_path / name / "out_of_fold.csv" for name in ("one", "two"))
+    assert one.read_bytes() == two.read_bytes()
+
+
+def test_a_fold_that_fails_in_a_worker_is_counted(labels, fails, tmp_path, monkeypatch):
+    broken = worker.Outcome(None, "It is too small.", 1.0)
+    monkeypatch.setattr(side_by_side, "train_all", lambda tasks, *_, **more: [broken] * len(tasks))
+    words = ["--folds", "2", "--workers", "2", *QUICK, "--out", str(tmp_path / "cv")]
+    fails("train", labels, *words, message="2 of 2 runs failed, named above; the same command")
+    assert not (tmp_path / "cv" / "folds.json").exists()
+
+
+def test_every_fold_is_tuned_on_its_own_validation_images(labels, tmp_path, monkeypatch):
+    seen = []
+
+    def choose(settings, dataset, folder, seconds, **more):
+        seen.append((settings.fold, dataset.train.sources, seconds))
+
+    monkeypatch.setattr(tuning, "tune", choose)
+    monkeypatch.setattr(
+        tuning,
+        "end_tuning",
+        lambda settings, folder, seconds: (replace(settings, learning_rate=0.01), "x"),
+    )
+    out = tmp_path / "cv"
+    words = ["train", str(labels), "--folds", "2", *QUICK, "--tune", "90s", "--out", str(out)]
+    assert main(words) == 0
+    assert [one[::2] for one in seen] == [("1/2", 90), ("2/2", 90)]
+    for number, (_, sources, _) in enumerate(seen, 1):
+        assert read_toml(out / f"fold-{number}" / "settings.toml")["learning_rate"] == 0.01
+        assert not set(sources) & set(whence.load_parts(out / f"fold-{number}").test.sources)
+
+
 @pytest.mark.parametrize(
     "words, message",
     [
         (["--folds", "1"], "folds must be at least 2, got 1"),
-        (["--folds", "2", "--seeds", "2"], "folds cannot be trained with --seeds"),
-        (["--folds", "2", "--tune", "1m"], "folds cannot be trained with --tune"),
         (["--folds", "2", "--fold", "1/2"], "folds cannot be trained with --fold"),
         (["--folds", "2", "--no-keep-model"], "folds cannot be trained with --no-keep-model"),
-        (["--folds", "2", "--workers", "2"], "folds cannot be trained with --workers"),
         (["--folds", "13"], "groups must be at least 13 to be divided into 13 parts, got 12"),
         (["--fold", "3/2"], "fold must be K/N"),
         (["--group-column", "module"], "must have a column 'module' (it has path, label, group)"),

@@ -78,12 +78,12 @@ def test_images_are_loaded_once_per_command(tmp_path):
             )
         ),
     ):
-        first = load_once(task)
+        first = load_once(task)[0]
         for change in ({"seed": 3}, {"epochs": 5}, {"encoder": "resnet18"}):
-            assert load_once(replace(task, settings=replace(SETTINGS, **change))) is first
+            assert load_once(replace(task, settings=replace(SETTINGS, **change)))[0] is first
         before = weakref.ref(first)
         del first
-        assert load_once(other) is load_once(other)
+        assert load_once(other)[0] is load_once(other)[0]
         gc.collect()
         assert before() is None  # the images before are let go
 
@@ -122,6 +122,7 @@ def test_work_reports_numbers_seconds_and_what_was_said(loads, tmp_path, monkeyp
             "checkpoint_seconds": 7.0,
             "line_seconds": math.inf,
             "features_folder": kept,
+            "pooled": None,
         }
         assert not sys.stderr.isatty()
         sys.stderr.write("careful\n")
@@ -201,7 +202,7 @@ def test_a_run_that_another_writes_is_waited_for(tmp_path, monkeypatch):
     """Here the other one lives on and finishes; the second finds the run done and trains nothing."""
     monkeypatch.setattr(cluster_worker, "LOCK_SECONDS", 0.01)
     task = task_in(tmp_path / "run", device="cpu")
-    dataset = load_once(task)
+    dataset, _ = load_once(task)
     other = task_in(tmp_path / "other", device="cpu")
     expected = run_when_free(other, dataset, "cpu")
     task.folder.mkdir()
@@ -247,7 +248,7 @@ def test_a_writer_that_shows_no_life_is_given_up(tmp_path, monkeypatch):
 def test_a_run_that_is_another_one_is_not_waited_for(tmp_path, monkeypatch):
     monkeypatch.setattr(cluster_worker, "PATIENCE", math.inf)
     task = task_in(tmp_path / "run", device="cpu")
-    dataset = load_once(task)
+    dataset, _ = load_once(task)
     run_when_free(task, dataset, "cpu")
     with pytest.raises(FileExistsError, match="another epochs"):
         run_when_free(replace(task, settings=replace(SETTINGS, epochs=2)), dataset, "cpu")

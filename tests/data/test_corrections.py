@@ -117,7 +117,7 @@ def test_folds_stay_what_they_were(dataset, write):
     table = write("0.png,0,cat,x,1,dog,", "1.png,1,dog,x,1,remove,")
     found = correct_dataset(dataset, read(table), "s.csv")
     for fold in ("1/3", "2/3", "3/3"):
-        before, after = take_fold(dataset, fold)[0], take_fold(found, fold)[0]
+        before, after = (take_fold(one, fold, 0)[0] for one in (dataset, found))
         assert after.test.sources == tuple(name for name in before.test.sources if name != "1.png")
         assert after.train.sources == before.train.sources
         removed = after.marks.removed

@@ -11,6 +11,7 @@ from whence.runs.folds import (
     divide_folds,
     read_fold,
     summarise_folds,
+    summarise_seeds,
     take_fold,
 )
 
@@ -30,7 +31,7 @@ def pool():
 def test_every_image_is_tested_once_and_no_group_is_divided(pool):
     tested = []
     for number in range(1, 6):
-        found, pooled = take_fold(pool, f"{number}/5")
+        found, pooled = take_fold(pool, f"{number}/5", 0)
         assert len(found.test) == 8
         assert found.test.labels.bincount().tolist() == [6, 2]
         learnt = set(pool.marks.groups[pooled.learnt].tolist())
@@ -46,26 +47,38 @@ def test_every_image_is_tested_once_and_no_group_is_divided(pool):
 
 
 def test_images_without_groups_are_stratified(pool):
-    parts = divide_folds(replace(pool, marks=Marks()), 10)
+    parts = divide_folds(replace(pool, marks=Marks()), 10, 0)
     for fold in range(10):
         assert pool.train.labels[parts == fold].bincount(minlength=2).tolist() == [3, 1]
     with pytest.raises(
         ValueError, match="folds must be at most 30, the images of the largest class"
     ):
-        divide_folds(replace(pool, marks=Marks()), 31)
+        divide_folds(replace(pool, marks=Marks()), 31, 0)
     with pytest.raises(ValueError, match="at least 11 to be divided into 11 parts, got 10"):
-        divide_folds(pool, 11)
+        divide_folds(pool, 11, 0)
+
+
+@pytest.mark.parametrize("marks", [Marks(), Marks(groups=torch.arange(40) // 4)])
+def test_another_seed_divides_anew(pool, marks):
+    dataset = replace(pool, marks=marks)
+    first = divide_folds(dataset, 5, 0)
+    assert divide_folds(dataset, 5, 0).equal(first)
+    assert not divide_folds(dataset, 5, 1).equal(first)
+    assert take_fold(dataset, "2/5", 1)[1].tested.equal(
+        (divide_folds(dataset, 5, 1) == 1).nonzero().flatten()
+    )
+    assert "with seed 1:" in describe_folds(dataset, 5, 1)[0]
 
 
 def test_what_folds_are_is_said(pool):
-    assert describe_folds(pool, 5) == [
+    assert describe_folds(pool, 5, 0) == [
         "40 images are divided into 5 folds of whole groups, classes alike, with seed 0: 8 to 8 images "
         "each.",
         "Validation images that the data name are divided as well; others are drawn.",
     ]
     plain = replace(pool, marks=Marks(), test=pool.train.take([0, 1]))
     plain.train.images[1] = plain.train.images[0]
-    found = describe_folds(plain, 20)
+    found = describe_folds(plain, 20, 0)
     assert found[1:3] == [
         "The 2 test images stay out of the folds.",
         "Not every fold has an image of 'b'.",
@@ -112,3 +125,14 @@ def test_what_is_averaged():
     assert measures["AUROC of the error probability"]["mean"] == 0.5
     assert measures["linear probe"]["mean"] == 0.5
     assert "linear probe" not in summarise_folds([one(2, 0.5, None), one(4, 0.5, 0.5)])["measures"]
+
+
+def test_seeds_count_by_the_mean_of_their_folds():
+    def one(values):
+        return {"measures": {"accuracy": {"values": values, "mean": values[0], "std": 9}}}
+
+    found = summarise_seeds({0: one([0.5, 0.1]), 1: one([0.75, 0.2])})
+    assert found == {
+        "seeds": [0, 1],
+        "measures": {"accuracy": {"values": [0.5, 0.75], "mean": 0.625, "std": 0.125}},
+    }

@@ -99,19 +99,21 @@ def train(arguments: list[str]) -> int:
     if settings.encoder is not None:
         check_encoder(settings.encoder)  # here, before the images are read
     if options.folds is not None:
-        check_folds(options, settings, seeds)
+        check_folds(options, settings)
     where = find_where(options, settings)
     folder = Path(options.out or Path("runs") / name_of_data(settings.data))
     side_by_side = options.workers is not None or options.scheduler is not None
     if side_by_side:
-        check_side_by_side(seeds, tuning=options.tune is not None)
+        check_side_by_side(seeds * (options.folds or 1), tuning=options.tune is not None)
     seconds = None if options.tune is None else read_tuning(options.tune)
     expected = None if options.expect is None else read_expected(options, settings)
     device = choose_worker_device(options) if side_by_side else choose_device(options.device)
     from whence.cli.work import train as work  # late: it loads torch
 
     if options.folds is not None:
-        work.train_folds(settings, options.folds, folder, options, str(device), where=where)
+        work.train_folds(
+            settings, folder, options, device, seeds=seeds, seconds=seconds, where=where
+        )
         return 0
     if seconds is not None:
         settings = work.tune_first(settings, seconds, folder, options, device, where=where)
@@ -169,18 +171,14 @@ def choose_seeds(options: Namespace, settings: Settings, seeds: int) -> int:
     return seeds
 
 
-def check_folds(options: Namespace, settings: Settings, seeds: int) -> None:
-    """Refuse folds together with what trains other runs, or keeps no model to answer with.
+def check_folds(options: Namespace, settings: Settings) -> None:
+    """Refuse folds together with what trains another way, or keeps no model to answer with.
 
     Raises:
         ValueError: naming what to leave out.
     """
     check_number("folds", options.folds)
     given_too = {
-        "--seeds": seeds > 1,
-        "--tune": options.tune is not None,
-        "--workers": options.workers is not None,
-        "--scheduler": options.scheduler is not None,
         "--fold": settings.fold is not None,
         "--no-keep-model": not settings.keep_model,
         "torchrun": int(os.environ.get("WORLD_SIZE", "1")) > 1,  # set by it

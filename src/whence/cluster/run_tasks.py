@@ -250,9 +250,10 @@ def report(task: Task, outcome: Outcome, say: Callable[[str], None]) -> None:
 
 
 def number_kinds(tasks: Sequence[Task]) -> list[int]:
-    """Give each run a number that it shares with those that differ from it by their seed alone."""
+    """Give each run a number that it shares with those of other seeds and folds."""
     numbers: dict[Settings, int] = {}
-    return [numbers.setdefault(replace(task.settings, seed=0), len(numbers)) for task in tasks]
+    alike = [replace(task.settings, seed=0, fold=None) for task in tasks]
+    return [numbers.setdefault(settings, len(numbers)) for settings in alike]
 
 
 def describe_all(

@@ -84,7 +84,7 @@ def tune_here(task: Task, seconds: float, number: int) -> str | None:
     with ONE_AT_A_TIME, contextlib.chdir(task.home):
         try:
             check_shared(task)
-            dataset = load_once(task)
+            dataset, _ = load_once(task)
             tune(
                 task.settings,
                 dataset,

@@ -13,7 +13,7 @@ import platform
 import signal
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,8 @@ from filelock import Timeout
 
 from whence.models.about import DONE
 from whence.records.images import Dataset
-from whence.runs.images import key_of_images, load_to_train
+from whence.runs.folds import Pooled, take_fold
+from whence.runs.images import key_of_images, load_pool, load_to_train
 from whence.runs.run import run, start
 from whence.runs.settings import CHECKPOINT_SECONDS, Settings
 from whence.runs.where import AS_SETTINGS_SAY, Where
@@ -47,7 +48,7 @@ ONE_AT_A_TIME = threading.Lock()
 """A training owns the process: its random state, its working folder, its threads."""
 
 LOADED: dict[tuple[object, ...], Dataset] = {}
-"""The images loaded last; several runs of the same data load them once."""
+"""The images loaded last, not divided into folds; several runs of the same data load them once."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ def look_at_images(task: Task) -> Images | str:
     """
     with ONE_AT_A_TIME, contextlib.chdir(task.home):
         try:
-            dataset = load_once(task)
+            dataset, _ = load_once(task)
             if not (task.folder / DONE).exists():
                 start(task.settings, dataset, choose_device(task.device), Team())
         except USERS as error:
@@ -147,7 +148,8 @@ def work(task: Task) -> Outcome:
         metrics, problem, step = None, None, newest_step(task.folder)
         try:
             check_shared(task)
-            metrics = run_when_free(task, load_once(task), choose_device(task.device))
+            dataset, pooled = load_once(task)
+            metrics = run_when_free(task, dataset, choose_device(task.device), pooled=pooled)
         except USERS as error:
             problem = describe_problem(error)
         finally:
@@ -187,14 +189,20 @@ def read_probe(probe: Path) -> str | None:
     return probe.read_text() if probe.is_file() else None
 
 
-def load_once(task: Task) -> Dataset:
-    """Load the images of a task unless they are those loaded last; called in its home."""
-    settings = task.settings
-    key = (task.session, task.home, *key_of_images(settings))
+def load_once(task: Task) -> tuple[Dataset, Pooled | None]:
+    """Load the images of a task unless they are those loaded last; called in its home.
+
+    Returns:
+        Those of the run, and where it tests a fold, all that are divided.
+    """
+    settings, fold = task.settings, task.settings.fold
+    whole = replace(settings, fold=None)
+    key = (task.session, task.home, fold is None, *key_of_images(whole))
     if key not in LOADED:
         LOADED.clear()  # frees the images before
-        LOADED[key] = load_to_train(settings, task.where)
-    return LOADED[key]
+        load = load_to_train if fold is None else load_pool
+        LOADED[key] = load(whole, task.where)
+    return (LOADED[key], None) if fold is None else take_fold(LOADED[key], fold, settings.seed)
 
 
 def choose_device(device: str | None) -> str:
@@ -213,7 +221,9 @@ def choose_device(device: str | None) -> str:
     return device
 
 
-def run_when_free(task: Task, dataset: Dataset, device: str) -> dict[str, Any]:
+def run_when_free(
+    task: Task, dataset: Dataset, device: str, *, pooled: Pooled | None = None
+) -> dict[str, Any]:
     """Call ``run``; while another process writes to the run, wait, and take over when it ends.
 
     A worker that was cut off from the scheduler may train on while another got its task. The lock
@@ -232,6 +242,7 @@ def run_when_free(task: Task, dataset: Dataset, device: str) -> dict[str, Any]:
                 checkpoint_seconds=task.checkpoint_seconds,
                 line_seconds=math.inf,  # the command tells how far all runs are
                 features_folder=task.features_folder,
+                pooled=pooled,
             )
         except FileExistsError as error:
             if not isinstance(error.__cause__, Timeout):  # not the lock: another run is there

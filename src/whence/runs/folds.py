@@ -17,9 +17,6 @@ from whence.records.images import Dataset, ImageSet
 from whence.records.spread import find_spread
 from whence.runs.marks import take_marks
 
-FOLD_SEED = 0
-"""Divides images into folds: the same for all trainings on them."""
-
 FOLD_MEASURES = ("accuracy", "balanced_accuracy")
 """What the table of folds has of each, beside recall of every class."""
 
@@ -56,8 +53,10 @@ def read_fold(text: str) -> tuple[int, int]:
     return int(found[1]), int(found[2])
 
 
-def divide_folds(dataset: Dataset, folds: int) -> Tensor:
+def divide_folds(dataset: Dataset, folds: int, seed: int) -> Tensor:
     """Divide training images into folds of like classes, no group between two; `(N,)` from 0 on.
+
+    The same for all trainings on them with one seed.
 
     Raises:
         ValueError: if a class, or the groups, are fewer than two, or than the folds.
@@ -66,7 +65,7 @@ def divide_folds(dataset: Dataset, folds: int) -> Tensor:
     first, names = dataset.marks.first_labels, dataset.train.class_names
     labels = dataset.train.labels if first is None else first
     if dataset.marks.groups is not None:
-        return divide_groups(labels, dataset.marks.groups, folds, seed=FOLD_SEED)
+        return divide_groups(labels, dataset.marks.groups, folds, seed=seed)
     counts = labels.bincount(minlength=len(names))
     if int(counts.max()) < folds:
         raise ValueError(
@@ -75,7 +74,7 @@ def divide_folds(dataset: Dataset, folds: int) -> Tensor:
         )
     from sklearn.model_selection import StratifiedKFold  # late: few trainings have folds
 
-    divider = StratifiedKFold(folds, shuffle=True, random_state=FOLD_SEED % SEEDS)
+    divider = StratifiedKFold(folds, shuffle=True, random_state=seed % SEEDS)
     found = torch.empty(len(labels), dtype=torch.int64)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a class rarer than folds, which is said
@@ -84,16 +83,17 @@ def divide_folds(dataset: Dataset, folds: int) -> Tensor:
     return found
 
 
-def take_fold(dataset: Dataset, fold: str) -> tuple[Dataset, Pooled]:
+def take_fold(dataset: Dataset, fold: str, seed: int) -> tuple[Dataset, Pooled]:
     """Make the data of one training: a fold to test, all others to learn from.
 
     Args:
         dataset: whose training images are divided; those for the validation are among them, and
             are drawn anew. Its test images stay out.
         fold: K/N.
+        seed: of the division.
     """
     number, folds = read_fold(fold)
-    inside = divide_folds(dataset, folds) == number - 1
+    inside = divide_folds(dataset, folds, seed) == number - 1
     removed = dataset.marks.removed
     learnt = (~inside).nonzero().flatten()
     tested = (inside if removed is None else inside & ~removed).nonzero().flatten()
@@ -104,14 +104,14 @@ def take_fold(dataset: Dataset, fold: str) -> tuple[Dataset, Pooled]:
     return found, Pooled(dataset.train, learnt, tested)
 
 
-def describe_folds(dataset: Dataset, folds: int) -> list[str]:
+def describe_folds(dataset: Dataset, folds: int, seed: int) -> list[str]:
     """Say how images are divided into folds, and what makes that less than it seems."""
-    part_of = divide_folds(dataset, folds)
+    part_of = divide_folds(dataset, folds, seed)
     counts = part_of.bincount(minlength=folds).tolist()
     what = "whole groups" if dataset.marks.groups is not None else "images"
     notes = [
         f"{len(part_of):,} images are divided into {folds} folds of {what}, classes alike, with "
-        f"seed {FOLD_SEED}: {min(counts):,} to {max(counts):,} images each."
+        f"seed {seed}: {min(counts):,} to {max(counts):,} images each."
     ]
     if len(dataset.test):
         notes.append(f"The {len(dataset.test):,} test images stay out of the folds.")
@@ -158,6 +158,24 @@ def summarise_folds(metrics: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "images": images,
         "right": sum(one["right"] for test in tests for one in test["by_class"]),
         "measures": {name: spread_out(values) for name, values in columns.items()},
+    }
+
+
+def summarise_seeds(summaries: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
+    """Average repeated cross-validations, each of which counts by the mean of its folds.
+
+    Args:
+        summaries: what ``summarise_folds`` gives, by the seed that divided the images.
+
+    Returns:
+        JSON: for each number its means, one for each seed, their mean and population deviation.
+    """
+    measures = [one["measures"] for one in summaries.values()]
+    return {
+        "seeds": list(summaries),
+        "measures": {
+            name: spread_out([one[name]["mean"] for one in measures]) for name in measures[0]
+        },
     }
 
 

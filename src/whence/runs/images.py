@@ -57,7 +57,7 @@ def load_data(
         ValueError: if they are not in order.
     """
     found = load_undivided(settings, where, shape=shape, whole=settings.fold is not None)
-    return found if settings.fold is None else take_fold(found, settings.fold)[0]
+    return found if settings.fold is None else take_fold(found, settings.fold, settings.seed)[0]
 
 
 def load_undivided(
@@ -131,7 +131,8 @@ def choose_encoder(settings: Settings, size: tuple[int, int]) -> str:
 def key_of_images(settings: Settings) -> tuple[object, ...]:
     """Return what is equal where ``load_data`` loads the same images."""
     foreign = is_foreign(settings.encoder)
-    columns = (*settings.columns.items(), settings.fold, settings.corrections)
+    divided = None if settings.fold is None else (settings.fold, settings.seed)
+    columns = (*settings.columns.items(), divided, settings.corrections)
     return settings.data, settings.data_root, columns, settings.size, foreign, large_size(settings)
 
 

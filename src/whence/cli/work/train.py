@@ -14,9 +14,9 @@ from whence.cli.plain_text import escape, print_note
 from whence.cli.work.class_text import describe_balance
 from whence.cli.work.evaluate_text import to_measures
 from whence.cli.work.folds import train_folds
+from whence.cli.work.side_by_side import train_tasks
+from whence.cli.work.tune import tune_first
 from whence.cli.workers import raise_failed
-from whence.cluster.run_tasks import train_all
-from whence.cluster.tune_together import tune_together
 from whence.cluster.worker import Task
 from whence.models.about import DONE
 from whence.models.load import load_to_answer
@@ -27,18 +27,11 @@ from whence.report.dependence import say_dependence
 from whence.report.known import say_known
 from whence.runs.beside import say_beside
 from whence.runs.check_run import check_run
-from whence.runs.folder import TUNING, check_folder
 from whence.runs.images import load_data, load_to_train
 from whence.runs.kept_features import FEATURES, remove_features
 from whence.runs.run import run
 from whence.runs.settings import Settings
-from whence.runs.tune import (
-    begin_tuning,
-    end_tuning,
-    import_optuna,
-    place_features,
-    tune,
-)
+from whence.runs.tune import place_features
 from whence.runs.where import AS_SETTINGS_SAY, Where
 from whence.training.distributed import Team, join
 
@@ -122,47 +115,6 @@ def check_trained(folder: Path, expected: Expectations, device: str, where: Wher
     return checks.hold
 
 
-def tune_first(
-    settings: Settings,
-    seconds: float,
-    folder: Path,
-    options: Namespace,
-    device: str | None,
-    *,
-    where: Where,
-) -> Settings:
-    """Choose settings on the validation images before any run is trained with them.
-
-    Args:
-        settings: of the run, or of the first of several.
-        seconds: that the tuning takes, in each process.
-        folder: of the run, or of the runs.
-        options: of the command.
-        device: where to train.
-        where: the images are, and may be downloaded to.
-    """
-    import_optuna()
-    known = begin_tuning(folder, settings, resume=options.resume)
-    if known is not None:
-        return known
-    if options.workers is not None or options.scheduler is not None:
-        tune_together(
-            Task(settings, folder.absolute(), Path.cwd(), where=where),
-            folder / TUNING,  # a log of workers in the folder itself would pass for a run's
-            seconds,
-            scheduler=options.scheduler,
-            workers=options.workers,
-            device=device,
-            say=print_note,
-        )
-    else:
-        dataset = load_to_train(settings, where)
-        tune(settings, dataset, folder, seconds, device=str(device), say=print_note)
-    tuned, sentence = end_tuning(settings, folder, seconds)
-    print_note(sentence)
-    return tuned
-
-
 def train_side_by_side(
     settings: Settings,
     seeds: int,
@@ -189,23 +141,9 @@ def train_side_by_side(
         )
         for seed in range(seeds)
     ]
-    for task in tasks:
-        check_folder(task.folder, task.settings, resume=options.resume)
-    outcomes = train_all(
-        tasks,
-        folder,
-        scheduler=options.scheduler,
-        workers=options.workers,
-        device=device,
-        clean=escape,
-    )
-    if all(outcome.metrics is not None for outcome in outcomes):
+    results = train_tasks(tasks, folder, options, device)
+    if len(results) == len(tasks):
         remove_features(features_folder)
-    results = {
-        str(task.folder): outcome.metrics
-        for task, outcome in zip(tasks, outcomes, strict=True)
-        if outcome.metrics is not None
-    }
     if options.json or results:
         print(json.dumps(results) if options.json else describe_trained(results))
     failed = len(tasks) - len(results)
