@@ -107,10 +107,10 @@ def read_rows(path):
 
 def test_every_seed_divides_anew_and_has_a_column_of_its_own(labels, tmp_path, capsys):
     out = tmp_path / "cv"
-    words = ["train", labels, "--folds", "2", *frozen(tmp_path), "--out", out]
+    words = ["train", labels, "--folds", "3", *frozen(tmp_path), "--out", out]
     assert main([str(word) for word in [*words, "--seeds", "2"]]) == 0
     text, notes = capsys.readouterr()
-    assert "with seed 0: 12 to 12 images" in notes
+    assert "with seed 0: 8 to 8 images" in notes
     assert "Seeds 1 to 1 divide them anew." in notes
     divisions = []
     for seed in (0, 1):
@@ -135,7 +135,7 @@ def test_every_seed_divides_anew_and_has_a_column_of_its_own(labels, tmp_path, c
 
 
 def test_workers_train_the_same_runs(labels, tmp_path, capsys, monkeypatch):
-    words = ["train", labels, "--folds", "2", *frozen(tmp_path), "--json"]
+    words = ["train", labels, "--folds", "3", *frozen(tmp_path), "--json"]
     assert main([str(word) for word in [*words, "--out", tmp_path / "one"]]) == 0
     encoded = []
     count = lambda model, images, **more: (
@@ -178,7 +178,19 @@ def test_every_fold_is_tuned_on_its_own_validation_images(labels, tmp_path, monk
         lambda settings, folder, seconds: (replace(settings, learning_rate=0.01), "x"),
     )
     out = tmp_path / "cv"
-    words = ["train", str(labels), "--folds", "2", *QUICK, "--tune", "90s", "--out", str(out)]
+    words = [
+        "train",
+        str(labels),
+        "--folds",
+        "2",
+        *QUICK,
+        "--memory-size",
+        "4",
+        "--tune",
+        "90s",
+        "--out",
+        str(out),
+    ]
     assert main(words) == 0
     assert [one[::2] for one in seen] == [("1/2", 90), ("2/2", 90)]
     for number, (_, sources, _) in enumerate(seen, 1):
