@@ -36,7 +36,7 @@ def test_pairs_are_those_of_counting(rng):
 
 
 def test_close_hashes_are_found_wherever_they_differ(rng, monkeypatch):
-    monkeypatch.setattr(hash_pairs, "COMPARED_AT_ONCE", 7)
+    monkeypatch.setattr(hash_pairs, "HASHES_AT_ONCE", 7)
     base = torch.rand(6, 256, generator=rng) > 0.5
     hashes = base.repeat(8, 1) ^ (torch.rand(48, 256, generator=rng) < 0.03)
     pairs = pair_hashes(hashes)

@@ -19,7 +19,7 @@ pairs of 3.4 million in 10 or fewer (many of these are the same module, photogra
 BANDS = NEAR_BITS + 1
 """Parts of a hash: where at most ``NEAR_BITS`` bits differ, one part at least is equal."""
 
-COMPARED_AT_ONCE = 2**20
+HASHES_AT_ONCE = 2**20
 MOST_PAIRS = 100_000
 TOO_ALIKE = (
     f"images must have fewer than {MOST_PAIRS:,} near-duplicates to be listed, they have more: "
@@ -103,11 +103,11 @@ def number_band(bits: NDArray[np.bool_]) -> Places:
 
 
 def share_key(keys: Places, others: Places) -> Iterator[tuple[Places, Places]]:
-    """Give the places of all pairs of equal keys, some ``COMPARED_AT_ONCE`` at a time."""
+    """Give the places of all pairs of equal keys, some ``HASHES_AT_ONCE`` at a time."""
     order = np.argsort(others, kind="stable")
     low, high = (np.searchsorted(others[order], keys, side) for side in ("left", "right"))
     ends = (high - low).cumsum()
-    parts = np.flatnonzero(np.diff(ends // COMPARED_AT_ONCE)) + 1
+    parts = np.flatnonzero(np.diff(ends // HASHES_AT_ONCE)) + 1
     for rows in np.split(np.arange(len(keys)), parts):
         counts = (high - low)[rows]
         inside = np.arange(counts.sum()) - np.repeat(counts.cumsum() - counts, counts)
