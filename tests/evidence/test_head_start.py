@@ -10,6 +10,7 @@ from torch.testing import assert_close
 import whence
 from tests.helpers.deciding import make
 from tests.helpers.explaining import draw_images
+from whence.evidence.head_start import Leads, choose_head_start
 from whence.memory.sparsemax import sparsemax
 from whence.models.using import encode_all
 from whence.records.images import ImageSet
@@ -152,3 +153,10 @@ def test_it_is_kept_with_the_model_and_said(tmp_path):
     least = answer.threshold - found.head_start
     said = f"(from {least:.4g} on where it is labelled {name})"
     assert said in say_reading(answer, model.class_names)
+
+
+def test_of_two_head_starts_of_one_cost_the_nearer_to_none_is_taken():
+    leads = Leads(torch.tensor([-1.0, 0.05, -0.6, 0.2]), 2.5)
+    of_class = torch.tensor([True, True, False, False])
+    found = choose_head_start(leads, of_class, recall=None, cost=1)  # -0.8 costs 1 as well
+    assert found == pytest.approx(0.125)
