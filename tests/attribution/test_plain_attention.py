@@ -1,6 +1,7 @@
 """Attention by its plain form: every derivative, the same numbers, and nobody else notices."""
 
 import threading
+import warnings
 
 import pytest
 import torch
@@ -64,3 +65,12 @@ def test_another_thread_answers_meanwhile_and_its_bits_are_unchanged(rng):
     whence.attribute(model, images[:1], steps=2, memory="all")
     assert len(encoder.heard) > 2
     assert all(torch.equal(one, fused) for one in encoder.heard)
+
+
+def test_another_thread_has_the_filters_of_warnings_that_it_had(rng):
+    encoder = Noticed(lambda: [*warnings.filters])
+    model = whence.wrap(encoder, 3, image_shape=SHAPE, drop_classifier=False).double().eval()
+    images = torch.randint(0, 256, (3, *SHAPE), generator=rng, dtype=torch.uint8)
+    model.remember(images[1:])
+    whence.attribute(model, images[:1], steps=2, memory="all")
+    assert all(one == warnings.filters for one in encoder.heard)

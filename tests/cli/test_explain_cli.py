@@ -75,7 +75,7 @@ def test_a_page_for_files_and_folders(call_explain, place, digits_run, digits):
     for text in (about["sha256"]["model.safetensors"], about["run"]["train_fingerprint"]):
         assert text in page
     assert hash_memory(model.bank) in page
-    assert "integrated gradients, steps 32, baseline white, memory evidence" in page
+    assert "<dd>integrated gradients, baseline white, memory evidence</dd>" in page
 
 
 def test_the_default_name_is_the_run_and_nothing_is_overwritten(call_explain, place):

@@ -1,5 +1,7 @@
 """Units: which there are, how they are written, how active they are, and where in images."""
 
+import threading
+
 import pytest
 import torch
 from torch import nn
@@ -217,3 +219,42 @@ def test_a_stored_image_does_not_activate_a_class_by_reading_itself(images):
     with torch.no_grad():
         own = classify_inputs(model, model.normalise(images)).softmax(1)
     assert own[labels == 1, 1].mean() > expected[labels == 1].mean()
+
+
+class Noticing(nn.Module):
+    """Another thread looks at the network while it runs, and answers with it."""
+
+    def __init__(self):
+        super().__init__()
+        self.network, self.look, self.seen = Twice(), None, []
+
+    def forward(self, images):
+        found = self.network(images)
+        if self.look is not None and threading.current_thread() is threading.main_thread():
+            thread = threading.Thread(target=lambda: self.seen.append(self.look()))
+            thread.start()
+            thread.join()
+        return found
+
+
+def test_another_thread_sees_no_hook_and_answers_as_ever(images):
+    torch.manual_seed(0)
+    model = wrap(Noticing(), ["cat", "dog"], variant="standard", image_shape=SHAPE, mean=[0.4])
+    model = model.eval()
+    wanted, inputs, encoder = model(images), model.normalise(images), model.encoder
+
+    def look():
+        return any(part._forward_hooks for part in encoder.modules()), model(images)
+
+    asked = (
+        lambda: list_layers(model),
+        lambda: activate_units(model, [unit] * 7, inputs),
+        lambda: find_peaks(model, encoder, unit, images, count=2, batch_size=4),
+    )
+    unit = Unit("channel", "network.first", (1,), "")
+    encoder.look = look
+    for ask in asked:
+        ask()
+    assert len(encoder.seen) > 3
+    assert not any(hooked for hooked, _ in encoder.seen)
+    assert all(torch.equal(answer, wanted) for _, answer in encoder.seen)

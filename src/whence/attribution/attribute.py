@@ -9,7 +9,13 @@ from whence.attribution.classifier_score import score_classifier
 from whence.attribution.method import find_method
 from whence.attribution.odds_score import has_odds, score_odds
 from whence.attribution.record import ScoreFacts, record
-from whence.attribution.score import FunctionScore, Score, check_floats, differentiating
+from whence.attribution.score import (
+    FunctionScore,
+    Score,
+    ScoreFunction,
+    check_floats,
+    differentiating,
+)
 from whence.attribution.score_kinds import SCORE_KINDS, ScoreKind
 from whence.attribution.target import TargetLike, find_target
 from whence.bounds import BATCH_SIZE
@@ -153,11 +159,12 @@ def make_score(
     check_outputs("logits", logits, model)
     goal = find_target(target, logits, [f"class {one}" for one in range(logits.shape[1])])
     values = goal.of(logits, torch.arange(len(images)))
+
+    def score_by(network: nn.Module) -> ScoreFunction:
+        return lambda some, known: goal.of(find_logits(network, some), known)
+
     score = FunctionScore(
-        lambda some, known: goal.of(find_logits(model, some), known),
-        batch_size,
-        network=model,
-        values=values.detach(),
+        score_by(model), batch_size, network=model, by=score_by, values=values.detach()
     )
     return score, ScoreFacts(values, goal.names, [0] * len(images))
 

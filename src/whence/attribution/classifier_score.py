@@ -18,6 +18,7 @@ from whence.memory.bank import Bank, take_images
 from whence.memory.copies import mask_copies
 from whence.models.classifier import Classifier
 from whence.models.sound import check_outputs
+from whence.models.twin import make_twin
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +38,7 @@ class ClassifierScore:
         sides: for each image `(A,)`, which of two classes each place speaks for, 1 or -1, 0 for
             neither: the score is then the log-odds of votes, in the place of ``target``; None for
             a target.
+        twin: of the encoder, which images go through in its place; None for the encoder itself.
     """
 
     model: Classifier
@@ -48,6 +50,7 @@ class ClassifierScore:
     mask: Tensor | None
     batch_size: int
     sides: tuple[Tensor, ...] | None = None
+    twin: nn.Module | None = None
 
     @property
     def bounded(self) -> bool:
@@ -57,7 +60,7 @@ class ClassifierScore:
     @property
     def network(self) -> nn.Module:
         """Return the encoder, which images and stored images go through alike."""
-        return self.model.encoder
+        return self.model.encoder if self.twin is None else self.twin
 
     @property
     def stored(self) -> StoredImages | None:
@@ -125,6 +128,10 @@ class ClassifierScore:
             sides=None if self.sides is None else tuple(self.sides[row] for row in rows.tolist()),
         )
 
+    def apart(self) -> "ClassifierScore":
+        """Return the same score by a twin of the encoder."""
+        return replace(self, twin=make_twin(self.model.encoder))
+
     def of_evidence(self, images: Tensor) -> FunctionScore | None:
         """Score variants of each evidence image alone; the images `(B, C, H, W)` stay as they are.
 
@@ -184,12 +191,18 @@ class ClassifierScore:
 
     def encode(self, images: Tensor) -> Tensor:
         """Encode `(n, C, H, W)` to `(n, D)`, a batch at a time."""
-        parts, encode = images.split(self.batch_size), self.model.encode
+        parts = images.split(self.batch_size)
+        encode = self.model.encode if self.twin is None else self.encode_by_twin
         if len(parts) == 1:
             return encode(images)
         if torch.is_grad_enabled() and not is_recording():
             return torch.cat([checkpoint(encode, part, use_reentrant=False) for part in parts])
         return torch.cat([as_part(encode, part) for part in parts])
+
+    def encode_by_twin(self, images: Tensor) -> Tensor:
+        """Encode `(n, C, H, W)` to `(n, D)` as the model does."""
+        features: Tensor = self.model.head.embed(self.network(self.model.normalise(images)))
+        return features
 
 
 class ReadAnswers(NamedTuple):

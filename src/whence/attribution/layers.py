@@ -1,6 +1,5 @@
-"""What a layer of a network gives out while it runs, seen by the thread that asks alone."""
+"""What a layer of a network gives out while it runs."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,20 +15,18 @@ from whence.messages import quote
 def listening(layers: dict[str, nn.Module]) -> Iterator[list[tuple[str, Tensor]]]:
     """Note every tensor that layers give out, in the order in which they finish.
 
-    What other threads compute with the same network meanwhile is neither noted nor changed. In
-    this thread a copy goes on, so that what is noted is not overwritten in place.
+    A copy goes on, so that what is noted is not overwritten in place.
 
     Args:
-        layers: by name.
+        layers: by name, of a network that is of this thread alone, as ``make_twin`` makes one.
 
     Yields:
         Names and tensors, as a list that grows.
     """
     heard: list[tuple[str, Tensor]] = []
-    listener = threading.get_ident()
 
     def hear(name: str, output: Any) -> Tensor | None:
-        if threading.get_ident() != listener or not isinstance(output, Tensor):
+        if not isinstance(output, Tensor):
             return None
         heard.append((name, output))
         return output.clone()

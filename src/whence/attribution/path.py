@@ -3,8 +3,10 @@
 Sundararajan, Taly and Yan (2017), arXiv:1703.01365, equation 1.
 """
 
+import importlib
 import warnings
 from collections.abc import Iterator
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -36,6 +38,26 @@ def midpoints(steps: int) -> tuple[Tensor, Tensor]:
     check_number("steps", steps)
     times = (torch.arange(steps, dtype=torch.float64) + 0.5) / steps
     return times, torch.full((steps,), 1 / steps, dtype=torch.float64)
+
+
+def crowd_start(steps: int) -> tuple[Tensor, Tensor]:
+    """Cut [0, 1] into parts that are the shorter the nearer they are to 0, and stand within each.
+
+    They are the squares of :func:`midpoints`: a network changes most where an image begins to
+    differ from the baseline. Every third point for three times as many steps is one for ``steps``,
+    with a third of its share.
+
+    Args:
+        steps: how many parts.
+
+    Returns:
+        `(steps,)` points and `(steps,)` shares of the integral, float64.
+
+    >>> crowd_start(2)
+    (tensor([0.0625, 0.5625], dtype=torch.float64), tensor([0.2500, 0.7500], dtype=torch.float64))
+    """
+    roots, shares = midpoints(steps)
+    return roots.square(), 2 * roots * shares
 
 
 def move(images: Tensor, times: Tensor, baseline: Baseline) -> tuple[Tensor, Tensor]:
@@ -134,12 +156,11 @@ def differentiate_along(
     Raises:
         RuntimeError: if a layer of the encoder has no forward-mode derivative.
     """
+    load_forward_mode()
     features, changes = [], []
     for at, direction in walk_paths(images, places, times, baseline, batch_size=batch_size):
         try:
-            with PlainAttention(), warnings.catch_warnings():
-                # PyTorch scripts its own forward-mode formulas at the first use
-                warnings.filterwarnings("ignore", ".torch.jit.script. is deprecated")
+            with PlainAttention():
                 found, change, *_ = torch.func.jvp(model.encode, (at,), (direction,))
         except RuntimeError as error:  # the encoder ran before, so forward mode is what fails
             if isinstance(error, torch.OutOfMemoryError):
@@ -152,6 +173,18 @@ def differentiate_along(
         changes.append(change.detach())
     shape = len(times), len(places), -1
     return torch.cat(features).view(shape), torch.cat(changes).view(shape)
+
+
+@cache
+def load_forward_mode() -> None:
+    """Let PyTorch script its own forward-mode formulas, once and in silence.
+
+    It does so at the first derivative, when another thread may be at work: a filter of warnings is
+    one for the whole process.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".torch.jit.script. is deprecated")
+        importlib.import_module("torch._decomp.decompositions_for_jvp")
 
 
 def pull_back(

@@ -10,11 +10,16 @@ from torch import Tensor, nn
 
 from whence.bounds import BATCH_SIZE
 from whence.models.evaluating import evaluating
+from whence.models.twin import make_twin
 
 NO_GRADIENT = (
     "The model lets no gradient through to the pixels, which this method needs; "
     "remove no_grad() or detach() from its forward."
 )
+
+
+ScoreFunction = Callable[[Tensor, Tensor], Tensor]
+"""Maps images `(n, C, H, W)` and their numbers `(n,)` to `(n,)`."""
 
 
 class StoredImages(NamedTuple):
@@ -71,6 +76,9 @@ class Score(Protocol):
     def take(self, rows: Tensor) -> "Score":
         """Ask about the images at ``rows`` `(n,)` only, in that order; one may occur often."""
 
+    def apart(self) -> "Score":
+        """Return the same score by a network of its own, which shares all tensors with this one."""
+
     def of_evidence(self, images: Tensor) -> "Score | None":
         """Turn round: a score of variants of each evidence image alone, as if it were the image.
 
@@ -93,14 +101,16 @@ class FunctionScore:
         batch_size: images at once.
         rows: `(B,)` numbers of the images; None counts them.
         network: the module that images go through; None of a plain function.
+        by: makes such a function of another network; None of a plain function.
         bounded: values run from 0 to 1.
         values: `(B,)` the score of the images as they are; None where that is not known.
     """
 
-    function: Callable[[Tensor, Tensor], Tensor]
+    function: ScoreFunction
     batch_size: int = BATCH_SIZE
     rows: Tensor | None = None
     network: nn.Module | None = None
+    by: Callable[[nn.Module], ScoreFunction] | None = None
     bounded: bool = False
     values: Tensor | None = None
 
@@ -111,6 +121,13 @@ class FunctionScore:
     @property
     def stored(self) -> None:
         """Say that there is no memory."""
+
+    def apart(self) -> "FunctionScore":
+        """Return the same score by a twin of the network; a plain function is its own."""
+        if self.network is None or self.by is None:
+            return self
+        twin = make_twin(self.network)
+        return replace(self, function=self.by(twin), network=twin)
 
     def of_evidence(self, images: Tensor) -> None:
         """Say that there is no evidence to turn to."""

@@ -37,7 +37,9 @@ def build() -> ArgumentParser:
     )
     add_method_options(parser)
     parser.add_argument(
-        "--steps", type=int, help="of integrated_gradients: points on its path (32)"
+        "--steps",
+        type=int,
+        help="of integrated_gradients: points on its path (32 to 288, as many as are needed)",
     )
     parser.add_argument(
         "--baseline",

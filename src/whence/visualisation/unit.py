@@ -1,16 +1,18 @@
 """Units of a classifier: a class, or a layer, a channel or a neuron of its encoder."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, cast, get_args
 
 import torch
 from torch import Tensor, nn
 
+from whence.attribution.layers import listening
 from whence.memory.copies import mask_copies
 from whence.messages import quote
 from whence.models.classifier import Classifier
+from whence.models.twin import make_twin
 
 UnitKind = Literal["logit", "probability", "layer", "channel", "neuron"]
 
@@ -46,24 +48,15 @@ def list_layers(model: Classifier) -> dict[str, tuple[int, ...]]:
     Returns:
         Names and the shapes of what they give: `(C, h, w)`, or `(N,)`.
     """
-    found: dict[str, list[tuple[int, ...]]] = {}
-
-    def note(name: str, given: object) -> None:
-        shape = tuple(given.shape[1:]) if isinstance(given, Tensor) else ()
-        found.setdefault(name, []).append(shape)
-
-    hooks = [
-        part.register_forward_hook(lambda _, __, given, name=name: note(name, given))
-        for name, part in model.encoder.named_modules()
-        if name
-    ]
-    try:
-        with torch.no_grad():
-            model.encoder(model.mean.new_zeros((1, *model.image_shape)))
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return {name: one[0] for name, one in found.items() if len(one) == 1 and len(one[0]) in (1, 3)}
+    encoder = make_twin(model.encoder)
+    with torch.no_grad(), listening(dict(encoder.named_modules())) as heard:
+        encoder(model.mean.new_zeros((1, *model.image_shape)))
+    calls = Counter(name for name, _ in heard)
+    return {
+        name: tuple(given.shape[1:])
+        for name, given in heard
+        if name and calls[name] == 1 and given.dim() in (2, 4)
+    }
 
 
 def read_unit(text: str, model: Classifier, layers: Mapping[str, tuple[int, ...]]) -> Unit:
@@ -194,17 +187,7 @@ def classify_inputs(model: Classifier, inputs: Tensor, mask: Tensor | None = Non
 
 def read_layer(encoder: nn.Module, layer: str, inputs: Tensor) -> Tensor:
     """Run an encoder on normalised images and return what one of its layers gives, `(B, ...)`."""
-    with watching(encoder.get_submodule(layer)) as seen:
-        encoder(inputs)
-    return seen[0]
-
-
-@contextmanager
-def watching(part: nn.Module) -> Iterator[list[Tensor]]:
-    """Collect what a module gives, as it is before a layer behind it changes it in place."""
-    seen: list[Tensor] = []
-    hook = part.register_forward_hook(lambda _, __, given: seen.append(given.clone()))
-    try:
-        yield seen
-    finally:
-        hook.remove()
+    twin = make_twin(encoder)
+    with listening({layer: twin.get_submodule(layer)}) as heard:
+        twin(inputs)
+    return heard[0][1]

@@ -71,6 +71,24 @@ def read_linear(node: Node) -> Affine | None:
     )
 
 
+def read_vector_product(node: Node) -> Affine | None:
+    """Read a product `(n, D)` with weights `(D,)`, and a bias; None if it is another product."""
+    *biases, slot, weight = node.args
+    if not isinstance(slot, Slot) or isinstance(weight, Slot) or node.kwargs:
+        return None
+    bias = biases[0] if biases else None
+    if isinstance(bias, Slot):
+        return None
+    return Affine(
+        slot,
+        node.output.value,
+        weight[:, None],
+        bias,
+        lambda x, weight: (x @ weight)[:, 0],
+        lambda c, weight: c[:, None] @ weight.mT,
+    )
+
+
 def read_batch_norm(node: Node) -> tuple[Tensor, Tensor] | None:
     """Read what batch normalisation multiplies by and adds, `(C,)`; None in training mode."""
     _, weight, bias, mean, variance, training, _, epsilon = node.args
@@ -129,5 +147,7 @@ READERS: dict[Any, Callable[[Node], Affine | None]] = {
     aten.convolution: read_convolution,
     aten.addmm: read_linear,
     aten.mm: read_linear,
+    aten.mv: read_vector_product,
+    aten.addmv: read_vector_product,
 }
 """How layers with weights are read."""

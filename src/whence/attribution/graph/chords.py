@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from whence.attribution.graph.kinds import ACTIVATIONS, ROUTES, SUMS
+from whence.attribution.graph.kinds import ACTIVATIONS, PRODUCTS, ROUTES, SUMS
 from whence.attribution.graph.node import Node, Recording, Slot, aten
 from whence.attribution.graph.pull import Messages, first_of, pull
 from whence.attribution.graph.walk_back import record_again
@@ -18,17 +18,28 @@ LARGEST_OF = frozenset(
         aten.max_pool3d_with_indices,
         aten.adaptive_max_pool2d,
         aten.amax,
+        aten.amin,
     }
 )
 """They choose a number by its size."""
 
-CHOOSING = LARGEST_OF | {aten.max, aten.maximum, aten.minimum, aten.where, aten.masked_fill}
+CHOOSING = LARGEST_OF | {
+    aten.max,
+    aten.min,
+    aten.maximum,
+    aten.minimum,
+    aten.topk,
+    aten.sort,
+    aten.max_unpool2d,
+    aten.where,
+    aten.masked_fill,
+}
 LINEAR = (
     (ROUTES - CHOOSING) | SUMS | {aten.add, aten.sub, aten.rsub, aten.neg, aten.native_batch_norm}
 )
 """What comes out is a sum of what went in with constant factors."""
 
-PRODUCTS_OF_TWO = frozenset({aten.mul, aten.mm, aten.bmm, aten.addmm, aten.convolution})
+PRODUCTS_OF_TWO = PRODUCTS | {aten.mul}
 """They are linear in each of their factors."""
 
 

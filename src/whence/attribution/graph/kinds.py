@@ -24,6 +24,10 @@ MOVED_ABOUT = frozenset(
         aten.flip,
         aten.roll,
         aten.repeat,
+        aten.unfold,
+        aten.diagonal,
+        aten.rot90,
+        aten.channel_shuffle,
     }
 )
 """They move numbers, and leave some out, whatever the numbers are."""
@@ -38,16 +42,30 @@ ROUTES = (
         aten.copy,
         aten.alias,
         aten.constant_pad_nd,
+        aten.reflection_pad1d,
         aten.reflection_pad2d,
+        aten.replication_pad1d,
         aten.replication_pad2d,
         aten.pixel_shuffle,
         aten.pixel_unshuffle,
+        aten.upsample_nearest1d,
         aten.upsample_nearest2d,
+        aten.upsample_nearest3d,
+        aten._upsample_nearest_exact1d,
+        aten._upsample_nearest_exact2d,
+        aten.im2col,
+        aten.max_unpool2d,
+        aten.tril,
+        aten.triu,
+        aten.topk,
+        aten.sort,
         aten.max_pool2d_with_indices,
         aten.max_pool3d_with_indices,
         aten.adaptive_max_pool2d,
         aten.amax,
+        aten.amin,
         aten.max,
+        aten.min,
         aten.maximum,
         aten.minimum,
         aten.where,
@@ -67,10 +85,33 @@ SUMS = frozenset(
         aten.avg_pool3d,
         aten._adaptive_avg_pool2d,
         aten._adaptive_avg_pool3d,
+        aten.upsample_linear1d,
         aten.upsample_bilinear2d,
+        aten.upsample_bicubic2d,
+        aten.upsample_trilinear3d,
+        aten._upsample_bilinear2d_aa,
+        aten._upsample_bicubic2d_aa,
+        aten.col2im,
+        aten.cumsum,
     }
 )
 """Numbers are sums of numbers, with constant factors."""
+
+PRODUCTS = frozenset(
+    {
+        aten.convolution,
+        aten.mm,
+        aten.bmm,
+        aten.mv,
+        aten.dot,
+        aten.addmm,
+        aten.addmv,
+        aten.baddbmm,
+        aten.addcmul,
+        aten._trilinear,
+    }
+)
+"""Sums of products of two, to which something may be added; linear in each of the two."""
 
 RECTIFIERS = frozenset(
     {
@@ -79,10 +120,12 @@ RECTIFIERS = frozenset(
         aten.leaky_relu,
         aten._prelu_kernel,
         aten.elu,
+        aten.celu,
         aten.silu,
         aten.gelu,
         aten.mish,
         aten.hardswish,
+        aten.threshold,
         aten.clamp_min,
     }
 )
@@ -101,6 +144,12 @@ ACTIVATIONS = RECTIFIERS | {
     aten.rsqrt,
     aten.reciprocal,
     aten.exp,
+    aten.expm1,
+    aten.log1p,
+    aten.erf,
+    aten.sin,
+    aten.hardshrink,
+    aten.softshrink,
 }
 """Every number that comes out is a function of one number that went in."""
 

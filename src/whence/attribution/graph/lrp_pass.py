@@ -11,7 +11,14 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from whence.attribution.graph.affine import READERS, Affine, find_biased
 from whence.attribution.graph.composites import Composite
-from whence.attribution.graph.kinds import ACTIVATIONS, FILLING, ROUTES, SUMS, find_gate
+from whence.attribution.graph.kinds import (
+    ACTIVATIONS,
+    FILLING,
+    PRODUCTS,
+    ROUTES,
+    SUMS,
+    find_gate,
+)
 from whence.attribution.graph.ledger import BIASES, STABILISER, Ledger
 from whence.attribution.graph.node import Node, Slot, aten
 from whence.attribution.graph.pull import Messages, first_of, pull
@@ -30,6 +37,12 @@ from whence.attribution.graph.share_norms import (
     share_batch_norm,
     share_group_norm,
     share_layer_norm,
+)
+from whence.attribution.graph.share_products import (
+    at_zero,
+    share_gated,
+    share_matrices,
+    share_sampled,
 )
 from whence.attribution.graph.sharing import give, share_shifted
 from whence.attribution.graph.standing import name_operation, refuse_operation
@@ -170,16 +183,6 @@ def share_addition(own: LayerwisePass, node: Node, arriving: list[Tensor | None]
     return share_shifted(own, node, first_of(arriving), at_zero(node))
 
 
-def at_zero(node: Node) -> Tensor:
-    """Compute an operation where what depends on the images is 0."""
-    args, kwargs = tree_map(
-        lambda one: torch.zeros_like(one.value) if isinstance(one, Slot) else one,
-        (node.args, node.kwargs),
-    )
-    found: Tensor = node.call(*args, **kwargs)
-    return found
-
-
 def activate(own: LayerwisePass, node: Node, arriving: list[Tensor | None]) -> Messages:
     """Pass everything back; where the function is not 0 at 0, that is a constant that was added."""
     slot = node.inputs[0]
@@ -210,15 +213,6 @@ def share_quotient(own: LayerwisePass, node: Node, arriving: list[Tensor | None]
     return []
 
 
-def share_matrices(own: LayerwisePass, node: Node, arriving: list[Tensor | None]) -> Messages:
-    """Share a product of matrices, half to each side where both depend on the images."""
-    layer = READERS[node.operation](node) if node.operation in READERS else None
-    if layer is not None:
-        return own.share_layer(node, layer, first_of(arriving))
-    passed = share_terms(own, node, arriving)
-    return [(slot, relevance / len(node.inputs)) for slot, relevance in passed]
-
-
 def share_weights(own: LayerwisePass, node: Node, arriving: list[Tensor | None]) -> Messages:
     """Share softmax, sparsemax or log-odds by their tangent, of which the rest is a constant."""
     relevance, (slot,) = first_of(arriving), node.inputs
@@ -235,7 +229,9 @@ HANDLERS: MappingProxyType[Any, Handler] = MappingProxyType(
         **dict.fromkeys(SUMS, share_terms),
         **dict.fromkeys(ACTIVATIONS, activate),
         **dict.fromkeys((aten.add, aten.sub, aten.rsub), share_addition),
-        **dict.fromkeys((aten.convolution, aten.addmm, aten.mm, aten.bmm), share_matrices),
+        **dict.fromkeys(PRODUCTS, share_matrices),
+        aten.grid_sampler_2d: share_sampled,
+        aten.glu: share_gated,
         aten.mul: share_product,
         aten.neg: give,
         aten.div: share_quotient,
@@ -244,6 +240,8 @@ HANDLERS: MappingProxyType[Any, Handler] = MappingProxyType(
         aten.native_group_norm: share_group_norm,
         aten._softmax: share_weights,
         aten._safe_softmax: share_weights,
+        aten._log_softmax: share_weights,
+        aten.logsumexp: share_weights,
         weigh_allowed: share_weights,
         subtract_sides: share_weights,
     }

@@ -15,12 +15,25 @@ from torch.utils._pytree import tree_leaves, tree_map
 from whence.attribution.graph.kinds import MOVED_ABOUT, RESHAPED
 from whence.attribution.graph.node import Node, Slot, aten
 
-SUMMED = {aten.mean, aten.sum, aten.amax}
+SUMMED = {
+    aten.mean,
+    aten.sum,
+    aten.amax,
+    aten.amin,
+    aten.max,
+    aten.min,
+    aten.logsumexp,
+}
 """They leave dimensions out, or one number of them."""
 
+UNFOLDED = {aten.im2col, aten.col2im}
+"""They lay windows of an image out in a row, or back; rows stay rows."""
 
-PRODUCTS = {aten.mm, aten.bmm, aten.addmm}
+MATRICES = {aten.mm, aten.bmm, aten.addmm, aten.baddbmm}
 """Matrix products, whose two matrices are the last arguments."""
+
+VECTORS = {aten.mv, aten.addmv, aten.dot}
+"""Products with a vector, which is the last argument."""
 
 
 def find_owners(node: Node, results: Sequence[Any]) -> list[Tensor]:
@@ -37,13 +50,18 @@ def find_owners(node: Node, results: Sequence[Any]) -> list[Tensor]:
         return [reshape_owners(owners, first.value.shape, results[0].shape)]
     if node.operation in MOVED_ABOUT:
         return move_owners(node.call, node.args, node.kwargs)
-    if node.operation in PRODUCTS:
+    if node.operation in MATRICES:
         left, right = node.args[-2:]
         over, one = (-1, left) if isinstance(left, Slot) else (-2, right)
         return [one.owners.amax(over, keepdim=True)]
+    if node.operation in VECTORS:
+        return [first.owners.amax(-1)]
+    if node.operation in UNFOLDED:
+        return [owners.flatten(1)[:, :1].reshape(-1, *[1] * (results[0].dim() - 1))]
     if node.operation in SUMMED and results[0].dim() < owners.dim():
         dims = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim", [])
-        return [owners.amax(dims or list(range(owners.dim())))]
+        left = owners.amax(list(range(owners.dim())) if dims == [] else dims)
+        return [left] * len(results)
     return [owners] * len(results)
 
 

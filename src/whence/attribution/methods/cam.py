@@ -17,7 +17,15 @@ from whence.attribution.graph.walk_back import walk_back
 from whence.attribution.method import Method
 from whence.attribution.score import Score
 
-BETWEEN = (ROUTES - CHOOSING) | {aten.add, aten.sub, aten.mm, aten.addmm, aten.bmm}
+BETWEEN = (ROUTES - CHOOSING) | {
+    aten.add,
+    aten.sub,
+    aten.mm,
+    aten.mv,
+    aten.bmm,
+    aten.addmm,
+    aten.addmv,
+}
 """What may stand between the pool and the score, as long as it is linear there."""
 
 

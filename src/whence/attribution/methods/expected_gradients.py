@@ -55,7 +55,7 @@ def expected_gradients(
     starts = [find_start(one, images, pixels=score.bounded) for one in pick_floats(pool, drawn)]
 
     def follow(start: PathStart) -> FoundRelevance:
-        return follow_straight_path(score, images, start, points, everything=False)
+        return follow_straight_path(score, images, points, start=start, everything=False)
 
     counted = count_parts(starts, "expected_gradients", total=samples, unit="baseline")
     return average_found(map(follow, counted), samples, say_expectation(samples, steps, baselines))

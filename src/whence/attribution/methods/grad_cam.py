@@ -31,6 +31,7 @@ def grad_cam(score: Score, images: Tensor, *, layer: str | None = None) -> Found
         ValueError: if the score is a plain function, or there is no such layer.
         RuntimeError: if the score has no gradient.
     """
+    score = score.apart()  # whose layers nobody else uses
     name, found = find_layer(score, score.pixels(images), layer)
 
     def weigh_maps(part: Score, pixels: Tensor) -> Tensor:

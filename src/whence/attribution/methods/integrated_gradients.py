@@ -1,12 +1,14 @@
 """Integrated Gradients on the straight path from a baseline, of images and their evidence."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from whence.attribution.baseline_images import Baseline, PathStart, find_start
 from whence.attribution.classifier_score import ClassifierScore
+from whence.attribution.enough_steps import FIRST_STEPS, Walked, walk_until_told
 from whence.attribution.found import FoundRelevance
 from whence.attribution.joint import explain_scene
 from whence.attribution.mean_found import average_found
@@ -23,20 +25,21 @@ def integrated_gradients(
     score: Score,
     images: Tensor,
     *,
-    steps: int = 32,
+    steps: int | None = None,
     baseline: str | Tensor | Sequence[str | Tensor] = "white",
     memory: Moved = "evidence",
 ) -> FoundRelevance:
     """Split the change of a score on the way from a baseline over all pixels.
 
     Sundararajan, Taly and Yan (2017), arXiv:1703.01365, equation 1, by the midpoint rule. Unlike
-    in the paper, images and their evidence move from the baseline to themselves together, and at
-    every step each image reads a memory of its own.
+    in the paper, images and their evidence move from the baseline to themselves together, at
+    every step each image reads a memory of its own, and a path has as many steps as it needs.
 
     Args:
         score: of B images.
         images: `(B, C, H, W)`.
-        steps: points on the path; more make the sum more exact.
+        steps: points on the path, at equal distances; None takes 32, nearer to each other at the
+            baseline, and 96 or 288 for images of which more than 1 % would be unexplained.
         baseline: where the path starts: a name from ``BASELINES``, or one image `(C, H, W)` in the
             units of ``images``; of a list of these the mean over all of them is taken.
         memory: "evidence" moves the evidence images, and every other stored image stays as it is;
@@ -52,16 +55,19 @@ def integrated_gradients(
     """
     if memory not in MOVED:
         raise ValueError(f"Unknown memory {quote(memory)}. Choose from: {', '.join(MOVED)}.")
-    points, starts = midpoints(steps), find_starts(baseline, images, bounded=score.bounded)
-    sentence = say_straight_path([start.words for start in starts], steps)
-    return average_found(
-        (
-            follow_straight_path(score, images, start, points, everything=memory == "all")
-            for start in starts
-        ),
-        len(starts),
-        sentence,
-    )
+    points = None if steps is None else midpoints(steps)
+    starts = find_starts(baseline, images, bounded=score.bounded)
+
+    def follow(start: PathStart) -> Walked:
+        walk = partial(follow_straight_path, start=start, everything=memory == "all")
+        if points is not None:
+            return Walked(walk(score, images, points=points), len(points[0]))
+        return walk_until_told(score, images, walk)
+
+    walked = [follow(start) for start in starts]
+    most = max(one.steps for one in walked)
+    sentence = say_straight_path([start.words for start in starts], most, chosen=steps is None)
+    return average_found((one.found for one in walked), len(starts), sentence)
 
 
 def find_starts(
@@ -81,9 +87,9 @@ def find_starts(
 def follow_straight_path(
     score: Score,
     images: Tensor,
-    start: PathStart,
     points: tuple[Tensor, Tensor],
     *,
+    start: PathStart,
     everything: bool,
 ) -> FoundRelevance:
     """Move images `(B, C, H, W)` on the straight path from one baseline, through ``points``."""
@@ -158,9 +164,11 @@ def go_straight(
         return found[0], score(*begins), found[1] if len(found) > 1 else None
 
 
-def say_straight_path(starts: Sequence[str], steps: int) -> str:
-    """Say what was done, with baselines in words."""
+def say_straight_path(starts: Sequence[str], steps: int, *, chosen: bool) -> str:
+    """Say what was done, with baselines in words; ``chosen``: more steps where they were needed."""
     points = "1 step" if steps == 1 else f"{steps:,} steps"
+    if chosen and steps > FIRST_STEPS:
+        points = f"{FIRST_STEPS:,} to {points}"
     mean = f", the mean over {len(starts):,} baselines" if len(starts) > 1 else ""
     return (
         "A pixel's number is its share of the change of the score on the way from "

@@ -92,10 +92,11 @@ def describe_methods(gallery: Gallery, seed: int) -> list[tuple[str, str]]:
 
 
 def write_options(used: Mapping[str, Any], seed: int) -> str:
-    """Write the options of a method in words; what draws is named by its seed."""
+    """Write the options of a method that have a value; what draws is named by its seed."""
     texts = [
         f"seed {seed}" if name == "generator" else f"{name} {show_option(value)}"
         for name, value in used.items()
+        if value is not None
     ]
     return ", ".join(texts)
 
