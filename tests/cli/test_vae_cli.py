@@ -10,16 +10,17 @@ from torch import nn
 
 import whence
 from tests.helpers.forked import Forked
+from tests.helpers.label_tables import name_columns
 from whence.autoencoders import VAES
 from whence.autoencoders.measure_vae import measure_reconstruction
-from whence.autoencoders.saved_vae import load_vae
+from whence.autoencoders.saved_vae import load_vae, read_about_vae
 from whence.cli import main
 from whence.cli.train_vae import build
 from whence.data.fingerprint import fingerprint
 from whence.morphing.answers import check_fit
 from whence.runs import vae_run as work
 from whence.runs.images import load_data
-from whence.runs.settings import Settings
+from whence.runs.settings import Settings, read_toml
 from whence.runs.vae_settings import VAE_FIELDS, VAESettings, check_vae_settings
 from whence.storage.checkpoint import find_checkpoints
 from whence.storage.plain_files import refuse_constant
@@ -296,3 +297,16 @@ def test_the_mark_of_a_finished_folder_is_written_last(finished):
     mark = times.pop("vae.json")
     assert {"metrics.json", "vae.safetensors"} <= set(times)
     assert all(time < mark for name, time in times.items() if name != ".lock")
+
+
+def test_a_table_with_other_columns(tmp_path, capsys):
+    table = name_columns(tmp_path)
+    words = ["train-vae", str(table), "--path-column", "file", "--out", str(tmp_path / "vae")]
+    words += ["--codes", "4", "--epochs", "1", "--batch-size", "4", "--device", "cpu"]
+    assert main(words) == 2
+    assert "must have a column 'label'" in capsys.readouterr().err
+    assert main([*words, "--label-column", "kind"]) == 0
+    kept = read_toml(tmp_path / "vae" / "settings.toml")
+    assert (kept["path_column"], kept["label_column"]) == ("file", "kind")
+    parts = load_data(Settings(data=str(table), path_column="file", label_column="kind"))
+    assert read_about_vae(tmp_path / "vae")["run"]["train_fingerprint"] == fingerprint(parts.train)

@@ -10,6 +10,7 @@ from sklearn.linear_model import Ridge
 from sklearn.neighbors import KNeighborsClassifier
 
 import whence
+from tests.helpers.label_tables import name_columns
 from whence.cli import main
 from whence.encoders import ENCODERS
 from whence.models.classifier import Classifier
@@ -82,6 +83,19 @@ def test_the_command_prints_the_best_first_and_how_to_train_it(weights, capsys):
     best = lines[1].split()[1]
     expected = f"whence train digits --encoder small_cnn --weights {weights} --freeze-encoder"
     assert lines[-1].strip() == f"{expected} --size {best}"
+
+
+def test_a_table_with_other_columns_is_read_and_named(tmp_path, capsys):
+    table = name_columns(tmp_path)
+    weights = tmp_path / "colour.safetensors"
+    save_file(ENCODERS["small_cnn"](channels=3, image_size=8).state_dict(), weights)
+    command = ["encoders", str(table), "--encoder", "small_cnn", "--weights", str(weights)]
+    columns = ["--path-column", "file", "--label-column", "kind"]
+    assert main([*command, *columns, "--size", "8"]) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.endswith(" --size 8 --path-column file --label-column kind")
+    assert main([*command, *columns[:2], "--size", "8"]) == 2
+    assert "must have a column 'label'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,9 @@ from jsonargparse import ArgumentParser
 from whence.bounds import check_number
 from whence.cli.options import add_device, build_parser, choose_device, expand, parse
 from whence.encoders import check_encoder
-from whence.runs.settings import DATA_ROOT
+from whence.runs.column_options import UNWEIGHTED
+from whence.runs.parse import add_setting
+from whence.runs.settings import DATA_ROOT, FIELDS
 
 
 def build() -> ArgumentParser:
@@ -13,11 +15,13 @@ def build() -> ArgumentParser:
     parser = build_parser(
         "encoders",
         "Compare pretrained networks and sizes of images by what their features say about the "
-        "classes of DATA, a dataset's name or an image folder: nearest neighbours, each image "
-        "answered by all others, and linear probes, in five folds. The test images are not "
-        "looked at. The best line is what to train with.",
+        "classes of DATA, a dataset's name, an image folder or a table of labels: nearest "
+        "neighbours, each image answered by all others, and linear probes, in five folds. The test "
+        "images are not looked at. The best line is what to train with.",
     )
-    parser.add_argument("data", type=str, metavar="DATA", help="dataset or image folder")
+    parser.add_argument(
+        "data", type=str, metavar="DATA", help="dataset, image folder or table of labels"
+    )
     parser.add_argument(
         "--encoder",
         type=str,
@@ -49,6 +53,8 @@ def build() -> ArgumentParser:
     )
     parser.add_argument("--train-examples", type=int, help="images to compare on; by default all")
     parser.add_argument("--seed", type=int, default=0, help="of the images and the folds (0)")
+    for name in UNWEIGHTED:
+        add_setting(parser.add_argument, FIELDS[name])
     parser.add_argument("--data-root", type=str, default=DATA_ROOT, metavar="FOLDER")
     parser.add_argument("--json", action="store_true", help="print one JSON list, best first")
     add_device(parser)

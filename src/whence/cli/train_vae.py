@@ -5,6 +5,7 @@ from pathlib import Path
 from jsonargparse import ArgumentParser
 
 from whence.cli.options import add_training, build_parser, choose_device, given, parse
+from whence.cli.train import name_of_data
 from whence.runs.parse import add_setting
 from whence.runs.vae_settings import VAE_FIELDS, VAESettings, check_vae_settings
 
@@ -13,8 +14,9 @@ def build() -> ArgumentParser:
     """Build the parser."""
     parser = build_parser(
         "train-vae",
-        "Train a variational autoencoder on the images of a dataset or an image folder, and leave "
-        "a folder that whence morph can use. Labels are not looked at, except to split.",
+        "Train a variational autoencoder on the images of a dataset, an image folder or a table of "
+        "labels, and leave a folder that whence morph can use. Labels are not looked at, except to "
+        "split.",
     )
     parser.add_argument("data", type=str, metavar="DATA", help=VAE_FIELDS["data"].metadata["help"])
     parser.add_argument("--out", type=str, help="folder; by default runs/ and the data's name-vae")
@@ -38,5 +40,5 @@ def train_vae(arguments: list[str]) -> None:
     device = choose_device(options.device)
     from whence.cli.work.train_vae import train_and_describe  # late: it loads torch
 
-    folder = Path(options.out or Path("runs") / f"{Path(settings.data).resolve().name}-vae")
+    folder = Path(options.out or Path("runs") / f"{name_of_data(settings.data)}-vae")
     train_and_describe(settings, folder, options, device)

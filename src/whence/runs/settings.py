@@ -11,6 +11,7 @@ import tomli_w
 
 from whence.memory import HEADS, OF_RUNS, SIMILARITIES, VARIANT
 from whence.messages import quote
+from whence.runs.column_options import COLUMN_HELP, list_columns
 from whence.storage.plain_files import read_small
 
 if TYPE_CHECKING:
@@ -54,22 +55,11 @@ class Settings:
 
     data: str = field(metadata={"help": "a dataset's name, an image folder, or a table of labels"})
     data_root: str = option(DATA_ROOT, "folder that holds downloaded datasets")
-    path_column: str | None = option(
-        None, "of a table of labels, the column of the files (default path)"
-    )
-    label_column: str | None = option(None, "the column of the classes (default label)")
-    group_column: str | None = option(
-        None,
-        "the column of modules, patients or batches, none of which is divided between training, "
-        "validation and test (default group, if there is one)",
-    )
-    split_column: str | None = option(
-        None, "the column of train, validation or test (default split, if there is one)"
-    )
-    weight_column: str | None = option(
-        None,
-        "the column of how much an image counts in the training (default weight, if there is one)",
-    )
+    path_column: str | None = option(None, COLUMN_HELP["path"])
+    label_column: str | None = option(None, COLUMN_HELP["label"])
+    group_column: str | None = option(None, COLUMN_HELP["group"])
+    split_column: str | None = option(None, COLUMN_HELP["split"])
+    weight_column: str | None = option(None, COLUMN_HELP["weight"])
     corrections: str | None = option(
         None,
         "a table of suspicious labels that whence report wrote, with the labels that a person "
@@ -208,12 +198,7 @@ class Settings:
     @property
     def columns(self) -> dict[str, str]:
         """Name the columns of a table of labels that were chosen, by what they say."""
-        found = {
-            name.removesuffix("_column"): value
-            for name, value in asdict(self).items()
-            if name.endswith("_column")
-        }
-        return {role: name for role, name in found.items() if name is not None}
+        return list_columns(asdict(self))
 
     @property
     def named_layers(self) -> tuple[str, ...]:

@@ -50,6 +50,7 @@ def load_vae_data(settings: VAESettings) -> Dataset:
         size=settings.size,
         channels=settings.channels,
         seed=0,
+        columns=settings.columns,
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from whence.autoencoders import VAES
 from whence.bounds import check_number, check_numbers
 from whence.messages import quote
+from whence.runs.column_options import COLUMN_HELP, list_columns
 from whence.runs.settings import DATA_ROOT, check_texts, option
 
 DEFAULT = next(iter(VAES))
@@ -23,8 +24,14 @@ class VAESettings:
     ``epochs`` that are None become at least 20, and at least 4,000 steps.
     """
 
-    data: str = field(metadata={"help": "a dataset's name, or an image folder"})
+    data: str = field(
+        metadata={"help": "a dataset's name, an image folder, or a table of labels (.csv, .tsv)"}
+    )
     data_root: str = option(DATA_ROOT, "folder that holds downloaded datasets")
+    path_column: str | None = option(None, COLUMN_HELP["path"])
+    label_column: str | None = option(None, COLUMN_HELP["label"])
+    group_column: str | None = option(None, COLUMN_HELP["group"])
+    split_column: str | None = option(None, COLUMN_HELP["split"])
     size: int | None = option(None, "height and width that images are brought to, in pixels")
     channels: int | None = option(
         None,
@@ -48,6 +55,11 @@ class VAESettings:
 
     def __post_init__(self) -> None:
         check_texts(asdict(self).items())
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """Name the columns of a table of labels that were chosen, by what they say."""
+        return list_columns(asdict(self))
 
 
 VAE_FIELDS: Mapping[str, Field[Any]] = MappingProxyType({f.name: f for f in fields(VAESettings)})

@@ -3,7 +3,7 @@
 import json
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from jsonargparse import Namespace
@@ -11,6 +11,7 @@ from jsonargparse import Namespace
 from whence.cli.align import align
 from whence.cli.plain_text import escape
 from whence.encoders.at_layers import OUTPUT
+from whence.runs.column_options import UNWEIGHTED
 from whence.runs.compare_encoders import FeatureQuality, compare_encoders
 from whence.runs.settings import Settings
 from whence.runs.where import may_download_to
@@ -29,6 +30,7 @@ def compare_all(named: Sequence[tuple[str, str]], options: Namespace, device: st
         data_root=options.data_root,
         train_examples=options.train_examples,
         seed=options.seed,
+        **{name: options[name] for name in UNWEIGHTED},
     )
     found = []
     measured = compare_encoders(
@@ -49,10 +51,12 @@ def compare_all(named: Sequence[tuple[str, str]], options: Namespace, device: st
     if options.json:
         print(json.dumps([asdict(one) for one in found], indent=1))
     else:
-        print(describe_qualities(found, options.data))
+        print(describe_qualities(found, options.data, settings.columns))
 
 
-def describe_qualities(found: Sequence[FeatureQuality], data: str) -> str:
+def describe_qualities(
+    found: Sequence[FeatureQuality], data: str, columns: Mapping[str, str]
+) -> str:
     """Lay qualities out as a table, and say with which command the first is trained."""
     deep = found[0].left_out is not None
     head = ["encoder", "size", "features", "linear probe", "neighbours", "ms an image"]
@@ -75,6 +79,8 @@ def describe_qualities(found: Sequence[FeatureQuality], data: str) -> str:
     best = found[0]
     command = ["whence", "train", data, "--encoder", best.encoder, "--weights", best.weights]
     command += ["--freeze-encoder", "--size", str(best.size[0])]
+    for role, name in columns.items():
+        command += [f"--{role}-column", name]
     if best.layers:
         command += ["--layers", ",".join(best.layers)]
     lines = align([head, *rows])
