@@ -57,7 +57,15 @@ COUNTED = {  # D and the parameters of the encoder, by hand
     ),
 }
 NO_NETWORKS = {  # files of the same folder that turn other people's modules into encoders
-    *("adopt", "count_features", "drop_classifier", "explained", "libraries", "load_weights"),
+    *(
+        "adopt",
+        "at_layers",
+        "count_features",
+        "drop_classifier",
+        "explained",
+        "libraries",
+        "load_weights",
+    ),
     *("preparation", "timm_networks", "torchvision_networks", "weights", "weights_file"),
 }
 THESIS = {"thesis_mnist", "thesis_fashion_mnist", "thesis_cifar10"}
