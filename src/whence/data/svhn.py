@@ -66,6 +66,7 @@ def _read(path: Path) -> ImageSet:
         ValueError,
         TypeError,
         KeyError,
+        IndexError,  # what scipy 1.14 raises for empty files
         OSError,
         EOFError,
         NotImplementedError,  # what scipy raises for files of MATLAB 7.3

@@ -5,7 +5,6 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import one_hot
 
 from whence.memory.attention import at_least_float32, check_mask, recall, score
 from whence.memory.class_scores import ClassScores, Sums, sum_classes
@@ -218,7 +217,8 @@ class Votes(MemoryHead):
         """
         if labels is None:
             raise ValueError("Votes need the label of every stored image, got none.")
-        return one_hot(labels, self.classes).to(at_least_float32(memory).dtype)
+        classes = torch.arange(self.classes, device=labels.device)
+        return (labels[..., None] == classes).to(at_least_float32(memory).dtype)
 
     def forward(
         self,
