@@ -118,7 +118,8 @@ def describe_settings(
         found.append(("random memories", f"{options.draws} draws, seed {options.seed}"))
     if method is not None and not lacks_pixels(model):
         used = method.complete(of_method)
-        shown = [f"{name} {value}" for name, value in used.items() if name != "generator"]
+        given = {name: value for name, value in used.items() if value is not None}
+        shown = [f"{name} {value}" for name, value in given.items() if name != "generator"]
         found.append(("attribution", ", ".join([method.name.replace("_", " "), *shown])))
     return found
 
