@@ -30,6 +30,10 @@ PUBLISHED = {  # D, then the parameters with 10 classes of Standard, Only Memory
 }
 COUNTED = {  # D and the parameters of the encoder, by hand
     "small_cnn": (128, 9 * (3 * 32 + 32 * 64 + 64 * 128 + 128 * 128) + 2 * (32 + 64 + 128 + 128)),
+    "small_vgg": (
+        96,
+        9 * (3 * 24 + 24 * 48 + 48 * 48 + 48 * 96 + 3 * 96 * 96) + 2 * (24 + 2 * 48 + 4 * 96),
+    ),
     "vit": (
         384,
         (48 * 384 + 384)  # patches

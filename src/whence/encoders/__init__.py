@@ -7,6 +7,7 @@ ENCODERS = Table(
     "encoder",
     {
         "small_cnn": "whence.encoders.small_cnn:small_cnn",
+        "small_vgg": "whence.encoders.small_vgg:small_vgg",
         "mobilenet_v2": "whence.encoders.mobilenet_v2:mobilenet_v2",
         "efficientnet_b0": "whence.encoders.efficientnet_b0:efficientnet_b0",
         "resnet18": "whence.encoders.resnet18:resnet18",
