@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
@@ -53,19 +53,33 @@ def read_convolution(node: Node) -> Affine | None:
     )
 
 
-def read_linear(node: Node) -> Affine | None:
-    """Read a product `(n, D)` with weights `(D, K)`, and a bias; None if it is another product."""
+class Product(NamedTuple):
+    """A product of something that depends on the image with weights that do not."""
+
+    slot: Slot
+    weight: Tensor
+    bias: Tensor | None
+
+
+def read_product(node: Node) -> Product | None:
+    """Read a product whose operation takes a bias, or none, first; None if both sides depend."""
     *biases, slot, weight = node.args
     if not isinstance(slot, Slot) or isinstance(weight, Slot) or node.kwargs:
         return None
     bias = biases[0] if biases else None
-    if isinstance(bias, Slot):
+    return None if isinstance(bias, Slot) else Product(slot, weight, bias)
+
+
+def read_linear(node: Node) -> Affine | None:
+    """Read a product `(n, D)` with weights `(D, K)`, and a bias; None if it is another product."""
+    found = read_product(node)
+    if found is None:
         return None
     return Affine(
-        slot,
+        found.slot,
         node.output.value,
-        weight,
-        bias,
+        found.weight,
+        found.bias,
         lambda x, weight: x @ weight,
         lambda c, weight: c @ weight.mT,
     )
@@ -73,17 +87,14 @@ def read_linear(node: Node) -> Affine | None:
 
 def read_vector_product(node: Node) -> Affine | None:
     """Read a product `(n, D)` with weights `(D,)`, and a bias; None if it is another product."""
-    *biases, slot, weight = node.args
-    if not isinstance(slot, Slot) or isinstance(weight, Slot) or node.kwargs:
-        return None
-    bias = biases[0] if biases else None
-    if isinstance(bias, Slot):
+    found = read_product(node)
+    if found is None:
         return None
     return Affine(
-        slot,
+        found.slot,
         node.output.value,
-        weight[:, None],
-        bias,
+        found.weight[:, None],
+        found.bias,
         lambda x, weight: (x @ weight)[:, 0],
         lambda c, weight: c[:, None] @ weight.mT,
     )
