@@ -142,7 +142,7 @@ def test_a_run_killed_in_its_training_goes_on_with_what_was_measured(tmp_path, m
         *("--device", "cpu", "--precision", "float32"),
     ]
     killed, alone = tmp_path / "killed", tmp_path / "alone"
-    budgeted = [*command, "--budget", "2s", "--checkpoint-seconds", "0", "--out", str(killed)]
+    budgeted = [*command, "--budget", "0.5s", "--checkpoint-seconds", "0", "--out", str(killed)]
     process = Forked(main, budgeted, place=tmp_path / "printed")
     process.wait_for_step(killed, 2)
     process.send(signal.SIGKILL)
