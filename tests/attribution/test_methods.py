@@ -99,7 +99,7 @@ PARTICULAR = {"cam"}
 
 ANYWHERE = [name for name in METHODS if name not in PARTICULAR]
 
-EXACT_WITH = {"lrp": {"epsilon": 0.0}}
+EXACT_WITH = {"lrp": {"epsilon": 0.0}, "integrated_gradients": {"steps": 32}}
 """Options without which a method is not exact."""
 
 

@@ -87,7 +87,7 @@ class Odd(nn.Module):
     """Has an operation that no rule is for."""
 
     def forward(self, images):
-        return torch.cumsum(images, 1)
+        return torch.cumprod(images, 1)
 
 
 class Outer(nn.Module):
@@ -101,7 +101,7 @@ class Outer(nn.Module):
 
 def test_an_operation_without_a_rule_is_named_with_its_place():
     message = (
-        r"must consist of operations that have a rule, it has cumsum in layers.2 \(Odd\); "
+        r"must consist of operations that have a rule, it has cumprod in layers.2 \(Odd\); "
         r"gradient and integrated_gradients need no rule for it"
     )
     with pytest.raises(ValueError, match=message):

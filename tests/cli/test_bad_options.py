@@ -38,7 +38,7 @@ from tests.helpers.bad_input import DIGITS
         (["--freeze-encoder"], "freeze_encoder needs weights"),
         (["--weights", "gone.pt"], "gone.pt must be a file, there is none"),
         (["--weights", "default"], "needs a torchvision or timm network"),
-        (["--encoder", "resnet19"], "Unknown encoder 'resnet19'. Choose from: small_cnn, mobilenet_v2"),
+        (["--encoder", "resnet19"], "Unknown encoder 'resnet19'. Choose from: small_cnn, small_vgg"),
         (["--encoder", "torchvision:resnet19"], "Did you mean: resnet18"),
         (["--variant", "none"], "variant must be one of votes, memory-wrap, only-memory, standard, got 'none'"),
         (["--recipe", "x"], "recipe must be one of default, paper, vit, finetune, at-once, got 'x'"),

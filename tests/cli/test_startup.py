@@ -94,7 +94,13 @@ SAID = {
     "predict": ["(128)", "--json"],
     "explain": [
         *("html (default), png", "white, black, mean, blur (white)"),
-        *("evidence or all (evidence)", "(20)", "(32)", "(0)", "(128)"),
+        *(
+            "evidence or all (evidence)",
+            "(20)",
+            "(32 to 288, as many as are needed)",
+            "(0)",
+            "(128)",
+        ),
     ],
     "attribute": ["(integrated_gradients)", "(3)", "html (default)", "RUN-attribution.html", "A:B"],
     "visualise": ["(150)", "(9)", "(5000)", "RUN-units.html", "channel:LAYER:NUMBER"],

@@ -7,7 +7,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from whence import MemoryWrap, OnlyMemory
-from whence.memory import HEADS, SIMILARITIES, heads, votes
+from whence.memory import HEADS, SIMILARITIES, feature_heads, heads, keys, votes
 from whence.memory.attention import recall, score, weigh
 from whence.memory.feature_heads import Standard
 from whence.memory.heads import MemoryHead, build_head, find_head
@@ -40,13 +40,14 @@ def test_a_head_says_what_it_is(variant):
         head = build_head(variant, 7, 4, similarity=similarity, classifier=layers)
         assert type(head) is kind
         assert (head.features, head.similarity) == (7, similarity if kind.has_memory else None)
-        kinds = {nn.Sequential: "mlp", votes.DeepKeys: "mlp", nn.Linear: "linear"}
+        kinds = {nn.Sequential: "mlp", keys.DeepKeys: "mlp", nn.Linear: "linear"}
         assert head.last_layers == kinds[type(head.keys if variant == "votes" else head.classifier)]
         assert layers in (None, head.last_layers)
 
 
 def test_every_head_is_in_the_table():
-    kinds = [kind for kind in (vars(heads) | vars(votes)).values() if isinstance(kind, type)]
+    everything = vars(heads) | vars(feature_heads) | vars(votes)
+    kinds = [kind for kind in everything.values() if isinstance(kind, type)]
     found = {kind for kind in kinds if issubclass(kind, heads.Head) and hasattr(kind, "variant")}
     assert {kind.variant for kind in found} == set(HEADS)
     assert len(found) == len(HEADS)

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from tests.helpers.run_folders import assert_same_result
 from whence.cli import main
-from whence.cli.work import train as work
+from whence.cli.work import tune as work
 from whence.encoders import ENCODERS
 from whence.models.classifier import Classifier
 from whence.records.images import Marks
