@@ -151,7 +151,10 @@ def test_it_is_kept_with_the_model_and_said(tmp_path):
     assert loaded.decision.head_start == 0
     (answer,) = whence.predict(model, IMAGES[:1])
     least = answer.threshold - found.head_start
-    said = f"(from {least:.4g} on where it is labelled {name})"
+    rest = (
+        "not at all" if answer.threshold >= 1 else f"from a similarity of {answer.threshold:.4g} on"
+    )
+    said = f"from a similarity of {least:.4g} on where it is labelled {name}, {rest} elsewhere;"
     assert said in say_reading(answer, model.class_names)
 
 

@@ -19,23 +19,35 @@ def say_reading(answer: Prediction | Explanation, classes: Sequence[str]) -> str
     """
     if answer.threshold is None:
         return None
-    text = (
-        f"A stored image counts from a similarity of {format_number(answer.threshold, '.4g')} on"
-        f"{say_handicaps(answer, classes)}; the more above, the more."
-    )
+    text = f"A stored image counts {say_thresholds(answer, classes)}; the more above, the more."
     return f"{say_votes(answer, classes)} {text}" if answer.by_label else text
 
 
-def say_handicaps(answer: Prediction | Explanation, classes: Sequence[str]) -> str:
-    """Say for which labels stored images count from another similarity on; nothing for none."""
-    if answer.handicaps is None or answer.threshold is None:
-        return ""
+def say_thresholds(answer: Prediction | Explanation, classes: Sequence[str]) -> str:
+    """Say from which similarity on stored images count, where that hangs on their label as well."""
+    threshold = answer.threshold or 0.0
+    if answer.handicaps is None:
+        return say_from(threshold)
+    handicaps = dict(zip(classes, answer.handicaps.tolist(), strict=True))
     parts = [
-        f"from {format_number(answer.threshold + handicap, '.4g')} on where it is labelled {name}"
-        for name, handicap in zip(classes, answer.handicaps.tolist(), strict=True)
+        f"{say_from(threshold + handicap, highest=1.0)} where it is labelled {name}"
+        for name, handicap in handicaps.items()
         if handicap
     ]
-    return f" ({', '.join(parts)})"
+    if not all(handicaps.values()):
+        parts.append(f"{say_from(threshold, highest=1.0)} elsewhere")
+    return ", ".join(parts)
+
+
+def say_from(similarity: float, *, highest: float | None = None) -> str:
+    """Say from which similarity on, or that none is so high.
+
+    >>> say_from(0.5), say_from(1.25, highest=1.0)
+    ('from a similarity of 0.5 on', 'not at all')
+    """
+    if highest is not None and similarity >= highest:
+        return "not at all"
+    return f"from a similarity of {format_number(similarity, '.4g')} on"
 
 
 def say_votes(answer: Prediction | Explanation, classes: Sequence[str]) -> str:
