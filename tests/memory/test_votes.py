@@ -166,3 +166,12 @@ def test_of_wide_features_keys_hold_the_directions_that_vary_most(rng):
     assert_close(keys @ keys.T / head.sharpness, cosines, atol=1e-3, rtol=1e-3)
     noisy = head.embed(noise + 3 * features)
     assert_close(noisy, keys, atol=1e-3, rtol=1e-3)
+
+
+def test_what_is_learned_of_features_has_no_gradient(rng):
+    head = Votes(6, 3)
+    features = torch.randn(9, 6, generator=rng).requires_grad_()
+    for learn in (head.fit_features, head.compare_plainly):
+        learn(features)
+        assert not head.mean.requires_grad
+        assert not head.spread.requires_grad

@@ -129,6 +129,7 @@ class Votes(MemoryHead):
         scale = self.log_scale.exp() if self.training else self.sharpness
         return to_unit_length(at_least_float32(keys)) * scale.sqrt()
 
+    @torch.no_grad()
     def fit_features(self, features: Tensor) -> None:
         """Take the mean of features `(N, D)` off all that come, and divide by their spread.
 
@@ -143,6 +144,7 @@ class Votes(MemoryHead):
         even = deviation.clamp_min(mean / 100).sqrt()
         self.spread.copy_(even if mean > 0 else torch.ones_like(even))
 
+    @torch.no_grad()
     def compare_plainly(self, features: Tensor) -> None:
         """Make keys that are the features themselves, of which these are `(N, D)`.
 
@@ -153,10 +155,9 @@ class Votes(MemoryHead):
         self.mean.copy_(known.mean(0))
         self.spread.fill_(1)
         plain = self.keys.plain if isinstance(self.keys, DeepKeys) else self.keys
-        with torch.no_grad():
-            for parameter in self.keys.parameters():
-                parameter.zero_()
-            plain.get_parameter("weight").copy_(find_directions(self.level(known)))
+        for parameter in self.keys.parameters():
+            parameter.zero_()
+        plain.get_parameter("weight").copy_(find_directions(self.level(known)))
 
     def reset(self, keys: nn.Module) -> None:
         """Take other keys, and the scale that training begins with."""
