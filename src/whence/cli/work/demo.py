@@ -30,7 +30,9 @@ from whence.runs.run import run
 from whence.runs.settings import Settings
 from whence.storage.whole_files import write_whole
 
-SETTINGS = Settings(data="digits", train_examples=100, memory_size=50, epochs=250)
+SETTINGS = Settings(
+    data="digits", train_examples=100, validation_examples=300, memory_size=50, epochs=250
+)
 TITLES = {find_head(variant).title: variant for variant in ("standard", VARIANT, OF_RUNS)}
 """What the models are called; the one without a memory first."""
 SHOWN, COLUMNS = 4, 5
