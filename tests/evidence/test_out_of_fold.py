@@ -107,6 +107,12 @@ def test_copies_of_what_was_trained_on_are_left_out(trained):
     assert len(found.wrong) == 34
 
 
+def test_images_that_are_all_copies_give_no_answer(trained):
+    model, train, validation = trained
+    everywhere = train.take(torch.arange(6).repeat(6))  # each image in every third
+    assert ask(model, everywhere, validation) is None
+
+
 def test_a_class_with_too_few_images_is_not_divided(trained):
     model, train, validation = trained
     few = train.take(torch.tensor([0, 1, 3, 4, 6, 7, 9, 10, 2, 5]))

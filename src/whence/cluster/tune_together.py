@@ -71,7 +71,7 @@ def find_problem(future: Any, number: int, say: Callable[[str], None]) -> str | 
     """Wait for one worker's share of a tuning; returns what is wrong with its input."""
     try:
         problem: str | None = future.result()
-    except Exception as error:
+    except Exception as error:  # whatever the worker raised, and Dask's own, which is optional
         if type(error).__name__ != "KilledWorker":
             raise
         say(f"Every worker that took part {number + 1} of the tuning was killed; it ended early.")

@@ -75,8 +75,8 @@ def answer_out_of_fold(
         batch_size: answers computed at once.
 
     Returns:
-        None where a third holds all images of a class. Copies of images that were trained on are
-        left out.
+        None where a third holds all images of a class, or every image is a copy of one in another
+        third. Copies of images that were trained on are left out.
     """
     if groups is None:
         folds = divide_evenly(train.images.labels, THIRDS)
@@ -104,13 +104,16 @@ def answer_out_of_fold(
         learner.decision = model.decision
         stored = learner.fitting_bank().places
         known = is_known(content_hashes(out.images.images), {"memory": stored})
-        new = out.take(torch.tensor([place for place, one in enumerate(known) if not one]))
+        fresh = [place for place, one in enumerate(known) if not one]
+        if not fresh:
+            continue
+        new = out.take(torch.tensor(fresh))
         found = judge_answers(learner, new, batch_size=batch_size)
         doubts.append(found.doubts)
         wrong.append(found.wrong)
         if sum(map(len, wrong)) >= ENOUGH:
             break
-    return Judged(torch.cat(doubts), torch.cat(wrong))
+    return Judged(torch.cat(doubts), torch.cat(wrong)) if wrong else None
 
 
 def list_folds(folds: Tensor, labels: Tensor, classes: int) -> Iterator[tuple[Tensor, Tensor]]:
