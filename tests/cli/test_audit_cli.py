@@ -19,9 +19,9 @@ WRONG = 4
 """The first images of each class show the other one."""
 
 
-def write_stripes(folder):
+def write_stripes(folder, *, noise_seed=0):
     """Write stripes that lie, called ants, and stripes that stand, called bees."""
-    numbers = np.random.default_rng(0)
+    numbers = np.random.default_rng(noise_seed)
     lines = np.arange(16) // 2 % 2 * 200.0
     for label, name in enumerate(("ant", "bee")):
         (folder / name).mkdir(parents=True)
@@ -137,13 +137,80 @@ def test_a_run_is_trained_with_corrections(audited, tmp_path, capsys):
     assert new.train.class_names[new.train.labels[place]] == rows[0]["suggested_label"]
     found = json.loads(call(capsys, "report", tmp_path / "run", "--json", "--hard", "0")[1])
     assert (found["corrections"]["relabelled"], found["corrections"]["removed"]) == (1, 1)
+    assert "names no run that is there, so that accuracy before" in err
     assert found["corrections"]["before"] is None
-    before = (table.read_text(), table)
-    before[1].write_text(before[0].replace("remove", ""))
+    table.write_text(table.read_text().replace("remove", ""))
     code, _, err = call(
         capsys, *words, "--corrections", table, "--out", tmp_path / "run", "--resume"
     )
     assert (code, "made with other groups, weights or validation images" in err) == (2, True)
+
+
+def shares_of(folder):
+    found = json.loads((folder / "metrics.json").read_text())
+    return {name: found["test"][name] for name in ("accuracy", "balanced_accuracy")}
+
+
+def test_accuracy_before_stands_beside_the_new_one(audited, tmp_path, capsys):
+    table, rows = fill(audited, audited, correct_three)  # beside the run, as its report left it
+    assert rows[0]["run"] == "run"
+    words = ["train", audited / "photos", *QUICK, "--variant", "votes", "--seed", "1"]
+    code, out, err = call(capsys, *words, "--corrections", table, "--out", tmp_path / "run")
+    assert (code, "not shown" in err) == (0, False)
+    before, after = shares_of(audited / "run"), shares_of(tmp_path / "run")
+    for name, share in before.items():
+        said = f"{name.replace('_', ' ')}: {share:.2%} before, {after[name]:.2%} after"
+        assert said in out
+    found = json.loads(call(capsys, "report", tmp_path / "run", "--json", "--hard", "0")[1])
+    assert found["corrections"]["before"] == list(before.values())
+    assert found["corrections"]["after"] == list(after.values())
+    assert found["corrections"]["confirmed"] == 1
+
+
+def test_a_run_whose_test_labels_were_wrong_is_asked_again(audited, tmp_path, capsys):
+    parts, answers = whence.load_parts(audited / "run"), []
+    call(capsys, "evaluate", audited / "run", "--answers", tmp_path / "answers.csv")
+    with (tmp_path / "answers.csv").open() as file:
+        answers = list(csv.DictReader(file))
+    names = {"ant": "bee", "bee": "ant"}
+    wrong = next(k for k, row in enumerate(answers) if row["answer"] == row["label"])
+    gone = next(k for k, row in enumerate(answers) if k != wrong)
+    lines = [
+        f"{parts.test.sources[wrong]},,{answers[wrong]['label']},{names[answers[wrong]['label']]}",
+        f"{parts.test.sources[gone]},,{answers[gone]['label']},remove",
+    ]
+    table = tmp_path / "tested.csv"
+    table.write_text("file,index,label,corrected_label\n" + "\n".join(lines))
+    words = ["train", audited / "photos", *QUICK, "--variant", "votes", "--seed", "1"]
+    words += ["--corrections", table, "--before", audited / "run", "--out"]
+    assert call(capsys, *words, tmp_path / "run")[0] == 0
+    found = json.loads((tmp_path / "run/metrics.json").read_text())["before"]
+    kept = [row for k, row in enumerate(answers) if k != gone]
+    right = [(row["answer"] == row["label"]) != (row is answers[wrong]) for row in kept]
+    assert found["accuracy"] == pytest.approx(sum(right) / len(right))
+    assert found["accuracy"] != shares_of(audited / "run")["accuracy"]
+    labels = [names[row["label"]] if row is answers[wrong] else row["label"] for row in kept]
+    recalls = [
+        np.mean([hit for hit, label in zip(right, labels, strict=True) if label == name])
+        for name in set(labels)
+    ]
+    assert found["balanced_accuracy"] == pytest.approx(np.mean(recalls))
+
+
+def test_runs_that_are_not_before(audited, tmp_path, capsys):
+    table, _ = fill(audited, tmp_path, correct_three)
+    words = ["train", audited / "photos", *QUICK, "--variant", "votes", "--out", tmp_path / "x"]
+    code, _, err = call(capsys, *words, "--before", audited / "run")
+    assert (code, "it needs --corrections" in err) == (2, True)
+    words += ["--corrections", table, "--before"]
+    code, _, err = call(capsys, *words, tmp_path / "none")
+    assert (code, "No run in" in err) == (2, True)
+    write_stripes(tmp_path / "photos", noise_seed=1)
+    other = ["train", tmp_path / "photos", *QUICK, "--variant", "votes", "--out"]
+    assert call(capsys, *other, tmp_path / "other")[0] == 0
+    code, _, err = call(capsys, *words, tmp_path / "other")
+    assert (code, "other was tested on other images" in err) == (2, True)
+    assert not (tmp_path / "x").exists()
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,10 @@ import torch
 
 from whence.data.corrections import correct_dataset, read_corrections
 from whence.records.images import Dataset, ImageSet, Marks
+from whence.runs.before import describe_corrections
 from whence.runs.divide import divide
 from whence.runs.folds import take_fold
-from whence.runs.marks import describe_changes, hash_marks
+from whence.runs.marks import hash_marks
 from whence.runs.settings import Settings
 
 HEADS = "file,index,label,suggested_label,score,corrected_label,nearest\n"
@@ -104,13 +105,15 @@ def test_labels_change_and_no_image_moves_to_another_part(dataset, write):
         "s.csv corrects 2 labels, takes 3 images out and confirms 1, 2 of them test images.",
     )
     assert hash_marks(found.marks) != hash_marks(dataset.marks)
-    said = describe_changes(found, "x/s.csv")
-    assert (said["table"], said["relabelled"], said["removed"]) == ("s.csv", 1, 2)
-    assert {"image": f"{trained[0]}.png", "label": names[0], "corrected": other[0]} in said[
-        "changed"
-    ]
-    assert {"image": f"{kept}.png", "label": names[3], "corrected": None} in said["changed"]
-    assert describe_changes(dataset, "s.csv") is describe_changes(found, None) is None
+    said = describe_corrections(Settings(data="x", corrections=str(table)), CLASSES)
+    counts = [said[name] for name in ("table", "relabelled", "removed", "confirmed")]
+    assert counts == ["s.csv", 2, 3, 1]
+    first = {"image": f"{trained[0]}.png", "label": names[0], "corrected": other[0]}
+    tested = {"image": "26.png", "label": "cat", "corrected": None}
+    assert first in said["changed"]
+    assert tested in said["changed"]
+    assert len(said["changed"]) == 5
+    assert describe_corrections(settings, CLASSES) is None
 
 
 def test_folds_stay_what_they_were(dataset, write):

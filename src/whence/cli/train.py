@@ -274,7 +274,7 @@ def combine_settings(data: str, options: dict[str, Any]) -> tuple[Settings, int]
 def place_beside(path: Path, values: dict[str, Any]) -> dict[str, Any]:
     """Read the relative paths of a settings file as beginning at the file, not where one stands."""
     found = dict(values)
-    for name in ("data", "data_root", "weights", "corrections"):
+    for name in ("data", "data_root", "weights", "corrections", "before"):
         value = found.get(name)
         if isinstance(value, str) and not is_name(name, value, path.parent):
             found[name] = str(path.parent / Path(value).expanduser())

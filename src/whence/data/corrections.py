@@ -13,7 +13,7 @@ from whence.records.images import Dataset, ImageSet
 from whence.records.labels import list_names
 
 AUDIT_COLUMNS = (
-    *("file", "index", "label", "suggested_label", "score", "corrected_label", "nearest"),
+    *("file", "index", "label", "suggested_label", "score", "corrected_label", "nearest", "run"),
 )
 """Of the table that ``whence report`` writes; a person fills in ``corrected_label``."""
 
@@ -71,6 +71,15 @@ def read_corrections(path: Path, class_names: Sequence[str]) -> tuple[Correction
                     found.append(one)
     check_once(path, found)
     return tuple(found)
+
+
+def read_origin(path: Path) -> str | None:
+    """Read which run a table of suspicious labels was made of; None where it does not say."""
+    with open_rows(path) as rows:
+        heads = [head.strip() for head in next(rows, [])]
+        first: list[str] = next(rows, [])
+    place = heads.index("run") if "run" in heads else len(first)
+    return first[place].strip() or None if place < len(first) else None
 
 
 def read_correction(

@@ -17,15 +17,12 @@ from whence.models.classifier import Classifier
 from whence.models.load import load_to_answer
 from whence.records.measures import NearStored, Suspicion
 from whence.records.overview import Corrected
+from whence.runs.before import CORRECTIONS, LISTED_IN_RECORD, SHARES, name_run
 from whence.runs.folder import METRICS
-from whence.runs.marks import LISTED_IN_RECORD
 from whence.runs.other_memory import MEMORY, check_new, write_with_memory
 from whence.runs.rows_of_answers import write_rows
 from whence.runs.where import AS_SETTINGS_SAY, Where
 from whence.storage.plain_files import read_json
-
-CORRECTIONS = "corrections"
-"""What ``whence.json`` calls, under "run", what was corrected before it."""
 
 
 def write_audit(
@@ -33,6 +30,7 @@ def write_audit(
     suspicious: Sequence[Suspicion],
     nearest: Mapping[int, Sequence[NearStored]],
     class_names: Sequence[str],
+    run: Path,
 ) -> None:
     """Write suspicious labels as a table that a person fills in.
 
@@ -41,12 +39,13 @@ def write_audit(
         suspicious: at least one, most suspicious first.
         nearest: the most similar stored images of each, by its index.
         class_names: K names.
+        run: that the images are stored in, which the table names.
     """
-    rows = []
+    rows, origin = [], name_run(run, path)
     for one in suspicious:
         names = (one.source or "", one.index, class_names[one.label], class_names[one.resembles])
         near = "; ".join(name_near(other, class_names) for other in nearest.get(one.index, ()))
-        entries = (*names, round(one.score, 3), "", near)
+        entries = (*names, round(one.score, 3), "", near, origin)
         rows.append(dict(zip(AUDIT_COLUMNS, map(str, entries), strict=True)))
     write_rows(path, rows)
 
@@ -92,7 +91,7 @@ def edit_run(
     edited = correct_memory(model, corrections, str(table))
     before = read_json(run / METRICS).get("test", {})
     made = corrections_to_json(corrections, str(table), listed=LISTED_IN_RECORD)
-    shares = {name: before.get(name) for name in ("accuracy", "balanced_accuracy")}
+    shares = {name: before.get(name) for name in SHARES}
     made_of = {CORRECTIONS: {**made, "before": shares}}
     after = write_with_memory(edited, run, out, made_of, where=where, batch_size=batch_size)
     test = after.get("test", {})
@@ -150,7 +149,7 @@ def read_corrected(run: Mapping[str, Any], after: tuple[float, float] | None) ->
     if not isinstance(found, Mapping):
         return None
     before = found.get("before") or {}
-    shares = [before.get(name) for name in ("accuracy", "balanced_accuracy")]
+    shares = [before.get(name) for name in SHARES]
     known = [share for share in shares if isinstance(share, float)]
     return Corrected(
         table=str(found.get("table", "")),

@@ -20,6 +20,7 @@ from whence.models.save import describe, write_model
 from whence.models.using import encode_all
 from whence.records.images import ImageSet
 from whence.records.measures import Calibration
+from whence.runs.before import CORRECTIONS
 from whence.runs.beside import Beside, measure_beside
 from whence.runs.class_counts import count_images
 from whence.runs.folder import METRICS
@@ -91,9 +92,13 @@ def finish(
         ask_more=lambda: answer_training_images(model, parts, settings, features),
     )
     metrics = {**measured, "train_seconds": round(seconds, 3), "device": device}
+    if parts.before is not None:
+        metrics["before"] = parts.before
     write_json(folder / METRICS, metrics)
     best = measured.get("test", measured.get("validation", {}))
     about = {**identity, "device": device, "reliance": best.get("reliance")}
+    if parts.before is not None:
+        about[CORRECTIONS] = {**about[CORRECTIONS], "before": parts.before}
     about["class_counts"] = count_images(train)
     about[RECORD_HASH] = write_image_record(folder, images, hashes, parts.indices)
     if processes > 1:

@@ -15,6 +15,7 @@ from whence.encoders.libraries import LIBRARIES
 from whence.encoders.load_weights import Weights, check_fit, read_weights
 from whence.memory.heads import find_head
 from whence.records.images import Dataset, ImageSet
+from whence.runs.before import describe_before, find_before
 from whence.runs.class_counts import describe_class_counts
 from whence.runs.folds import take_fold
 from whence.runs.marks import describe_marks
@@ -156,7 +157,7 @@ def load_to_train(settings: Settings, where: Where = AS_SETTINGS_SAY) -> Dataset
     weights = check_before_images(settings)
     dataset = load_data(settings, where)
     notes = describe_marks(settings, dataset) + describe_class_counts(settings, dataset)
-    notes += describe_mirroring(settings, dataset)
+    notes += describe_mirroring(settings, dataset) + describe_before(settings, dataset)
     if settings.data not in DATASETS:
         notes += describe_near(dataset.train, dataset.test)
     if weights is not None:
@@ -187,6 +188,7 @@ def check_before_images(settings: Settings) -> Weights | None:
     check_numbers(asdict(settings).items())
     choose_recipe(settings)
     read_target(settings.target_recall, settings.cost)
+    find_before(settings)
     check_balance(settings.balance, find_head(settings.head).has_memory)
     if settings.encoder is not None:
         check_encoder(settings.encoder)

@@ -3,8 +3,6 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import fields
-from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,9 +12,6 @@ from whence.data.split import find_groups
 from whence.records.images import Dataset, Marks
 from whence.runs.divide import divide
 from whence.runs.settings import Settings
-
-LISTED_IN_RECORD = 1000
-"""Corrected images that the record of a run names."""
 
 
 def hash_marks(marks: Marks) -> str | None:
@@ -107,33 +102,3 @@ def take_marks(marks: Marks, places: Sequence[int] | Tensor) -> Marks:
         first_labels=None if marks.first_labels is None else marks.first_labels[chosen],
         removed=None if marks.removed is None else marks.removed[chosen],
     )
-
-
-def describe_changes(dataset: Dataset, table: str | None) -> dict[str, Any] | None:
-    """Lay out which training labels were corrected before a run; None where none were.
-
-    Args:
-        dataset: with its corrected labels.
-        table: the file of corrections.
-    """
-    marks, names = dataset.marks, dataset.train.class_names
-    if table is None or marks.first_labels is None:
-        return None
-    removed = marks.removed
-    pairs = zip(marks.first_labels.tolist(), dataset.train.labels.tolist(), strict=True)
-    changed = []
-    for place, (before, now) in enumerate(pairs):
-        gone = removed is not None and bool(removed[place])
-        if gone or before != now:
-            sources = dataset.train.sources
-            name = f"image {place}" if sources is None else sources[place]
-            after = None if gone else names[now]
-            changed.append({"image": name, "label": names[before], "corrected": after})
-    out = sum(one["corrected"] is None for one in changed)
-    return {
-        "table": Path(table).name,
-        "relabelled": len(changed) - out,
-        "removed": out,
-        "confirmed": 0,
-        "changed": changed[:LISTED_IN_RECORD],
-    }

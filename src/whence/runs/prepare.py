@@ -13,10 +13,11 @@ from whence.encoders.load_weights import Weights, load_weights, read_weights
 from whence.models.classifier import Classifier
 from whence.models.wrap import wrap
 from whence.records.images import Dataset, ImageSet
+from whence.runs.before import describe_corrections, measure_before
 from whence.runs.class_counts import check_every_class, check_validated
 from whence.runs.divide import divide
 from whence.runs.images import check_frozen, choose_encoder
-from whence.runs.marks import describe_changes, hash_marks, take_counts
+from whence.runs.marks import hash_marks, take_counts
 from whence.runs.mirroring import may_mirror
 from whence.runs.normalisation import Normalisation, choose_normalisation
 from whence.runs.precision import choose_bfloat16
@@ -39,6 +40,7 @@ class Parts:
         recipe, plan: how it is trained.
         counts: `(N,)` how much each training image counts, 1 on average; None counts all alike.
         groups: `(N,)` numbers of the groups of the training images, where they are known.
+        before: accuracies on the test images of the run whose labels were corrected, where known.
         identity: JSON that identifies data and settings as resolved.
     """
 
@@ -53,6 +55,7 @@ class Parts:
     identity: dict[str, object]
     counts: Tensor | None = None
     groups: Tensor | None = None
+    before: dict[str, object] | None = None
 
 
 def prepare(settings: Settings, dataset: Dataset, *, device: str = "cpu") -> Parts:
@@ -92,7 +95,7 @@ def prepare(settings: Settings, dataset: Dataset, *, device: str = "cpu") -> Par
         "validation_images": len(validation),
         "test_images": len(dataset.test),
         "marks": hash_marks(dataset.marks),
-        "corrections": describe_changes(dataset, settings.corrections),
+        "corrections": describe_corrections(settings, train.class_names),
         "seed": settings.seed,
         "weights": record,
         "normalisation": asdict(normalisation),
@@ -109,6 +112,7 @@ def prepare(settings: Settings, dataset: Dataset, *, device: str = "cpu") -> Par
         identity=identity,
         counts=take_counts(dataset.marks, parts.train),
         groups=None if dataset.marks.groups is None else dataset.marks.groups[parts.train],
+        before=measure_before(settings, dataset.test, device=device),
     )
 
 

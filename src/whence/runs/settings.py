@@ -65,6 +65,11 @@ class Settings:
         "a table of suspicious labels that whence report wrote, with the labels that a person "
         "filled in: they are corrected, and no image changes its part",
     )
+    before: str | None = option(
+        None,
+        "the run whose labels are corrected, to show its accuracy beside the new one; by default "
+        "the one that the table of --corrections names",
+    )
     fold: str | None = option(
         None, "K/N: test on the K-th of N folds, learn from all others; --folds N does so for each"
     )

@@ -1,6 +1,7 @@
 """How good a run is for each class, in sentences; of many classes the worst ones."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from whence.records.class_measures import ClassMeasures
 from whence.report.numbers import count, percent
@@ -53,3 +54,14 @@ def describe_choice(classes: Sequence[ClassMeasures]) -> str | None:
     if len(classes) <= ALL_LISTED:
         return None
     return f"The {len(list_classes(classes))} of {len(classes):,} classes with the lowest recall."
+
+
+def compare_accuracies(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """Say accuracy and balanced accuracy before and after corrections, where both are known."""
+    lines = []
+    for name in ("accuracy", "balanced_accuracy"):
+        first, now = before[name], after.get(name)
+        if first is not None and now is not None:
+            words = name.replace("_", " ")
+            lines.append(f"  {words}: {first:.2%} before, {now:.2%} after, on the test images")
+    return lines

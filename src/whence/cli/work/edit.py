@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from whence.cli.plain_text import escape, print_note
+from whence.cli.work.class_text import compare_accuracies
 
 
 def describe_edit(found: Mapping[str, Any], out: str) -> str:
@@ -26,11 +27,6 @@ def describe_added(found: Mapping[str, Any], out: str) -> str:
 
 def compare_shares(found: Mapping[str, Any], out: str) -> list[str]:
     """Say accuracy before and after on the run's own test images, and where the new run is."""
-    lines = []
-    for name in ("accuracy", "balanced_accuracy"):
-        before, after = found["before"][name], found["after"][name]
-        if before is not None and after is not None:
-            words = name.replace("_", " ")
-            lines.append(f"  {words}: {before:.2%} before, {after:.2%} after, on the test images")
+    lines = compare_accuracies(found["before"], found["after"])
     lines.append(f"Written: {escape(out)}; every command takes it as a run.")
     return lines

@@ -105,15 +105,15 @@ def report_run(
         return
     write_whole(files[0], encode_page(content))
     print(describe(overview))
-    written = [str(files[0]), *write_tables(overview, files)]
+    written = [str(files[0]), *write_tables(overview, files, folder)]
     print(f"Written: {', '.join(map(escape, written))}")
 
 
-def write_tables(overview: Overview, files: Sequence[Path]) -> list[str]:
+def write_tables(overview: Overview, files: Sequence[Path], run: Path) -> list[str]:
     """Write suspicious labels as a table to be filled in, if there are any; names the file."""
     if not overview.suspicious:
         return []
-    write_audit(files[1], overview.suspicious, overview.nearest, overview.class_names)
+    write_audit(files[1], overview.suspicious, overview.nearest, overview.class_names, run)
     return [str(files[1])]
 
 

@@ -11,7 +11,7 @@ from jsonargparse import Namespace
 
 from whence.checks.expectations import Expectations
 from whence.cli.plain_text import escape, print_note
-from whence.cli.work.class_text import describe_balance
+from whence.cli.work.class_text import compare_accuracies, describe_balance
 from whence.cli.work.evaluate_text import to_measures
 from whence.cli.work.folds import train_folds
 from whence.cli.work.side_by_side import train_tasks
@@ -162,6 +162,8 @@ def describe_trained(results: dict[str, dict[str, Any]]) -> str:
             )
         lines.append(f"{line} ({metrics['train_seconds']:.0f} s of training)")
         lines += [f"  {sentence}" for sentence in say_measured(test)]
+        if "before" in metrics:
+            lines += compare_accuracies(metrics["before"], test)
         if "no_threshold" in metrics:
             lines.append(f"  No threshold was set: {metrics['no_threshold']}")
     if len(results) > 1:
