@@ -113,6 +113,14 @@ def test_images_that_are_all_copies_give_no_answer(trained):
     assert ask(model, everywhere, validation) is None
 
 
+def test_a_third_that_no_image_teaches_is_not_asked(trained):
+    folds = torch.arange(36) // 3 % 3
+    counts = (folds == 2).float()  # asked about the last third, only images of 0 are left
+    found = ask(*trained, counts=counts)
+    assert len(found.wrong) == 24
+    assert not torch.equal(found.doubts, ask(*trained).doubts[:24])
+
+
 def test_a_class_with_too_few_images_is_not_divided(trained):
     model, train, validation = trained
     few = train.take(torch.tensor([0, 1, 3, 4, 6, 7, 9, 10, 2, 5]))

@@ -76,7 +76,8 @@ def answer_out_of_fold(
 
     Returns:
         None where a third holds all images of a class, or every image is a copy of one in another
-        third. Copies of images that were trained on are left out.
+        third. Copies of images that were trained on are left out, and a third that no image outside
+        of it teaches, because those outside count nothing.
     """
     if groups is None:
         folds = divide_evenly(train.images.labels, THIRDS)
@@ -87,6 +88,8 @@ def answer_out_of_fold(
         return None
     doubts, wrong = [], []
     for stays, asked in parts:
+        if counts is not None and not bool(counts[stays].any()):
+            continue
         kept, out = train.take(stays), train.take(asked)
         learner = copy.deepcopy(model)
         fit(

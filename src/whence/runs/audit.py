@@ -17,7 +17,7 @@ from whence.models.classifier import Classifier
 from whence.models.load import load_to_answer
 from whence.records.measures import NearStored, Suspicion
 from whence.records.overview import Corrected
-from whence.runs.before import CORRECTIONS, LISTED_IN_RECORD, SHARES, name_run
+from whence.runs.before import BOTH_ACCURACIES, CORRECTIONS, LISTED_IN_RECORD, name_origin
 from whence.runs.folder import METRICS
 from whence.runs.other_memory import MEMORY, check_new, write_with_memory
 from whence.runs.rows_of_answers import write_rows
@@ -41,7 +41,7 @@ def write_audit(
         class_names: K names.
         run: that the images are stored in, which the table names.
     """
-    rows, origin = [], name_run(run, path)
+    rows, origin = [], name_origin(run, path)
     for one in suspicious:
         names = (one.source or "", one.index, class_names[one.label], class_names[one.resembles])
         near = "; ".join(name_near(other, class_names) for other in nearest.get(one.index, ()))
@@ -91,7 +91,7 @@ def edit_run(
     edited = correct_memory(model, corrections, str(table))
     before = read_json(run / METRICS).get("test", {})
     made = corrections_to_json(corrections, str(table), listed=LISTED_IN_RECORD)
-    shares = {name: before.get(name) for name in SHARES}
+    shares = {name: before.get(name) for name in BOTH_ACCURACIES}
     made_of = {CORRECTIONS: {**made, "before": shares}}
     after = write_with_memory(edited, run, out, made_of, where=where, batch_size=batch_size)
     test = after.get("test", {})
@@ -149,7 +149,7 @@ def read_corrected(run: Mapping[str, Any], after: tuple[float, float] | None) ->
     if not isinstance(found, Mapping):
         return None
     before = found.get("before") or {}
-    shares = [before.get(name) for name in SHARES]
+    shares = [before.get(name) for name in BOTH_ACCURACIES]
     known = [share for share in shares if isinstance(share, float)]
     return Corrected(
         table=str(found.get("table", "")),

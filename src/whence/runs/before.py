@@ -24,12 +24,12 @@ from whence.storage.plain_files import read_json
 CORRECTIONS = "corrections"
 """What ``whence.json`` calls, under "run", what was corrected before it."""
 
-SHARES = ("accuracy", "balanced_accuracy")
+BOTH_ACCURACIES = ("accuracy", "balanced_accuracy")
 LISTED_IN_RECORD = 1000
 """Corrected images that the record of a run names."""
 
 
-def name_run(run: Path, table: Path) -> str:
+def name_origin(run: Path, table: Path) -> str:
     """Name a run in a table, by the way from the table's folder."""
     return os.path.relpath(run.resolve(), table.resolve().parent)
 
@@ -124,7 +124,7 @@ def measure_before(
     tested = None if record is None else record.test
     if tested and hashes == tested.hashes and test.labels.equal(tested.labels):
         found = read_json(run / METRICS).get("test", {})
-        shares = {name: found.get(name) for name in SHARES}
+        shares = {name: found.get(name) for name in BOTH_ACCURACIES}
     else:
         model = load_to_answer(run, device)
         answers = predict(model, test.images, batch_size=batch_size)
