@@ -5,8 +5,12 @@ right by recipe ``default`` than by ``paper``; and votes have as many right as o
 
     python -m benchmarks.from_scratch DATA --images 500 1000 --seeds 0 1 2
     python -m benchmarks.from_scratch DATA --images 1000 --heads standard --without shifts cosine
+    python -m benchmarks.from_scratch DATA --images 1000 --seeds 0 1 2 --recipes tuned
 
-``--without`` trains by recipe ``default`` with parts taken away, each alone.
+``--without`` trains by recipe ``default`` with parts taken away, each alone. Recipe ``tuned`` is
+``default`` with learning rate, weight decay and augmentation chosen for each set, number of images
+and head on the validation images of seed 0, as ``whence train --tune`` chooses them, within 10
+minutes of one CPU core (``--tune``); all seeds are trained with what was chosen.
 
 Every finished cell is a line of JSON in ``--cells``, so that tables grow from call to call. At the
 end all that are there are summed up: means over the seeds, and, paired by seed with a 95 % interval
@@ -17,6 +21,7 @@ the very same encoder was trained.
 
 import argparse
 import json
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -32,9 +37,11 @@ from whence.memory.votes import Votes
 from whence.models.using import encode_frozen
 from whence.records.images import Dataset
 from whence.records.spread import find_spread
+from whence.runs.folder import TUNING
 from whence.runs.images import load_data
 from whence.runs.prepare import Parts, prepare
 from whence.runs.settings import Settings
+from whence.runs.tune import CHOSEN, TUNED, begin_tuning, end_tuning, tune
 from whence.runs.where import may_download_to
 from whence.training.fit import fit
 from whence.training.labelled import Labelled
@@ -49,7 +56,7 @@ HEADS: Mapping[str, dict[str, Any]] = {
 """What is set for each head."""
 
 RIVALS = ("standard", "mlp", "memory-wrap")
-RECIPES = ("default", "paper")
+RECIPES = ("default", "paper", "tuned")
 PARTS: Mapping[str, dict[str, Any]] = {
     "weight decay": {"weight_decay": 5e-4},
     "small batches": {"batch_size": 128, "epochs": 65},
@@ -75,7 +82,8 @@ def main() -> None:
     parser.add_argument("--images", type=int, nargs="+", required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--heads", nargs="+", choices=HEADS, default=list(HEADS))
-    parser.add_argument("--recipes", nargs="+", choices=RECIPES, default=list(RECIPES))
+    parser.add_argument("--recipes", nargs="+", choices=RECIPES, default=["default", "paper"])
+    parser.add_argument("--tune", type=float, default=600, metavar="SECONDS", help="CPU time")
     parser.add_argument(
         "--without", nargs="+", choices=PARTS, default=[], help="parts to take away, each alone"
     )
@@ -94,38 +102,56 @@ def main() -> None:
                         seed=seed,
                         train_examples=images,
                         validation_examples=max(100, images // 5),
-                        recipe=recipe,
+                        recipe="default" if recipe == "tuned" else recipe,
                         **HEADS[head],
                     )
-                    fill(head, chosen, dataset, options)
+                    fill(head, chosen, dataset, options, recipe)
                     for part in options.without if recipe == "default" else ():
                         changed = replace(chosen, **PARTS[part])
-                        fill(head, changed, dataset, options, without=part)
+                        fill(head, changed, dataset, options, f"default without {part}")
     print_tables(read_cells(options.cells))
 
 
 def fill(
-    head: str,
-    settings: Settings,
-    dataset: Dataset,
-    options: argparse.Namespace,
-    without: str | None = None,
+    head: str, settings: Settings, dataset: Dataset, options: argparse.Namespace, recipe: str
 ) -> None:
-    """Measure one cell unless it is there; ``without`` names the part that was taken away."""
-    here = {
+    """Measure one cell unless it is there, under the name that the table gives its recipe."""
+    group = {
         "images": options.name or Path(settings.data).name,
         "train_examples": settings.train_examples,
         "encoder": settings.encoder,
         "head": head,
-        "recipe": settings.recipe if without is None else f"{settings.recipe} without {without}",
-        "seed": settings.seed,
+        "recipe": recipe,
     }
-    if any(here.items() <= one.items() for one in read_cells(options.cells)):
+    here = {**group, "seed": settings.seed}
+    known = read_cells(options.cells)
+    if any(here.items() <= one.items() for one in known):
         return
-    content = {**here, **measure(settings, dataset)}
+    chosen: dict[str, Any] = {}
+    if recipe == "tuned":
+        found = [one["chosen"] for one in known if group.items() <= one.items()]
+        chosen = found[0] if found else choose(settings, dataset, options.tune)
+    numbers = {name: value for name, value in chosen.items() if name != "trainings"}
+    content = {**here, "chosen": chosen, **measure(replace(settings, **numbers), dataset)}
     with options.cells.open("a") as file:
         file.write(json.dumps(content) + "\n")
     print(f"{here}: {content['accuracy']:.2%}, {content['seconds']:.0f} s", flush=True)
+
+
+def choose(settings: Settings, dataset: Dataset, seconds: float) -> dict[str, Any]:
+    """Tune on the validation images of seed 0; returns what was chosen, and of how many trainings.
+
+    The time is that of the process, so that a busy machine tries as many as an idle one.
+    """
+    first = replace(settings, seed=0)
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        begin_tuning(folder, first, resume=False)
+        tune(first, dataset, folder, seconds, say=print, clock=time.process_time)
+        tuned, sentence = end_tuning(first, folder, seconds)
+        print(sentence, flush=True)
+        trainings = json.loads((folder / TUNING / TUNED).read_text())["trainings"]
+    return {name: getattr(tuned, name) for name in CHOSEN} | {"trainings": trainings}
 
 
 def measure(settings: Settings, dataset: Dataset) -> dict[str, Any]:
@@ -183,22 +209,28 @@ def print_tables(cells: Sequence[dict[str, Any]]) -> None:
     groups: dict[tuple[str, int, str], list[dict[str, Any]]] = {}
     for one in cells:
         groups.setdefault((one["images"], one["train_examples"], one["encoder"]), []).append(one)
-    print_row("images", "number", "encoder", "head", "seeds", *RECIPES, "points more", "95 %")
-    print_row(*["---"] * 9)
+    more = "default more than paper"
+    print_row("images", "number", "encoder", "head", "seeds", *RECIPES, more, "95 %")
+    print_row(*["---"] * 10)
     for (name, count, encoder), mine in sorted(groups.items()):
         for head in HEADS:
-            ours, theirs = (pick(mine, head, recipe) for recipe in RECIPES)
-            if ours or theirs:
-                more = [100 * (ours[s] - theirs[s]) for s in ours if s in theirs]
-                seeds = str(len({*ours, *theirs}))
-                means = (show(list(found.values())) for found in (ours, theirs))
-                compared = state_difference(more)[1:]
+            found = [pick(mine, head, recipe) for recipe in RECIPES]
+            ours, theirs = found[:2]
+            if any(found):
+                points = [100 * (ours[s] - theirs[s]) for s in ours if s in theirs]
+                seeds = str(len(set().union(*found)))
+                means = (show(list(one.values())) for one in found)
+                compared = state_difference(points)[1:]
                 print_row(name, str(count), encoder, head, seeds, *means, *compared)
-    print()
-    print_row("images", "number", "encoder", "seeds", "votes less the rival chosen, points", "95 %")
-    print_row(*["---"] * 6)
-    for (name, count, encoder), mine in sorted(groups.items()):
-        print_row(name, str(count), encoder, *state_difference(compare(mine)))
+    for recipe in ("default", "tuned"):
+        print()
+        rival = f"{recipe}: votes less the rival chosen, points"
+        print_row("images", "number", "encoder", "seeds", rival, "95 %")
+        print_row(*["---"] * 6)
+        for (name, count, encoder), mine in sorted(groups.items()):
+            paired = compare(mine, recipe)
+            if paired:
+                print_row(name, str(count), encoder, *state_difference(paired))
     print_parts(groups)
     print()
     print_row("images", "number", "encoder", "seeds", "votes less the layer beside them", "95 %")
@@ -251,12 +283,12 @@ def show(accuracies: list[float]) -> str:
     return "" if found is None else f"{100 * found.mean:.2f} ± {100 * found.std:.2f}"
 
 
-def compare(cells: Sequence[dict[str, Any]]) -> list[float]:
+def compare(cells: Sequence[dict[str, Any]], recipe: str) -> list[float]:
     """Compare votes with the best rival that there is on validation images, in points.
 
-    By recipe ``default``, paired by seed.
+    By one recipe, paired by seed.
     """
-    ours = [one for one in cells if one["recipe"] == "default"]
+    ours = [one for one in cells if one["recipe"] == recipe]
     more = []
     for vote in (one for one in ours if one["head"] == "votes"):
         rivals = [one for one in ours if one["head"] in RIVALS and one["seed"] == vote["seed"]]
