@@ -73,6 +73,7 @@ BOUNDS: Mapping[str, Bounds] = MappingProxyType(
         "sample": Bounds(1, MANY),
         "seed": Bounds(0, 2**63 - 1, words="in 0 to 2**63 - 1"),
         "seeds": Bounds(1, 10**5),
+        "sharpness_radius": Bounds(0, LARGE, whole=False),
         "size": Bounds(1, 2**13),
         "smoothness": Bounds(0, LARGE, whole=False),
         "std": Bounds(0, 1, whole=False, above=True, words="above 0 and at most 1, as pixels are"),

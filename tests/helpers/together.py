@@ -37,6 +37,7 @@ CASES = {
     "frozen": ("memory-wrap", PLAIN, Plan(epochs=2, memory_size=9, freeze_encoder=True)),
     "counted": ("memory-wrap", SGD, Plan(epochs=2, memory_size=9)),
     "votes": ("votes", SGD, Plan(epochs=2, memory_size=9)),
+    "pairs": ("memory-wrap", replace(SGD, mixing="mixup"), Plan(epochs=2, memory_size=9)),
     "norm": ("memory-wrap", SGD, Plan(epochs=2, memory_size=9)),
     "dropout": ("memory-wrap", SGD, Plan(epochs=2, memory_size=9)),
 }

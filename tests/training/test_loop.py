@@ -159,6 +159,8 @@ def test_every_setting_of_the_recipe_counts(train):
         {"batch_size": 5},
         {"augmentation": "flip"},
         {"label_smoothing": 0.1},
+        {"mixing": "mixup"},
+        {"sharpness_radius": 0.1},
     ):
         assert not torch.allclose(trained(**changes), base), changes
 

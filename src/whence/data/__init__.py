@@ -28,4 +28,9 @@ AUGMENTATIONS = Table(
 )
 """Every augmentation by name, called as ``AUGMENTATIONS[name](images, generator=generator)``."""
 
-__all__ = ["AUGMENTATIONS", "DATASETS"]
+MIXINGS = Table(
+    "mixing", {"mixup": "whence.data.mixing:mixup", "cutmix": "whence.data.mixing:cutmix"}
+)
+"""Every way to put pairs of training images together by name; called as augmentations are."""
+
+__all__ = ["AUGMENTATIONS", "DATASETS", "MIXINGS"]

@@ -41,7 +41,9 @@ def choose_recipe(settings: Settings, *, mirror: bool = False) -> Recipe:
         "schedule",
         "milestones",
         "augmentation",
+        "mixing",
         "label_smoothing",
+        "sharpness_radius",
     )
     given = {name: getattr(settings, name) for name in names}
     recipe = replace(recipe, **{name: v for name, v in given.items() if v is not None})

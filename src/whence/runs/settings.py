@@ -152,7 +152,17 @@ class Settings:
         "yes or no: whether training mirrors images left to right; by default recipe default does "
         "where mirrored images are recognised as well",
     )
+    mixing: Literal["mixup", "cutmix"] | None = option(
+        None,
+        "mixup (another image of the batch laid over each) or cutmix (a box of it laid into each), "
+        "the labels in the same shares; by default images stay apart",
+    )
     label_smoothing: float | None = option(None, "in [0, 1); the recipe's by default")
+    sharpness_radius: float | None = option(
+        None,
+        "sharpness-aware steps: take every gradient so far uphill from the parameters, such as "
+        "0.05, at twice the time; the recipe's by default, which is 0",
+    )
     target_recall: str | None = option(
         None,
         "CLASS=SHARE, such as defective=0.95: answer the class from a threshold on that finds this "

@@ -1,11 +1,12 @@
 """Training of a classifier, or of its head alone, on one batch after another."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from whence.data import AUGMENTATIONS
+from whence.data import AUGMENTATIONS, MIXINGS
 from whence.models.classifier import Classifier
 from whence.records.images import ImageSet
 from whence.storage.checkpoint import Checkpoint
@@ -20,6 +21,7 @@ from whence.training.progress import (
 )
 from whence.training.recipes import Recipe, build_optimizer, rate_at
 from whence.training.shared_step import Part, SharedStep
+from whence.training.sharpness import choose_climb
 from whence.training.state import ModuleState, RandomState
 from whence.training.step import BatchDraws, LoneStep, choose_criterion
 
@@ -57,6 +59,9 @@ def train_in_steps(
             on_epoch(EpochReport(progress.epoch, loss, accuracy, rate))
             model.train()  # what was called may have measured it in eval mode
 
+    mix = None
+    if recipe.mixing is not None:
+        mix = partial(MIXINGS.find(recipe.mixing), generator=randomness.generator)
     learned: nn.Module = model
     encode: Callable[[Tensor], Tensor] = model.encode
     if features is None:
@@ -71,6 +76,7 @@ def train_in_steps(
         randomness.generator,
         plan.balance,
         counts,
+        mix,
     )
     criterion = choose_criterion(recipe, plan, train.labels, len(train.class_names))
     frozen = plan.freeze_encoder
@@ -89,6 +95,7 @@ def train_in_steps(
         progress=progress,
         randomness=randomness,
         others=(ModuleState(model),),
+        climb=choose_climb(learned, recipe.sharpness_radius),
     )
     loop.run(resume, on_step)
     return progress.last_loss()

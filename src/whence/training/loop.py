@@ -1,7 +1,7 @@
 """The training loop: plain, seeded, and able to go on from any step to the same bits."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -43,6 +43,8 @@ class Loop(Generic[B]):
         progress: where it stands.
         randomness: of the orders of the images, and of everything else that is drawn.
         others: what checkpoints hold besides optimiser, randomness and progress.
+        climb: moves the parameters, while its context lasts, to where the gradient is taken that
+            the optimiser gets; None takes it where they are.
     """
 
     draw: Callable[[Tensor, int], B]
@@ -53,6 +55,7 @@ class Loop(Generic[B]):
     progress: Progress
     randomness: RandomState
     others: tuple[State, ...]
+    climb: Callable[[], AbstractContextManager[None]] | None = None
 
     def run(self, resume: Checkpoint | None, on_step: OnStep | None) -> None:
         """Train from the first step, or from a checkpoint, to the last one.
@@ -76,6 +79,11 @@ class Loop(Generic[B]):
             loss, *counted = self.step.loss(batch)
             optimizer.zero_grad()
             loss.backward()
+            if self.climb is not None:
+                with self.climb():
+                    again = self.step.loss(batch)[0]
+                    optimizer.zero_grad()
+                    again.backward()
             optimizer.step()
             progress.add(*self.step.finish(loss.detach(), *counted))
             if progress.place == 0:

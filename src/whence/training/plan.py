@@ -84,6 +84,16 @@ def check_plan(total: int, recipe: Recipe, plan: Plan, has_memory: bool, team: T
             f"augmentation must be none where the encoder is frozen, because every image is "
             f"encoded once, got {quote(recipe.augmentation)}; leave one of them out."
         )
+    if recipe.mixing is not None and plan.freeze_encoder:
+        raise ValueError(
+            f"mixing must be left out where the encoder is frozen, because every image is encoded "
+            f"once, got {quote(recipe.mixing)}."
+        )
+    if recipe.sharpness_radius > 0 and team.size > 1:
+        raise ValueError(
+            f"sharpness_radius must be 0 where {team.size} processes train one model, "
+            f"got {recipe.sharpness_radius:g}."
+        )
     if has_memory and not 1 <= plan.memory_size <= total:
         raise ValueError(
             f"memory_size must be in 1 to {total}, the number of training images, "

@@ -29,7 +29,11 @@ class Recipe:
         final_learning_rate: where the cosine ends.
         batch_size: images per step; the last, incomplete batch of an epoch is dropped.
         augmentation: a name from ``AUGMENTATIONS``, applied to the batch and to the memory.
+        mixing: a name from ``MIXINGS``, by which images of a batch are put together in pairs; None
+            leaves them apart.
         label_smoothing: in [0, 1).
+        sharpness_radius: how far from the parameters, uphill, a step looks for its gradient (Foret
+            et al. 2021, arXiv:2010.01412, equation 2); 0 takes it where the parameters are.
         least_steps: that a training takes unless its epochs are given.
     """
 
@@ -44,7 +48,9 @@ class Recipe:
     final_learning_rate: float = 0.0
     batch_size: int = 128
     augmentation: str = "none"
+    mixing: str | None = None
     label_smoothing: float = 0.0
+    sharpness_radius: float = 0.0
     least_steps: int = 800
 
 

@@ -57,8 +57,7 @@ class SharedStep:
         rows = rows_of(total, self.team)
         with self.criterion.autocast(batch.images.device):
             logits = self.part(batch)
-        counts = None if batch.counts is None else batch.counts[rows]
-        loss, hits = self.criterion.judge(logits, batch.labels[rows], counts=counts)
+        loss, hits = self.criterion.judge_batch(logits, batch, rows)
         weight = (rows.stop - rows.start) * self.team.size / total
         return loss * weight, hits * weight
 

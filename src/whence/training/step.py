@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from whence.data.balanced_draw import ClassPlaces, draw_alike, draw_memory_alike, weigh_classes
 from whence.data.memory_draw import draw_memory
+from whence.data.mixing import Mixed
 from whence.memory.heads import MemoryHead
 from whence.training.plan import Plan
 from whence.training.recipes import Recipe
@@ -28,6 +29,7 @@ class Batch(NamedTuple):
         step: counted from 0 over the whole training.
         places: `(B,)` which images these are, one of which may be there twice; None where none is.
         counts: `(B,)` how much each counts in the loss; None where all count alike.
+        mixed: which images of the batch came into which; None where they are apart.
     """
 
     images: Tensor
@@ -38,6 +40,7 @@ class Batch(NamedTuple):
     step: int
     places: Tensor | None = None
     counts: Tensor | None = None
+    mixed: Mixed | None = None
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ class BatchDraws:
         generator: of the memories.
         balance: "sampling" draws batches, "memory" memories with as many images of every class.
         counts: `(N,)` how much each training image counts in the loss, there; None: all alike.
+        mix: puts the images of a batch together in pairs; None leaves them apart.
     """
 
     look_up: Callable[[Tensor], Tensor]
@@ -61,6 +65,7 @@ class BatchDraws:
     generator: torch.Generator
     balance: str = "none"
     counts: Tensor | None = None
+    mix: Callable[[Tensor], Mixed] | None = None
 
     @functools.cached_property
     def classes(self) -> ClassPlaces:
@@ -79,16 +84,22 @@ class BatchDraws:
         counted = None if self.counts is None else self.counts[places]
         if self.memory_size is None:
             images, labels = self.look_up(places), self.labels[places]
-            return Batch(images, labels, None, None, None, step, counts=counted)
+            mixed = None if self.mix is None else self.mix(images)
+            images = images if mixed is None else mixed.images
+            return Batch(images, labels, None, None, None, step, counts=counted, mixed=mixed)
         drawn = self.draw_memory(self.memory_size)
         mask = None
         if not self.self_attention:
             mask = (picked[:, None] != drawn).to(device, non_blocking=True)  # (B, M)
         images = self.look_up(places)
+        mixed = None if self.mix is None else self.mix(images)
+        if mixed is not None:
+            images = mixed.images
+            mask = mask if mask is None else mask & mask[mixed.others]  # nor to what came in
         stored = drawn.to(device, non_blocking=True)
         memory = self.look_up(stored)
         labels, memory_labels = self.labels[places], self.labels[stored]
-        return Batch(images, labels, memory, memory_labels, mask, step, places, counted)
+        return Batch(images, labels, memory, memory_labels, mask, step, places, counted, mixed)
 
     def draw_memory(self, memory_size: int) -> Tensor:
         """Draw the places `(M,)` of a memory."""
@@ -135,6 +146,24 @@ class Criterion:
         loss = self.measure(logits, labels, wanted, counts)
         return loss, (logits.detach().argmax(1) == labels).float().mean()
 
+    def judge_batch(
+        self, logits: Tensor, batch: Batch, rows: slice = slice(None)
+    ) -> tuple[Tensor, Tensor]:
+        """Return what ``judge`` does for the rows `(b, K)` of a batch, of pairs for each of both.
+
+        Of two images in one the loss is the sum of the losses for the label of each, times its
+        share; right is the answer of the one that the place is of.
+        """
+        labels, counts = batch.labels[rows], batch.counts
+        counts = None if counts is None else counts[rows]
+        if batch.mixed is None:
+            return self.judge(logits, labels, counts=counts)
+        others, own = batch.mixed.others[rows], batch.mixed.shares[rows].to(logits.dtype)
+        came = own.new_ones(len(own)) if batch.counts is None else batch.counts[others]
+        loss, right = self.judge(logits, labels, counts=own if counts is None else own * counts)
+        other, _ = self.judge(logits, batch.labels[others], counts=(1 - own) * came)
+        return loss + other, right
+
     def measure(
         self, logits: Tensor, labels: Tensor, wanted: Tensor, counts: Tensor | None
     ) -> Tensor:
@@ -178,7 +207,7 @@ class LoneStep:
             queries = self.encode(batch.images)
             memory = None if batch.memory is None else self.encode(batch.memory)
             logits = classify(self.head, queries, memory, batch.memory_labels, batch.mask)
-        return self.criterion.judge(logits, batch.labels, counts=batch.counts)
+        return self.criterion.judge_batch(logits, batch)
 
     def finish(self, *numbers: Tensor) -> tuple[Tensor, ...]:
         """Return loss and fraction as they are, after the parameters were changed."""

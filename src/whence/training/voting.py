@@ -19,6 +19,7 @@ from whence.training.probe import Probe, fit_probe
 from whence.training.progress import EpochReport, OnEpoch, Progress, describe_loss
 from whence.training.reading_of_votes import VoteReading, choose_handicaps
 from whence.training.recipes import Recipe, build_optimizer, rate_at
+from whence.training.sharpness import choose_climb
 from whence.training.state import ModuleState
 from whence.training.step import Criterion, choose_criterion
 
@@ -204,6 +205,7 @@ def train_keys(
             progress=progress,
             randomness=randomness,
             others=(ModuleState(head),),
+            climb=choose_climb(head, recipe.sharpness_radius),
         )
         loop.run(resume, on_step)
     return progress.last_loss()
