@@ -5,9 +5,11 @@ right by recipe ``default`` than by ``paper``; and votes have as many right as o
 
     python -m benchmarks.from_scratch DATA --images 500 1000 --seeds 0 1 2
     python -m benchmarks.from_scratch DATA --images 1000 --heads standard --without shifts cosine
+    python -m benchmarks.from_scratch DATA --images 1000 --heads standard --with mixup cutmix
     python -m benchmarks.from_scratch DATA --images 1000 --seeds 0 1 2 --recipes tuned
 
-``--without`` trains by recipe ``default`` with parts taken away, each alone. Recipe ``tuned`` is
+``--without`` trains by recipe ``default`` with parts taken away, each alone, ``--with`` with parts
+that it does not have. Recipe ``tuned`` is
 ``default`` with learning rate, weight decay and augmentation chosen for each set, number of images
 and head on the validation images of seed 0, as ``whence train --tune`` chooses them, within 10
 minutes of one CPU core (``--tune``); all seeds are trained with what was chosen.
@@ -68,6 +70,17 @@ PARTS: Mapping[str, dict[str, Any]] = {
 """What is set in place of each part of recipe ``default``: the paper's, or nothing. Large batches
 see 1,000 images as often as small ones do."""
 
+OPTIONS: Mapping[str, dict[str, Any]] = {
+    "mixup": {"mixing": "mixup"},
+    "cutmix": {"mixing": "cutmix"},
+    "sharpness-aware steps": {"sharpness_radius": 0.05},
+}
+"""What is set beside the parts of recipe ``default``."""
+
+CHANGES = {f"without {part}": values for part, values in PARTS.items()} | {
+    f"with {part}": values for part, values in OPTIONS.items()
+}
+
 CELLS = Path(__file__).parents[1] / "docs" / "cells" / "from_scratch.jsonl"
 """The cells that are published."""
 
@@ -87,10 +100,20 @@ def main() -> None:
     parser.add_argument(
         "--without", nargs="+", choices=PARTS, default=[], help="parts to take away, each alone"
     )
+    parser.add_argument(
+        "--with",
+        nargs="+",
+        choices=OPTIONS,
+        default=[],
+        dest="added",
+        help="parts to add, each alone",
+    )
     parser.add_argument("--pool", type=int, default=10000, help="training images drawn from")
     parser.add_argument("--test", type=int, default=3000, help="test images, at most")
     parser.add_argument("--cells", type=Path, default=CELLS)
     options = parser.parse_args()
+    changes = [f"without {part}" for part in options.without]
+    changes += [f"with {part}" for part in options.added]
     settings = Settings(data=options.data, data_root=options.data_root, encoder=options.encoder)
     dataset = thin(load_data(settings, may_download_to(options.data_root)), options)
     for seed in options.seeds:
@@ -106,9 +129,9 @@ def main() -> None:
                         **HEADS[head],
                     )
                     fill(head, chosen, dataset, options, recipe)
-                    for part in options.without if recipe == "default" else ():
-                        changed = replace(chosen, **PARTS[part])
-                        fill(head, changed, dataset, options, f"default without {part}")
+                    for change in changes if recipe == "default" else ():
+                        changed = replace(chosen, **CHANGES[change])
+                        fill(head, changed, dataset, options, f"default {change}")
     print_tables(read_cells(options.cells))
 
 
@@ -245,15 +268,15 @@ def print_tables(cells: Sequence[dict[str, Any]]) -> None:
 
 
 def print_parts(groups: Mapping[tuple[str, int, str], list[dict[str, Any]]]) -> None:
-    """Print what recipe ``default`` loses by the lack of each part, where that was measured."""
+    """Print what each part more or less changes for recipe ``default``, where it was measured."""
     print()
-    print_row("images", "number", "head", "without", "seeds", "accuracy", "points more", "95 %")
+    print_row("images", "number", "head", "change", "seeds", "accuracy", "points more", "95 %")
     print_row(*["---"] * 8)
     for (name, count, _), mine in sorted(groups.items()):
         for head in HEADS:
             whole = pick(mine, head, "default")
-            for part in PARTS:
-                found = pick(mine, head, f"default without {part}")
+            for change in CHANGES:
+                found = pick(mine, head, f"default {change}")
                 more = [100 * (found[s] - whole[s]) for s in found if s in whole]
                 if more:
                     compared = state_difference(more)
@@ -261,7 +284,7 @@ def print_parts(groups: Mapping[tuple[str, int, str], list[dict[str, Any]]]) -> 
                         name,
                         str(count),
                         head,
-                        part,
+                        change,
                         compared[0],
                         show(list(found.values())),
                         *compared[1:],
