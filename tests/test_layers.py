@@ -13,6 +13,7 @@ STAGES = [
     "bounds",
     "shapes",
     "seeds",
+    "freed_memory",
     "progress_bar",
     "records",
     "storage",

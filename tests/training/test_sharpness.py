@@ -14,7 +14,7 @@ from whence.training.distributed import Team
 from whence.training.fit import fit
 from whence.training.plan import Plan, check_plan
 from whence.training.recipes import Recipe
-from whence.training.sharpness import choose_climb, climb
+from whence.training.sharpness import choose_climb, move_uphill
 
 
 def test_parameters_climb_and_come_back():
@@ -29,7 +29,7 @@ def test_parameters_climb_and_come_back():
         return (9 * module.a**2 + 16 * module.b**2).sum() / 2
 
     loss().backward()
-    with climb(module, 0.5):
+    with move_uphill(module, 0.5):
         assert_close(module.a, torch.tensor([1 / 3 + 0.3]))
         assert_close(module.b, torch.tensor([0.25 + 0.4]))
         again = loss()
@@ -47,7 +47,7 @@ def test_parameters_come_back_after_an_error():
     module = nn.Linear(2, 1)
     module(torch.ones(1, 2)).sum().backward()
     before = module.weight.clone()
-    with pytest.raises(RuntimeError, match="stopped"), climb(module, 1.0):
+    with pytest.raises(RuntimeError, match="stopped"), move_uphill(module, 1.0):
         raise RuntimeError("stopped")
     assert torch.equal(module.weight, before)
 
@@ -56,7 +56,7 @@ def test_no_gradient_is_no_way_up():
     module = nn.Linear(2, 1)
     (module(torch.ones(1, 2)) * 0).sum().backward()
     before = module.weight.clone()
-    with climb(module, 1.0):
+    with move_uphill(module, 1.0):
         assert torch.equal(module.weight, before)
     assert choose_climb(module, 0.0) is None
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from whence.cli.plain_text import escape
+from whence.freed_memory import keep_freed_memory
 from whence.messages import describe_failure
 from whence.table import Table
 
@@ -96,6 +97,7 @@ def call(command: str, arguments: list[str]) -> int:
     """Run a command; what is wrong with its input becomes one sentence, the rest is raised."""
     from whence.cli.traces import without_compiler_folder  # late: the help has no use for it
 
+    keep_freed_memory()
     try:
         with without_compiler_folder():
             code: int | None = COMMANDS.find(command)(arguments)

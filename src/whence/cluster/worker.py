@@ -21,6 +21,7 @@ from typing import Any
 import torch
 from filelock import Timeout
 
+from whence.freed_memory import keep_freed_memory
 from whence.models.about import DONE
 from whence.records.images import Dataset
 from whence.runs.folds import Pooled, take_fold
@@ -143,6 +144,7 @@ def work(task: Task) -> Outcome:
     Raises:
         Exception: whatever is no error of the user's; the scheduler tries such a task again.
     """
+    keep_freed_memory()
     heard, started = io.StringIO(), time.monotonic()  # stderr is not a terminal: no bar is drawn
     with ONE_AT_A_TIME, contextlib.chdir(task.home), contextlib.redirect_stderr(heard):
         metrics, problem, step = None, None, newest_step(task.folder)

@@ -12,12 +12,12 @@ def choose_climb(
     module: nn.Module, radius: float
 ) -> Callable[[], AbstractContextManager[None]] | None:
     """Return what moves a module's parameters uphill; None for the radius 0."""
-    return partial(climb, module, radius) if radius > 0 else None
+    return partial(move_uphill, module, radius) if radius > 0 else None
 
 
 @contextmanager
 @torch.no_grad()
-def climb(module: nn.Module, radius: float) -> Iterator[None]:
+def move_uphill(module: nn.Module, radius: float) -> Iterator[None]:
     """Move the parameters along their gradient while the context lasts, then put them back.
 
     By ``radius * gradient / |gradient|``, the norm over all parameters together (Foret et al. 2021,
