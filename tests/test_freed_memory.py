@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from whence.freed_memory import OWN
+from whence.freed_memory import DECIDED
 
 SCRIPT = """
 import resource, sys
@@ -22,7 +22,7 @@ print(kept, resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 
 def count_faults(how, **variables):
-    clean = {name: value for name, value in os.environ.items() if name not in OWN}
+    clean = {name: value for name, value in os.environ.items() if name not in DECIDED}
     done = subprocess.run(
         [sys.executable, "-S", "-c", SCRIPT, how],
         capture_output=True,

@@ -7,10 +7,10 @@ import sys
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
 """Parameters of ``mallopt`` (malloc.h of the GNU C library)."""
 
-MOST, LARGEST, LARGEST_BEFORE = 2**31 - 1, 2**30, 2**25
+KEPT_BYTES, LARGEST_BLOCK, LARGEST_BLOCK_BEFORE = 2**31 - 1, 2**30, 2**25
 """Bytes: free memory that is kept, blocks that are kept, and the latter before version 2.35."""
 
-OWN = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES", "LD_PRELOAD")
+DECIDED = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES", "LD_PRELOAD")
 """Variables by which a person decides such things."""
 
 
@@ -25,11 +25,11 @@ def keep_freed_memory() -> bool:
     Returns:
         Whether it will.
     """
-    if sys.platform != "linux" or any(os.environ.get(name) for name in OWN):
+    if sys.platform != "linux" or any(os.environ.get(name) for name in DECIDED):
         return False
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):  # another C library
         return False
-    kept = mallopt(MMAP_THRESHOLD, LARGEST) or mallopt(MMAP_THRESHOLD, LARGEST_BEFORE)
-    return bool(kept and mallopt(TRIM_THRESHOLD, MOST))
+    kept = mallopt(MMAP_THRESHOLD, LARGEST_BLOCK) or mallopt(MMAP_THRESHOLD, LARGEST_BLOCK_BEFORE)
+    return bool(kept and mallopt(TRIM_THRESHOLD, KEPT_BYTES))
