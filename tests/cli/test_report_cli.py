@@ -117,6 +117,12 @@ def test_other_images_can_be_measured(runs, tmp_path, capsys):
         (["--batch-size", "0"], "batch-size must be at least 1, got 0."),
         (["--seed", "-2"], "seed must be in 0 to 2**63 - 1, got -2."),
         (["--data", "nothing-here"], "nothing-here"),
+        (["--groups", "no.csv"], "No table of labels no.csv."),
+        (["--groups", "folder"], "Groups are of files, and the measured images of this run come"),
+        (
+            ["--group-column", "kind"],
+            "group-column is for a table of groups; name it with --groups",
+        ),
         (["--device", "abacus"], "device must be cpu or cuda, got 'abacus'."),
     ],
 )

@@ -15,7 +15,7 @@ from whence.gather.use_of_memory import (
 )
 from whence.models.using import encode_all
 from whence.records.images import ImageSet
-from whence.records.overview import Used
+from whence.records.memory_use import Used
 
 
 def draw_set(count=41):

@@ -14,7 +14,8 @@ from whence.records.measures import (
     FlagQuality,
     Suspicion,
 )
-from whence.records.overview import Curve, Hard, Made, MemoryUse, Overview, Used
+from whence.records.memory_use import MemoryUse, Used
+from whence.records.overview import Curve, Hard, Made, Overview
 
 DRAWN = ("error_probability", "softmax", "entropy", "nearest")
 MADE = Made("pets", "pets", "memory-wrap", "small_cnn", 200, 5, drawn=6, draw_batch=9)

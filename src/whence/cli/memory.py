@@ -9,6 +9,7 @@ from whence.cli.files import refuse_existing
 from whence.cli.options import (
     add_batch_size,
     add_device,
+    add_groups,
     add_where,
     build_parser,
     choose_device,
@@ -74,11 +75,9 @@ def build() -> ArgumentParser:
             help=f"stored images that {what} in any case: files as the evidence shows them, "
             "patterns, classes, or @FILE with one of these in each line",
         )
-    parser.add_argument(
-        "--groups",
-        type=str,
-        metavar="FILE",
-        help="a table with the columns path and group, one row for each stored image: as many stay "
+    add_groups(
+        parser,
+        "a table with the columns path and group, one row for each stored image: as many stay "
         "of each group of each class as of any other (balanced and herding)",
     )
     parser.add_argument(
@@ -109,6 +108,8 @@ def memory(arguments: list[str]) -> None:
         options[name] = read_lists(options[name], name)
     if options.figure is not None:
         refuse_existing([Path(options.figure)], force=options.force)
+    if options.group_column is not None and options.groups is None:
+        raise ValueError("group-column is for a table of groups; name it with --groups.")
     device = choose_device(options.device)
     from whence.cli.work.memory import measure_memories  # late: it loads torch
 

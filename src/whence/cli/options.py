@@ -179,6 +179,17 @@ def add_data(parser: ArgumentParser) -> None:
         add_setting(parser.add_argument, FIELDS[f"{role}_column"])
 
 
+def add_groups(parser: ArgumentParser, text: str) -> None:
+    """Add the table of groups, and its column, for commands that tell groups apart."""
+    parser.add_argument("--groups", type=str, metavar="FILE", help=text)
+    parser.add_argument(
+        "--group-column",
+        type=str,
+        metavar="NAME",
+        help="the column of the table that names the group (group)",
+    )
+
+
 def read_map(options: Namespace) -> dict[str, str]:
     """Read which classes of other images are which of the run.
 

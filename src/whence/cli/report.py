@@ -9,6 +9,7 @@ from whence.cli.options import (
     add_batch_size,
     add_data,
     add_device,
+    add_groups,
     add_out,
     add_where,
     build_parser,
@@ -33,6 +34,12 @@ def build() -> ArgumentParser:
     add_out(parser, "RUN-report.html")
     add_data(parser)
     add_where(parser)
+    add_groups(
+        parser,
+        "a table with the columns path and group, or 'folder' for the folders of the files: "
+        "measure each group, and show what the errors of the worst one rest on; by default the "
+        "groups of the run's own table, where it has them",
+    )
     parser.add_argument(
         "--hard", type=int, default=8, metavar="N", help="hard cases that are explained (8)"
     )

@@ -151,6 +151,7 @@ def keep_answers(
         error_probabilities=errors,
         class_names=model.class_names,
         sources=images.sources,
+        reliance=None if found.traces is None else found.traces.reliance.cpu(),
     )
 
 

@@ -10,6 +10,7 @@ from whence.evidence.answers import signals_of
 from whence.evidence.evaluate import evaluate
 from whence.evidence.nearest_stored import find_nearest_stored
 from whence.evidence.suspicious import find_plain_features, find_suspicious
+from whence.gather.by_group import measure_groups
 from whence.gather.explained import find_places, take_stored
 from whence.gather.near_pairs import find_pairs_of_run
 from whence.gather.use_of_memory import describe_use, read_all
@@ -18,6 +19,7 @@ from whence.models.calibration import error_probability
 from whence.models.classifier import Classifier
 from whence.models.evaluating import evaluating
 from whence.models.using import encode_all
+from whence.records.by_group import Groups
 from whence.records.images import ImageSet
 from whence.records.measures import Suspicion
 from whence.records.overview import LISTED, Curve, Hard, Made, Overview
@@ -83,6 +85,7 @@ def gather_overview(
     *,
     hard: int = 8,
     seed: int = 0,
+    groups: Groups | None = None,
     batch_size: int = BATCH_SIZE,
 ) -> Overview:
     """Measure a model on labelled images, and find what is worth a look.
@@ -93,6 +96,7 @@ def gather_overview(
         made: how the model was made, with the sizes of the paper's protocol.
         hard: images to look at, half of them wrong answers of high probability.
         seed: of the paper's random memories.
+        groups: of the images, by which the answers are measured as well; None for none.
         batch_size: images computed at once; changes memory use, not the result.
 
     Raises:
@@ -114,6 +118,11 @@ def gather_overview(
             features=features,
         )
         readings = read_all(model, features, labels, batch_size=batch_size)
+        by_group = None
+        if groups is not None and evaluation.answered is not None:
+            by_group = measure_groups(
+                model, features, evaluation.answered, groups, batch_size=batch_size
+            )
     labels, predicted = labels.cpu(), readings.predicted
     columns = name_doubts(model, readings.doubts)
     use, bank = readings.use, model.bank
@@ -122,6 +131,7 @@ def gather_overview(
     suspicious = list_suspicious(model, compared, batch_size=batch_size)
     named = [] if memory is None else [one.index for one in (*memory.most, *memory.misleading)]
     named += [one.index for one in (suspicious or ())[:LISTED]]
+    named += [] if by_group is None else [one.index for one in by_group.misleading]
     places = {} if bank is None else find_places(bank)
     asked = [one.index for one in (suspicious or ())[:MOST_AUDITED]]
     return Overview(
@@ -147,6 +157,7 @@ def gather_overview(
         stored={} if bank is None else {one: take_stored(bank, places[one]) for one in named},
         nearest=find_nearest_stored(model, asked, features=compared) if asked else {},
         near_pairs=find_pairs_of_run(bank, images, predicted),
+        groups=by_group,
     )
 
 

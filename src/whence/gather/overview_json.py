@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from whence.records.by_group import ByGroup
 from whence.records.measures import Suspicion
-from whence.records.overview import Hard, MemoryUse, Overview, Used
+from whence.records.memory_use import MemoryUse, Used
+from whence.records.overview import Hard, Overview
 from whence.report.json_values import to_class
 from whence.runs.measured import describe_evaluation
 
@@ -40,6 +42,7 @@ def overview_to_json(overview: Overview, run: str) -> dict[str, Any]:
             for curve in overview.evaluation.curves
         },
         "memory": None if overview.memory is None else lay_out_use(overview.memory, overview),
+        "groups": None if overview.groups is None else lay_out_groups(overview.groups, overview),
         "suspicious": (
             None if suspicious is None else [lay_out_suspicion(one, overview) for one in suspicious]
         ),
@@ -51,23 +54,45 @@ def overview_to_json(overview: Overview, run: str) -> dict[str, Any]:
 
 def lay_out_use(memory: MemoryUse, overview: Overview) -> dict[str, Any]:
     """Lay out which stored images were used."""
-
-    def lay_out(item: Used) -> dict[str, Any]:
-        stored = overview.stored[item.index]
-        return {
-            **asdict(item),
-            "wrong_share": item.wrong_share,
-            "label": to_class(stored.label, overview.class_names),
-            "predicted": to_class(stored.predicted, overview.class_names),
-            "source": stored.source,
-        }
-
     return {
         "size": memory.size,
         "unused": memory.unused,
         "half": memory.half,
-        "most": [lay_out(item) for item in memory.most],
-        "misleading": [lay_out(item) for item in memory.misleading],
+        "most": [lay_out_used(item, overview) for item in memory.most],
+        "misleading": [lay_out_used(item, overview) for item in memory.misleading],
+    }
+
+
+def lay_out_used(item: Used, overview: Overview) -> dict[str, Any]:
+    """Lay out how much one stored image was used."""
+    stored = overview.stored[item.index]
+    return {
+        **asdict(item),
+        "wrong_share": item.wrong_share,
+        "label": to_class(stored.label, overview.class_names),
+        "predicted": to_class(stored.predicted, overview.class_names),
+        "source": stored.source,
+    }
+
+
+def lay_out_groups(found: ByGroup, overview: Overview) -> dict[str, Any]:
+    """Lay out the answers group by group."""
+    stored = dict(found.stored_groups)
+    return {
+        "origin": found.origin,
+        "worst": found.worst,
+        "groups": [
+            {
+                **asdict(one),
+                "accuracy": one.accuracy,
+                "recalls": dict(zip(overview.class_names, one.recalls, strict=True)),
+            }
+            for one in found.groups
+        ],
+        "misleading": [
+            {**lay_out_used(item, overview), "group": stored.get(item.index)}
+            for item in found.misleading
+        ],
     }
 
 

@@ -11,7 +11,7 @@ from whence.evidence.answers import Memory, add_class_scores, read_memory, rows_
 from whence.memory.bank import Bank
 from whence.metrics.doubt import measure_doubts, read_alone
 from whence.models.classifier import Classifier
-from whence.records.overview import MemoryUse, Used
+from whence.records.memory_use import MemoryUse, Used
 from whence.shapes import check_shape
 
 TOP = 12

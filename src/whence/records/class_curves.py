@@ -85,6 +85,7 @@ class Answered:
         error_probabilities: `(N,)` float64, calibrated; None when the model is not.
         class_names: K names.
         sources: one file per image; None where there are none.
+        reliance: `(N,)` share of each answer that comes from the memory; None without one.
     """
 
     labels: Tensor | None
@@ -93,6 +94,7 @@ class Answered:
     error_probabilities: Tensor | None
     class_names: tuple[str, ...]
     sources: tuple[str, ...] | None = None
+    reliance: Tensor | None = None
 
     __repr__ = show_record
 

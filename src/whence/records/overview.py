@@ -6,8 +6,10 @@ from typing import Literal
 
 from torch import Tensor
 
+from whence.records.by_group import ByGroup
 from whence.records.explained import Stored
 from whence.records.measures import Evaluation, NearStored, Suspicion
+from whence.records.memory_use import MemoryUse
 from whence.records.near_pairs import NearPairs
 from whence.shapes import check_shape
 
@@ -40,48 +42,6 @@ class Made:
     drawn: int
     draw_batch: int
     class_counts: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True)
-class Used:
-    """How much one stored image was read.
-
-    Attributes:
-        index: its place in the dataset that the memory was taken from.
-        weight: sum of its weights over all answers.
-        wrong: the same over the wrong answers alone.
-        answers: in how many answers it had a weight above 0.
-    """
-
-    index: int
-    weight: float
-    wrong: float
-    answers: int
-
-    @property
-    def wrong_share(self) -> float:
-        """Share of its use that went into wrong answers, in [0, 1]; 0 if it was never used."""
-        return self.wrong / self.weight if self.weight else 0.0
-
-
-@dataclass(frozen=True)
-class MemoryUse:
-    """Which stored images all answers together were computed from.
-
-    Attributes:
-        size: stored images.
-        unused: how many of them took part in no answer.
-        half: so many of them carry at least half of all weight; the smallest such number.
-        most: those with the largest sum of weights, largest first; only such as were used.
-        misleading: those with the largest sum over wrong answers, largest first; only such as were
-            used in one.
-    """
-
-    size: int
-    unused: int
-    half: int
-    most: tuple[Used, ...]
-    misleading: tuple[Used, ...]
 
 
 @dataclass(frozen=True)
@@ -161,9 +121,10 @@ class Overview:
         nearest: by dataset index, the stored images that look most like each of ``suspicious``.
         near_pairs: stored and measured images that look the same; None where that was not looked
             for.
+        groups: the answers group by group; None where the groups are not known.
         corrections: what a person corrected before this run, as its record says; None without.
-        stored: by dataset index, the stored images that ``memory`` names, and the first ``LISTED``
-            of ``suspicious``.
+        stored: by dataset index, the stored images that ``memory`` and ``groups`` name, and the
+            first ``LISTED`` of ``suspicious``.
     """
 
     made: Made
@@ -178,6 +139,7 @@ class Overview:
     nearest: Mapping[int, tuple[NearStored, ...]] = field(default_factory=dict)
     corrections: Corrected | None = None
     near_pairs: NearPairs | None = None
+    groups: ByGroup | None = None
 
     def __post_init__(self) -> None:
         check_shape("confusion", self.confusion, "K K", K=len(self.class_names))

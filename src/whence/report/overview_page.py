@@ -14,6 +14,7 @@ from whence.report.corrections import show_corrected
 from whence.report.curve_blocks import show_class_curves
 from whence.report.decision import say_here, say_rule
 from whence.report.dependence import decides, say_dependence
+from whence.report.group_blocks import show_groups
 from whence.report.imbalance import say_imbalance
 from whence.report.known import say_known
 from whence.report.near_pairs import SECTION, show_near_pairs
@@ -77,6 +78,7 @@ def make_sections(overview: Overview, answers: Sequence[Answer]) -> tuple[PageSe
             ),
             jump="Each class",
         ),
+        *make_group_section(overview),
         PageSection("trust", "How far to trust it", trust, jump="How far to trust it"),
     ]
     if memory is not None:
@@ -99,6 +101,14 @@ def make_sections(overview: Overview, answers: Sequence[Answer]) -> tuple[PageSe
         cases = show_hard(overview, answers)
         found.append(PageSection("hard", "Hard cases", cases, jump="Hard cases"))
     return tuple(found)
+
+
+def make_group_section(overview: Overview) -> tuple[PageSection, ...]:
+    """Make the section on groups, where they are known."""
+    if overview.groups is None:
+        return ()
+    blocks = show_groups(overview, overview.groups)
+    return (PageSection("groups", "How good it is for each group", blocks, jump="Each group"),)
 
 
 def explain_cases(overview: Overview, answers: Sequence[Answer]) -> tuple[PageSection, ...]:

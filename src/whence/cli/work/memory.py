@@ -11,13 +11,10 @@ from jsonargparse import Namespace
 from whence.cli.align import align
 from whence.cli.options import read_where
 from whence.cli.plain_text import escape, print_note
-from whence.data.label_table import read_label_table
-from whence.data.names import compose
 from whence.evidence.design_memory import design_memory
 from whence.evidence.learn_again import learn_again
 from whence.evidence.trace_sizes import trace_sizes
 from whence.memory.heads import find_head
-from whence.messages import shorten_text
 from whence.models.classifier import Classifier
 from whence.models.load import load_to_answer
 from whence.records.images import ImageSet
@@ -25,6 +22,7 @@ from whence.records.memory_sizes import MemorySize
 from whence.report.memory_figure import draw_sizes
 from whence.runs.finish import MEASURED_PARTS
 from whence.runs.finished import read_run
+from whence.runs.image_groups import read_groups
 from whence.runs.load_parts import load_named_parts
 from whence.runs.other_memory import check_new, write_with_memory
 from whence.storage.whole_files import write_whole
@@ -60,7 +58,8 @@ def measure_memories(options: Namespace, by: Sequence[str], out: Path | None, de
     sizes = choose_memory_sizes(options.sizes, model) if out is None else [options.memory_size]
     chosen: dict[str, Any] = {"pin": options.pin, "ban": options.ban, "seed": options.seed}
     if options.groups is not None:
-        chosen["groups"] = read_groups(options.groups, model)
+        named = {} if options.group_column is None else {"group": options.group_column}
+        chosen["groups"] = read_groups(options.groups, model.fitting_bank().sources, named)
     measured = measure(model, images, sizes, by, chosen, batch_size=options.batch_size)
     if out is not None:
         keep(model, run, out, images, by[0], chosen, options)
@@ -144,29 +143,6 @@ def keep(
     made["before"] = len(model.fitting_bank())
     write_with_memory(smaller, run, out, made, images=images, batch_size=options.batch_size)
     print_note(f"Kept in {out}; every command takes it as a run.")
-
-
-def read_groups(table: str, model: Classifier) -> list[str]:
-    """Read the group of each stored image from a table.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it has no groups, or none for a stored image.
-    """
-    found = read_label_table(table, unlabelled=True)
-    if found.groups is None:
-        raise ValueError(f"{table} must have a column group, it has none.")
-    sources = model.fitting_bank().sources
-    if sources is None:
-        raise ValueError("Groups are of files, and the stored images of this run come from none.")
-    groups = {compose(path): one for path, one in zip(found.paths, found.groups, strict=True)}
-    missing = [one for one in sources if compose(one) not in groups]
-    if missing:
-        raise ValueError(
-            f"{table} must name the group of every stored image, {len(missing):,} are missing "
-            f"(first: {shorten_text(missing[0])})."
-        )
-    return [groups[compose(one)] for one in sources]
 
 
 def lay_out_size(one: MemorySize) -> tuple[str, ...]:

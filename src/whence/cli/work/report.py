@@ -20,6 +20,7 @@ from whence.gather.overview import describe_run, gather_overview
 from whence.gather.overview_json import overview_to_json
 from whence.models.classifier import Classifier
 from whence.models.load import load_to_answer
+from whence.records.by_group import Groups
 from whence.records.explained import Answer
 from whence.records.images import ImageSet, Sample
 from whence.records.overview import Hard, Overview
@@ -28,8 +29,10 @@ from whence.report.numbers import count, percent
 from whence.report.overview_page import render_overview
 from whence.runs.audit import read_corrected, write_audit
 from whence.runs.finished import read_run, read_settings
+from whence.runs.image_groups import find_own_table, read_all_groups
 from whence.runs.image_record import find_seen, note_record, read_image_record
 from whence.runs.sample_of_run import choose_sample
+from whence.runs.settings import Settings
 from whence.runs.where import AS_SETTINGS_SAY
 from whence.storage.whole_files import write_whole
 
@@ -72,10 +75,17 @@ def report_run(
     for note in (*sample.notes, *note_record(record)):
         print_note(note)
     print(f"Measuring {count(len(sample.images), 'test image')} ...", file=sys.stderr)
+    groups = choose_groups(options, read_settings(folder), sample.images, model, columns)
     made = describe_run(about, read_settings(folder), sample.name, model)
     seed = about["run"]["plan"]["seed"] if options.seed is None else options.seed
     overview = gather_overview(
-        model, sample.images, made, hard=options.hard, seed=seed, batch_size=options.batch_size
+        model,
+        sample.images,
+        made,
+        hard=options.hard,
+        seed=seed,
+        groups=groups,
+        batch_size=options.batch_size,
     )
     answered = overview.evaluation.predicted
     known = count_known(loaded.hashes, answered, sample.images.labels, find_seen(model, record))
@@ -107,6 +117,49 @@ def report_run(
     print(describe(overview))
     written = [str(files[0]), *write_tables(overview, files, folder)]
     print(f"Written: {', '.join(map(escape, written))}")
+
+
+def choose_groups(
+    options: Namespace,
+    settings: Settings,
+    images: ImageSet,
+    model: Classifier,
+    columns: Mapping[str, str],
+) -> Groups | None:
+    """Read the groups that are asked for, or those of the table that the labels are from.
+
+    Args:
+        options: of the command.
+        settings: of the run.
+        images: that are measured.
+        model: with its stored images.
+        columns: of a table of other images.
+
+    Returns:
+        None where no groups are known.
+
+    Raises:
+        FileNotFoundError: if the table that is asked for is not there.
+        ValueError: if what is asked for is not there, or does not fit.
+    """
+    stored = None if model.bank is None else model.bank.sources
+    named = {} if options.group_column is None else {"group": options.group_column}
+    if options.groups is not None:
+        return read_all_groups(options.groups, images.sources, stored, named, model.class_names)
+    roles = {**(settings.columns if options.data is None else columns), **named}
+    table = find_own_table(settings, options.data, roles)
+    if table is None:
+        if named:
+            raise ValueError("group-column is for a table of groups; name it with --groups.")
+        return None
+    try:
+        found = read_all_groups(table, images.sources, stored, roles, model.class_names)
+    except ValueError as error:
+        if named:
+            raise
+        print_note(f"The answers are not measured by group: {error}")
+        return None
+    return found if named or len(set(found.measured)) > 1 else None
 
 
 def write_tables(overview: Overview, files: Sequence[Path], run: Path) -> list[str]:
