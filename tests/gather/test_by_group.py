@@ -41,7 +41,7 @@ def test_measures_of_groups_are_those_of_their_images_alone():
         for field, value in (
             ("reliance", lambda answer: answer.reliance),
             ("doubt", lambda answer: answer.error_probability),
-            ("own_weight", lambda answer: weight_of(answer, one.name)),
+            ("own_weight", lambda answer, name=one.name: weight_of(answer, name)),
         ):
             mean = sum(value(answer) for answer, _ in rows) / len(rows)
             assert getattr(one, field) == pytest.approx(mean, abs=1e-5)

@@ -7,7 +7,7 @@ from tests.helpers.overviews import hard_answers, overview
 from tests.helpers.pages import ORIGIN
 from whence.records.by_group import ByGroup, GroupMeasures
 from whence.records.memory_use import Used
-from whence.report.group_blocks import tabulate_groups, say_groups, show_groups
+from whence.report.group_blocks import say_groups, show_groups, tabulate_groups
 from whence.report.overview_page import render_overview
 
 OUT = GroupMeasures("roof", 60, 45, (30, 30, 0), (25, 20, 0), 0.75, 0.125, 0.5, 12)
