@@ -8,8 +8,10 @@ import torch
 
 import whence
 from whence.cli import main
+from whence.evidence import design_memory
 from whence.models.load import load
-from whence.runs import other_memory
+from whence.models.using import encode_all
+from whence.runs import finish, other_memory
 
 
 @pytest.fixture
@@ -60,6 +62,20 @@ def test_a_memory_is_kept_as_a_run(run_in, measured_run, measured_digits, capsys
     metrics = json.loads(Path("small/metrics.json").read_text())
     assert metrics["test"]["accuracy"] == found["sizes"][1]["accuracy"]
     assert main(["evaluate", "small", "--no-controls", "--device", "cpu"]) == 0
+
+
+def test_every_image_is_encoded_once(run_in, measured_run, monkeypatch):
+    seen = []
+    parts = whence.load_parts(measured_run)
+
+    def count(model, images, **options):
+        seen.append(len(images))
+        return encode_all(model, images, **options)
+
+    for module in (design_memory, finish):
+        monkeypatch.setattr(module, "encode_all", count)
+    assert run_in("--by", "support", "--size", "15", "--out", "small") == 0
+    assert sorted(seen) == sorted([len(parts.validation), len(parts.test)])
 
 
 @pytest.mark.parametrize(

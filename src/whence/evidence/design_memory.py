@@ -30,7 +30,7 @@ def design_memory(
     memory_size: int,
     *,
     by: str = "herding",
-    validation: LabelledImages | None = None,
+    validation: LabelledImages | Labelled | None = None,
     pin: Selection | None = None,
     ban: Selection | None = None,
     groups: Sequence[object] | Tensor | None = None,
@@ -47,6 +47,7 @@ def design_memory(
         by: a name from ``SELECTIONS``.
         validation: labelled images that the memory is to serve, for the selections that ask:
             "support", "shapley" and "validation". Never those that are measured afterwards.
+            A ``Labelled`` holds features of them, as the head compares them.
         pin: stored images that stay in any case, chosen as in :func:`whence.edit`.
         ban: stored images that go in any case.
         groups: `(M,)` what group each stored image is of, by number or name: as many stay of each
@@ -64,7 +65,9 @@ def design_memory(
         RuntimeError: if the model has no bank that fits it.
     """
     bank = model.fitting_bank()
-    asked = None if validation is None else encode_known(model, validation, batch_size)
+    asked = None
+    if validation is not None and cast("SelectionMethod", SELECTIONS.find(by)).asks:
+        asked = encode_known(model, validation, batch_size)
     order = order_memory(
         model, memory_size, by=by, validation=asked, pin=pin, ban=ban, groups=groups, seed=seed
     )
@@ -72,8 +75,10 @@ def design_memory(
     return with_bank(model, bank.take(order.sort().values), pool)
 
 
-def encode_known(model: Classifier, images: LabelledImages, batch_size: int) -> Labelled:
-    """Encode labelled images once, for a selection or for measurements."""
+def encode_known(model: Classifier, images: LabelledImages | Labelled, batch_size: int) -> Labelled:
+    """Encode labelled images once, for a selection or for measurements, unless they are encoded."""
+    if isinstance(images, Labelled):
+        return images
     known = as_image_set(images, model)
     features = encode_all(model, known.images, batch_size=batch_size)
     return Labelled(features, known.labels.to(features.device))

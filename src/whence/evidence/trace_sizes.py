@@ -49,11 +49,11 @@ def measure_memory(
 
 def trace_sizes(
     model: Classifier,
-    images: LabelledImages,
+    images: LabelledImages | Labelled,
     sizes: Sequence[int],
     *,
     by: Sequence[str],
-    validation: LabelledImages | None = None,
+    validation: LabelledImages | Labelled | None = None,
     pin: Selection | None = None,
     ban: Selection | None = None,
     groups: Sequence[object] | Tensor | None = None,
@@ -64,7 +64,8 @@ def trace_sizes(
 
     Args:
         model: in eval mode, with a bank.
-        images: that are measured; no selection sees them.
+        images: that are measured; no selection sees them. A ``Labelled`` holds their features,
+            as the head compares them.
         sizes: of the memories.
         by: names from ``SELECTIONS``.
         validation: for the selections that ask, as for ``design_memory``.

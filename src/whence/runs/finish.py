@@ -124,6 +124,7 @@ def measure_parts(
     seed: int,
     batch_size: int,
     ask_more: Callable[[], Judged | None] = lambda: None,
+    encoded: Mapping[str, Tensor] | None = None,
 ) -> dict[str, Any]:
     """Measure the validation images, calibrate on them, and then measure the test images.
 
@@ -138,6 +139,7 @@ def measure_parts(
         seed: of the draws.
         batch_size: images encoded at once.
         ask_more: answers for images besides those for the validation to calibrate on, or None.
+        encoded: `(n, E)` of the images of each part as the head compares them, where known.
 
     Returns:
         JSON on each part that has images; "no_threshold" says why the threshold that was asked for
@@ -152,7 +154,9 @@ def measure_parts(
         part = images[name]
         if len(part) == 0:
             continue
-        if name in known_features:
+        if encoded is not None and name in encoded:
+            features = encoded[name]
+        elif name in known_features:
             with torch.no_grad():
                 features = model.head.embed(known_features[name])
         else:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from whence.data.fingerprint import content_hashes
 from whence.models.about import BANK
 from whence.models.classifier import Classifier
@@ -43,6 +45,7 @@ def write_with_memory(
     made: Mapping[str, Any],
     *,
     images: Mapping[str, ImageSet] | None = None,
+    encoded: Mapping[str, Tensor] | None = None,
     where: Where = AS_SETTINGS_SAY,
     batch_size: int,
 ) -> dict[str, Any]:
@@ -56,6 +59,8 @@ def write_with_memory(
         out: the new folder.
         made: JSON that says how the memory came about.
         images: "validation" and "test" of the run, where they are loaded already.
+        encoded: `(n, E)` features of these as the head of ``model`` compares them, where they are
+            known already.
         where: the run's images are.
         batch_size: images encoded at once.
 
@@ -82,6 +87,7 @@ def write_with_memory(
         settings,
         {},
         None,
+        encoded=encoded,
         memory_size=min(plan["memory_size"], len(model.fitting_bank())),
         seed=plan["seed"],
         batch_size=batch_size,

@@ -11,7 +11,7 @@ from jsonargparse import Namespace
 from whence.cli.align import align
 from whence.cli.options import read_where
 from whence.cli.plain_text import escape, print_note
-from whence.evidence.design_memory import design_memory
+from whence.evidence.design_memory import design_memory, encode_known
 from whence.evidence.learn_again import learn_again
 from whence.evidence.trace_sizes import trace_sizes
 from whence.memory.heads import find_head
@@ -26,6 +26,7 @@ from whence.runs.image_groups import read_groups
 from whence.runs.load_parts import load_named_parts
 from whence.runs.other_memory import check_new, write_with_memory
 from whence.storage.whole_files import write_whole
+from whence.training.labelled import Labelled
 
 ROUND = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
 """Sizes that are measured unless others are asked for."""
@@ -60,9 +61,10 @@ def measure_memories(options: Namespace, by: Sequence[str], out: Path | None, de
     if options.groups is not None:
         named = {} if options.group_column is None else {"group": options.group_column}
         chosen["groups"] = read_groups(options.groups, model.fitting_bank().sources, named)
-    measured = measure(model, images, sizes, by, chosen, batch_size=options.batch_size)
+    encoded = encode_measured(model, images, options.batch_size)
+    measured = measure(model, encoded, sizes, by, chosen, batch_size=options.batch_size)
     if out is not None:
-        keep(model, run, out, images, by[0], chosen, options)
+        keep(model, run, out, images, encoded, by[0], chosen, options)
     if options.figure is not None:
         write_whole(Path(options.figure), draw_sizes(measured))
     if options.json:
@@ -83,9 +85,18 @@ def choose_memory_sizes(asked: Sequence[int] | None, model: Classifier) -> list[
     return [size for size in ROUND if least <= size < len(bank)] or [least]
 
 
+def encode_measured(
+    model: Classifier, images: Mapping[str, ImageSet], batch_size: int
+) -> dict[str, Labelled]:
+    """Encode the images of each part that has some, once for all that is done with them."""
+    return {
+        name: encode_known(model, part, batch_size) for name, part in images.items() if len(part)
+    }
+
+
 def measure(
     model: Classifier,
-    images: Mapping[str, ImageSet],
+    encoded: Mapping[str, Labelled],
     sizes: Sequence[int],
     by: Sequence[str],
     chosen: Mapping[str, Any],
@@ -97,15 +108,14 @@ def measure(
     Raises:
         ValueError: if there are none.
     """
-    asked, known = images["test"], images["validation"]
-    if len(asked) == 0:
+    if "test" not in encoded:
         raise ValueError("The run has no test images to measure memories on.")
     return trace_sizes(
         model,
-        asked,
+        encoded["test"],
         sizes,
         by=by,
-        validation=known if len(known) else None,
+        validation=encoded.get("validation"),
         batch_size=batch_size,
         **chosen,
     )
@@ -116,6 +126,7 @@ def keep(
     run: Path,
     out: Path,
     images: Mapping[str, ImageSet],
+    encoded: Mapping[str, Labelled],
     by: str,
     chosen: Mapping[str, Any],
     options: Namespace,
@@ -126,7 +137,7 @@ def keep(
         model,
         options.memory_size,
         by=by,
-        validation=known if len(known) else None,
+        validation=encoded.get("validation"),
         batch_size=options.batch_size,
         **chosen,
     )
@@ -141,7 +152,16 @@ def keep(
     made |= {name: chosen[name] for name in ("pin", "ban", "seed")}
     made["groups"] = options.groups and Path(options.groups).name
     made["before"] = len(model.fitting_bank())
-    write_with_memory(smaller, run, out, made, images=images, batch_size=options.batch_size)
+    features = {name: part.features for name, part in encoded.items()}
+    write_with_memory(
+        smaller,
+        run,
+        out,
+        made,
+        images=images,
+        encoded=None if options.learn_again else features,  # other keys compare other features
+        batch_size=options.batch_size,
+    )
     print_note(f"Kept in {out}; every command takes it as a run.")
 
 
