@@ -16,7 +16,7 @@ TAKEN_BY = ("calibrated", "confidence")
 """What says how likely an answer is wrong: the calibrated probability, or 1 less the softmax's."""
 
 
-class Unlabelled(NamedTuple):
+class JudgedImages(NamedTuple):
     """A model's answers for `N` images without labels."""
 
     predicted: Tensor  # (N,) int64
@@ -34,7 +34,7 @@ class PseudoLabels(NamedTuple):
 
 def judge_unlabelled(
     model: Classifier, features: Tensor, *, batch_size: int = BATCH_SIZE
-) -> Unlabelled:
+) -> JudgedImages:
     """Answer for images without labels, and say how likely each answer is wrong.
 
     Args:
@@ -53,11 +53,11 @@ def judge_unlabelled(
     if model.calibration is not None:
         places = [names.index(name) for name in model.calibration.names]
         errors = error_probability(model.calibration, found.doubts[:, places]).cpu()
-    return Unlabelled(found.predicted.cpu(), confidences, errors)
+    return JudgedImages(found.predicted.cpu(), confidences, errors)
 
 
 def choose_pseudo_labels(
-    judged: Unlabelled, limit: float, *, by: str = "calibrated"
+    judged: JudgedImages, limit: float, *, by: str = "calibrated"
 ) -> PseudoLabels:
     """Take up the images whose answer is wrong with a probability of at most ``limit``.
 
