@@ -36,7 +36,8 @@ measured = whence.evaluate(model, test)
 measured
 
 # %% [markdown]
-# Every answer is a row of a frame of pandas.
+# The last pictures are the surest wrong answers, each beside the stored images that it hangs on
+# most. Every answer is a row of a frame of pandas.
 
 # %%
 answers = measured.to_frame()
@@ -64,8 +65,11 @@ evidence.groupby(["index", "label"]).weight.sum().sort_values(ascending=False).h
 
 # %%
 first = whence.predict(model, test.images[wrong])[0]
+first
+
+# %%
 without = whence.edit(model, remove=[one.index for one in first.evidence[:3]])
-whence.predict(without, test.images[wrong])
+whence.predict(without, test.images[wrong])[0]
 
 # %% [markdown]
 # ## In scikit-learn

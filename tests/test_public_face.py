@@ -128,7 +128,7 @@ def test_a_notebook_shows_an_answer_and_its_evidence():
     nearly = (images[:1] * 0.98).clamp(0, 1)
     for answer in (whence.predict(model, nearly)[0], whence.explain(model, nearly, draws=0)[0]):
         text = answer._repr_html_()
-        assert text.count('data-name="similarity"') == len(answer.evidence)
+        assert text.count("<span>similarity ") == len(answer.evidence)
         assert f"{answer.evidence[0].weight:.1%}" in text
         assert "<script>" not in text
         assert "&lt;script&gt;.png" in text

@@ -2,6 +2,9 @@
 
 import builtins
 import pickle
+import re
+from dataclasses import replace
+from html import escape
 
 import pandas as pd
 import pytest
@@ -11,6 +14,7 @@ import whence
 from whence.gather.viewed import view
 from whence.records.answer_tuple import AnswerTuple
 from whence.records.measures import Evaluation
+from whence.records.picture import to_data_uri
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +110,41 @@ def test_without_pandas_it_says_what_is_missing(made, monkeypatch):
         whence.predict(made[0], made[1].images).to_frame()
 
 
+def mislabelled(images):
+    """Give every second image the next class, so that some answers are wrong."""
+    labels = (images.labels + torch.arange(len(images)) % 2) % 3
+    return replace(images, labels=labels)
+
+
+def uri(image):
+    return to_data_uri(image)
+
+
+def pictures_of(html):
+    return re.findall(r'src="(data:image/png[^"]+)"', html)
+
+
+def test_answers_that_were_pickled_name_their_images(made):
+    model, new = made
+    found = whence.predict(model, new.images[:1])
+    packed = pickle.dumps(found)
+    assert len(packed) < 20_000
+    [again] = pickle.loads(packed)
+    html = again._repr_html_()
+    assert "Stored images behind the answer" in html
+    assert again.evidence[0].source in html
+    assert pictures_of(html) == []
+
+
+def test_answers_to_many_images_let_them_go(made, monkeypatch):
+    model, new = made
+    monkeypatch.setattr("whence.evidence.predict.KEPT_IMAGES", 3)
+    assert whence.predict(model, new.images[:3])[0].seen.image is not None
+    [first, *_] = whence.predict(model, new.images[:4])
+    assert first.seen.image is None
+    assert len(pictures_of(first._repr_html_())) == min(12, len(first.evidence))
+
+
 @pytest.mark.parametrize(
     "kind", ["answers", "prediction", "explanation", "evaluation", "images", "classifier", "view"]
 )
@@ -115,7 +154,7 @@ def test_notebooks_show_the_blocks_of_pages(made, kind):
         "answers": lambda: whence.predict(model, new.images),
         "prediction": lambda: whence.predict(model, new.images)[0],
         "explanation": lambda: whence.explain(model, new.images[:1], draws=0)[0],
-        "evaluation": lambda: whence.evaluate(model, new, memory_size=10),
+        "evaluation": lambda: whence.evaluate(model, mislabelled(new), memory_size=10),
         "images": lambda: new,
         "classifier": lambda: model,
         "view": lambda: view(model, new.images[:2], truths=["dark", "bright"]),
@@ -139,6 +178,21 @@ def test_notebooks_show_the_blocks_of_pages(made, kind):
     assert ":root" not in style
     assert "\nbody" not in style
     pictures = {"images": 8, "classifier": 12}
+    if kind in ("prediction", "explanation"):
+        shown = min(12, len(found.evidence))
+        pictures[kind] = 1 + shown
+        assert [uri(found.seen.image)] == pictures_of(html)[:1]
+        at = [model.bank.indices.tolist().index(one.index) for one in found.evidence[:shown]]
+        assert [uri(model.bank.images[place]) for place in at] == pictures_of(html)[1:]
+    if kind == "evaluation":
+        wrong = [one for one in found.mistakes if one.truth != found.predicted[one.place]]
+        assert 0 < len(wrong) == len(found.mistakes)
+        titles = [f" for {escape(model.class_names[one.truth])}, " for one in wrong]
+        assert all(title in html for title in titles)
+        assert pictures_of(html)[0] == uri(new.images[wrong[0].place])
+        shares = [float(one.answer.probabilities.max()) for one in wrong]
+        assert shares == sorted(shares, reverse=True)
+        pictures[kind] = sum(1 + min(3, len(one.answer.evidence)) for one in wrong)
     if kind in pictures:
         assert html.count("data:image/png") == pictures[kind]
     if kind == "view":

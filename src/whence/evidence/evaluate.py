@@ -11,6 +11,7 @@ from whence.evidence.answers import Answers, Memory, answer, draw_passes, signal
 from whence.evidence.controls import has_labels, measure_nearest, measure_random
 from whence.evidence.dependence import measure_dependence
 from whence.evidence.known import count_known
+from whence.evidence.predict import predict
 from whence.metrics import PROBABILITIES
 from whence.metrics.class_curves import choose_tabulated, tabulate_thresholds, trace_classes
 from whence.metrics.classes import measure_classes
@@ -24,10 +25,13 @@ from whence.models.using import encode_all
 from whence.records.class_curves import Answered, ThresholdTable
 from whence.records.decision import Decision
 from whence.records.images import ImageSet
-from whence.records.measures import Calibration, Evaluation, EvidenceMeasures, FlagQuality
+from whence.records.measures import Calibration, Evaluation, EvidenceMeasures, FlagQuality, Mistake
 
 DRAWS = 5
 PAPER_BATCH = 500
+
+MISTAKES = 6
+"""Wrong answers that are kept with their evidence."""
 
 
 def evaluate(
@@ -95,6 +99,7 @@ def evaluate(
             curves=trace_classes(answered.probabilities, measured.labels.cpu(), model.class_names),
             thresholds=tabulate(answered, model.decision),
             answered=answered,
+            mistakes=find_mistakes(model, measured, features, answered, batch_size=batch_size),
         )
         if memory is None or model.bank is None:
             return found
@@ -152,6 +157,37 @@ def keep_answers(
         class_names=model.class_names,
         sources=images.sources,
         reliance=None if found.traces is None else found.traces.reliance.cpu(),
+    )
+
+
+def find_mistakes(
+    model: Classifier, images: ImageSet, features: Tensor, found: Answered, *, batch_size: int
+) -> tuple[Mistake, ...]:
+    """Take the wrong answers of highest probability, with their evidence.
+
+    An image that is stored itself is answered without it here, and left out where it is right then.
+
+    Args:
+        model: that answered.
+        images: that were asked about.
+        features: `(N, D)` of them.
+        found: all answers.
+        batch_size: answers computed at once.
+    """
+    labels = images.labels.cpu()
+    wrong = (found.predicted != labels).nonzero()[:, 0]
+    shares = found.probabilities[wrong].amax(1)
+    chosen = wrong[shares.argsort(descending=True, stable=True)[:MISTAKES]]
+    answers = predict(
+        model,
+        images.images[chosen.to(images.images.device)],
+        batch_size=batch_size,
+        features=features[chosen.to(features.device)],
+    )
+    return tuple(
+        Mistake(place, int(labels[place]), answer)
+        for place, answer in zip(chosen.tolist(), answers, strict=True)
+        if answer.predicted != int(labels[place])
     )
 
 

@@ -1,6 +1,6 @@
 """Answers with everything they were computed from."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Literal
 
 import torch
@@ -10,7 +10,7 @@ from whence.bounds import BATCH_SIZE, check_number
 from whence.data.as_images import Images, as_images
 from whence.evidence.judge import judge
 from whence.evidence.leave_one_out import leave_one_out
-from whence.evidence.predict import answer_without_memory, explain_read, list_left_out
+from whence.evidence.predict import answer_without_memory, explain_read, list_left_out, name_answers
 from whence.evidence.random_memories import Plan, measure_draws, plan_draws
 from whence.evidence.reliance import measure_reliance
 from whence.evidence.reread import Cached, cache, read_whole
@@ -83,8 +83,7 @@ def explain(
                 found += explain_batch(model, batch, plan, batch_size=batch_size)
             else:
                 found += explain_without_memory(model, batch)
-    names = model.class_names
-    return AnswerTuple(replace(answer, class_names=names) for answer in found)
+    return name_answers(model, asked, found)
 
 
 def explain_batch(

@@ -19,9 +19,13 @@ from whence.metrics.doubt import read_alone
 from whence.models.classifier import Classifier
 from whence.models.evaluating import evaluating
 from whence.models.sound import check_outputs
-from whence.records.answer_tuple import AnswerTuple
+from whence.records.answer_tuple import AnAnswer, AnswerTuple
 from whence.records.answers import Evidence, Prediction
+from whence.records.seen import Seen
 from whence.shapes import check_batch_size, check_shape
+
+KEPT_IMAGES = 1000
+"""Images asked about at once that their answers hold on to; those of more are let go."""
 
 
 def predict(
@@ -62,8 +66,27 @@ def predict(
                 answers += answer_batch(model, batch, queries)
             else:
                 answers += answer_without_memory(model, queries)
-    names = model.class_names
-    return AnswerTuple(replace(answer, class_names=names) for answer in answers)
+    return name_answers(model, pixels, answers)
+
+
+def name_answers(
+    model: Classifier, images: Tensor, answers: Sequence[AnAnswer]
+) -> AnswerTuple[AnAnswer]:
+    """Give answers to images `(B, C, H, W)` the names of their classes and the pixels behind them.
+
+    Args:
+        model: that answered.
+        images: as the model takes them.
+        answers: one per image.
+    """
+    bank, names = model.bank, model.class_names
+    stored = None if bank is None else bank.images
+    indices = None if bank is None else bank.indices.cpu()
+    kept = images if len(images) <= KEPT_IMAGES else [None] * len(images)
+    return AnswerTuple(
+        replace(answer, class_names=names, seen=Seen(image, stored, indices))
+        for answer, image in zip(answers, kept, strict=True)
+    )
 
 
 def answer_batch(model: Classifier, images: Tensor, queries: Tensor) -> list[Prediction]:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from whence.records.decision import Decision
 from whence.records.notebook import NOTEBOOK_VIEWS
+from whence.records.seen import UNSEEN, Seen
 from whence.records.show import show_record
 
 
@@ -73,6 +74,7 @@ class Prediction:
         handicaps: `(K,)` by how much higher the threshold is for stored images of each label, lower
             where it is below 0: votes whose classes count differently; None where all count alike.
         class_names: K names; empty where they are not known.
+        seen: the pixels, for notebooks.
     """
 
     predicted: int
@@ -86,6 +88,7 @@ class Prediction:
     decision: Decision | None = None
     handicaps: Tensor | None = None
     class_names: tuple[str, ...] = ()
+    seen: Seen = UNSEEN
 
     __repr__ = show_record
 
@@ -156,6 +159,7 @@ class Explanation:
         handicaps: `(K,)` by how much higher the threshold is for stored images of each label, lower
             where it is below 0: votes whose classes count differently; None where all count alike.
         class_names: K names; empty where they are not known.
+        seen: the pixels, for notebooks.
     """
 
     predicted: int
@@ -180,6 +184,7 @@ class Explanation:
     decision: Decision | None = None
     handicaps: Tensor | None = None
     class_names: tuple[str, ...] = ()
+    seen: Seen = UNSEEN
 
     __repr__ = show_record
 

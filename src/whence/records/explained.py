@@ -57,6 +57,10 @@ class Answer:
     morph: Morph | None = None
     original: Tensor | None = None
 
+    def find_image(self, index: int) -> Tensor | None:
+        """Return the pixels of a stored image; None where they are not known."""
+        return self.stored[index].image if index in self.stored else None
+
     def __post_init__(self) -> None:
         sizes = check_shape("image", self.image, "C H W")
         if self.relevance is not None:

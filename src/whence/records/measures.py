@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from whence.records.answers import Prediction
 from whence.records.class_curves import Answered, ClassCurve, ThresholdTable
 from whence.records.class_measures import ClassMeasures, mean_recall
 from whence.records.decision import Decision
@@ -135,6 +136,21 @@ class KnownImages:
 
 
 @dataclass(frozen=True)
+class Mistake:
+    """A wrong answer.
+
+    Attributes:
+        place: of the image among those that were measured.
+        truth: its class.
+        answer: with its evidence.
+    """
+
+    place: int
+    truth: int
+    answer: Prediction
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """What was measured on one set of images; fractions in [0, 1].
 
@@ -161,6 +177,7 @@ class Evaluation:
         thresholds: what other thresholds give, of the class that has one, or the rarer of two; None
             for more classes without one.
         answered: every answer; None where only the numbers were kept.
+        mistakes: the wrong answers of highest probability, a few, for notebooks.
     """
 
     images: int
@@ -179,6 +196,7 @@ class Evaluation:
     curves: tuple[ClassCurve, ...] = ()
     thresholds: ThresholdTable | None = None
     answered: Answered | None = field(default=None, compare=False, repr=False)
+    mistakes: tuple[Mistake, ...] = field(default=(), compare=False, repr=False)
 
     def to_frame(self) -> Any:
         """Make a frame of pandas, one row an image: file, label, answer, probabilities, doubt.

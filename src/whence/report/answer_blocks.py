@@ -127,7 +127,7 @@ def make_evidence_strip(answer: Answer, classes: Sequence[str]) -> Strip:
     left = explanation.probabilities_without
     cards: list[Card] = []
     for item, after in zip(explanation.evidence[:SHOWN], left, strict=False):
-        card = make_evidence_card(item, answer, classes)
+        card = make_evidence_card(item, answer.find_image(item.index), classes)
         effect = say_without(explanation, after, classes)
         lines = (*card.lines, effect) if effect else card.lines
         cards.append(replace(card, lines=lines, share=min(1.0, item.weight)))
@@ -213,7 +213,9 @@ def show_others(answer: Answer, classes: Sequence[str]) -> tuple[PageBlock, ...]
     found = answer.explanation.counterfactuals
     if len(found) < 2:
         return ()
-    cards = [make_evidence_card(item, answer, classes) for item in found[:SHOWN]]
+    cards = [
+        make_evidence_card(item, answer.find_image(item.index), classes) for item in found[:SHOWN]
+    ]
     more = len(found) - len(cards)
     rest = f"Not shown: those of {more:,} more." if more else ""
     title = "The best counterfactual of every other class"
@@ -225,7 +227,7 @@ def show_nearest(answer: Answer, classes: Sequence[str]) -> tuple[PageBlock, ...
     found = answer.explanation.nearest
     if len(found) < 2:
         return ()
-    cards = [make_evidence_card(item, answer, classes) for item in found]
+    cards = [make_evidence_card(item, answer.find_image(item.index), classes) for item in found]
     title = "The most similar stored image of each likely class"
     text = "Compare them with the image: is it really more like the first than like the others?"
     return (PageBlock(title, (text,), shown=(make_strip(cards, ""),)),)

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from whence.messages import format_number
 from whence.records.answers import Evidence
-from whence.records.explained import Answer, Stored
+from whence.records.explained import Stored
 from whence.records.picture import shown_size, to_data_uri
 from whence.report.blocks import Card, Strip
 from whence.report.embedded import Picture
@@ -59,13 +59,13 @@ def say_conflict(label: int | None, predicted: int, classes: Sequence[str]) -> s
 
 def make_evidence_card(
     item: Evidence,
-    answer: Answer,
+    image: Tensor | None,
     classes: Sequence[str],
     *,
     smallest: int = 96,
     largest: int = 128,
 ) -> Card:
-    """Describe one evidence image: class, weight, similarity, place."""
+    """Describe one evidence image: class, weight, similarity, place, and `(C, H, W)` pixels."""
     label = name_label(item.label, classes)
     lines = []
     if item.weight > 0:
@@ -74,7 +74,6 @@ def make_evidence_card(
     role = item.role if item.weight > 0 else "near"
     place = name_place(item.index, item.source)
     alt = f"{place}, labelled {label}, weight {percent(item.weight)}, {ROLES[role]}"
-    image = answer.stored[item.index].image if item.index in answer.stored else None
     picture = None
     if image is not None:
         picture = draw_picture(image, alt, smallest=smallest, largest=largest)

@@ -8,7 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from whence.records.answers import Evidence, Explanation, Prediction
 from whence.records.images import ImageSet
-from whence.records.measures import Evaluation
+from whence.records.measures import Evaluation, Mistake
 from whence.records.picture import to_uint8
 from whence.report.answer_blocks import make_bars
 from whence.report.blocks import (
@@ -22,7 +22,7 @@ from whence.report.blocks import (
     TableCell,
     TableRow,
 )
-from whence.report.cards import draw_picture
+from whence.report.cards import ROLES, draw_picture, make_evidence_card, make_strip
 from whence.report.curve_blocks import show_class_curves
 from whence.report.decision import say_rule
 from whence.report.doubt import find_doubt
@@ -31,6 +31,9 @@ from whence.report.trust import lay_out_evidence, lay_out_signals
 
 VIEWED_ANSWERS, VIEWED_EVIDENCE, VIEWED_IMAGES = 20, 12, 12
 """Answers, stored images of one answer, and images of a set that are shown; the rest is counted."""
+
+MISTAKEN_EVIDENCE = 3
+"""Stored images shown of each wrong answer of a measurement."""
 
 CARD_WIDTH = 132
 
@@ -95,7 +98,7 @@ def name_stored(one: Evidence, names: Sequence[str]) -> str:
 def view_explanation(answer: Prediction | Explanation) -> str:
     """Show one answer: probabilities, how far to trust it, and the stored images behind it.
 
-    Records hold no pixels; ``whence.view`` shows them.
+    An answer that was pickled has no pixels any more, and shows the images by name.
     """
     names = name_all(answer)
     bars = make_bars(answer.probabilities, answer.predicted, names)
@@ -103,33 +106,40 @@ def view_explanation(answer: Prediction | Explanation) -> str:
     if isinstance(answer, Explanation):
         doubt = find_doubt(answer, names)
         blocks.append(PageBlock(doubt.title, doubt.sentences, tone=doubt.level))
-    if answer.evidence:
-        rows = [
-            TableRow(
-                one.source or f"image {one.index}",
-                "",
-                tuple(
-                    map(
-                        TableCell,
-                        (
-                            "no label" if one.label is None else names[one.label],
-                            names[one.predicted],
-                            percent(one.weight),
-                            f"{one.similarity:.3f}",
-                            one.role,
-                        ),
-                    )
-                ),
-            )
-            for one in answer.evidence[:VIEWED_EVIDENCE]
-        ]
-        rest = len(answer.evidence) - len(rows)
-        header = ("label", "own class", "weight", "similarity", "role")
+    pictured = picture_evidence(answer, names, VIEWED_EVIDENCE)
+    if pictured is not None:
+        rest = max(0, len(answer.evidence) - VIEWED_EVIDENCE)
         more = (f"Not shown: {count(rest, 'stored image')} of lower weight.",) if rest else ()
-        table = NumberTable("Stored images behind the answer", header, tuple(rows))
-        blocks.append(PageBlock("Stored images behind the answer", shown=(table,), after=more))
+        title = "Stored images behind the answer"
+        blocks.append(PageBlock(title, shown=(pictured,), after=more))
     share = percent(float(answer.probabilities[answer.predicted]))
     return render_fragment(f"{names[answer.predicted]}, {share}", blocks)
+
+
+def picture_evidence(
+    answer: Prediction | Explanation, names: Sequence[str], shown: int, *, asked: str = ""
+) -> Strip | None:
+    """Give the image and the heaviest stored images behind an answer a card each, with pictures.
+
+    Args:
+        answer: that knows its pixels, or not.
+        names: of the classes.
+        shown: stored images.
+        asked: what is said below the image that was asked about.
+
+    Returns:
+        None where there is no evidence and no picture.
+    """
+    seen, cards = answer.seen, []
+    if seen.image is not None:
+        picture = draw_picture(to_uint8(seen.image.cpu()), "the image asked about")
+        said = f"answer: {names[answer.predicted]}"
+        cards.append(Card("input", ROLES["input"], picture, label=said, place=asked))
+    for one in answer.evidence[:shown]:
+        stored = seen.find(one.index)
+        pixels = None if stored is None else to_uint8(stored)
+        cards.append(make_evidence_card(one, pixels, names))
+    return make_strip(cards) if cards else None
 
 
 def view_evaluation(found: Evaluation) -> str:
@@ -152,8 +162,20 @@ def view_evaluation(found: Evaluation) -> str:
         blocks.append(PageBlock("Does the evidence fit the answers?", (note,), (evidence,)))
     if found.signals:
         blocks.append(PageBlock("Signs of doubt", shown=(lay_out_signals(found),)))
+    blocks += [block for mistake in found.mistakes if (block := view_mistake(mistake)) is not None]
     title = f"{percent(found.whole_memory)} of {count(found.images, 'image')} right"
     return render_fragment(title, blocks)
+
+
+def view_mistake(mistake: Mistake) -> PageBlock | None:
+    """Show a wrong answer beside its heaviest stored images; None without pictures."""
+    answer = mistake.answer
+    names = name_all(answer)
+    said, truth = names[answer.predicted], names[mistake.truth]
+    place = f"image {mistake.place}, of class {truth}"
+    strip = picture_evidence(answer, names, MISTAKEN_EVIDENCE, asked=place)
+    share = percent(float(answer.probabilities[answer.predicted]))
+    return None if strip is None else PageBlock(f"{said} for {truth}, {share}", shown=(strip,))
 
 
 def view_images(images: ImageSet) -> str:

@@ -60,7 +60,8 @@ def make_pair(answer: Answer, classes: Sequence[str], colours: Colours | None) -
     for item in (explanation.example, explanation.counterfactual or explanation.near_miss):
         if item is None:
             continue
-        card = make_evidence_card(item, answer, classes, smallest=160, largest=224)
+        pixels = answer.find_image(item.index)
+        card = make_evidence_card(item, pixels, classes, smallest=160, largest=224)
         place = explanation.evidence.index(item) if item in explanation.evidence else None
         if colours is not None and place in colours.stored:
             card = add_relevance(card, colours.stored[place], colours.limit / colours.factor)
