@@ -29,9 +29,25 @@ LINES = [
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 
 
+def write_reviews(path):
+    """Write a small table in the form of the film reviews: number, rating, sentence."""
+    words = {2.5: ("fine", "warm", "moving"), -1.75: ("dull", "empty", "tired")}
+    rows = [
+        f"{number}\t{rating}\tA {kinds[number % 3]} ''{thing}'' number {number}"
+        for number, (rating, kinds, thing) in enumerate(
+            (rating, kinds, thing)
+            for thing in ("film", "plot", "story", "cast", "scene", "song") * 2
+            for rating, kinds in words.items()
+        )
+    ]
+    path.write_text("\n".join(rows))
+
+
 @pytest.mark.parametrize("block", [b for _, _, b in BLOCKS], ids=[f"{n}-{i}" for n, i, _ in BLOCKS])
 def test_block_runs(block, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    if "reviews.tsv" in block:
+        write_reviews(tmp_path / "reviews.tsv")
     exec(compile(block, "block", "exec"), {})
 
 

@@ -20,6 +20,7 @@ from torch import nn
 
 from whence import EvidenceClassifier
 from whence.encoders import ENCODERS
+from whence.encoders.at_layers import take_layers
 from whence.estimators.image_features import holds_images, name_pictures
 
 
@@ -139,6 +140,19 @@ def test_an_encoder_by_name_has_weights(stripes, tmp_path):
         3,
         16,
         16,
+    )
+    plain = EvidenceClassifier(**named, image_size=16).fit(pixels, y)
+    [*_, last] = [
+        name
+        for name, part in plain._reader.encoder.named_modules()
+        if list(part.parameters(recurse=False))
+    ]
+    layered = clone(EvidenceClassifier(**named, image_size=16, layers=[last, "output"])).fit(
+        pixels, y
+    )
+    wanted = take_layers(ENCODERS["small_cnn"](channels=3), [last, "output"], (3, 16, 16))
+    assert (
+        layered.n_features_in_ == wanted(torch.zeros(2, 3, 16, 16)).shape[1] > plain.n_features_in_
     )
     with pytest.raises(ValueError, match="encoder 'small_cnn' needs weights"):
         EvidenceClassifier(encoder="small_cnn").fit(pixels, y)

@@ -22,6 +22,7 @@ from whence.estimators.image_features import (
     name_pictures,
 )
 from whence.estimators.learned_keys import VoteEvidence, learn_keys
+from whence.estimators.sparse_samples import reduce_sparse, to_dense
 from whence.memory.attention import score, weigh
 from whence.messages import quote
 
@@ -50,6 +51,8 @@ class EvidenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         weights: of an encoder by name: "default", or a file.
         image_size: pixels of a side that images are brought to; None is 64 for encoders of ours and
             224 for others.
+        layers: names of modules of the encoder whose means are the features, as ``whence.wrap``
+            takes them; None for its output.
         random_state: of the training: a number, a random state of NumPy, or None for another
             training every time.
 
@@ -83,11 +86,13 @@ class EvidenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         encoder: Any = None,
         weights: str | None = None,
         image_size: int | None = None,
+        layers: Sequence[str] | None = None,
         random_state: Any = None,
     ) -> None:
         self.encoder = encoder
         self.weights = weights
         self.image_size = image_size
+        self.layers = layers
         self.keys = keys
         self.epochs = epochs
         self.class_weight = class_weight
@@ -99,7 +104,8 @@ class EvidenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Train the keys and store the samples.
 
         Args:
-            X: `(N, D)`, or N images.
+            X: `(N, D)`, dense or sparse, or N images. Sparse samples of many numbers become short
+                vectors by a truncated singular value decomposition.
             y: `(N,)` classes.
             sample_weight: `(N,)` how much each counts in the loss; as a stored sample the logarithm
                 of it, divided by the mean of all, is added to its similarity, as if there were so
@@ -113,10 +119,14 @@ class EvidenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self._reader = None
         if holds_images(X):
             self._reader = build_reader(
-                self.encoder, self.weights, self.image_size, seed=self._seed
+                self.encoder, self.weights, self.image_size, self.layers or (), seed=self._seed
             )
-        values, labels = validate_data(self, self._read(X), y, dtype=np.float64)
+        samples, labels = validate_data(
+            self, self._read(X), y, dtype=np.float64, accept_sparse="csr"
+        )
         check_classification_targets(labels)
+        self._reduced = reduce_sparse(samples, seed=self._seed)
+        values = to_dense(samples, self._reduced)
         counts = np.ones(len(values))
         if sample_weight is not None:
             counts = _check_sample_weight(sample_weight, values, ensure_non_negative=True)
@@ -167,7 +177,10 @@ class EvidenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         if not hasattr(self, "classes_"):
             return self.fit(X, y, sample_weight)
-        values, labels = validate_data(self, self._read(X), y, dtype=np.float64, reset=False)
+        samples, labels = validate_data(
+            self, self._read(X), y, dtype=np.float64, accept_sparse="csr", reset=False
+        )
+        values = to_dense(samples, self._reduced)
         unknown = np.setdiff1d(labels, self.classes_)
         if len(unknown):
             raise ValueError(
@@ -267,10 +280,15 @@ class EvidenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _check(self, X: ArrayLike) -> NDArray[np.float64]:
         """Check samples `(N, D)` that are asked about."""
         check_is_fitted(self)
-        values: NDArray[np.float64] = validate_data(
-            self, self._read(X), dtype=np.float64, reset=False
+        samples = validate_data(
+            self, self._read(X), dtype=np.float64, accept_sparse="csr", reset=False
         )
-        return values
+        return to_dense(samples, self._reduced)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
 
     def _read(self, X: ArrayLike) -> ArrayLike:
         """Encode samples that are images; vectors stay as they are."""

@@ -77,6 +77,7 @@ def build_reader(
     encoder: nn.Module | str | None,
     weights: str | Path | None,
     image_size: int | None,
+    layers: Sequence[str] = (),
     *,
     seed: int,
 ) -> Classifier:
@@ -86,6 +87,7 @@ def build_reader(
         encoder: a module, which is copied, or a name.
         weights: of an encoder by name.
         image_size: pixels of a side; None is 64 for encoders of ours, 224 for others.
+        layers: of the encoder whose means are the features; none for its output.
         seed: of whatever is random there.
 
     Raises:
@@ -106,7 +108,14 @@ def build_reader(
     network = encoder if isinstance(encoder, str) else copy.deepcopy(encoder)
     with torch.random.fork_rng(devices=[]):
         seed_global(seed)
-        reader = wrap(network, 2, variant="standard", image_shape=(3, side, side), weights=weights)
+        reader = wrap(
+            network,
+            2,
+            variant="standard",
+            image_shape=(3, side, side),
+            weights=weights,
+            layers=layers,
+        )
     return reader.eval()
 
 
