@@ -99,7 +99,7 @@ def evaluate(
             curves=trace_classes(answered.probabilities, measured.labels.cpu(), model.class_names),
             thresholds=tabulate(answered, model.decision),
             answered=answered,
-            mistakes=find_mistakes(model, measured, features, answered, batch_size=batch_size),
+            mistakes=take_mistakes(model, measured, features, answered, batch_size=batch_size),
         )
         if memory is None or model.bank is None:
             return found
@@ -160,7 +160,7 @@ def keep_answers(
     )
 
 
-def find_mistakes(
+def take_mistakes(
     model: Classifier, images: ImageSet, features: Tensor, found: Answered, *, batch_size: int
 ) -> tuple[Mistake, ...]:
     """Take the wrong answers of highest probability, with their evidence.

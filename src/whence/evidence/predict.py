@@ -19,9 +19,9 @@ from whence.metrics.doubt import read_alone
 from whence.models.classifier import Classifier
 from whence.models.evaluating import evaluating
 from whence.models.sound import check_outputs
+from whence.records.answer_pixels import AnswerPixels
 from whence.records.answer_tuple import AnAnswer, AnswerTuple
 from whence.records.answers import Evidence, Prediction
-from whence.records.seen import Seen
 from whence.shapes import check_batch_size, check_shape
 
 KEPT_IMAGES = 1000
@@ -84,7 +84,7 @@ def name_answers(
     indices = None if bank is None else bank.indices.cpu()
     kept = images if len(images) <= KEPT_IMAGES else [None] * len(images)
     return AnswerTuple(
-        replace(answer, class_names=names, seen=Seen(image, stored, indices))
+        replace(answer, class_names=names, seen=AnswerPixels(image, stored, indices))
         for answer, image in zip(answers, kept, strict=True)
     )
 

@@ -5,9 +5,9 @@ from typing import Literal
 
 from torch import Tensor
 
+from whence.records.answer_pixels import WITHOUT_PIXELS, AnswerPixels
 from whence.records.decision import Decision
 from whence.records.notebook import NOTEBOOK_VIEWS
-from whence.records.seen import UNSEEN, Seen
 from whence.records.show import show_record
 
 
@@ -88,7 +88,7 @@ class Prediction:
     decision: Decision | None = None
     handicaps: Tensor | None = None
     class_names: tuple[str, ...] = ()
-    seen: Seen = UNSEEN
+    seen: AnswerPixels = WITHOUT_PIXELS
 
     __repr__ = show_record
 
@@ -184,7 +184,7 @@ class Explanation:
     decision: Decision | None = None
     handicaps: Tensor | None = None
     class_names: tuple[str, ...] = ()
-    seen: Seen = UNSEEN
+    seen: AnswerPixels = WITHOUT_PIXELS
 
     __repr__ = show_record
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Seen:
+class AnswerPixels:
     """An image and the stored images that its answer was computed from, shared with the model.
 
     Nothing is copied; what is pickled or copied deeply holds no pixels, which would be those of the
@@ -31,8 +31,8 @@ class Seen:
         return self.stored[int(places[0])].cpu() if len(places) else None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (Seen, ())
+        return (AnswerPixels, ())
 
 
-UNSEEN = Seen()
+WITHOUT_PIXELS = AnswerPixels()
 """Of an answer whose pixels are not known."""
