@@ -1,6 +1,7 @@
 """Votes whose keys are learned again from the stored images that a smaller memory kept."""
 
 import copy
+from typing import cast
 
 from whence.bounds import BATCH_SIZE
 from whence.memory.votes import Votes
@@ -23,7 +24,8 @@ def learn_again(
 
     Keys that were learned from many biased images keep the bias, whatever is stored afterwards.
     Learned from a memory that is balanced over groups they lose part of it, in seconds; as the last
-    layer of a network does (Kirichenko et al. 2022, arXiv:2204.02937).
+    layer of a network does (Kirichenko et al. 2022, arXiv:2204.02937). Of classes that came to the
+    memory later the keys know nothing until they are learned again; then they alone are compared.
 
     Args:
         model: votes, in eval mode, with a bank that holds pixels; it is left as it is.
@@ -51,6 +53,7 @@ def learn_again(
             "without; train it again."
         )
     learner = copy.deepcopy(model)
+    cast("Votes", learner.head).plain_share = 0.0  # the keys learn all classes now
     images = ImageSet(bank.images, bank.labels.cpu(), model.class_names, bank.sources)
     features = encode_frozen(learner, images.images, batch_size=batch_size)
     size = min(len(images), Plan(1).memory_size)
