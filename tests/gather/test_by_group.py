@@ -48,6 +48,8 @@ def test_measures_of_groups_are_those_of_their_images_alone():
         assert one.stored == STORED.count(one.name)
     shares = [one.accuracy for one in found.groups.groups]
     assert shares == sorted(shares)
+    assert shares[0] < shares[-1]
+    assert found.groups.worst == found.groups.groups[0].name
 
 
 def weight_of(answer, group):
