@@ -60,4 +60,10 @@ DELIVERY = [  # file below src/whence, text that is right, text that is wrong, t
     ),
     ("storage/hub.py", ' or ".." in name', "", "test_push"),
     ("sharing/push.py", "save(model, folder, pixels=pixels)", "save(model, folder)", "test_push"),
+    (
+        "runs/before.py",
+        "return os.path.relpath(run.resolve(), table.resolve().parent)",
+        "return str(run)",
+        "test_audit_cli",
+    ),
 ]
