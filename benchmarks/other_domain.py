@@ -284,13 +284,15 @@ def print_tables(cells: list[dict[str, Any]]) -> None:
         told = ("yes" if beside else "no") if count else ""
         print_row(source, target, str(count), told, more[0], means[0], *more[1:], *means[1:])
     print()
+    kinds = list(next(iter(ways.values()))[0]["stored"]) if ways else []
+    print_row("memory", "seeds", *kinds, "worst", "all", "worst: points more", "95 %")
+    print_row(*["---"] * (6 + len(kinds)))
     for way, rows in ways.items():
         before = {one["seed"]: one["worst"] for one in ways["whole"]}
         gains = [100 * (row["worst"] - before[row["seed"]]) for row in rows]
-        names = list(rows[0]["stored"])
         means = [
             f"{100 * statistics.fmean(row[name] for row in rows):.2f}"
-            for name in (*names, "worst", "accuracy")
+            for name in (*kinds, "worst", "accuracy")
         ]
         print_row(way, str(len(rows)), *means, *state_difference(gains)[1:])
 

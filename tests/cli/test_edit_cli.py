@@ -51,6 +51,12 @@ def test_images_of_old_and_new_classes_come(striped, tmp_path, capsys):
     hits = grown(sample.images).argmax(1) == sample.labels
     assert json.loads(said)["accuracy"] == pytest.approx(float(hits.double().mean()))
     assert sample.labels.bincount().tolist() == [0, 16, 16]
+    words = ["memory", out, "--size", len(grown.bank), "--learn-again", "--out", tmp_path / "again"]
+    assert call(capsys, *words)[0] == 0
+    again = whence.load(tmp_path / "again")
+    assert again.head.width < grown.head.width
+    assert again.class_names == grown.class_names
+    assert again.bank.indices.tolist() == grown.bank.indices.tolist()
 
 
 @pytest.mark.parametrize(
