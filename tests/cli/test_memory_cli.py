@@ -90,9 +90,15 @@ def test_every_image_is_encoded_once(run_in, measured_run, monkeypatch):
         (["--size", "4", "--by", "random", "--out", "x"], "memory_size must be at least 10"),
         (["--size", "51", "--by", "random", "--out", "x"], "memory_size must be at most 50"),
         (["--ban", "7", "--by", "random", "--sizes", "9"], "ban must leave a stored image"),
+        (["--sizes", "4", "20", "--by", "random"], "memory_size must be at least 10"),
+        (["--sizes", "20", "51", "--by", "support"], "memory_size must be at most 50"),
+        (["--pin", "gone.png", "--size", "20", "--out", "x"], "gone.png"),
+        (["--pin", "7", "--ban", "7", "--sizes", "20"], "must"),
+        (["--group-column", "kind"], "group-column is for a table of groups"),
     ],
 )
-def test_what_does_not_fit_is_one_sentence(run_in, tmp_path, capsys, asked, message):
+def test_what_does_not_fit_is_one_sentence(run_in, tmp_path, capsys, monkeypatch, asked, message):
+    monkeypatch.setattr(design_memory, "encode_all", None)  # nothing is encoded before it is said
     assert run_in(*asked) == 2
     said = capsys.readouterr().err
     assert message in said

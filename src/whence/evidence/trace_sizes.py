@@ -47,6 +47,22 @@ def measure_memory(
     )
 
 
+def check_memories(
+    model: Classifier,
+    sizes: Sequence[int],
+    *,
+    pin: Selection | None = None,
+    ban: Selection | None = None,
+    groups: Sequence[object] | Tensor | None = None,
+) -> None:
+    """Refuse sizes, pins, bans and groups that do not fit, before anything is encoded.
+
+    Arguments and errors as for ``design_memory``.
+    """
+    for size in {min(sizes), max(sizes)}:  # a draw of as many of each class costs nothing
+        order_memory(model, size, by="balanced", pin=pin, ban=ban, groups=groups)
+
+
 def trace_sizes(
     model: Classifier,
     images: LabelledImages | Labelled,
@@ -77,7 +93,11 @@ def trace_sizes(
 
     Returns:
         The whole memory first, then each selection with its sizes, rising.
+
+    Raises:
+        ValueError: as in ``design_memory``, before anything is encoded.
     """
+    check_memories(model, sizes, pin=pin, ban=ban, groups=groups)
     bank = model.fitting_bank()
     asked = encode_known(model, images, batch_size)
     known = None if validation is None else encode_known(model, validation, batch_size)

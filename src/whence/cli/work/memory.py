@@ -13,7 +13,7 @@ from whence.cli.options import read_where
 from whence.cli.plain_text import escape, print_note
 from whence.evidence.design_memory import design_memory, encode_known
 from whence.evidence.learn_again import learn_again
-from whence.evidence.trace_sizes import trace_sizes
+from whence.evidence.trace_sizes import check_memories, trace_sizes
 from whence.memory.heads import find_head
 from whence.models.classifier import Classifier
 from whence.models.load import load_to_answer
@@ -61,6 +61,7 @@ def measure_memories(options: Namespace, by: Sequence[str], out: Path | None, de
     if options.groups is not None:
         named = {} if options.group_column is None else {"group": options.group_column}
         chosen["groups"] = read_groups(options.groups, model.fitting_bank().sources, named)
+    check_memories(model, sizes, **{name: one for name, one in chosen.items() if name != "seed"})
     encoded = encode_measured(model, images, options.batch_size)
     measured = measure(model, encoded, sizes, by, chosen, batch_size=options.batch_size)
     if out is not None:
