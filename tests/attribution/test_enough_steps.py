@@ -9,7 +9,7 @@ from tests.helpers.attributing import draw, make
 from whence.attribution.enough_steps import add_points, find_new_points, find_untold
 from whence.attribution.found import FoundRelevance
 from whence.attribution.methods.integrated_gradients import INTEGRATED_GRADIENTS
-from whence.attribution.path import crowd_start
+from whence.attribution.path import balance_points, crowd_start
 from whence.attribution.score import FunctionScore
 
 HARD = torch.tensor([0.0, 250.0, 1000.0], dtype=torch.float64)
@@ -58,14 +58,32 @@ def test_what_is_soon_told_needs_32_steps():
 
 
 def test_points_with_the_old_ones_are_those_of_more_steps():
-    times, shares = crowd_start(6)
-    old, new = crowd_start(2), find_new_points(6)
-    joined = torch.cat([old[0], new[0]]), torch.cat([old[1] / 3, new[1]])
-    order = joined[0].argsort()
-    assert_close(joined[0][order], times)
-    assert_close(joined[1][order], shares)
-    assert_close(shares.sum(), torch.ones((), dtype=torch.float64))
-    assert_close((shares * times).sum(), torch.tensor(0.5 - 1 / 4 / 36, dtype=torch.float64))
+    """All of them once, each moved by no more than one factor near 1."""
+    for few, many in ((2, 6), (32, 96), (96, 288)):
+        times, shares = crowd_start(many)
+        old, new = balance_points(*crowd_start(few)), find_new_points(many)
+        joined = torch.cat([old[0], new[0]]), torch.cat([old[1] / 3, new[1]])
+        order = joined[0].argsort()
+        assert_close(joined[1][order], shares)
+        assert_close(joined[0][order], times, rtol=0.6 / few**2, atol=0)
+        assert_close(shares.sum(), torch.ones((), dtype=torch.float64))
+        assert float(joined[0].min()) > 0
+        assert float(joined[0].max()) < 1
+
+
+def test_points_add_up_a_gradient_that_grows_at_an_even_rate():
+    start, new = balance_points(*crowd_start(32)), find_new_points(96)
+    half = torch.full((), 0.5, dtype=torch.float64)
+    assert_close((start[0] * start[1]).sum(), half)
+    assert_close((start[0] * start[1]).sum() / 3 + (new[0] * new[1]).sum(), half)
+
+
+def test_a_quadratic_score_is_told_exactly(rng):
+    images, slope = torch.rand(2, 1, 2, 3, generator=rng).double(), torch.arange(-2.0, 4)
+    slope = slope.double().view(1, 2, 3)
+    score = FunctionScore(lambda some, rows: (some * slope).sum((1, 2, 3)).square())
+    found = INTEGRATED_GRADIENTS(score, images, baseline="black")
+    assert_close(found.images, images * slope * (images * slope).sum((1, 2, 3), keepdim=True))
 
 
 def test_rows_and_their_evidence_are_put_in_their_place():

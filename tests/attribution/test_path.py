@@ -1,5 +1,8 @@
 """Points of a straight path, features along it, and baselines, worked out in another way."""
 
+import warnings
+from importlib.util import find_spec
+
 import pytest
 import torch
 from torch.testing import assert_close
@@ -7,7 +10,13 @@ from torch.testing import assert_close
 from tests.helpers.attributing import EXACT, as_pixels, make, start_of
 from whence.attribution.baselines import BASELINES, COLOURS, IN_WORDS
 from whence.attribution.feature_gradients import Memory, pick
-from whence.attribution.path import differentiate_along, encode_along, midpoints, move
+from whence.attribution.path import (
+    differentiate_along,
+    encode_along,
+    load_forward_mode,
+    midpoints,
+    move,
+)
 
 
 def test_midpoints():
@@ -31,6 +40,28 @@ def test_differentiate_along_by_differences(images):
         )
         assert_close(speed, (later - before) / 2e-6, rtol=1e-6, atol=1e-8)
         assert not speed.requires_grad
+
+
+def test_formulas_of_forward_mode_are_loaded_before_the_first_derivative(images):
+    load_forward_mode.cache_clear()
+    start = torch.tensor([0.5], dtype=torch.float64)
+    places = torch.tensor([0])
+    differentiate_along(make(), images, places, start, BASELINES["black"], batch_size=4)
+    assert load_forward_mode.cache_info().currsize == 1
+
+
+def test_formulas_of_forward_mode_are_loaded_in_silence(monkeypatch):
+    asked, before = [], list(warnings.filters)
+
+    def load(name):
+        asked.append(name)
+        warnings.warn("`torch.jit.script` is deprecated.", DeprecationWarning, stacklevel=1)
+
+    monkeypatch.setattr("importlib.import_module", load)
+    load_forward_mode.__wrapped__()
+    monkeypatch.undo()
+    assert warnings.filters == before
+    assert [find_spec(name) is not None for name in asked] == [True]
 
 
 @pytest.mark.parametrize("name", list(BASELINES))

@@ -98,6 +98,8 @@ def test_other_draws_differ_and_that_is_said(method, images, stored):
     assert "regressions" not in find(1, repeats=1).sentence
     if method == "kernel_shap":
         assert_close(one.ledger["unexplained"], torch.zeros(3).double(), rtol=0, atol=1e-9)
+        assert one.ledger["evidence"].tolist() == [0, 0, 0]
+        assert one.sentence.endswith("Evidence images stay as they are, and get nothing.")
 
 
 def test_coalitions_are_drawn_with_their_opposites():

@@ -12,6 +12,7 @@ from torch.testing import assert_close
 
 import whence
 from tests.helpers.layerwise import Busy, remember
+from whence.attribution.graph.overwritten import lay_over
 from whence.attribution.graph.tape import record_score
 
 aten = torch.ops.aten
@@ -47,14 +48,43 @@ def test_images_that_a_network_changes_in_place_stay_as_they_are():
     assert_close(found.nodes[0].output.value, images.relu())
 
 
-def test_a_tensor_that_was_changed_through_a_part_of_it_is_refused():
+def test_a_tensor_that_was_changed_through_a_part_of_it_is_its_old_numbers_with_new_ones():
+    images = torch.tensor([[1.0, -2.0], [-3.0, 4.0]])
+
     def score(some):
         doubled = some * 2
         doubled[:, :1].relu_()
         return doubled.sum(1)
 
-    with pytest.raises(ValueError, match=r"it has a tensor of which a part was changed in place"):
-        record(score, torch.rand(2, 3))
+    found = record(score, images)
+    names = [aten.mul, aten.slice, aten.relu, lay_over, aten.sum]
+    assert [node.operation for node in found.nodes] == names
+    assert_close(found.nodes[0].output.value, 2 * images)
+    assert_close(found.nodes[3].output.value, torch.tensor([[2.0, -4.0], [0.0, 8.0]]))
+    assert_close(found.output.value, torch.tensor([-2.0, 8.0]))
+
+
+def test_constants_that_images_were_written_into_depend_on_them():
+    def score(some):
+        whole = torch.zeros(2, 3)
+        whole[:, :2] = some
+        whole[:, 2] = 7
+        whole[:, 1] = 5
+        return whole.sum(1)
+
+    found = record(score, torch.tensor([[1.0, -2.0], [-3.0, 4.0]]))
+    assert_close(found.output.value, torch.tensor([13.0, 9.0]))
+
+
+def test_memory_that_is_read_as_numbers_of_another_type_is_refused():
+    def score(some):
+        doubled = some * 2
+        halves = doubled.view(torch.float32)
+        doubled[:, :1].relu_()
+        return halves.sum(1)
+
+    with pytest.raises(ValueError, match=r"it has memory that is read as numbers of another type"):
+        record(score, torch.rand(2, 3).double())
 
 
 def test_what_was_detached_is_a_constant():
@@ -87,7 +117,7 @@ class Odd(nn.Module):
     """Has an operation that no rule is for."""
 
     def forward(self, images):
-        return torch.cumprod(images, 1)
+        return torch.special.bessel_j0(images)
 
 
 class Outer(nn.Module):
@@ -101,7 +131,7 @@ class Outer(nn.Module):
 
 def test_an_operation_without_a_rule_is_named_with_its_place():
     message = (
-        r"must consist of operations that have a rule, it has cumprod in layers.2 \(Odd\); "
+        r"must consist of operations that have a rule, it has special_bessel_j0 in layers.2 \(Odd\); "
         r"gradient and integrated_gradients need no rule for it"
     )
     with pytest.raises(ValueError, match=message):

@@ -40,6 +40,8 @@ def test_the_nearest_stored_image_of_another_class_is_the_other_end(images, stor
     assert_close(found.start, expected.start, rtol=0, atol=1e-12)
     assert found.images.flatten(1).any(1).all()
     assert "nearest stored image" in found.sentence
+    assert "Evidence images stay as they are" in found.sentence
+    assert found.ledger["evidence"].tolist() == [0] * len(images)
 
 
 def test_a_difference_of_logits_starts_where_both_are_equal(images):

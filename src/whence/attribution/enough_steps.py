@@ -8,7 +8,7 @@ from torch import Tensor
 
 from whence.attribution.classifier_score import ClassifierScore
 from whence.attribution.found import FoundRelevance
-from whence.attribution.path import crowd_start
+from whence.attribution.path import balance_points, crowd_start
 from whence.attribution.score import Score, find_values
 
 FIRST_STEPS, MOST_STEPS = 32, 288
@@ -41,7 +41,7 @@ def walk_until_told(score: Score, images: Tensor, walk: PathWalk) -> Walked:
     """
     values, counts = find_values(score, images), count_by_image(score, len(images))
     steps = FIRST_STEPS
-    found = walk(score, images, crowd_start(steps))
+    found = walk(score, images, balance_points(*crowd_start(steps)))
     rows = find_untold(found, values, counts)
     while len(rows) and steps < MOST_STEPS:
         steps *= FACTOR
@@ -52,10 +52,13 @@ def walk_until_told(score: Score, images: Tensor, walk: PathWalk) -> Walked:
 
 
 def find_new_points(steps: int) -> tuple[Tensor, Tensor]:
-    """Find the points that were not there with fewer steps, and their shares."""
+    """Find the points that were not there with fewer steps, and their shares.
+
+    Each round of points is balanced by itself, so that all of them together are.
+    """
     times, shares = crowd_start(steps)
     new = torch.arange(steps) % FACTOR != FACTOR // 2
-    return times[new], shares[new]
+    return balance_points(times[new], shares[new])
 
 
 def count_by_image(score: Score, total: int) -> Tensor:

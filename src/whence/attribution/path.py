@@ -60,6 +60,18 @@ def crowd_start(steps: int) -> tuple[Tensor, Tensor]:
     return roots.square(), 2 * roots * shares
 
 
+def balance_points(times: Tensor, shares: Tensor) -> tuple[Tensor, Tensor]:
+    """Move points towards 0 or 1, all by one factor, until their mean by shares is 1/2.
+
+    A gradient that grows at an even rate, as that of a quadratic score does, is then added up
+    exactly.
+
+    >>> balance_points(*crowd_start(2))
+    (tensor([0.0714, 0.6429], dtype=torch.float64), tensor([0.2500, 0.7500], dtype=torch.float64))
+    """
+    return times * (shares.sum() / 2 / (shares * times).sum()), shares
+
+
 def move(images: Tensor, times: Tensor, baseline: Baseline) -> tuple[Tensor, Tensor]:
     """Put every image on its path.
 

@@ -9,6 +9,8 @@ from torch import Tensor
 from whence.attribution.found import FoundRelevance
 from whence.records.relevance import OUTSIDE, WITHOUT_VOTE, Relevance
 
+STAYS = " Evidence images stay as they are, and get nothing."
+
 
 class ScoreFacts(NamedTuple):
     """What a record says of a score of B images."""
@@ -32,7 +34,7 @@ def record(
     ledger, rest = None, (found.lines or {}).get(OUTSIDE)
     if found.lines is not None:
         ledger = {"image": images.sum((1, 2, 3), dtype=torch.float64)}
-        if found.evidence is not None:
+        if found.evidence is not None or any(facts.evidence):
             ledger["evidence"] = sum_each(evidence)
         if found.evidence is not None and any(facts.compared):
             ledger[WITHOUT_VOTE] = sum_each(compared)
@@ -49,7 +51,7 @@ def record(
         target=names,
         method=method,
         options=options,
-        sentence=found.sentence,
+        sentence=found.sentence + (STAYS if found.evidence is None and any(facts.evidence) else ""),
         compared=compared,
         compared_indices=facts.compared or ((),) * len(images),
     )

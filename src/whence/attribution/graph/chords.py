@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from whence.attribution.graph.kinds import ACTIVATIONS, PRODUCTS, ROUTES, SUMS
+from whence.attribution.graph.kinds import ACTIVATIONS, ADDITIONS_TO, PRODUCTS, ROUTES, SUMS
 from whence.attribution.graph.node import Node, Recording, Slot, aten
 from whence.attribution.graph.pull import Messages, first_of, pull
 from whence.attribution.graph.walk_back import record_again
@@ -17,6 +17,7 @@ LARGEST_OF = frozenset(
         aten.max_pool2d_with_indices,
         aten.max_pool3d_with_indices,
         aten.adaptive_max_pool2d,
+        aten.adaptive_max_pool3d,
         aten.amax,
         aten.amin,
     }
@@ -31,11 +32,20 @@ CHOOSING = LARGEST_OF | {
     aten.topk,
     aten.sort,
     aten.max_unpool2d,
+    aten.median,
+    aten.nanmedian,
+    aten.mode,
+    aten.kthvalue,
+    aten.cummax,
+    aten.cummin,
     aten.where,
     aten.masked_fill,
 }
 LINEAR = (
-    (ROUTES - CHOOSING) | SUMS | {aten.add, aten.sub, aten.rsub, aten.neg, aten.native_batch_norm}
+    (ROUTES - CHOOSING)
+    | SUMS
+    | ADDITIONS_TO
+    | {aten.add, aten.sub, aten.rsub, aten.neg, aten.native_batch_norm}
 )
 """What comes out is a sum of what went in with constant factors."""
 
@@ -79,6 +89,8 @@ class ChordPass:
 
     def __call__(self, node: Node, arriving: list[Tensor | None]) -> Messages:
         """Multiply what arrives by the slope of a chord."""
+        if node.operation is aten.native_batch_norm and node.args[5]:  # of one image alone
+            return self._average(node, arriving)
         if node.operation in LINEAR:
             return pull(node, arriving)
         if node.operation in ACTIVATIONS and len(node.inputs) == 1:

@@ -1,6 +1,7 @@
 """Which operations are of one kind, whatever a method does with that kind."""
 
 from whence.attribution.graph.node import Slot, aten
+from whence.attribution.graph.overwritten import lay_over, write_whole
 
 RESHAPED = frozenset({aten.view, aten._unsafe_view, aten.reshape, aten.unsqueeze, aten.squeeze})
 """They keep the numbers in order."""
@@ -15,6 +16,8 @@ MOVED_ABOUT = frozenset(
         aten.slice,
         aten.split,
         aten.split_with_sizes,
+        aten.unsafe_split,
+        aten.unsafe_split_with_sizes,
         aten.unbind,
         aten.cat,
         aten.stack,
@@ -28,6 +31,16 @@ MOVED_ABOUT = frozenset(
         aten.diagonal,
         aten.rot90,
         aten.channel_shuffle,
+        aten.masked_select,
+        aten.scatter,
+        aten.index_copy,
+        aten.index_fill,
+        aten.index_put,
+        aten.select_scatter,
+        aten.slice_scatter,
+        aten.diag_embed,
+        lay_over,
+        write_whole,
     }
 )
 """They move numbers, and leave some out, whatever the numbers are."""
@@ -39,13 +52,14 @@ ROUTES = (
         aten.as_strided,
         aten.clone,
         aten._to_copy,
-        aten.copy,
         aten.alias,
         aten.constant_pad_nd,
         aten.reflection_pad1d,
         aten.reflection_pad2d,
+        aten.reflection_pad3d,
         aten.replication_pad1d,
         aten.replication_pad2d,
+        aten.replication_pad3d,
         aten.pixel_shuffle,
         aten.pixel_unshuffle,
         aten.upsample_nearest1d,
@@ -57,15 +71,24 @@ ROUTES = (
         aten.max_unpool2d,
         aten.tril,
         aten.triu,
+        aten.fill,
+        aten.zero,
         aten.topk,
         aten.sort,
         aten.max_pool2d_with_indices,
         aten.max_pool3d_with_indices,
         aten.adaptive_max_pool2d,
+        aten.adaptive_max_pool3d,
         aten.amax,
         aten.amin,
         aten.max,
         aten.min,
+        aten.median,
+        aten.nanmedian,
+        aten.mode,
+        aten.kthvalue,
+        aten.cummax,
+        aten.cummin,
         aten.maximum,
         aten.minimum,
         aten.where,
@@ -74,8 +97,36 @@ ROUTES = (
 )
 """Every number that comes out is one that went in, or a constant."""
 
-FILLING = frozenset({aten.constant_pad_nd, aten.masked_fill, aten.where})
+FILLING = frozenset(
+    {
+        aten.constant_pad_nd,
+        aten.masked_fill,
+        aten.where,
+        aten.scatter,
+        aten.index_fill,
+        aten.diag_embed,
+        aten.fill,
+        aten.zero,
+    }
+)
 """Routes that may put a number of their own beside those that went in."""
+
+CONSTANTS = frozenset(
+    {
+        aten.zeros_like,
+        aten.ones_like,
+        aten.full_like,
+        aten.empty_like,
+        aten.rand_like,
+        aten.randn_like,
+        aten.new_zeros,
+        aten.new_ones,
+        aten.new_full,
+        aten.new_empty,
+        aten.new_empty_strided,
+    }
+)
+"""They read nothing of a tensor but its shape, type and place."""
 
 SUMS = frozenset(
     {
@@ -93,9 +144,13 @@ SUMS = frozenset(
         aten._upsample_bicubic2d_aa,
         aten.col2im,
         aten.cumsum,
+        aten.trace,
     }
 )
 """Numbers are sums of numbers, with constant factors."""
+
+ADDITIONS_TO = frozenset({aten.scatter_add, aten.index_add})
+"""Numbers are added to some of others."""
 
 PRODUCTS = frozenset(
     {
@@ -104,8 +159,11 @@ PRODUCTS = frozenset(
         aten.bmm,
         aten.mv,
         aten.dot,
+        aten.linalg_cross,
         aten.addmm,
         aten.addmv,
+        aten.addr,
+        aten.addbmm,
         aten.baddbmm,
         aten.addcmul,
         aten._trilinear,
@@ -148,6 +206,31 @@ ACTIVATIONS = RECTIFIERS | {
     aten.log1p,
     aten.erf,
     aten.sin,
+    aten.cos,
+    aten.tan,
+    aten.asin,
+    aten.acos,
+    aten.atan,
+    aten.sinh,
+    aten.cosh,
+    aten.asinh,
+    aten.acosh,
+    aten.atanh,
+    aten.erfc,
+    aten.log,
+    aten.log2,
+    aten.log10,
+    aten.logit,
+    aten.log_sigmoid_forward,
+    aten.sign,
+    aten.round,
+    aten.floor,
+    aten.ceil,
+    aten.trunc,
+    aten.frac,
+    aten.fmod,
+    aten.remainder,
+    aten.nan_to_num,
     aten.hardshrink,
     aten.softshrink,
 }

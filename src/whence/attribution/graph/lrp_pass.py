@@ -13,6 +13,7 @@ from whence.attribution.graph.affine import READERS, Affine, find_biased
 from whence.attribution.graph.composites import Composite
 from whence.attribution.graph.kinds import (
     ACTIVATIONS,
+    ADDITIONS_TO,
     FILLING,
     PRODUCTS,
     ROUTES,
@@ -39,10 +40,13 @@ from whence.attribution.graph.share_norms import (
     share_layer_norm,
 )
 from whence.attribution.graph.share_products import (
+    HELD,
     at_zero,
+    share_factors,
     share_gated,
+    share_linear,
     share_matrices,
-    share_sampled,
+    share_running_factors,
 )
 from whence.attribution.graph.sharing import give, share_shifted
 from whence.attribution.graph.standing import name_operation, refuse_operation
@@ -156,6 +160,18 @@ def route(own: LayerwisePass, node: Node, arriving: list[Tensor | None]) -> Mess
     return passed
 
 
+def put_numbers(own: LayerwisePass, node: Node, arriving: list[Tensor | None]) -> Messages:
+    """Route numbers that are put among others, or share where they are added to these.
+
+    Raises:
+        ValueError: if they are joined in another way.
+    """
+    if "reduce" in node.kwargs:
+        refuse_operation(f"{name_operation(node.operation)} with reduce", node.place or "")
+    added = node.operation is aten.index_put and len(node.args) > 3 and node.args[3]
+    return share_linear(own, node, arriving) if added else route(own, node, arriving)
+
+
 def is_constant_float(one: object) -> bool:
     """Say whether an argument is a constant tensor whose numbers may come out."""
     return isinstance(one, Tensor) and one.is_floating_point()
@@ -184,10 +200,22 @@ def share_addition(own: LayerwisePass, node: Node, arriving: list[Tensor | None]
 
 
 def activate(own: LayerwisePass, node: Node, arriving: list[Tensor | None]) -> Messages:
-    """Pass everything back; where the function is not 0 at 0, that is a constant that was added."""
+    """Pass everything back; where the function is not 0 at 0, that is a constant that was added.
+
+    Where it is infinite there, as a logarithm is, only its tangent tells what is passed back.
+    """
+    if len(node.inputs) > 1 and node.operation is not aten._prelu_kernel:
+        refuse_operation(f"{name_operation(node.operation)} of two values", node.place or "")
     slot = node.inputs[0]
-    shift = node.call(slot.value.new_zeros(()), *node.args[1:], **node.kwargs)
-    if node.operation is aten._prelu_kernel or float(shift) == 0:
+    if node.operation is aten._prelu_kernel:
+        return give(own, node, arriving)
+    nothing = slot.value.new_zeros(())
+    args = [nothing if one is slot else one for one in node.args]
+    shift = node.call(*args, **node.kwargs)
+    shift = shift[0] if isinstance(shift, tuple) else shift
+    if not bool(shift.isfinite()):
+        return share_weights(own, node, arriving)
+    if float(shift) == 0:
         return give(own, node, arriving)
     return share_shifted(own, node, first_of(arriving), shift)
 
@@ -216,7 +244,8 @@ def share_quotient(own: LayerwisePass, node: Node, arriving: list[Tensor | None]
 def share_weights(own: LayerwisePass, node: Node, arriving: list[Tensor | None]) -> Messages:
     """Share softmax, sparsemax or log-odds by their tangent, of which the rest is a constant."""
     relevance, (slot,) = first_of(arriving), node.inputs
-    ((_, found),) = pull(node, [divide_away(relevance, node.output.value, 0)])
+    c = divide_away(relevance, node.output.value, 0)
+    ((_, found),) = pull(node, [c, *[None] * (len(node.outputs) - 1)])
     passed = torch.where(found == 0, 0, slot.value * found)  # a score may be minus infinity
     own.keep(node, relevance)
     own.ledger.add(BIASES, -passed, slot.owners)
@@ -226,11 +255,17 @@ def share_weights(own: LayerwisePass, node: Node, arriving: list[Tensor | None])
 HANDLERS: MappingProxyType[Any, Handler] = MappingProxyType(
     {
         **dict.fromkeys(ROUTES, route),
+        **dict.fromkeys((aten.scatter, aten.index_put), put_numbers),
         **dict.fromkeys(SUMS, share_terms),
         **dict.fromkeys(ACTIVATIONS, activate),
         **dict.fromkeys((aten.add, aten.sub, aten.rsub), share_addition),
         **dict.fromkeys(PRODUCTS, share_matrices),
-        aten.grid_sampler_2d: share_sampled,
+        **dict.fromkeys((*HELD, *ADDITIONS_TO), share_linear),
+        aten.prod: share_factors,
+        aten.cumprod: share_running_factors,
+        aten.std: share_weights,
+        aten.linalg_vector_norm: share_weights,
+        aten.logcumsumexp: share_weights,
         aten.glu: share_gated,
         aten.mul: share_product,
         aten.neg: give,

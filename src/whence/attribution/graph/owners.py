@@ -22,14 +22,31 @@ SUMMED = {
     aten.amin,
     aten.max,
     aten.min,
+    aten.median,
+    aten.nanmedian,
+    aten.mode,
+    aten.kthvalue,
+    aten.prod,
+    aten.std,
+    aten.linalg_vector_norm,
     aten.logsumexp,
+    aten.trace,
 }
 """They leave dimensions out, or one number of them."""
+
+DIMS_AT = {aten.kthvalue: 2, aten.std: 1, aten.linalg_vector_norm: 2}
+"""Which of their arguments says the dimensions, where it is not the second."""
+
+PUTTING = {aten.scatter: 4, aten.index_put: 3, aten.index_fill: 4}
+"""What puts numbers among others, and how many of its arguments say which ones, and where."""
+
+COPYING = {aten.scatter_add: aten.scatter, aten.index_add: aten.index_copy}
+"""What puts numbers where an operation adds them."""
 
 UNFOLDED = {aten.im2col, aten.col2im}
 """They lay windows of an image out in a row, or back; rows stay rows."""
 
-MATRICES = {aten.mm, aten.bmm, aten.addmm, aten.baddbmm}
+MATRICES = {aten.mm, aten.bmm, aten.addmm, aten.addbmm, aten.baddbmm}
 """Matrix products, whose two matrices are the last arguments."""
 
 VECTORS = {aten.mv, aten.addmv, aten.dot}
@@ -49,20 +66,47 @@ def find_owners(node: Node, results: Sequence[Any]) -> list[Tensor]:
     if node.operation in RESHAPED:
         return [reshape_owners(owners, first.value.shape, results[0].shape)]
     if node.operation in MOVED_ABOUT:
+        if node.operation in PUTTING:  # owners are never added up, and a number has none
+            *args, put = node.args[: PUTTING[node.operation]]
+            put = -1 if isinstance(put, int | float) else put
+            return move_owners(node.operation, (*args, put), {})
         return move_owners(node.call, node.args, node.kwargs)
     if node.operation in MATRICES:
         left, right = node.args[-2:]
         over, one = (-1, left) if isinstance(left, Slot) else (-2, right)
-        return [one.owners.amax(over, keepdim=True)]
+        found = one.owners.amax(over, keepdim=True)
+        return [found.amax(0) if node.operation is aten.addbmm else found]
     if node.operation in VECTORS:
         return [first.owners.amax(-1)]
     if node.operation in UNFOLDED:
         return [owners.flatten(1)[:, :1].reshape(-1, *[1] * (results[0].dim() - 1))]
+    if node.operation in COPYING:
+        whole, dim, index, source, *_ = node.args
+        return move_owners(COPYING[node.operation], (whole, dim, index, source), {})
     if node.operation in SUMMED and results[0].dim() < owners.dim():
-        dims = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim", [])
-        left = owners.amax(list(range(owners.dim())) if dims == [] else dims)
-        return [left] * len(results)
-    return [owners] * len(results)
+        return [owners.amax(find_dims(node, results[0], owners))] * len(results)
+    return [fit_owners(owners, one) for one in results]
+
+
+def find_dims(node: Node, result: Tensor, owners: Tensor) -> list[int]:
+    """Find which dimensions an operation leaves out."""
+    place = DIMS_AT.get(node.operation, 1)
+    dims = node.args[place] if len(node.args) > place else node.kwargs.get("dim")
+    if dims is None or dims == []:
+        return [*range(owners.dim())] if result.dim() == 0 else [-1]
+    return [dims] if isinstance(dims, int) else dims
+
+
+def fit_owners(owners: Tensor, result: Any) -> Tensor:
+    """Let owners be those of a result; of what has another shape they are not known.
+
+    There is no rule for what does that, so that nobody asks.
+    """
+    if not isinstance(result, Tensor):
+        return owners
+    sizes = zip(reversed(owners.shape), reversed(result.shape), strict=False)
+    fits = owners.dim() <= result.dim() and all(own in (1, size) for own, size in sizes)
+    return owners if fits else owners.new_zeros([1] * result.dim())
 
 
 def reshape_owners(owners: Tensor, before: Sequence[int], after: Sequence[int]) -> Tensor:

@@ -1,6 +1,7 @@
 """How normalisation shares relevance: its mean is a part of the sum, its deviation a constant."""
 
 from collections.abc import Callable
+from functools import partial
 
 from torch import Tensor
 
@@ -16,7 +17,7 @@ def share_batch_norm(own: Sharing, node: Node, arriving: list[Tensor | None]) ->
     """Share batch normalisation: with the layer before it, or as a layer of its own."""
     read = read_batch_norm(node)
     if read is None:
-        refuse_operation("batch normalisation in training mode", "")
+        return share_instance_norm(own, node, first_of(arriving))
     layer = merge_norm(node, *read)
     if layer is not None:
         return own.share_layer(node, layer, first_of(arriving))
@@ -26,14 +27,32 @@ def share_batch_norm(own: Sharing, node: Node, arriving: list[Tensor | None]) ->
     return share_shifted(own, node, first_of(arriving), shift)
 
 
+def share_instance_norm(own: Sharing, node: Node, relevance: Tensor) -> Messages:
+    """Share normalisation by what stands in a channel of one image; the deviation is a constant.
+
+    PyTorch computes it as batch normalisation in training mode, of one row.
+    """
+    slot, weight, bias, *_ = node.args
+    if len(slot.value) > 1:
+        refuse_operation("batch normalisation in training mode", "")
+    dims = list(range(2, slot.value.dim()))
+    outer = [-1, *[1] * len(dims)]
+    weight, bias = (None if one is None else one.view(outer) for one in (weight, bias))
+    inverse = node.output_at(2).value.view(outer)
+    scale = inverse if weight is None else inverse * weight
+    centre = partial(centre_over, dims=dims)
+    return share_normalised(own, node, relevance, slot, scale, bias, centre)
+
+
+def centre_over(some: Tensor, *, dims: list[int]) -> Tensor:
+    """Take off the mean over dimensions."""
+    return some - some.mean(dims, keepdim=True)
+
+
 def share_layer_norm(own: Sharing, node: Node, arriving: list[Tensor | None]) -> Messages:
     """Share layer normalisation, of which the deviation is a constant."""
     slot, shape, weight, bias, _ = node.args
-    dims = list(range(-len(shape), 0))
-
-    def centre(some: Tensor) -> Tensor:
-        return some - some.mean(dims, keepdim=True)
-
+    centre = partial(centre_over, dims=list(range(-len(shape), 0)))
     inverse = node.output_at(2).value
     scale = inverse if weight is None else inverse * weight
     return share_normalised(own, node, first_of(arriving), slot, scale, bias, centre)

@@ -10,7 +10,9 @@ from whence.attribution.graph.pull import Messages, first_of, pull
 from whence.attribution.graph.rules import divide_away
 from whence.attribution.graph.sharing import Sharing
 
-WITH_SUMMAND = frozenset({aten.addmm, aten.addmv, aten.baddbmm, aten.addcmul})
+WITH_SUMMAND = frozenset(
+    {aten.addmm, aten.addmv, aten.addr, aten.addbmm, aten.baddbmm, aten.addcmul}
+)
 """Products whose first argument is added."""
 
 
@@ -55,15 +57,41 @@ def pull_in_order(node: Node, c: Tensor) -> Messages:
     return [*passed[-1:], *passed[:-1]] if last else passed
 
 
-def share_sampled(own: Sharing, node: Node, arriving: list[Tensor | None]) -> Messages:
-    """Share what is sampled at places between pixels; the places are constants."""
-    relevance, z, image = first_of(arriving), node.output.value, node.args[0]
-    if not isinstance(image, Slot):
-        own.keep(node, relevance)
-        return []
+HELD = {aten.grid_sampler_2d: 1, aten.grid_sampler_3d: 1, aten.lerp: 2, aten.addcdiv: 2}
+"""Which argument of an operation, and none after it, is a constant to what comes before it: places
+between pixels, how far it is between two, or what is divided by."""
+
+
+def share_linear(own: Sharing, node: Node, arriving: list[Tensor | None]) -> Messages:
+    """Share what is linear in all but held arguments by what each number adds; the rest is kept."""
+    relevance, z = first_of(arriving), node.output.value
+    place = HELD.get(node.operation, len(node.args))
+    held = [one.value if isinstance(one, Slot) else one for one in node.args[place:]]
+    free = Node(node.operation, node.call, (*node.args[:place], *held), node.kwargs)
     c = divide_away(relevance, z, own.numbers.epsilon)
     own.lose(node, relevance, z, c)
-    return [(image, image.value * pull(node, [c])[0][1])]
+    own.keep(node, at_zero(free) * c)
+    return [(slot, slot.value * found) for slot, found in pull(free, [c])] if free.inputs else []
+
+
+def share_factors(own: Sharing, node: Node, arriving: list[Tensor | None]) -> Messages:
+    """Share the product of a row of numbers in equal parts."""
+    (slot,), relevance = node.inputs, first_of(arriving)
+    count = slot.value.numel() // max(1, relevance.numel())
+    dim = node.args[1] if len(node.args) > 1 else None
+    if isinstance(dim, int) and relevance.dim() < slot.value.dim():
+        relevance = relevance.unsqueeze(dim)
+    return [(slot, (relevance / count).expand(slot.value.shape))]
+
+
+def share_running_factors(own: Sharing, node: Node, arriving: list[Tensor | None]) -> Messages:
+    """Share products of more and more numbers of a row, each in equal parts."""
+    (slot,), relevance, dim = node.inputs, first_of(arriving), node.args[1]
+    sizes = [1] * slot.value.dim()
+    sizes[dim] = -1
+    counts = torch.arange(1, slot.value.shape[dim] + 1, device=relevance.device).view(sizes)
+    parts = relevance / counts
+    return [(slot, parts.flip(dim).cumsum(dim).flip(dim))]
 
 
 def share_gated(own: Sharing, node: Node, arriving: list[Tensor | None]) -> Messages:

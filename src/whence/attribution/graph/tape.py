@@ -7,7 +7,7 @@ called twice, a layer that is used again, or a function without a module are no 
 
 from collections.abc import Callable, Container, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import ref
 
 import torch
@@ -16,7 +16,15 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode
 from torch.utils._pytree import tree_leaves, tree_map
 
+from whence.attribution.graph.kinds import CONSTANTS
 from whence.attribution.graph.node import Node, Operation, Recording, Slot
+from whence.attribution.graph.overwritten import (
+    Overwriting,
+    find_memory,
+    find_places,
+    lay_over,
+    write_whole,
+)
 from whence.attribution.graph.owners import find_owners
 from whence.attribution.graph.standing import find_place, name_operation, refuse_operation
 from whence.attribution.score import NO_GRADIENT
@@ -36,6 +44,18 @@ COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
 """Operations that are made of others; PyTorch takes most of them apart before a mode sees them."""
 
 
+UNREAD = CONSTANTS | {torch.ops.aten.detach}
+"""Operations whose results are constants, whatever goes in."""
+
+
+class Kept(NamedTuple):
+    """A tensor that depends on the inputs."""
+
+    tensor: Tensor
+    slot: Slot
+    seen: int  # how much of what was written into its memory the slot knows
+
+
 class Tape(TorchDispatchMode):
     """Record, within a ``with`` block, the operations that depend on some inputs.
 
@@ -49,24 +69,41 @@ class Tape(TorchDispatchMode):
         self.known = known
         self.nodes: list[Node] = []
         # by id; the tensor is kept, so that no other one gets its id
-        self._tensors: dict[int, tuple[Tensor, Slot | None]] = {
-            id(tensor): (tensor, slot) for tensor, slot in inputs
+        self._tensors: dict[int, Kept] = {
+            id(tensor): Kept(tensor, slot, 0) for tensor, slot in inputs
         }
+        self._written: dict[int, list[Overwriting]] = {}  # by memory
         self._looking = True
 
     def slot(self, tensor: Tensor) -> Slot | None:
         """Find the slot of a tensor; None for a constant."""
-        known = self._tensors.get(id(tensor))
-        if known is not None and known[1] is None:
-            refuse_operation("a tensor of which a part was changed in place", find_place())
-        return None if known is None else known[1]
+        known, notes = self._tensors.get(id(tensor)), self._find_notes(tensor)
+        slot, seen = (None, 0) if known is None else (known.slot, known.seen)
+        for one in notes[seen:]:
+            slot = self._lay_over(tensor, slot, one)
+        if slot is not None:
+            self._tensors[id(tensor)] = Kept(tensor, slot, len(notes))
+        return slot
+
+    def _find_notes(self, tensor: Tensor) -> list[Overwriting]:
+        """Find what was written into the memory of a tensor."""
+        return self._written.get(find_memory(tensor), []) if self._written else []
+
+    def _lay_over(self, tensor: Tensor, slot: Slot | None, written: Overwriting) -> Slot | None:
+        """Find the slot of a tensor once something was written into its memory."""
+        places = find_places(tensor, written.tensor)
+        if places is None:
+            return slot
+        before = tensor.detach().clone() if slot is None else slot.value
+        node = Node(lay_over, lay_over, (slot or before, written.slot, places), {})
+        return self._write(node, [lay_over(before, written.slot.value, places)])[0]
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         """Compute an operation, and write it down if it depends on the inputs."""
         kwargs = kwargs or {}
-        if not self._looking or func is torch.ops.aten.detach.default:
+        if not self._looking or func.overloadpacket in UNREAD:
             return func(*args, **kwargs)
         if func.overloadpacket in FUSED_ATTENTION:
             with self:
@@ -78,14 +115,27 @@ class Tape(TorchDispatchMode):
         taken_args, taken_kwargs = tree_map(self._replace, (args, kwargs))
         if not any(isinstance(one, Slot) for one in tree_leaves((taken_args, taken_kwargs))):
             return func(*args, **kwargs)
-        operation, call = func.overloadpacket, func
         if func._schema.is_mutable:
-            operation, call = find_out_of_place(func)
-            self._keep_values(args[0])
+            return self._write_over(func, args, kwargs, taken_args, taken_kwargs)
         result = func(*args, **kwargs)
         results = list(result) if isinstance(result, tuple | list) else [result]
         if any(is_float(one) for one in results):
-            self._write(Node(operation, call, taken_args, taken_kwargs), results)
+            self._write(Node(func.overloadpacket, func, taken_args, taken_kwargs), results)
+        return result
+
+    def _write_over(self, func: Any, args: Any, kwargs: Any, taken: Any, by_name: Any) -> Any:
+        """Compute an operation that changes its first argument, and write down its twin."""
+        written: Tensor = args[0]
+        before = taken[0] if isinstance(taken[0], Slot) else written.clone()
+        node = Node(*find_out_of_place(func), (before, *taken[1:]), by_name)
+        form = written.shape, written.stride()
+        self._keep_values(written)
+        result = func(*args, **kwargs)
+        slot = self._write(node, [written])[0]
+        if slot is not None and form == (written.shape, written.stride()):
+            notes = self._written.setdefault(find_memory(written), [])
+            notes.append(Overwriting(written, slot))
+            self._tensors[id(written)] = Kept(written, slot, len(notes))
         return result
 
     def as_one(self, function: Callable[..., Tensor], *args: Any) -> Tensor:
@@ -116,7 +166,7 @@ class Tape(TorchDispatchMode):
         """Put a slot in the place of a tensor that depends on the inputs."""
         return (self.slot(one) or one) if isinstance(one, Tensor) else one
 
-    def _write(self, node: Node, results: list[Any]) -> None:
+    def _write(self, node: Node, results: list[Any]) -> list[Slot | None]:
         """Write a node down, with a slot for each of its results."""
         if node.operation not in self.known and node.inside is None:
             node.place = find_place()
@@ -126,19 +176,16 @@ class Tape(TorchDispatchMode):
             made = Slot(one, rows, ref(node)) if is_float(one) and one.numel() else None
             node.outputs.append(made)
             if made is not None:
-                self._tensors[id(one)] = one, made
+                self._tensors[id(one)] = Kept(one, made, len(self._find_notes(one)))
         self.nodes.append(node)
+        return node.outputs
 
     def _keep_values(self, written: Tensor) -> None:
-        """Keep what slots hold before the memory of a tensor is written over.
-
-        Tensors that share it have no slot from then on, until one is written down for them.
-        """
-        where = written.untyped_storage().data_ptr()
-        for key, (tensor, slot) in self._tensors.items():
-            if slot is not None and tensor.untyped_storage().data_ptr() == where:
+        """Keep what slots hold before the memory of a tensor is written over."""
+        where = find_memory(written)
+        for tensor, slot, _ in self._tensors.values():
+            if slot.value is tensor and find_memory(tensor) == where:
                 slot.value = tensor.clone()
-                self._tensors[key] = tensor, None
 
 
 class Plainly(TorchFunctionMode):
@@ -170,7 +217,7 @@ def record_score(
 
     Raises:
         RuntimeError: if the score does not depend on the inputs.
-        ValueError: if a part of a tensor was changed in place, and then the whole was read.
+        ValueError: if an operation writes into something other than its first argument.
     """
     slots = [
         Slot(one.detach(), rows.view(-1, *[1] * (one.dim() - 1)))
@@ -240,10 +287,18 @@ def find_out_of_place(func: Any) -> tuple[Operation, Operation]:
     name = func.overloadpacket.__name__
     if not name.endswith("_"):
         refuse_operation(name_operation(func.overloadpacket), find_place())
+    if func.overloadpacket is torch.ops.aten.copy_:
+        return write_whole, write_whole
     packet = getattr(torch.ops.aten, name.removesuffix("_"))
-    return packet, getattr(packet, func._overloadname)
+    if func._overloadname in packet.overloads():
+        return packet, getattr(packet, func._overloadname)
+    wanted = [str(one.type) for one in func._schema.arguments]
+    same = [getattr(packet, overload) for overload in packet.overloads()]
+    return packet, next(
+        one for one in same if [str(given.type) for given in one._schema.arguments] == wanted
+    )
 
 
 def is_float(one: object) -> bool:
-    """Say whether it is a tensor of floating point numbers."""
-    return isinstance(one, Tensor) and one.is_floating_point()
+    """Say whether it is a tensor of numbers that have a derivative."""
+    return isinstance(one, Tensor) and (one.is_floating_point() or one.is_complex())
