@@ -1,7 +1,7 @@
 """Which operations are of one kind, whatever a method does with that kind."""
 
 from whence.attribution.graph.node import Slot, aten
-from whence.attribution.graph.overwritten import lay_over, write_whole
+from whence.attribution.graph.overwritten import lay_over, replace_numbers
 
 RESHAPED = frozenset({aten.view, aten._unsafe_view, aten.reshape, aten.unsqueeze, aten.squeeze})
 """They keep the numbers in order."""
@@ -40,7 +40,7 @@ MOVED_ABOUT = frozenset(
         aten.slice_scatter,
         aten.diag_embed,
         lay_over,
-        write_whole,
+        replace_numbers,
     }
 )
 """They move numbers, and leave some out, whatever the numbers are."""

@@ -21,12 +21,12 @@ class Overwriting(NamedTuple):
     slot: Slot  # of the numbers
 
 
-def find_memory(tensor: Tensor) -> int:
+def name_memory(tensor: Tensor) -> int:
     """Name the memory that a tensor looks at."""
     return tensor.untyped_storage().data_ptr()
 
 
-def find_places(tensor: Tensor, written: Tensor) -> Tensor | None:
+def place_written(tensor: Tensor, written: Tensor) -> Tensor | None:
     """Find where in a tensor what was written into its memory stands.
 
     Args:
@@ -75,7 +75,7 @@ def lay_over(whole: Tensor, part: Tensor, places: Tensor) -> Tensor:
     return numbers.view(whole.shape)
 
 
-def write_whole(old: Tensor, new: Tensor, non_blocking: bool = False) -> Tensor:
+def replace_numbers(old: Tensor, new: Tensor, non_blocking: bool = False) -> Tensor:
     """Return new numbers in the shape and type of old ones, which have no part in them.
 
     What ``old.copy_(new)`` leaves in ``old``; PyTorch has no derivative of it out of place.

@@ -34,13 +34,13 @@ SUMMED = {
 }
 """They leave dimensions out, or one number of them."""
 
-DIMS_AT = {aten.kthvalue: 2, aten.std: 1, aten.linalg_vector_norm: 2}
+DIMS_AT: dict[Any, int] = {aten.kthvalue: 2, aten.std: 1, aten.linalg_vector_norm: 2}
 """Which of their arguments says the dimensions, where it is not the second."""
 
-PUTTING = {aten.scatter: 4, aten.index_put: 3, aten.index_fill: 4}
+PUTTING: dict[Any, int] = {aten.scatter: 4, aten.index_put: 3, aten.index_fill: 4}
 """What puts numbers among others, and how many of its arguments say which ones, and where."""
 
-COPYING = {aten.scatter_add: aten.scatter, aten.index_add: aten.index_copy}
+COPYING: dict[Any, Any] = {aten.scatter_add: aten.scatter, aten.index_add: aten.index_copy}
 """What puts numbers where an operation adds them."""
 
 UNFOLDED = {aten.im2col, aten.col2im}

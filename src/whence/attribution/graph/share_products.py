@@ -1,5 +1,7 @@
 """How products share relevance, and others that are linear in a part of what they read."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
@@ -57,7 +59,12 @@ def pull_in_order(node: Node, c: Tensor) -> Messages:
     return [*passed[-1:], *passed[:-1]] if last else passed
 
 
-HELD = {aten.grid_sampler_2d: 1, aten.grid_sampler_3d: 1, aten.lerp: 2, aten.addcdiv: 2}
+HELD: dict[Any, int] = {
+    aten.grid_sampler_2d: 1,
+    aten.grid_sampler_3d: 1,
+    aten.lerp: 2,
+    aten.addcdiv: 2,
+}
 """Which argument of an operation, and none after it, is a constant to what comes before it: places
 between pixels, how far it is between two, or what is divided by."""
 

@@ -20,10 +20,10 @@ from whence.attribution.graph.kinds import CONSTANTS
 from whence.attribution.graph.node import Node, Operation, Recording, Slot
 from whence.attribution.graph.overwritten import (
     Overwriting,
-    find_memory,
-    find_places,
     lay_over,
-    write_whole,
+    name_memory,
+    place_written,
+    replace_numbers,
 )
 from whence.attribution.graph.owners import find_owners
 from whence.attribution.graph.standing import find_place, name_operation, refuse_operation
@@ -48,7 +48,7 @@ UNREAD = CONSTANTS | {torch.ops.aten.detach}
 """Operations whose results are constants, whatever goes in."""
 
 
-class Kept(NamedTuple):
+class KnownTensor(NamedTuple):
     """A tensor that depends on the inputs."""
 
     tensor: Tensor
@@ -69,8 +69,8 @@ class Tape(TorchDispatchMode):
         self.known = known
         self.nodes: list[Node] = []
         # by id; the tensor is kept, so that no other one gets its id
-        self._tensors: dict[int, Kept] = {
-            id(tensor): Kept(tensor, slot, 0) for tensor, slot in inputs
+        self._tensors: dict[int, KnownTensor] = {
+            id(tensor): KnownTensor(tensor, slot, 0) for tensor, slot in inputs
         }
         self._written: dict[int, list[Overwriting]] = {}  # by memory
         self._looking = True
@@ -82,16 +82,16 @@ class Tape(TorchDispatchMode):
         for one in notes[seen:]:
             slot = self._lay_over(tensor, slot, one)
         if slot is not None:
-            self._tensors[id(tensor)] = Kept(tensor, slot, len(notes))
+            self._tensors[id(tensor)] = KnownTensor(tensor, slot, len(notes))
         return slot
 
     def _find_notes(self, tensor: Tensor) -> list[Overwriting]:
         """Find what was written into the memory of a tensor."""
-        return self._written.get(find_memory(tensor), []) if self._written else []
+        return self._written.get(name_memory(tensor), []) if self._written else []
 
     def _lay_over(self, tensor: Tensor, slot: Slot | None, written: Overwriting) -> Slot | None:
         """Find the slot of a tensor once something was written into its memory."""
-        places = find_places(tensor, written.tensor)
+        places = place_written(tensor, written.tensor)
         if places is None:
             return slot
         before = tensor.detach().clone() if slot is None else slot.value
@@ -133,9 +133,9 @@ class Tape(TorchDispatchMode):
         result = func(*args, **kwargs)
         slot = self._write(node, [written])[0]
         if slot is not None and form == (written.shape, written.stride()):
-            notes = self._written.setdefault(find_memory(written), [])
+            notes = self._written.setdefault(name_memory(written), [])
             notes.append(Overwriting(written, slot))
-            self._tensors[id(written)] = Kept(written, slot, len(notes))
+            self._tensors[id(written)] = KnownTensor(written, slot, len(notes))
         return result
 
     def as_one(self, function: Callable[..., Tensor], *args: Any) -> Tensor:
@@ -176,15 +176,15 @@ class Tape(TorchDispatchMode):
             made = Slot(one, rows, ref(node)) if is_float(one) and one.numel() else None
             node.outputs.append(made)
             if made is not None:
-                self._tensors[id(one)] = Kept(one, made, len(self._find_notes(one)))
+                self._tensors[id(one)] = KnownTensor(one, made, len(self._find_notes(one)))
         self.nodes.append(node)
         return node.outputs
 
     def _keep_values(self, written: Tensor) -> None:
         """Keep what slots hold before the memory of a tensor is written over."""
-        where = find_memory(written)
+        where = name_memory(written)
         for tensor, slot, _ in self._tensors.values():
-            if slot.value is tensor and find_memory(tensor) == where:
+            if slot.value is tensor and name_memory(tensor) == where:
                 slot.value = tensor.clone()
 
 
@@ -288,7 +288,7 @@ def find_out_of_place(func: Any) -> tuple[Operation, Operation]:
     if not name.endswith("_"):
         refuse_operation(name_operation(func.overloadpacket), find_place())
     if func.overloadpacket is torch.ops.aten.copy_:
-        return write_whole, write_whole
+        return replace_numbers, replace_numbers
     packet = getattr(torch.ops.aten, name.removesuffix("_"))
     if func._overloadname in packet.overloads():
         return packet, getattr(packet, func._overloadname)
