@@ -64,6 +64,20 @@ def test_a_tensor_that_was_changed_through_a_part_of_it_is_its_old_numbers_with_
     assert_close(found.output.value, torch.tensor([-2.0, 8.0]))
 
 
+def test_a_part_of_a_tensor_that_was_changed_as_a_whole_has_its_new_numbers():
+    def score(some):
+        doubled = some * 2
+        parts = doubled[:, :2], doubled[:, 2:]
+        doubled.clamp_(max=3)
+        return (parts[0] * parts[1]).sum(1)
+
+    images = torch.tensor([[1.0, -2.0, 3.0, 4.0], [5.0, 1.0, -7.0, 0.5]])
+    found = record(score, images)
+    clamped = (2 * images).clamp(max=3)
+    assert_close(found.nodes[-2].inputs[0].value, clamped[:, :2])
+    assert_close(found.nodes[-2].inputs[1].value, clamped[:, 2:])
+
+
 def test_constants_that_images_were_written_into_depend_on_them():
     def score(some):
         whole = torch.zeros(2, 3)

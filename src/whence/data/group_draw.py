@@ -52,7 +52,7 @@ def divide_groups(labels: Tensor, groups: Tensor, parts: int, *, seed: int) -> T
         )
     divider = StratifiedGroupKFold(parts, shuffle=True, random_state=seed % SEEDS)
     found = torch.empty(total, dtype=torch.int64)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings():  # of all threads, for a moment: scikit-learn has no switch
         warnings.simplefilter("ignore", UserWarning)  # a class rarer than parts; ours to judge
         # stratification needs one class of that many images, and without one there is none to keep
         classes = labels if int(labels.bincount().max()) >= parts else torch.zeros_like(labels)

@@ -30,7 +30,7 @@ def catch_warnings() -> Iterator[None]:
 
     Warnings that come from elsewhere, or where nobody listens, are shown as always.
     """
-    with warnings.catch_warnings():
+    with warnings.catch_warnings():  # of all threads: Pillow has no other way to say it
         warnings.filterwarnings("always", category=UserWarning, module=r"PIL\.")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         elsewhere = warnings.showwarning

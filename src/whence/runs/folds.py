@@ -76,7 +76,7 @@ def divide_folds(dataset: Dataset, folds: int, seed: int) -> Tensor:
 
     divider = StratifiedKFold(folds, shuffle=True, random_state=seed % SEEDS)
     found = torch.empty(len(labels), dtype=torch.int64)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings():  # of all threads, for a moment: scikit-learn has no switch
         warnings.simplefilter("ignore", UserWarning)  # a class rarer than folds, which is said
         for fold, (_, inside) in enumerate(divider.split(labels.numpy(), labels.numpy())):
             found[torch.from_numpy(inside)] = fold
