@@ -188,6 +188,7 @@ FLOATS = torch.rand(2, *SHAPE)
             {"target": (1, 2, 3)},
             "target must be a pair (a, b) if it is a tuple; give one class per",
         ),
+        ({"target": (1, 1)}, "target must be a pair of two classes, got '1' twice."),
         ({"target": lambda logits: logits}, "target must give one number per image, (3,), from"),
         ({"target": lambda logits: 1}, "target must give one number per image, (3,), from logits"),
         (

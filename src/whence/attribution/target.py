@@ -34,8 +34,8 @@ def find_target(target: TargetLike, logits: Tensor, class_names: Sequence[str]) 
 
     Raises:
         TypeError: if the target is of no such kind.
-        ValueError: if a class is not one of the K, there are not B of them, or the function gives
-            something else than one number per image.
+        ValueError: if a class is not one of the K, there are not B of them, both of a pair are one,
+            or the function gives something else than one number per image.
     """
     if callable(target):
         return use_function(target, logits)
@@ -48,6 +48,9 @@ def find_target(target: TargetLike, logits: Tensor, class_names: Sequence[str]) 
             f"got {len(target)} in a tuple."
         )
     one, other = (find_classes(side, logits, class_names) for side in target)
+    if torch.equal(one, other):
+        twice = quote(class_names[int(one[0])])
+        raise ValueError(f"target must be a pair of two classes, got {twice} twice.")
     first, second = read_logit(one), read_logit(other)
     names = (name_logits(classes, class_names) for classes in (one, other))
     return Target(
