@@ -1,32 +1,44 @@
-"""What the README, the guide and the examples say runs as it stands there."""
+"""What the README, the pages and the examples say runs as it stands there."""
 
+import ast
 import re
 import runpy
 import shlex
+import tomllib
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import whence
-from whence.cli import COMMANDS
+from tests.helpers.doc_pages import NOT_RUN, PAGES, RUN, read_fences, read_prose
+from whence.cli import COMMANDS, main
 
 ROOT = Path(__file__).parents[1]
-TEXTS = ("README.md", "docs/guide.md", "docs/evidence.md", "docs/morph.md", "docs/checks.md")
+FENCES = [fence for page in PAGES for fence in read_fences(page)]
+RUN_ELSEWHERE = {
+    "deploy": "deploy/test_deploy_page.py",
+    "distributed": "training/test_team.py",
+}
+"""Pages whose block is run by a test of its own, because it needs files or processes."""
 BLOCKS = [
-    (path.name, number, block)
-    for path in (ROOT / name for name in TEXTS)
-    for number, block in enumerate(re.findall(r"```python\n(.*?)```", path.read_text(), re.DOTALL))
+    fence
+    for fence in FENCES
+    if fence.language == "python" and not fence.title and fence.page.stem not in RUN_ELSEWHERE
 ]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+SHELL = [fence for fence in FENCES if fence.language == "sh"]
 LINES = [
-    (path.name, line)
-    for path in PAGES
-    for block in re.findall(r"```sh\n(.*?)```", path.read_text(), re.DOTALL)
-    for line in block.replace("\\\n", " ").splitlines()
+    (fence.page.name, line)
+    for fence in SHELL
+    for line in fence.text.replace("\\\n", " ").splitlines()
+    if line.strip() and not line.startswith("#")
 ]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+OPTIONS_OF_OTHERS = {"--memory-limit", "--max-restarts", "--modality", "--continue-train"}
+"""Options that pages name and that are another program's, or those of the authors."""
 
 
 def write_reviews(path):
@@ -43,12 +55,53 @@ def write_reviews(path):
     path.write_text("\n".join(rows))
 
 
-@pytest.mark.parametrize("block", [b for _, _, b in BLOCKS], ids=[f"{n}-{i}" for n, i, _ in BLOCKS])
+def write_photos(folder):
+    """Write two classes of 20 small images, and one that is in neither."""
+    for number in range(40):
+        place = folder / "photos" / ("cat", "dog")[number % 2]
+        place.mkdir(parents=True, exist_ok=True)
+        colour = (250 - 5 * number, 90, 40) if number % 2 else (40, 90, 5 * number)
+        Image.new("RGB", (16, 16), colour).save(place / f"{number}.png")
+    Image.new("RGB", (16, 16), "red").save(folder / "new.jpg")
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.name)
 def test_block_runs(block, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    if "reviews.tsv" in block:
+    if "reviews.tsv" in block.text:
         write_reviews(tmp_path / "reviews.tsv")
-    exec(compile(block, "block", "exec"), {})
+    exec(compile(block.text, block.name, "exec"), {})
+
+
+def test_blocks_are_of_kinds_that_are_checked():
+    for fence in FENCES:
+        assert fence.language in ("python", "sh", "text", "toml"), fence
+        assert not fence.title or fence.title.startswith(
+            (f"{RUN}, ", f"{NOT_RUN}: ", f"{NOT_RUN} here: ")
+        )
+        if fence.language == "python":
+            ast.parse(fence.text)
+        if fence.language == "toml":
+            tomllib.loads(fence.text)
+    starts = sum(page.read_text().count("```") for page in PAGES)
+    assert starts == 2 * len(FENCES)  # none is written in a way that is not seen here
+
+
+@pytest.mark.parametrize(("page", "test"), RUN_ELSEWHERE.items())
+def test_blocks_with_a_test_of_their_own_have_one(page, test):
+    assert f"{page}.md" in (ROOT / "tests" / test).read_text()
+
+
+@pytest.mark.parametrize(
+    "block", [one for one in SHELL if one.title.startswith(RUN)], ids=lambda block: block.name
+)
+def test_commands_that_say_so_run(block, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_photos(tmp_path)
+    for line in block.text.splitlines():
+        command, *words = shlex.split(line, comments=True)
+        assert command == "whence"
+        assert main(words) == 0, line
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
@@ -57,14 +110,57 @@ def test_example_runs(path, tmp_path, monkeypatch):
     runpy.run_path(str(path), run_name="__main__")
 
 
+@cache
+def build_parser(command):
+    return import_module(COMMANDS[command].__module__).build()
+
+
 @pytest.mark.parametrize(("name", "line"), LINES)
 def test_commands_of_the_pages_can_be_given(name, line):
-    for command in re.split(r"&&|;", line):
+    for command in re.split(r"&&|;", re.sub(r"\s#\s.*", "", line)):
         words = [word for word in shlex.split(command, comments=True) if word != "..."]
-        if "whence" in words[:1] and len(words) > 1:
-            import_module(COMMANDS[words[1]].__module__).build().parse_args(words[2:])
+        while words and re.fullmatch(r"\w+=\S*", words[0]):  # a variable that is set
+            del words[0]
+        if not words or words == ["whence", "demo"]:
+            continue
+        if words[0] == "whence":
+            build_parser(words[1]).parse_args(words[2:])
         elif words[:2] == ["python", "-m"]:
-            assert find_spec(words[2]) is not None, words[2]
+            check_module(words[2], words[3:])
+        else:
+            assert words[0] in ("dask", "torchrun"), words[0]
+
+
+def check_module(name, words):
+    """Refuse a module that is not there, or one of ours that has no such option."""
+    found = find_spec(name)
+    assert found is not None or name == "build", name
+    if name.split(".")[0] in ("benchmarks", "tools"):
+        source = Path(found.origin).read_text()
+        for shared in re.findall(r"^from (benchmarks\.\w+) import", source, re.M):
+            source += Path(find_spec(shared).origin).read_text()
+        for option in (word.split("=")[0] for word in words if word.startswith("--")):
+            field = option.removeprefix("--").replace("-", "_")
+            assert f'"{option}"' in source or re.search(rf"\b{field}\b", source), (name, option)
+
+
+def list_options(command):
+    return {option for action in build_parser(command)._actions for option in action.option_strings}
+
+
+def test_commands_within_sentences_have_their_options():
+    tools = "".join(path.read_text() for path in (ROOT / "benchmarks").glob("*.py"))
+    everywhere = set().union(*map(list_options, COMMANDS), re.findall(r'"(--[\w-]+)"', tools))
+    for page in PAGES:
+        for code in re.findall(r"`([^`\n]+)`", read_prose(page)):
+            words = code.split()
+            options = {word.split("=")[0] for word in words if re.match(r"--\w", word)}
+            if words[0] == "whence" and len(words) > 1 and words[1] in COMMANDS:
+                known = list_options(words[1]) | OPTIONS_OF_OTHERS
+                assert options <= known, f"{page.name}: {code}"
+            elif words[0].startswith("--"):
+                known = everywhere | OPTIONS_OF_OTHERS
+                assert options <= known, f"{page.name}: {code}"
 
 
 def test_public_names_of_the_pages_are_there():
@@ -88,14 +184,9 @@ def test_files_that_the_pages_name_are_there():
 
 
 def test_there_is_something_to_run():
-    assert len(BLOCKS) >= 3
+    assert len(BLOCKS) >= 14
+    assert any(one.title.startswith(RUN) for one in SHELL)
     assert EXAMPLES
-
-
-def test_links_lead_somewhere():
-    for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
-        for link in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):
-            assert (path.parent / link).exists(), f"{path.name}: {link}"
 
 
 def test_lines_to_break_are_there():

@@ -81,9 +81,15 @@ def check_layout(tmp_path, page, width):
 
 
 def requests(tmp_path, page):
-    """List the addresses that a page asks for; those of the browser itself have no origin."""
-    file, log = tmp_path / "page.html", tmp_path / "net.json"
+    """List the addresses that the text of a page asks for."""
+    file = tmp_path / "page.html"
     file.write_text(page)
+    return requests_of_file(tmp_path, file)
+
+
+def requests_of_file(tmp_path, file):
+    """List the addresses that a file asks for; those of the browser itself have no origin."""
+    log = tmp_path / "net.json"
     browse(tmp_path, f"--log-net-log={log}", "--dump-dom", file.as_uri())
     parameters = [event.get("params", {}) for event in json.loads(log.read_text())["events"]]
     asked = [one for one in parameters if "url" in one and "initiator" in one]
