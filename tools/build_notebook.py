@@ -13,6 +13,9 @@ from pathlib import Path
 
 DOCS = Path(__file__).parents[1] / "docs"
 
+PATIENCE = 600
+"""Seconds that a kernel may take to start, and a cell to run: on a busy machine both are slow."""
+
 
 def read_cells(text: str) -> list[tuple[str, str]]:
     r"""Divide a script into cells: ("code" or "markdown", content).
@@ -32,7 +35,11 @@ def read_cells(text: str) -> list[tuple[str, str]]:
 
 
 def build(source: Path, target: Path) -> None:
-    """Execute a script's cells in a kernel, and write the notebook without times and bars."""
+    """Execute a script's cells in a kernel, and write the notebook without times and bars.
+
+    Raises:
+        RuntimeError: if the kernel does not start, dies, or takes too long over a cell.
+    """
     import nbformat  # late: reading cells needs neither
     from nbclient import NotebookClient
 
@@ -41,7 +48,16 @@ def build(source: Path, target: Path) -> None:
     book.cells = [makers[kind](content) for kind, content in read_cells(source.read_text())]
     for number, cell in enumerate(book.cells):
         cell["id"] = f"cell-{number}"  # the same in every build
-    NotebookClient(book, timeout=600, kernel_name="python3").execute()
+    client = NotebookClient(book, timeout=PATIENCE, startup_timeout=PATIENCE, kernel_name="python3")
+    try:
+        client.execute()
+    except (RuntimeError, TimeoutError) as error:  # an error in a cell is neither
+        said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise RuntimeError(
+            f"The kernel must run every cell, each within {PATIENCE} seconds, it did not: {said} "
+            "(python -m ipykernel_launcher shows whether a kernel starts at all; one that died "
+            "had no memory left, or was killed.)"
+        ) from error
     for cell in book.cells:
         cell.metadata.clear()
         if cell.cell_type == "code":

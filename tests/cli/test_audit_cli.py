@@ -168,33 +168,32 @@ def test_accuracy_before_stands_beside_the_new_one(audited, tmp_path, capsys):
 
 
 def test_a_run_whose_test_labels_were_wrong_is_asked_again(audited, tmp_path, capsys):
-    parts, answers = whence.load_parts(audited / "run"), []
+    parts = whence.load_parts(audited / "run")
     call(capsys, "evaluate", audited / "run", "--answers", tmp_path / "answers.csv")
     with (tmp_path / "answers.csv").open() as file:
         answers = list(csv.DictReader(file))
     names = {"ant": "bee", "bee": "ant"}
-    wrong = next(k for k, row in enumerate(answers) if row["answer"] == row["label"])
-    gone = next(k for k, row in enumerate(answers) if k != wrong)
-    lines = [
-        f"{parts.test.sources[wrong]},,{answers[wrong]['label']},{names[answers[wrong]['label']]}",
-        f"{parts.test.sources[gone]},,{answers[gone]['label']},remove",
-    ]
-    table = tmp_path / "tested.csv"
-    table.write_text("file,index,label,corrected_label\n" + "\n".join(lines))
+    [wrong, gone, *_] = [k for k, row in enumerate(answers) if row["answer"] == row["label"]]
+    label = answers[wrong]["label"]
+    lines = [f"{parts.test.sources[wrong]},,{label},{names[label]}"]
     words = ["train", audited / "photos", *QUICK, "--variant", "votes", "--seed", "1"]
-    words += ["--corrections", table, "--before", audited / "run", "--out"]
-    assert call(capsys, *words, tmp_path / "run")[0] == 0
-    found = json.loads((tmp_path / "run/metrics.json").read_text())["before"]
-    kept = [row for k, row in enumerate(answers) if k != gone]
-    right = [(row["answer"] == row["label"]) != (row is answers[wrong]) for row in kept]
-    assert found["accuracy"] == pytest.approx(sum(right) / len(right))
-    assert found["accuracy"] != shares_of(audited / "run")["accuracy"]
-    labels = [names[row["label"]] if row is answers[wrong] else row["label"] for row in kept]
-    recalls = [
-        np.mean([hit for hit, label in zip(right, labels, strict=True) if label == name])
-        for name in set(labels)
-    ]
-    assert found["balanced_accuracy"] == pytest.approx(np.mean(recalls))
+    words += ["--before", audited / "run", "--corrections"]
+    for more in ([], [f"{parts.test.sources[gone]},,{answers[gone]['label']},remove"]):
+        table = tmp_path / f"{len(more)}.csv"
+        heads = "file,index,label,corrected_label\n"
+        table.write_text(heads + "\n".join([*lines, *more]))
+        assert call(capsys, *words, table, "--out", tmp_path / f"run-{len(more)}")[0] == 0
+        found = json.loads((tmp_path / f"run-{len(more)}/metrics.json").read_text())["before"]
+        kept = [row for k, row in enumerate(answers) if not more or k != gone]
+        labels = [names[label] if row is answers[wrong] else row["label"] for row in kept]
+        right = [row["answer"] == name for row, name in zip(kept, labels, strict=True)]
+        assert found["accuracy"] == pytest.approx(sum(right) / len(right))
+        assert found["accuracy"] != shares_of(audited / "run")["accuracy"]
+        recalls = [
+            np.mean([hit for hit, one in zip(right, labels, strict=True) if one == name])
+            for name in set(labels)
+        ]
+        assert found["balanced_accuracy"] == pytest.approx(np.mean(recalls))
 
 
 def test_runs_that_are_not_before(audited, tmp_path, capsys):

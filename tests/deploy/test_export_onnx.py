@@ -20,7 +20,13 @@ from tests.helpers.deploying import (
 )
 from tests.helpers.explaining import build, build_with_memory, draw_images
 from whence.deploy.answering_graph import AnsweringGraph
-from whence.deploy.export_onnx import choose_tried, measure_rounding
+from whence.deploy.export_onnx import (
+    RoundingWarning,
+    choose_tried,
+    count_stored,
+    measure_rounding,
+    say_rounding,
+)
 from whence.deploy.pixel_keys import draw_factors, keys_of_stored, measure_keys
 from whence.metrics import SIGNALS
 
@@ -204,7 +210,11 @@ class Folding(nn.Module):
 def test_a_model_that_its_own_rounding_moves_may_differ_as_much(tmp_path, monkeypatch):
     torch.manual_seed(0)
     model = whence.wrap(Folding(), 3, variant="standard", image_shape=(1, 8, 8)).eval()
-    worst = whence.export_onnx(model, tmp_path / "a.onnx")
+    with pytest.warns(RoundingWarning) as caught:
+        worst = whence.export_onnx(model, tmp_path / "a.onnx")
+    assert len(caught) == 1
+    start = "Rounding moves the answers of Folding: in onnxruntime its probabilities differ by up "
+    assert str(caught[0].message).startswith(f"{start}to {worst:.1g}. Random weights, or ")
     images = choose_tried(model)
     shares = torch.stack([answer.probabilities for answer in whence.predict(model, images)])
     rounding = measure_rounding(AnsweringGraph(model), images, shares)
@@ -212,6 +222,14 @@ def test_a_model_that_its_own_rounding_moves_may_differ_as_much(tmp_path, monkey
     monkeypatch.setattr("whence.deploy.export_onnx.measure_difference", lambda *_: 10.5 * rounding)
     with pytest.raises(ValueError, match="by rounding the model's own are wrong by"):
         whence.export_onnx(model, tmp_path / "b.onnx")
+
+
+def test_of_stored_images_rounding_is_told_apart():
+    model = memory_wrap()
+    assert count_stored(model) == 4
+    assert ", 0.02 of stored images. Random" in say_rounding(model, 0.1, 0.02)
+    assert choose_tried(model)[:4].equal(model.bank.images[:4])
+    assert not choose_tried(model)[4:].equal(model.bank.images[4:8])
 
 
 class Rounding(nn.Module):

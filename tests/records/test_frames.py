@@ -187,7 +187,7 @@ def test_notebooks_show_the_blocks_of_pages(made, kind):
     if kind == "evaluation":
         wrong = [one for one in found.mistakes if one.truth != found.predicted[one.place]]
         assert 0 < len(wrong) == len(found.mistakes)
-        titles = [f" for {escape(model.class_names[one.truth])}, " for one in wrong]
+        titles = [f": wrong, it is {escape(model.class_names[one.truth])}<" for one in wrong]
         assert all(title in html for title in titles)
         assert pictures_of(html)[0] == uri(new.images[wrong[0].place])
         shares = [float(one.answer.probabilities.max()) for one in wrong]
@@ -198,6 +198,22 @@ def test_notebooks_show_the_blocks_of_pages(made, kind):
     if kind == "view":
         assert html.count('<div class="whence-view">') == 2
         assert repr(found) == "Viewed(2 images; look at it in a notebook)"
+
+
+def test_the_surest_wrong_answers_are_kept(made):
+    model, _ = made
+    greys = torch.arange(89, 98, dtype=torch.uint8)  # between dark and grey, where it doubts
+    images = greys[:, None, None, None].expand(9, 1, 8, 8)
+    labels = [(one.predicted + 1) % 3 for one in whence.predict(model, images)]
+    asked = whence.ImageSet(images, torch.tensor(labels), model.class_names)
+    found = whence.evaluate(model, asked, memory_size=10)
+    shares = found.answered.probabilities.amax(1).tolist()
+    order = sorted(range(9), key=lambda place: (-shares[place], place))
+    assert shares[order[5]] > shares[order[6]], "else nothing is tested"
+    assert [one.place for one in found.mistakes] == order[:6]
+    html = found._repr_html_()
+    assert html.index("The surest wrong answers") < html.index(": wrong, it is ")
+    assert html.count(": wrong, it is ") == 6
 
 
 def test_many_answers_are_counted(made):

@@ -78,6 +78,10 @@ def test_what_folds_are_is_said(pool):
     ]
     plain = replace(pool, marks=Marks(), test=pool.train.take([0, 1]))
     plain.train.images[1] = plain.train.images[0]
+    parts = divide_folds(plain, 20, 0).tolist()
+    apart = next(part for part in range(20) if part not in parts[:2])
+    first, second = (place for place, part in enumerate(parts) if part == apart)
+    plain.train.images[second] = plain.train.images[first]  # both are tested in one fold
     found = describe_folds(plain, 20, 0)
     assert found[1:3] == [
         "The 2 test images stay out of the folds.",

@@ -19,6 +19,7 @@ from tests.helpers.run_folders import (
     interrupt,
     names_in,
 )
+from whence.data.corrections import correct_dataset, read_corrections
 from whence.records.images import ImageSet
 from whence.runs import precision, recipe_and_plan
 from whence.runs.run import run
@@ -122,6 +123,31 @@ def test_a_finished_run_of_other_images_is_not_skipped(finished, digits):
     fewer = replace(digits, test=digits.test.take(torch.arange(9)))
     with pytest.raises(FileExistsError, match="was made with other test images; choose another"):
         run(SETTINGS, finished, fewer, resume=True)
+
+
+def test_a_run_with_corrections_of_before_goes_on(digits, tmp_path, monkeypatch):
+    """An older whence told the corrected labels otherwise, in the same checkpoints."""
+    table, names = tmp_path / "filled.csv", digits.train.class_names
+    first, second = (names[int(label)] for label in digits.train.labels[:2])
+    rows = [f",0,{first},{second}", f",1,{second},{second}"]
+    table.write_text("\n".join(["file,index,label,corrected_label", *rows]))
+    settings = replace(SETTINGS, corrections=str(table))
+    corrected = correct_dataset(digits, read_corrections(table, names), str(table))
+    told = []
+    for folder in (tmp_path / "a", tmp_path / "b"):
+        interrupt(folder, corrected, monkeypatch, step=4, settings=settings)
+        for path in folder.glob("checkpoint-*.json"):
+            numbers = read_json(path)
+            older = {"corrections": {"table": table.name, "relabelled": 1, "removed": 0}}
+            told.append("corrections" in numbers["run"])
+            if folder.name == "a":
+                path.write_text(json.dumps({**numbers, "run": {**numbers["run"], **older}}))
+        run(settings, folder, corrected, resume=True)
+    assert told == [False] * 4
+    assert_same_result(tmp_path / "a", tmp_path / "b")
+    made = read_json(tmp_path / "a/whence.json")["run"]["corrections"]
+    assert made["changed"] == [{"image": "image 0", "label": first, "corrected": second}]
+    assert (made["relabelled"], made["confirmed"]) == (1, 1)
 
 
 def test_other_code_is_refused(interrupted, digits, monkeypatch):

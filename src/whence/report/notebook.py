@@ -162,7 +162,12 @@ def view_evaluation(found: Evaluation) -> str:
         blocks.append(PageBlock("Does the evidence fit the answers?", (note,), (evidence,)))
     if found.signals:
         blocks.append(PageBlock("Signs of doubt", shown=(lay_out_signals(found),)))
-    blocks += [block for mistake in found.mistakes if (block := view_mistake(mistake)) is not None]
+    wrong = [block for mistake in found.mistakes if (block := view_mistake(mistake)) is not None]
+    if wrong:
+        note = (
+            f"Each with the stored images of highest weight behind it, {MISTAKEN_EVIDENCE} of them."
+        )
+        blocks += [PageBlock("The surest wrong answers", (note,)), *wrong]
     title = f"{percent(found.whole_memory)} of {count(found.images, 'image')} right"
     return render_fragment(title, blocks)
 
@@ -175,7 +180,8 @@ def view_mistake(mistake: Mistake) -> PageBlock | None:
     place = f"image {mistake.place}, of class {truth}"
     strip = picture_evidence(answer, names, MISTAKEN_EVIDENCE, asked=place)
     share = percent(float(answer.probabilities[answer.predicted]))
-    return None if strip is None else PageBlock(f"{said} for {truth}, {share}", shown=(strip,))
+    title = f"{said}, {share}: wrong, it is {truth}"
+    return None if strip is None else PageBlock(title, shown=(strip,))
 
 
 def view_images(images: ImageSet) -> str:

@@ -97,8 +97,9 @@ def finish(
     write_json(folder / METRICS, metrics)
     best = measured.get("test", measured.get("validation", {}))
     about = {**identity, "device": device, "reliance": best.get("reliance")}
-    if parts.before is not None:
-        about[CORRECTIONS] = {**about[CORRECTIONS], "before": parts.before}
+    about[CORRECTIONS] = parts.corrections
+    if parts.corrections is not None and parts.before is not None:
+        about[CORRECTIONS] = {**parts.corrections, "before": parts.before}
     about["class_counts"] = count_images(train)
     about[RECORD_HASH] = write_image_record(folder, images, hashes, parts.indices)
     if processes > 1:

@@ -40,6 +40,8 @@ class Parts:
         recipe, plan: how it is trained.
         counts: `(N,)` how much each training image counts, 1 on average; None counts all alike.
         groups: `(N,)` numbers of the groups of the training images, where they are known.
+        corrections: which labels were corrected before; says nothing that the images and their
+            marks in ``identity`` do not decide.
         before: accuracies on the test images of the run whose labels were corrected, where known.
         identity: JSON that identifies data and settings as resolved.
     """
@@ -55,6 +57,7 @@ class Parts:
     identity: dict[str, object]
     counts: Tensor | None = None
     groups: Tensor | None = None
+    corrections: dict[str, object] | None = None
     before: dict[str, object] | None = None
 
 
@@ -95,7 +98,6 @@ def prepare(settings: Settings, dataset: Dataset, *, device: str = "cpu") -> Par
         "validation_images": len(validation),
         "test_images": len(dataset.test),
         "marks": hash_marks(dataset.marks),
-        "corrections": describe_corrections(settings, train.class_names),
         "seed": settings.seed,
         "weights": record,
         "normalisation": asdict(normalisation),
@@ -112,6 +114,7 @@ def prepare(settings: Settings, dataset: Dataset, *, device: str = "cpu") -> Par
         identity=identity,
         counts=take_counts(dataset.marks, parts.train),
         groups=None if dataset.marks.groups is None else dataset.marks.groups[parts.train],
+        corrections=describe_corrections(settings, train.class_names),
         before=measure_before(settings, dataset.test, device=device),
     )
 

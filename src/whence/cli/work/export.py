@@ -1,10 +1,11 @@
 """Write a run as one file for other runtimes, and say what was written."""
 
 import logging
+import warnings
 from pathlib import Path
 
 from whence.cli.plain_text import escape, print_note
-from whence.deploy.export_onnx import TRIED, export_onnx
+from whence.deploy.export_onnx import TRIED, RoundingWarning, export_onnx
 from whence.models.load import load_to_answer
 from whence.report.numbers import count
 
@@ -19,7 +20,14 @@ def export_run(folder: Path, file: Path) -> None:
     model = load_to_answer(folder, "cpu")
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it lists versions of operators
     logging.getLogger("onnxscript").setLevel(logging.ERROR)
-    worst = export_onnx(model, file, overwrite=True)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", RoundingWarning)
+        worst = export_onnx(model, file, overwrite=True)
+    for one in caught:
+        if issubclass(one.category, RoundingWarning):
+            print_note(str(one.message))
+        else:
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
     if model.bank is not None and model.bank.images is None:
         print_note(
             "The run was saved without pixels: an image that is stored itself is not left out "
