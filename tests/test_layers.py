@@ -39,6 +39,7 @@ STAGES = [
     "cluster",
     "tables",
     "studies",
+    "view",
     "compat",
     "cli",
 ]

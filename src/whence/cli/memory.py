@@ -16,10 +16,8 @@ from whence.cli.options import (
     parse,
 )
 from whence.messages import quote
+from whence.runs.where import BANKS
 from whence.selections import SELECTIONS
-
-BANKS = "banks"
-"""Folder in that of a run: the run with other memories, each by its name."""
 
 DIVIDING = ("balanced", "herding")
 """Selections that keep groups apart."""

@@ -14,8 +14,8 @@ from whence.runs.settings import CHECKPOINT_SECONDS, DATA_ROOT, FIELDS
 from whence.runs.where import Where
 
 PATHS = (
-    *("answers", "before", "codes", "corrections", "data", "data_root", "download_to", "figure"),
-    *("out", "run", "second", "vae", "weights"),
+    *("answers", "before", "beside", "codes", "corrections", "data", "data_root", "download_to"),
+    *("figure", "out", "run", "second", "vae", "weights"),
 )
 """Options and arguments that name a file or a folder, in whatever command."""
 

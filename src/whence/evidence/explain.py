@@ -120,6 +120,37 @@ def explain_batch(
     ]
 
 
+def answer_with_nearest(
+    model: Classifier, images: Tensor, queries: Tensor
+) -> list[tuple[Prediction, tuple[Evidence, ...]]]:
+    """Answer for images that are encoded already, each with the nearest stored images.
+
+    Args:
+        model: in eval mode, with a bank unless it is a standard model.
+        images: `(B, C, H, W)`.
+        queries: `(B, E)` of them.
+
+    Returns:
+        For each image its answer, and the most similar stored image of each of its likeliest
+        classes; none of a standard model.
+    """
+    names = model.class_names
+    with evaluating(model):
+        if not model.has_memory:
+            alone = answer_without_memory(model, queries)
+            return [(replace(one, class_names=names), ()) for one in alone]
+        bank = model.checked_bank()
+        cached = cache(model, images, batch_size=len(images), queries=queries)
+        read, hidden = read_whole(cached), cached.scores.isneginf()
+        left_out = [list_left_out(bank, row) for row in hidden]
+        errors = judge(model, read, queries, mask=~hidden)
+        answers = explain_read(cached.head, read, bank, left_out, errors)
+        nearest = find_nearest_of_classes(cached, read, bank)
+    return [
+        (replace(one, class_names=names), near) for one, near in zip(answers, nearest, strict=True)
+    ]
+
+
 def assemble(
     answer: Prediction,
     names: tuple[str, ...],

@@ -27,16 +27,20 @@ class Cached(NamedTuple):
     scores: Tensor  # (B, M), minus infinity where a stored image may not be used
 
 
-def cache(model: Classifier, images: Tensor, *, batch_size: int) -> Cached:
+def cache(
+    model: Classifier, images: Tensor, *, batch_size: int, queries: Tensor | None = None
+) -> Cached:
     """Encode images and compare them with the bank; copies of an image are left out for it.
 
     Args:
         model: with a bank, in eval mode.
         images: `(B, C, H, W)` uint8 or float in [0, 1].
         batch_size: images encoded at once.
+        queries: `(B, E)` the images encoded by this model, if that was done already.
     """
     bank = model.checked_bank()
-    queries = encode_all(model, images, batch_size=batch_size)
+    if queries is None:
+        queries = encode_all(model, images, batch_size=batch_size)
     mask = mask_copies(bank, images)
     head = model.memory_head
     scale = bank.scale(head.similarity)

@@ -62,11 +62,16 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
     Fractions have six decimals, what is True or False is yes or no, None is empty.
     """
+    write_whole(path, rows_to_csv(rows).encode("utf-8", "surrogateescape"))
+
+
+def rows_to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Write rows with the same columns, at least one, as the text of a CSV file."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(rows[0])
     writer.writerows([[write_entry(entry) for entry in row.values()] for row in rows])
-    write_whole(path, text.getvalue().encode("utf-8", "surrogateescape"))
+    return text.getvalue()
 
 
 def write_entry(entry: object) -> str:

@@ -33,3 +33,6 @@ def may_download_to(root: str) -> Where:
 
 AS_SETTINGS_SAY = Where()
 """Images are where the settings say, and nothing is downloaded."""
+
+BANKS = "banks"
+"""Folder in that of a run: the run with other memories, each by its name."""

@@ -1,0 +1,401 @@
+"use strict";
+
+// The page of whence view. Everything comes from its own address; texts are set as texts, so that no
+// name of a file can become markup.
+
+const visitor = [...crypto.getRandomValues(new Uint8Array(16))].map(n => n.toString(16).padStart(2, "0")).join("");
+const main = document.getElementById("main");
+const state = { run: null, asked: null, answer: null, view: "ask", uploads: [] };
+const VIEWS = { ask: "Ask", tests: "Test images", overview: "Overview", stored: "Stored images", map: "Map", threshold: "Threshold" };
+
+function make(tag, given = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(given)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (name === "class") element.className = value;
+    else if (name === "value" || name === "checked" || name === "disabled") element[name] = value;
+    else element.setAttribute(name, value);
+  }
+  element.append(...children.flat().filter(child => child !== null && child !== undefined && child !== ""));
+  return element;
+}
+
+function say(text, error = false) {
+  const line = document.getElementById("status");
+  line.textContent = text;
+  line.className = error ? "error" : "";
+}
+
+async function call(action, given = {}) {
+  const response = await send(`/api/${action}`, JSON.stringify(given));
+  return response;
+}
+
+async function send(address, body) {
+  let response;
+  try {
+    response = await fetch(address, { method: "POST", headers: { "X-Whence": visitor }, body });
+  } catch {
+    throw new Error("The viewer does not answer; it may have been stopped.");
+  }
+  const found = await response.json().catch(() => ({ error: `The viewer answered ${response.status}.` }));
+  if (!response.ok) throw new Error(found.error || `The viewer answered ${response.status}.`);
+  return found;
+}
+
+function attempt(work) {
+  return async event => {
+    try { await work(event); } catch (error) { say(error.message, true); }
+  };
+}
+
+const percent = share => `${(100 * share).toFixed(1)}%`;
+
+function picture(address, alt, extra = "") {
+  return address ? make("img", { src: address, alt, class: extra, loading: "lazy" }) : make("p", { class: "soft" }, "no picture");
+}
+
+function choose(label, options, current, onchange, empty = null) {
+  const select = make("select", { onchange: event => onchange(event.target.value) },
+    empty === null ? null : make("option", { value: "" }, empty),
+    options.map(name => make("option", { value: name }, name)));
+  select.value = current;
+  return make("label", {}, label, select);
+}
+
+// ---- the frame
+
+function drawViews() {
+  const nav = document.getElementById("views");
+  nav.replaceChildren(...Object.entries(VIEWS).map(([name, title]) =>
+    make("button", { type: "button", "aria-current": state.view === name ? "page" : null, onclick: () => open(name) }, title)));
+}
+
+function open(view, given = {}) {
+  state.view = view;
+  Object.assign(state, given);
+  drawViews();
+  say("");
+  attempt(SHOW[view])();
+}
+
+function show(...parts) {
+  main.replaceChildren(...parts.flat());
+}
+
+// ---- ask
+
+async function ask(part, place) {
+  state.asked = { part, place };
+  say("Asking ...");
+  state.answer = await call("ask", state.asked);
+  say(state.answer.stale ? "The run folder was replaced since the viewer started; start it again to see the new run." : "", state.answer.stale);
+  if (state.view !== "ask") { state.view = "ask"; drawViews(); }
+  drawAsk();
+}
+
+async function again() {
+  if (state.asked) await ask(state.asked.part, state.asked.place); else drawAsk();
+}
+
+async function bring(files) {
+  const most = 100;
+  if (files.length > most) throw new Error(`Choose at most ${most} images at once; you chose ${files.length}.`);
+  let last = null;
+  const refused = [];
+  for (const file of files) {
+    say(`Reading ${file.name} ...`);
+    try {
+      last = await send(`/api/bring?name=${encodeURIComponent(file.name)}`, file);
+      state.uploads.push(last);
+    } catch (error) { refused.push(error.message); }
+  }
+  if (last) await ask("upload", last.upload);
+  if (refused.length) say(refused.length > 1 ? `${refused[0]} (and ${refused.length - 1} more)` : refused[0], true);
+}
+
+function drawChooser() {
+  const input = make("input", { type: "file", multiple: "", id: "file", accept: "image/*", onchange: attempt(event => bring([...event.target.files])) });
+  const zone = make("div", { class: "drop" }, make("p", {}, "Drop an image here"), input, make("label", { class: "file", for: "file" }, "Choose an image"));
+  zone.addEventListener("dragover", event => { event.preventDefault(); zone.classList.add("over"); });
+  zone.addEventListener("dragleave", () => zone.classList.remove("over"));
+  zone.addEventListener("drop", attempt(event => { event.preventDefault(); zone.classList.remove("over"); return bring([...event.dataTransfer.files]); }));
+  const tests = state.run.tests;
+  const number = make("input", { type: "number", min: 0, max: tests - 1, value: state.asked?.part === "test" ? state.asked.place : 0, id: "test-number" });
+  return make("section", { class: "panel", "aria-label": "The image" },
+    make("h2", {}, "The image"), zone,
+    tests ? make("form", { class: "row", onsubmit: attempt(event => { event.preventDefault(); return ask("test", Number(number.value)); }) },
+      make("label", {}, "or test image", number), make("button", { type: "submit" }, "Ask")) : null,
+    state.answer ? drawAsked() : make("p", { class: "soft" }, tests ? `There are ${tests} test images, 0 to ${tests - 1}.` : "This run's test images are not here."));
+}
+
+function drawAsked() {
+  const { name, truth, picture: address } = state.answer;
+  return [picture(address, `the image asked about: ${name}`, "asked"), make("p", { class: "name" }, name),
+    truth ? make("p", {}, `It is labelled ${truth}.`) : null, drawAdd()];
+}
+
+function drawAdd() {
+  if (!state.run.memory || state.asked.part !== "upload") return null;
+  const select = make("select", { id: "add-label", "aria-label": "class of this image" }, state.run.classes.map(name => make("option", {}, name)));
+  return make("div", { class: "row" }, make("label", {}, "It is", select),
+    make("button", { type: "button", onclick: attempt(() => change({ kind: "add", upload: state.asked.place, label: select.value })) }, "Add it to the memory"));
+}
+
+function drawAnswer(title, found, id) {
+  const truth = state.answer.truth;
+  const verdict = truth ? make("p", { class: `verdict ${truth === found.answer ? "right" : "wrong"}` }, truth === found.answer ? "right" : `wrong: it is labelled ${truth}`) : null;
+  const uncalibrated = !found.calibrated ? make("p", { class: "soft" },
+    id === "after" ? "How often such answers are wrong is not known for a changed memory; save it, and it is measured." : "This model has no calibrated probability of error.") : null;
+  return make("section", { class: "panel", id, "aria-label": title }, make("h2", {}, title),
+    make("p", { class: "answer" }, found.answer), verdict,
+    make("ul", { class: "bars", "aria-label": "shares of the classes" }, found.classes.map(one =>
+      make("li", {}, make("span", {}, one.name), make("meter", { min: 0, max: 1, value: one.share, "aria-label": one.name }), make("span", {}, percent(one.share))))),
+    make("div", { class: `doubt ${found.doubt.level}` }, make("strong", {}, found.doubt.title), found.doubt.sentences.map(text => make("p", {}, text)), uncalibrated),
+    found.reading ? make("p", {}, found.reading) : null,
+    found.nearest.length > 1 ? [make("h3", {}, "The most similar stored image of each likely class"),
+      make("ul", { class: "cards nearest" }, found.nearest.map(one => drawCard(one, id, false)))] : null,
+    found.evidence.length ? [make("h3", {}, "What the answer was computed from"),
+      make("ul", { class: "cards evidence" }, found.evidence.map(one => drawCard(one, id, true))), make("p", { class: "soft" }, found.rest)] : null);
+}
+
+function drawCard(one, id, weighs) {
+  const mine = id !== "beside" && state.run.memory;
+  const added = mine && one.picture && one.picture.includes("/upload/");
+  const tick = mine && !added ? make("label", {}, make("input", { type: "checkbox", checked: !one.removed, "aria-label": `${one.name} counts`,
+    onchange: attempt(event => change({ kind: event.target.checked ? "tick" : "untick", index: one.index })) }), "counts") : null;
+  const pin = mine && !added ? make("button", { type: "button", "aria-pressed": one.pinned ? "true" : "false", "aria-label": `${one.pinned ? "unpin" : "pin"} ${one.name}`,
+    onclick: attempt(() => change({ kind: one.pinned ? "unpin" : "pin", index: one.index })) }, one.pinned ? "pinned" : "pin") : null;
+  const label = mine && !added ? make("select", { "aria-label": `label of ${one.name}`, onchange: attempt(event => change({ kind: "relabel", index: one.index, label: event.target.value })) },
+    state.run.classes.map(name => make("option", { value: name }, name)), state.run.classes.includes(one.label) ? null : make("option", { value: one.label, disabled: true }, one.label)) : null;
+  if (label) label.value = one.label;
+  return make("li", { class: `card ${one.role || ""} ${one.removed ? "out" : ""}`, "data-index": one.index },
+    picture(one.picture, `${one.name}, labelled ${one.label}`),
+    weighs && one.weight ? [make("b", {}, `weight ${percent(one.weight)}`), make("meter", { min: 0, max: 1, value: one.weight, "aria-label": "weight" })] : one.weight === 0 ? make("b", {}, "no weight") : make("b", {}, `weight ${percent(one.weight)}`),
+    make("span", {}, `similarity ${one.similarity.toFixed(3)}`),
+    label || make("span", {}, one.label), make("span", { class: "name" }, one.name),
+    one.note ? make("span", { class: "soft" }, one.note) : null, one.relabelled ? make("span", { class: "changed" }, "relabelled") : null,
+    tick || pin ? make("div", { class: "row" }, tick, pin) : null);
+}
+
+function drawEdits() {
+  if (!state.run.memory) return null;
+  const edits = state.run.edits;
+  const name = make("input", { id: "save-name", placeholder: "name", "aria-label": "name of the memory", size: 12 });
+  const pattern = make("input", { id: "pattern", placeholder: "cat/*", "aria-label": "pattern of files", size: 10 });
+  const label = make("select", { id: "class-out", "aria-label": "class to leave out" }, state.run.classes.map(one => make("option", {}, one)));
+  return make("section", { class: "panel", "aria-label": "The memory" }, make("h2", {}, "The memory"),
+    make("p", {}, `${edits.size.toLocaleString("en")} stored images${edits.changed ? `, changed from ${state.run.memory.toLocaleString("en")}` : ""}.`),
+    make("div", { class: "row" }, make("button", { type: "button", disabled: !edits.undo, onclick: attempt(() => edit("undo")) }, "Undo"),
+      make("button", { type: "button", disabled: !edits.redo, onclick: attempt(() => edit("redo")) }, "Redo")),
+    make("div", { class: "row" }, label, make("button", { type: "button", onclick: attempt(() => change({ kind: "untick_class", label: label.value })) }, "Leave this class out")),
+    state.run.files ? make("div", { class: "row" }, pattern, make("button", { type: "button", onclick: attempt(() => change({ kind: "untick_files", pattern: pattern.value })) }, "Leave these files out")) : null,
+    edits.steps.length ? make("ol", { class: "steps", "aria-label": "changes" }, edits.steps.map(text => make("li", {}, text))) : make("p", { class: "soft" }, "Nothing is changed. Take the tick from an image, and see what the answer would be."),
+    make("form", { class: "row", onsubmit: attempt(async event => {
+      event.preventDefault();
+      say("Saving: the new memory is calibrated and measured ...");
+      const saved = await call("save", { name: name.value });
+      say(`Saved as ${saved.folder}${saved.accuracy === null ? "" : `; accuracy on the test images ${percent(saved.accuracy)}`}.`);
+    }) }, name, make("button", { type: "submit", disabled: !edits.changed }, "Save memory")),
+    make("button", { type: "button", disabled: !edits.changed, onclick: attempt(download) }, "Export changes (CSV)"));
+}
+
+async function change(given) { state.run.edits = await call("change", given); await again(); }
+async function edit(action) { state.run.edits = await call(action); await again(); }
+
+async function download() {
+  const { csv } = await call("edits");
+  const link = make("a", { href: URL.createObjectURL(new Blob([csv], { type: "text/csv" })), download: "corrections.csv" });
+  document.body.append(link);
+  link.click();
+  link.remove();
+  say("Written: corrections.csv, which whence edit --corrections takes.");
+}
+
+function drawHeatmaps() {
+  if (!state.run.methods.length) return null;
+  const place = make("div", { id: "maps" });
+  const select = make("select", { id: "method", "aria-label": "method" }, state.run.methods.map(name => make("option", { value: name }, name.replaceAll("_", " "))));
+  return make("section", { class: "panel", "aria-label": "Heatmaps" }, make("h2", {}, "Which pixels?"),
+    make("div", { class: "row" }, select, make("button", { type: "button", onclick: attempt(async () => {
+      const asked = state.answer;
+      const { job } = await call("heatmaps", { ...state.asked, method: select.value });
+      const found = await follow(job, place, "Finding the relevance of pixels");
+      const evidence = (asked.after || asked.before).evidence.slice(0, found.evidence.length);
+      place.replaceChildren(make("p", {}, found.words), make("ul", { class: "cards" },
+        make("li", { class: "card" }, picture(found.image, "relevance of the image's pixels"), make("b", {}, "this image")),
+        evidence.slice(0, 11).map((one, number) => make("li", { class: "card" }, picture(found.evidence[number], `relevance of ${one.name}`), make("span", { class: "name" }, one.name)))));
+    }) }, "Show")), place);
+}
+
+async function follow(job, place, title) {
+  const bar = make("progress", { "aria-label": title });
+  place.replaceChildren(make("p", {}, `${title} ...`), bar);
+  for (;;) {
+    const found = await call("job", { job });
+    if (found.error) { place.replaceChildren(); throw new Error(found.error); }
+    if (found.result) { place.replaceChildren(); return found.result; }
+    if (found.total > 0 && found.total !== 1) { bar.max = found.total; bar.value = found.done; }
+    await new Promise(done => setTimeout(done, 200));
+  }
+}
+
+function drawAsk() {
+  const found = state.answer;
+  const changed = found?.after && found.after.answer !== found.before.answer;
+  const answers = found ? [
+    drawAnswer(found.after ? "Before your changes" : "The answer", found.before, "before"),
+    found.after ? drawAnswer("After your changes", found.after, "after") : null,
+    found.beside ? drawAnswer(`${state.run.beside} says`, found.beside, "beside") : null] : [];
+  show(make("div", { class: "columns" }, make("div", {}, drawChooser(), drawEdits()),
+    make("div", {}, changed ? make("p", { class: "changed", id: "changed" }, `Your changes turn the answer from ${found.before.answer} into ${found.after.answer}.`) : null,
+      make("div", { class: "answers" }, answers), found ? drawHeatmaps() : make("section", { class: "panel" }, make("h2", {}, "Begin with an image"),
+        make("p", {}, "Drop one, choose one, or take a test image. You see the answer, the stored images it was computed from, and what the answer becomes when you leave some of them out.")))));
+}
+
+// ---- browse
+
+const search = { tests: { search: "", truth: "", predicted: "", order: "place", first: 0 }, stored: { search: "", label: "", first: 0 } };
+
+function drawPages(total, first, count, turn) {
+  return make("div", { class: "row" }, make("button", { type: "button", disabled: first === 0, onclick: () => turn(Math.max(0, first - 48)) }, "Before"),
+    make("span", {}, total ? `${first + 1} to ${first + count} of ${total.toLocaleString("en")}` : "none"),
+    make("button", { type: "button", disabled: first + count >= total, onclick: () => turn(first + 48) }, "Next"));
+}
+
+async function showTests() {
+  const wanted = search.tests;
+  say("Answering the test images ...");
+  const found = await call("tests", wanted);
+  say("");
+  const turn = given => { Object.assign(wanted, { first: 0 }, given); attempt(showTests)(); };
+  const field = make("input", { type: "search", value: wanted.search, placeholder: "part of a file name", "aria-label": "search by file", onchange: event => turn({ search: event.target.value }) });
+  show(make("section", { class: "panel" }, make("h2", {}, "Test images"),
+    make("div", { class: "row" }, field, choose("labelled", state.run.classes, wanted.truth, truth => turn({ truth }), "any"),
+      choose("answered", state.run.classes, wanted.predicted, predicted => turn({ predicted }), "any"),
+      choose("order", ["place", "doubt", "wrong"], wanted.order, order => turn({ order }))),
+    drawPages(found.total, wanted.first, found.items.length, first => turn({ first })),
+    make("ul", { class: "cards" }, found.items.map(one => make("li", { class: "card" },
+      make("button", { type: "button", class: "image", "aria-label": `ask about ${one.name}`, onclick: attempt(() => ask("test", one.place)) }, picture(one.picture, one.name)),
+      make("b", {}, one.predicted, " ", percent(one.share)), one.wrong ? make("span", { class: "verdict wrong" }, `labelled ${one.truth}`) : make("span", { class: "verdict right" }, "right"),
+      make("span", { class: "name" }, one.name))))));
+}
+
+async function showStored() {
+  const wanted = search.stored;
+  const found = await call("stored", wanted);
+  const turn = given => { Object.assign(wanted, { first: 0 }, given); attempt(showStored)(); };
+  const field = make("input", { type: "search", value: wanted.search, placeholder: "part of a file name", "aria-label": "search by file", onchange: event => turn({ search: event.target.value }) });
+  show(make("section", { class: "panel" }, make("h2", {}, "Stored images"),
+    make("div", { class: "row" }, state.run.files ? field : null, choose("labelled", state.run.classes, wanted.label, label => turn({ label }), "any")),
+    drawPages(found.total, wanted.first, found.items.length, first => turn({ first })), drawStored(found.items)));
+}
+
+function drawStored(items, more = () => null) {
+  return make("ul", { class: "cards" }, items.map(one => make("li", { class: "card" },
+    make("button", { type: "button", class: "image", "aria-label": `ask about ${one.name}`, onclick: attempt(() => ask("stored", one.index)) }, picture(one.picture, one.name)),
+    make("b", {}, one.label), make("span", { class: "name" }, one.name), one.note ? make("span", { class: "soft" }, one.note) : null, more(one))));
+}
+
+async function showOverview() {
+  say("Summing up ...");
+  const found = await call("overview");
+  say("");
+  const rows = found.confusion.map((row, truth) => make("tr", {}, make("th", { scope: "row" }, found.classes[truth]), row.map((count, predicted) =>
+    make("td", { class: count ? (truth === predicted ? "hit" : "miss") : "" }, count ? make("button", { type: "button", "aria-label": `${count} labelled ${found.classes[truth]} answered ${found.classes[predicted]}`,
+      onclick: () => { Object.assign(search.tests, { search: "", truth: found.classes[truth], predicted: found.classes[predicted], first: 0 }); open("tests"); } }, count.toLocaleString("en")) : "0"))));
+  show(
+    make("section", { class: "panel" }, make("h2", {}, "Answers and labels"), make("p", {}, `${found.right.toLocaleString("en")} of ${found.images.toLocaleString("en")} test images are answered as labelled (${percent(found.right / found.images)}). Rows are labels, columns answers; a number opens its images.`),
+      make("div", { class: "scroll" }, make("table", {}, make("thead", {}, make("tr", {}, make("td", {}), found.classes.map(name => make("th", { scope: "col" }, name)))), make("tbody", {}, rows)))),
+    make("section", { class: "panel" }, make("h2", {}, "Doubt and errors"), make("p", {}, found.calibrated ? "The test images in ten groups, the least doubtful first: the probability of an error that was stated, and how many answers were wrong." : "This model is not calibrated: the groups go by the highest probability."),
+      make("div", { class: "scroll" }, make("table", { id: "doubts" }, make("thead", {}, make("tr", {}, ["doubt", "wrong", "images"].map(text => make("th", { scope: "col" }, text)))),
+        make("tbody", {}, found.doubt.map(one => make("tr", {}, make("td", {}, percent(one.doubt)), make("td", {}, make("meter", { min: 0, max: 1, value: one.wrong, "aria-label": "wrong" }), percent(one.wrong)), make("td", {}, one.images))))))),
+    state.run.memory ? [make("section", { class: "panel" }, make("h2", {}, "Stored images most used"), drawStored(found.used, one => make("span", {}, `in ${one.answers.toLocaleString("en")} answers`))),
+      make("section", { class: "panel" }, make("h2", {}, "Most used in wrong answers"), found.misleading.length ? drawStored(found.misleading, one => make("span", {}, `${percent(one.part)} of its weight`)) : make("p", {}, "None: no answer is wrong.")),
+      make("section", { class: "panel", id: "suspicious" }, make("h2", {}, "Suspicious labels"), make("p", {}, "The other stored images speak for another label. Accept the label that they speak for, or reject the suspicion."),
+        found.suspicious.length ? drawStored(found.suspicious, one => drawSuspicion(one)) : make("p", {}, "None."))] : null);
+}
+
+function drawSuspicion(one) {
+  const row = make("div", { class: "row" });
+  const done = text => row.replaceChildren(make("span", { class: "changed" }, text));
+  row.append(make("button", { type: "button", onclick: attempt(async () => { state.run.edits = await call("change", { kind: "relabel", index: one.index, label: one.suggested }); done(`now ${one.suggested}`); }) }, `Accept ${one.suggested}`),
+    make("button", { type: "button", onclick: () => done("label stays") }, "Reject"));
+  return row;
+}
+
+// ---- map
+
+const HUES = [210, 30, 120, 330, 60, 180, 270, 0, 90, 300];
+
+async function showMap(kind = "pca") {
+  const place = make("div");
+  show(make("section", { class: "panel" }, make("h2", {}, "Map of the features"),
+    make("div", { class: "row" }, ["pca", "tsne"].map(one => make("button", { type: "button", "aria-pressed": one === kind ? "true" : "false", onclick: attempt(() => showMap(one)) }, one === "pca" ? "PCA" : "t-SNE"))), place));
+  const { job } = await call("map", { kind });
+  const found = await follow(job, place, "Drawing the map");
+  const canvas = make("canvas", { width: 920, height: 920, role: "img", tabindex: 0, "aria-label": `map of ${found.points.length} images, near ones are similar; test images in the list below` });
+  const told = make("p", { id: "point" }, "Point at a dot for its image; a click asks about it. Circles are wrong answers, squares suspicious labels.");
+  const colour = label => { const at = found.classes.indexOf(label); return `hsl(${HUES[at % HUES.length] + Math.floor(at / HUES.length) * 17} 70% 45%)`; };
+  const at = one => [20 + one.x * 880, 900 - one.y * 880];
+  const pen = canvas.getContext("2d");
+  for (const one of found.points) {
+    const [x, y] = at(one);
+    pen.fillStyle = colour(one.label);
+    pen.globalAlpha = one.part === "stored" ? 0.45 : 0.9;
+    pen.beginPath(); pen.arc(x, y, one.part === "stored" ? 5 : 6, 0, 7); pen.fill();
+    pen.globalAlpha = 1; pen.lineWidth = 3; pen.strokeStyle = "#a3202c";
+    if (one.wrong) { pen.beginPath(); pen.arc(x, y, 10, 0, 7); pen.stroke(); }
+    if (one.suspicious) pen.strokeRect(x - 9, y - 9, 18, 18);
+  }
+  const nearest = event => {
+    const box = canvas.getBoundingClientRect(), scale = 920 / box.width;
+    const x = (event.clientX - box.left) * scale, y = (event.clientY - box.top) * scale;
+    return found.points.map(one => { const [a, b] = at(one); return [Math.hypot(a - x, b - y), one]; }).sort((a, b) => a[0] - b[0])[0];
+  };
+  const name = one => `${one.part === "stored" ? "stored" : "test"} image ${one.name}, labelled ${one.label}${one.wrong ? ", answered wrongly" : ""}${one.suspicious ? ", suspicious" : ""}`;
+  canvas.addEventListener("mousemove", event => { const [away, one] = nearest(event); if (away < 25) told.textContent = name(one); });
+  canvas.addEventListener("click", attempt(event => { const [away, one] = nearest(event); return away < 25 ? ask(one.part, one.place) : null; }));
+  const wrong = found.points.filter(one => one.wrong || one.suspicious);
+  place.replaceChildren(make("div", { class: "legend" }, found.classes.map(label => { const dot = make("span", { class: "swatch" }); dot.style.background = colour(label); return make("span", {}, dot, label); })), canvas, told,
+    wrong.length ? make("details", {}, make("summary", {}, `${wrong.length} errors and suspicious labels as a list`), make("ul", {}, wrong.map(one => make("li", {}, make("button", { type: "button", onclick: attempt(() => ask(one.part, one.place)) }, name(one)))))) : null);
+}
+
+// ---- threshold
+
+async function showThreshold(name = state.run.classes[state.run.classes.length - 1]) {
+  const found = await call("threshold", { class: name });
+  const head = found.kind === "head start";
+  const numbers = make("div", { class: "numbers", role: "status" });
+  const cost = make("input", { type: "number", min: 0.01, step: "any", value: 10, id: "cost" });
+  const slider = make("input", { type: "range", min: found.low, max: found.high, step: (found.high - found.low) / 1000, value: head ? 0 : 0.5, id: "threshold" });
+  const total = found.of_class.filter(Boolean).length;
+  const box = (text, value) => make("div", {}, text, make("b", {}, value));
+  const draw = () => {
+    const at = Number(slider.value);
+    let hits = 0, answers = 0;
+    found.values.forEach((value, number) => { if (head ? value <= at : value >= at) { answers += 1; hits += found.of_class[number]; } });
+    numbers.replaceChildren(box(head ? "head start in similarity" : "probability from which on", at.toFixed(3)), box(`${name} found (recall)`, total ? `${percent(hits / total)} (${hits} of ${total})` : "none there"),
+      box("of these answers right (precision)", answers ? `${percent(hits / answers)} (${hits} of ${answers})` : "no answer"), box("cost", (Number(cost.value) * (total - hits) + answers - hits).toLocaleString("en")));
+  };
+  slider.addEventListener("input", draw); cost.addEventListener("input", draw);
+  draw();
+  show(make("section", { class: "panel" }, make("h2", {}, "A threshold for one class"),
+    make("div", { class: "row" }, choose("class", state.run.classes, name, attempt(showThreshold)), make("label", {}, "missing one costs", cost, "times the reverse")),
+    make("label", { for: "threshold" }, head ? `How much more similar stored images labelled ${name} count` : `Answer ${name} from this probability on`), slider, numbers,
+    make("p", { class: "soft" }, "This is on the test images, to look at. A threshold that is kept is chosen on validation images: whence evaluate RUN --target-recall, or whence train --target-recall.")));
+}
+
+const SHOW = { ask: drawAsk, tests: showTests, overview: showOverview, stored: showStored, map: () => showMap(), threshold: () => showThreshold() };
+
+attempt(async () => {
+  state.run = await call("describe");
+  document.getElementById("run").textContent = state.run.run;
+  document.title = `${state.run.run} - whence`;
+  document.getElementById("notes").replaceChildren(...state.run.notes.map(text => make("p", {}, text)));
+  if (!state.run.memory) delete VIEWS.stored;
+  if (!state.run.tests) { delete VIEWS.tests; delete VIEWS.overview; delete VIEWS.threshold; if (!state.run.memory) delete VIEWS.map; }
+  drawViews();
+  if (state.run.tests) await ask("test", 0); else drawAsk();
+})();

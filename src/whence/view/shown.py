@@ -1,0 +1,92 @@
+"""Answers and stored images as the page gets them: plain values, with the address of a picture."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from whence.models.classifier import Classifier
+from whence.records.answers import Evidence, Prediction
+from whence.report.cards import say_conflict
+from whence.report.doubt import find_doubt
+from whence.report.numbers import percent
+from whence.report.reading import say_reading
+from whence.view.changes import EditedMemory
+
+MOST_CARDS = 24
+"""Stored images of an answer that are shown; the rest is counted."""
+
+NAMED_CLASSES = 5
+
+Address = Callable[[int], str | None]
+"""Gives the address of the picture of a stored image by its dataset index, None without pixels."""
+
+
+def show_prediction(
+    model: Classifier,
+    found: Prediction,
+    nearest: Sequence[Evidence],
+    standing: EditedMemory,
+    address: Address,
+) -> dict[str, Any]:
+    """Lay one answer out: class, doubt, evidence, the nearest of each class."""
+    names = model.class_names
+    doubt = find_doubt(found, names)
+    order = torch.argsort(found.probabilities, descending=True, stable=True)[:NAMED_CLASSES]
+    classes = [
+        {"name": names[place], "share": float(found.probabilities[place])}
+        for place in order.tolist()
+    ]
+    shown = found.evidence[:MOST_CARDS]
+    rest = found.evidence[MOST_CARDS:]
+    weight = sum(one.weight for one in rest)
+    told = "" if not rest else f"{len(rest):,} more with {percent(weight)} of the weight together."
+    return {
+        "answer": names[found.predicted],
+        "share": float(found.probabilities[found.predicted]),
+        "classes": classes,
+        "doubt": {"level": doubt.level, "title": doubt.title, "sentences": list(doubt.sentences)},
+        "calibrated": found.error_probability is not None,
+        "error": found.error_probability,
+        "reading": say_reading(found, names) or "",
+        "evidence": [show_weighed(one, names, standing, address) for one in shown],
+        "rest": told,
+        "nearest": [show_weighed(one, names, standing, address) for one in nearest],
+    }
+
+
+def show_weighed(
+    one: Evidence, names: Sequence[str], standing: EditedMemory, address: Address
+) -> dict[str, Any]:
+    """Lay one stored image out as evidence of an answer."""
+    return {
+        **show_stored_image(
+            one.index, one.label, one.predicted, one.source, names, standing, address
+        ),
+        "weight": one.weight,
+        "similarity": one.similarity,
+        "role": one.role,
+    }
+
+
+def show_stored_image(
+    index: int,
+    label: int | None,
+    predicted: int,
+    source: str | None,
+    names: Sequence[str],
+    standing: EditedMemory,
+    address: Address,
+) -> dict[str, Any]:
+    """Lay one stored image out, as it stands in the memory now."""
+    now = standing.labels.get(index)
+    return {
+        "index": index,
+        "name": source or f"training image {index}",
+        "label": now or ("no label" if label is None else names[label]),
+        "relabelled": now is not None,
+        "removed": index in standing.removed,
+        "pinned": index in standing.pinned,
+        "note": say_conflict(label, predicted, names),
+        "picture": address(index),
+    }
