@@ -121,6 +121,7 @@ def build_app(viewer: Viewer, *, hosts: Iterable[str], token: str | None = None)
     ]
     handlers: dict[Any, Any] = {404: say_nothing_there, 405: say_nothing_there}
     inner = Starlette(routes=routes, exception_handlers=handlers)
+    inner.router.redirect_slashes = False
     return Guard(inner, hosts=hosts, token=token)
 
 

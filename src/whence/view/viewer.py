@@ -290,8 +290,10 @@ class Viewer:
             if not 0 <= place < len(tests):
                 raise ValueError(f"There is no test image {place}.")
             return to_png(to_uint8(tests.images[place]))
-        model = self.run.model if part == "stored" or self.beside is None else self.beside.model
-        bank = model.bank
+        if part not in ("stored", "beside") or (part == "beside" and self.beside is None):
+            raise ValueError("There is no such picture.")
+        shown = self.run if self.beside is None or part == "stored" else self.beside
+        bank = shown.model.bank
         rows = [] if bank is None else (bank.indices == place).nonzero().flatten().tolist()
         if bank is None or bank.images is None or not rows:
             raise ValueError(f"There is no picture of training image {place}.")

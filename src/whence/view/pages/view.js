@@ -157,7 +157,9 @@ function drawAnswer(title, found, id) {
     found.nearest.length > 1 ? [make("h3", {}, "The most similar stored image of each likely class"),
       make("ul", { class: "cards nearest" }, found.nearest.map(one => drawCard(one, id, false)))] : null,
     found.evidence.length ? [make("h3", {}, "What the answer was computed from"),
-      make("ul", { class: "cards evidence" }, found.evidence.map(one => drawCard(one, id, true))), make("p", { class: "soft" }, found.rest)] : null);
+      make("ul", { class: "cards evidence" }, found.evidence.slice(0, 12).map(one => drawCard(one, id, true))),
+      found.evidence.length > 12 ? make("details", { class: "more" }, make("summary", {}, `${found.evidence.length - 12} more with a weight`),
+        make("ul", { class: "cards" }, found.evidence.slice(12).map(one => drawCard(one, id, true))), make("p", { class: "soft" }, found.rest)) : null] : null);
 }
 
 function drawCard(one, id, weighs) {

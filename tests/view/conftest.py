@@ -1,0 +1,69 @@
+"""A run of votes on small photographs, and the viewer on it."""
+
+import pytest
+from PIL import Image
+from starlette.testclient import TestClient
+
+from whence.cli import main
+from whence.runs.where import AS_SETTINGS_SAY
+from whence.view.app import build_app
+from whence.view.viewed_run import open_run
+from whence.view.viewer import Viewer
+
+HOST = "127.0.0.1:8000"
+ME, YOU = "0" * 32, "1" * 32
+
+
+class Page:
+    """An open page: what its script would send, and what it gets."""
+
+    def __init__(self, client, name=ME):
+        self.client, self.name = client, name
+
+    def call(self, action, status=200, **given):
+        """Call the viewer; what comes back, or the sentence of a refusal."""
+        found = self.client.post(f"/api/{action}", json=given, headers={"x-whence": self.name})
+        assert found.status_code == status, found.text
+        return found.json() if status == 200 else found.json()["error"]
+
+    def bring(self, content, name="mine.png", status=200):
+        found = self.client.post(
+            "/api/bring", content=content, params={"name": name}, headers={"x-whence": self.name}
+        )
+        assert found.status_code == status, found.text
+        return found.json() if status == 200 else found.json()["error"]
+
+
+@pytest.fixture(scope="session")
+def viewed_folder(tmp_path_factory):
+    """A finished run on two classes of colours, with files, and its photographs."""
+    folder = tmp_path_factory.mktemp("viewed")
+    for number, name in enumerate(("cat", "dog")):
+        for count in range(12):
+            place = folder / "photos" / name / f"{count}.png"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            colour = (200 - 150 * number, 5 * count, 60 + 100 * number)
+            Image.effect_noise((8, 8), 30 + count).convert("RGB").point(lambda p: p // 4).save(
+                place
+            )
+            held = Image.open(place).convert("RGB")
+            Image.blend(held, Image.new("RGB", (8, 8), colour), 0.8).save(place)
+    arguments = [str(folder / "photos"), "--epochs", "4", "--encoder", "small_cnn", "--recipe"]
+    arguments += ["paper", "--variant", "votes", "--validation-examples", "4"]
+    assert main(["train", *arguments, "--out", str(folder / "run")]) == 0
+    return folder
+
+
+@pytest.fixture(scope="session")
+def viewed(viewed_folder):
+    return open_run(viewed_folder / "run", device="cpu", where=AS_SETTINGS_SAY)
+
+
+@pytest.fixture
+def client(viewed):
+    return TestClient(build_app(Viewer(viewed), hosts=[HOST]), base_url=f"http://{HOST}")
+
+
+@pytest.fixture
+def page(client):
+    return Page(client)

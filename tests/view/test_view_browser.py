@@ -1,0 +1,252 @@
+"""The viewer under a person's hands, in a real browser; every step that docs/view.md names."""
+
+import os
+import re
+import shutil
+import threading
+import time
+from contextlib import contextmanager
+
+import pytest
+import uvicorn
+
+from whence.view.app import build_app
+from whence.view.serve import open_socket
+from whence.view.viewer import Viewer
+
+pytestmark = pytest.mark.browser
+playwright = pytest.importorskip("playwright.sync_api")
+
+expect = playwright.expect
+
+WIDTHS = (1280, 400)
+
+
+@contextmanager
+def serving(viewer, token=None):
+    """Serve a viewer as the command does; gives its address."""
+    opened = open_socket("127.0.0.1", 0)
+    port = opened.getsockname()[1]
+    app = build_app(viewer, hosts=[f"127.0.0.1:{port}"], token=token)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [opened]}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{port}/"
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    name = os.environ.get("WHENCE_CHROMIUM") or next(
+        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+    )
+    assert name, "Chromium is needed for these tests; name it with WHENCE_CHROMIUM."
+    with playwright.sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=name, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(params=WIDTHS)
+def page(request, browser, viewed):
+    """The viewer's page, on the first test image; nothing may be said on the console."""
+    with serving(Viewer(viewed)) as address:
+        page = browser.new_page(viewport={"width": request.param, "height": 900})
+        page.set_default_timeout(60_000)
+        said, asked = [], []
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("request", lambda sent: asked.append(sent.url))
+        page.goto(address)
+        page.wait_for_selector("#before")
+        yield page
+        assert all(url.startswith((address, "data:", "blob:")) for url in asked)
+        allowed = "Failed to load resource: the server responded with a status of 400"
+        assert [text for text in said if not text.startswith(allowed)] == []
+        page.close()
+
+
+def check_width(page):
+    """Nothing sticks out sideways, every picture loads, every control has a name."""
+    found = page.evaluate(
+        """() => {
+          const named = element => element.getAttribute("aria-label") || element.textContent.trim()
+            || (element.labels && element.labels.length);
+          const controls = [...document.querySelectorAll("button, select, input, meter, progress")];
+          return {
+            wide: document.documentElement.scrollWidth - window.innerWidth,
+            nameless: controls.filter(one => !named(one)).map(one => one.outerHTML),
+            broken: [...document.images].filter(one => one.complete && !one.naturalWidth).length,
+          };
+        }"""
+    )
+    assert found == {"wide": 0, "nameless": [], "broken": 0}
+
+
+def open_view(page, name):
+    page.get_by_role("button", name=name, exact=True).click()
+
+
+def test_ask_edit_undo_and_see_both_answers(page, viewed):
+    check_width(page)
+    first = page.locator("#before .evidence li").first
+    index = first.get_attribute("data-index")
+    first.get_by_role("checkbox").uncheck()
+    page.wait_for_selector("#after")
+    assert page.locator(f'#after .evidence li[data-index="{index}"]').count() == 0
+    assert page.locator(f'#before .evidence li[data-index="{index}"].out').count() == 1
+    check_width(page)
+    page.get_by_role("button", name="Undo").click()
+    page.wait_for_selector("#after", state="detached")
+    page.get_by_role("button", name="Redo").click()
+    page.wait_for_selector("#after")
+    page.get_by_role("button", name="Undo").click()
+    page.wait_for_selector("#after", state="detached")
+
+    answer = page.locator("#before .answer").inner_text()
+    page.locator("#class-out").select_option(answer)
+    page.get_by_role("button", name="Leave this class out").click()
+    page.wait_for_selector("#changed")
+    assert answer in page.locator("#changed").inner_text()
+    assert page.locator("#after .answer").inner_text() != answer
+    check_width(page)
+
+
+def test_pin_relabel_and_leave_files_out(page):
+    first = page.locator("#before .evidence li").first
+    index = first.get_attribute("data-index")
+    first.get_by_role("button", name="pin").click()
+    page.wait_for_selector(f'#before li[data-index="{index}"] button[aria-pressed="true"]')
+    page.locator("#pattern").fill("*/*")
+    page.get_by_role("button", name="Leave these files out").click()
+    page.wait_for_selector("#after")
+    assert page.locator("#after .evidence li").count() == 1
+    assert page.locator("#after .evidence li").get_attribute("data-index") == index
+    other = {"cat": "dog", "dog": "cat"}[page.locator("#after .answer").inner_text()]
+    page.locator(f'#after .evidence li[data-index="{index}"] select').select_option(other)
+    expect(page.locator("#after .answer")).to_have_text(other, timeout=60_000)
+    steps = page.locator(".steps li").all_inner_texts()
+    assert [text.split()[0] for text in steps] == ["pinned", "left", "labelled"]
+
+
+def test_an_own_image_is_asked_about_added_and_exported(page, viewed_folder, tmp_path):
+    page.set_input_files("#file", viewed_folder / "photos" / "dog" / "3.png")
+    expect(page.locator("img.asked")).to_have_attribute(
+        "src", re.compile("/upload/"), timeout=60_000
+    )
+    page.locator("#add-label").select_option("cat")
+    page.get_by_role("button", name="Add it to the memory").click()
+    page.wait_for_selector("#after")
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"no image")
+    page.set_input_files("#file", bad)
+    page.wait_for_selector("#status.error")
+    assert "bad.png cannot be read as an image" in page.locator("#status").inner_text()
+    page.locator("#before .evidence li").first.get_by_role("checkbox").uncheck()
+    page.wait_for_selector("#before .evidence li.out")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Export changes (CSV)").click()
+    text = download.value.path().read_text()
+    assert text.startswith("file,index,label,")
+    assert ",remove," in text
+
+
+def test_an_edited_memory_is_saved_by_name(page, viewed_folder):
+    page.locator("#before .evidence li").first.get_by_role("checkbox").uncheck()
+    page.wait_for_selector("#after")
+    name = f"browser-{time.time_ns()}"
+    page.locator("#save-name").fill(name)
+    page.get_by_role("button", name="Save memory").click()
+    expect(page.locator("#status")).to_have_text(re.compile("^Saved as"), timeout=60_000)
+    assert (viewed_folder / "run" / "banks" / name / "whence.json").exists()
+    page.get_by_role("button", name="Save memory").click()
+    page.wait_for_selector("#status.error")
+    assert "choose another name" in page.locator("#status").inner_text()
+
+
+def test_heatmaps_come_on_demand(page):
+    page.locator("#method").select_option("gradient_x_input")
+    page.get_by_role("button", name="Show", exact=True).click()
+    page.wait_for_selector('#maps img[alt="relevance of the image\'s pixels"]')
+    check_width(page)
+
+
+def test_browse_confusions_doubt_and_suspicious_labels(page):
+    open_view(page, "Overview")
+    page.wait_for_selector("#doubts")
+    check_width(page)
+    page.locator("td button").first.click()
+    page.wait_for_selector('input[type="search"]')
+    assert page.locator(".cards li").count() >= 1
+    check_width(page)
+    page.locator(".cards li button.image").first.click()
+    page.wait_for_selector("#before")
+    open_view(page, "Test images")
+    page.wait_for_selector('input[type="search"]')
+    page.locator('input[type="search"]').fill("cat/")
+    page.locator('input[type="search"]').press("Enter")
+    expect(page.locator(".name", has_text="dog/")).to_have_count(0, timeout=60_000)
+    assert page.locator(".name", has_text="cat/").count() >= 1
+    open_view(page, "Stored images")
+    page.wait_for_selector(".cards li")
+    check_width(page)
+
+
+def test_the_map_opens_its_images(page):
+    open_view(page, "Map")
+    canvas = page.wait_for_selector("canvas")
+    check_width(page)
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    side = box["width"]
+    for across in range(1, 40):  # some dot is near one of these
+        for up in range(1, 40):
+            point = {"x": across * side / 40, "y": up * side / 40}
+            canvas.dispatch_event(
+                "mousemove", {"clientX": box["x"] + point["x"], "clientY": box["y"] + point["y"]}
+            )
+            if "labelled" in page.locator("#point").inner_text():
+                canvas.click(position=point)
+                page.wait_for_selector("#before")
+                return
+    raise AssertionError("no dot was found")
+
+
+def test_the_slider_shows_recall_precision_and_cost(page):
+    open_view(page, "Threshold")
+    slider = page.wait_for_selector("#threshold")
+    check_width(page)
+    recalls = []
+    for value in (slider.get_attribute("min"), slider.get_attribute("max")):
+        slider.evaluate(
+            "(one, value) => { one.value = value; one.dispatchEvent(new Event('input')); }", value
+        )
+        recalls.append(page.locator(".numbers b").nth(1).inner_text())
+    assert recalls[0].startswith("0.0%")
+    assert recalls[1].startswith("100.0%")
+
+
+def test_the_keyboard_alone_reaches_everything(page):
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "To the content"
+    seen = set()
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        seen.add(page.evaluate("document.activeElement.tagName + document.activeElement.id"))
+    assert {"BUTTON", "INPUTfile", "INPUTtest-number"} <= seen
+
+
+def test_two_runs_answer_beside_each_other_and_strangers_need_the_token(browser, viewed):
+    with serving(Viewer(viewed, viewed), token="t" * 20) as address:
+        page = browser.new_page()
+        assert page.goto(address).status == 401
+        page.goto(f"{address}?token={'t' * 20}")
+        page.wait_for_selector("#beside")
+        assert "token" not in page.url
+        answers = page.locator(".answer").all_inner_texts()
+        assert answers[0] == answers[1]
+        page.close()
