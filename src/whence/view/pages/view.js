@@ -53,7 +53,8 @@ function attempt(work) {
 const percent = share => `${(100 * share).toFixed(1)}%`;
 
 function picture(address, alt, extra = "") {
-  return address ? make("img", { src: address, alt, class: extra, loading: "lazy" }) : make("p", { class: "soft" }, "no picture");
+  const sharpen = event => event.target.classList.toggle("small", event.target.naturalWidth <= 64); // its pixels stay squares
+  return address ? make("img", { src: address, alt, class: extra, loading: "lazy", onload: sharpen }) : make("p", { class: "soft" }, "no picture");
 }
 
 function choose(label, options, current, onchange, empty = null) {
@@ -366,7 +367,7 @@ async function showMap(kind = "pca") {
 
 // ---- threshold
 
-async function showThreshold(name = state.run.classes[state.run.classes.length - 1]) {
+async function showThreshold(name = state.run.classes[0]) {
   const found = await call("threshold", { class: name });
   const head = found.kind === "head start";
   const numbers = make("div", { class: "numbers", role: "status" });
