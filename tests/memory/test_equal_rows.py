@@ -2,11 +2,12 @@
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from whence.memory import SIMILARITIES
 from whence.memory.attend import attend
 from whence.memory.attention import score, weigh
-from whence.memory.equal_rows import find_equal_rows
+from whence.memory.equal_rows import find_equal_rows, have_repeats, tell_apart
 
 
 def with_copies(rng, *, queries, stored=257, features=37):
@@ -66,3 +67,15 @@ def test_a_gradient_goes_to_each_copy(rng):
     memory.requires_grad_()
     score(asked, memory).sum().backward()
     assert (memory.grad != 0).any(1).all()
+
+
+def test_rows_of_one_length_are_told_apart(rng):
+    """Keys of votes all have one length: none of many different ones is taken for another."""
+    memory = F.normalize(torch.randn(5000, 128, generator=rng), dim=1) * 3
+    assert not have_repeats(tell_apart(memory))
+    memory[4000] = memory[7]
+    assert float(tell_apart(memory)[4000]) == float(tell_apart(memory)[7])
+    first = find_equal_rows(memory, torch.arange(5000), tell_apart(memory))
+    assert int(first[4000]) == 7
+    for width in (1, 3):  # fewer columns than are looked at
+        assert have_repeats(tell_apart(torch.ones(2, width)))

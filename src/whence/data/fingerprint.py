@@ -97,6 +97,9 @@ def find_places(hashes: Sequence[str]) -> Mapping[str, tuple[int, ...]]:
     >>> find_places(["a", "b", "a"])
     {'a': (0, 2), 'b': (1,)}
     """
+    single = dict(zip(hashes, zip(range(len(hashes))), strict=True))
+    if len(single) == len(hashes):  # no copies, as is usual: the quick way
+        return single
     found: dict[str, list[int]] = {}
     for place, name in enumerate(hashes):
         found.setdefault(name, []).append(place)

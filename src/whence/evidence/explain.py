@@ -92,11 +92,7 @@ def explain_batch(
     """Explain one batch from features encoded once."""
     bank = model.checked_bank()
     cached = cache(model, images, batch_size=batch_size)
-    read = read_whole(cached)
-    hidden = cached.scores.isneginf()
-    left_out = [list_left_out(bank, row) for row in hidden]
-    errors = judge(model, read, cached.queries, mask=~hidden)
-    answers = explain_read(cached.head, read, bank, left_out, errors)
+    read, answers = answer_cached(model, cached)
     without = leave_one_out(cached, read, bank.indices, batch_size=batch_size)
     logits = read.logits.float().cpu()
     misses = find_near_misses(cached, read, bank)
@@ -120,6 +116,14 @@ def explain_batch(
     ]
 
 
+def answer_cached(model: Classifier, cached: Cached) -> tuple[Read, list[Prediction]]:
+    """Answer for images that are compared with the bank already; what was read, and the records."""
+    bank, read, hidden = model.checked_bank(), read_whole(cached), cached.scores.isneginf()
+    left_out = [list_left_out(bank, row) for row in hidden]
+    errors = judge(model, read, cached.queries, mask=~hidden)
+    return read, explain_read(cached.head, read, bank, left_out, errors)
+
+
 def answer_with_nearest(
     model: Classifier, images: Tensor, queries: Tensor
 ) -> list[tuple[Prediction, tuple[Evidence, ...]]]:
@@ -134,21 +138,13 @@ def answer_with_nearest(
         For each image its answer, and the most similar stored image of each of its likeliest
         classes; none of a standard model.
     """
-    names = model.class_names
     with evaluating(model):
         if not model.has_memory:
-            alone = answer_without_memory(model, queries)
-            return [(replace(one, class_names=names), ()) for one in alone]
-        bank = model.checked_bank()
+            return [(one, ()) for one in answer_without_memory(model, queries)]
         cached = cache(model, images, batch_size=len(images), queries=queries)
-        read, hidden = read_whole(cached), cached.scores.isneginf()
-        left_out = [list_left_out(bank, row) for row in hidden]
-        errors = judge(model, read, queries, mask=~hidden)
-        answers = explain_read(cached.head, read, bank, left_out, errors)
-        nearest = find_nearest_of_classes(cached, read, bank)
-    return [
-        (replace(one, class_names=names), near) for one, near in zip(answers, nearest, strict=True)
-    ]
+        read, answers = answer_cached(model, cached)
+        nearest = find_nearest_of_classes(cached, read, model.checked_bank())
+    return list(zip(answers, nearest, strict=True))
 
 
 def assemble(

@@ -7,7 +7,7 @@ whatever autocast says: half precision changes which memory images get a weight.
 import torch
 from torch import Tensor
 
-from whence.memory.equal_rows import find_equal_rows, have_repeats
+from whence.memory.equal_rows import find_equal_rows, have_repeats, tell_apart
 from whence.memory.similarity import find_similarity
 from whence.memory.sparsemax import sparsemax
 from whence.shapes import check_shape
@@ -53,7 +53,7 @@ def level(scores: Tensor, memory: Tensor, scale: Tensor | None) -> Tensor:
 
     Where they stand in the memory may change the last digit of a product.
     """
-    keys = torch.linalg.vector_norm(memory, dim=1) if scale is None else scale
+    keys = tell_apart(memory) if scale is None else scale
     if not have_repeats(keys):
         return scores
     first = find_equal_rows(memory, torch.arange(len(memory), device=memory.device), keys)

@@ -34,6 +34,23 @@ def find_equal_rows(memory: Tensor, places: Tensor, keys: Tensor) -> Tensor | No
     return None if first.equal(everywhere) else first
 
 
+COLUMNS = 16
+"""Of the rows, that ``tell_apart`` looks at, about."""
+
+
+def tell_apart(memory: Tensor) -> Tensor:
+    """Return a number for each row `(M,)` that is the same for equal rows and rarely for others.
+
+    The length of a whole row would not do: keys of votes all have the same.
+
+    Args:
+        memory: `(M, D)`.
+    """
+    some = memory[:, :: max(1, memory.shape[1] // COLUMNS)]
+    found: Tensor = torch.linalg.vector_norm(some, dim=1, dtype=torch.float64)
+    return found
+
+
 def have_repeats(keys: Tensor) -> bool:
     """Say whether a key `(N,)` is there twice; on a CPU by numpy, which is several times faster."""
     if keys.device.type == "cpu":

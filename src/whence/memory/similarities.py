@@ -10,6 +10,7 @@ from whence.memory.cosine import (
     to_unit_length,
     unit_scale,
 )
+from whence.memory.equal_rows import tell_apart
 from whence.memory.l2 import compare_by_l2, l2, l2_of_pairs
 from whence.memory.read_dense import read_dense
 from whence.memory.similarity import Comparison, Rule, Similarity
@@ -30,7 +31,7 @@ def compare_by_dot(queries: Tensor, memory: Tensor, scale: Tensor | None) -> Com
             queries, memory[start : start + scores.shape[1]].mT, out=scores
         ),
         error,
-        lengths,
+        tell_apart(memory),
     )
 
 

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import max_pool1d
 
-from whence.memory.equal_rows import find_equal_rows
+from whence.memory.equal_rows import find_equal_rows, tell_apart
 from whence.memory.similarity import Comparison, Similarity
 from whence.memory.sparsemax import find_largest, find_threshold, sort_descending
 from whence.memory.sparsemax import threshold as find_cut
@@ -127,7 +127,7 @@ def prepare(
             similarity(queries, memory[start : start + scores.shape[1]])
         ),
         0.0,
-        torch.linalg.vector_norm(memory, dim=1) if scale is None else scale,
+        tell_apart(memory) if scale is None else scale,
     )
 
 

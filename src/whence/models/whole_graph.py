@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from whence.memory.attention import at_least_float32
-from whence.memory.equal_rows import find_equal_rows
+from whence.memory.equal_rows import find_equal_rows, tell_apart
 from whence.memory.heads import Read
 from whence.memory.similarity import find_similarity
 from whence.memory.sparsemax import SORTED_WHOLE, find_threshold
@@ -47,7 +47,7 @@ class WholeGraph(nn.Module):
         self.register_buffer("values", head.values(features, bank.labels))
         self.register_buffer("scale", bank.scale(head.similarity))
         places = torch.arange(len(stored), device=stored.device)
-        keys = torch.linalg.vector_norm(features, dim=1) if self.scale is None else self.scale
+        keys = tell_apart(stored) if self.scale is None else self.scale
         self.register_buffer("first", find_equal_rows(stored, places, keys))
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
