@@ -34,7 +34,7 @@ def find_equal_rows(memory: Tensor, places: Tensor, keys: Tensor) -> Tensor | No
     return None if first.equal(everywhere) else first
 
 
-COLUMNS = 16
+TELLING_COLUMNS = 16
 """Of the rows, that ``tell_apart`` looks at, about."""
 
 
@@ -46,7 +46,7 @@ def tell_apart(memory: Tensor) -> Tensor:
     Args:
         memory: `(M, D)`.
     """
-    some = memory[:, :: max(1, memory.shape[1] // COLUMNS)]
+    some = memory[:, :: max(1, memory.shape[1] // TELLING_COLUMNS)]
     found: Tensor = torch.linalg.vector_norm(some, dim=1, dtype=torch.float64)
     return found
 
