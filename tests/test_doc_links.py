@@ -79,7 +79,8 @@ def test_a_stranger_needs_two_clicks_at_most(words, place):
     file, _, anchor = place.partition("#")
     assert not anchor or anchor in map(slug_of_site, read_headings(DOCS / file))
     rows = [row for row in (DOCS / "index.md").read_text().splitlines() if f"({place})" in row]
-    assert any(words in row.lower() for row in rows), f"the start page does not say {words!r}"
+    said = [re.sub(r"\([^)]*\)", "", row).lower() for row in rows]  # not the name of its file
+    assert any(words in row for row in said), f"the start page does not say {words!r}"
 
 
 @pytest.mark.parametrize(
