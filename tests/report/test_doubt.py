@@ -93,3 +93,13 @@ def test_a_small_probability_of_error_is_told_calmly():
 
 def test_many_left_out_images_are_not_all_listed():
     assert "(training image 0, 1, 2, 3, 4, ...)" in sentences(left_out=tuple(range(9))).sentences[1]
+
+
+def test_votes_that_were_not_calibrated_are_never_calm():
+    """Wrong answers of votes agree as right ones do, so that their agreement says nothing."""
+    found = sentences(by_label=True)
+    assert found.level == "careful"
+    assert found.sentences[0].startswith(
+        "How often answers like this one are wrong was not measured"
+    )
+    assert sentences(by_label=True, error_probability=0.02).level == "calm"

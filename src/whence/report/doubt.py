@@ -36,6 +36,13 @@ LOW_RELIANCE = 0.1
 """Below this share the stored images had little part in the answer."""
 
 
+UNCALIBRATED = (
+    "How often answers like this one are wrong was not measured for this memory, and votes that "
+    "agree do not tell."
+)
+"""Of votes: where all agree, wrong answers look as right ones do."""
+
+
 @dataclass(frozen=True)
 class Doubt:
     """The warning line of an answer.
@@ -116,6 +123,8 @@ def find_careful(answer: Prediction | Explanation, classes: Sequence[str]) -> li
             "The stored images had little part in this answer "
             f"({percent(answer.reliance)}): the image itself nearly decided it."
         )
+    if error is None and answer.by_label:
+        found.append(UNCALIBRATED)
     if len(answer.evidence) == 1:
         found.append("The answer read one stored image only.")
     return found

@@ -9,10 +9,10 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
-from whence.view.guard import OWN_HEADER, Guard, TooLargeError, say
+from whence.view.guard import OWN_HEADER, Guard, PlainJSON, TooLargeError, say
 from whence.view.viewer import Viewer
 
 PAGES = {
@@ -89,7 +89,7 @@ class Addresses:
 async def answer_in_words(work: Callable[[], Awaitable[dict[str, Any]]]) -> Response:
     """Answer with what comes out as JSON, or with the sentence that says why nothing did."""
     try:
-        return JSONResponse(await work())
+        return PlainJSON(await work())
     except TooLargeError as error:
         return say(413, str(error))
     except ClientDisconnect:

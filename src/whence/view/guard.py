@@ -1,8 +1,10 @@
 """What stands before every request: where it may come from, how large it may be, what may run."""
 
 import hmac
+import json
 from collections.abc import Iterable
 from http.cookies import CookieError, SimpleCookie
+from typing import Any
 from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -118,9 +120,17 @@ class Guard:
         return say(401, "The token is missing or wrong; open the address that the viewer printed.")
 
 
-def say(status: int, sentence: str) -> JSONResponse:
+class PlainJSON(JSONResponse):
+    """JSON in ASCII, which also holds names of files that are no text in UTF-8."""
+
+    def render(self, content: Any) -> bytes:
+        """Write it."""
+        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
+
+
+def say(status: int, sentence: str) -> PlainJSON:
     """Answer with one sentence."""
-    return JSONResponse({"error": sentence}, status_code=status)
+    return PlainJSON({"error": sentence}, status_code=status)
 
 
 def say_too_large() -> str:

@@ -147,8 +147,7 @@ function drawAdd() {
 function drawAnswer(title, found, id) {
   const truth = state.answer.truth;
   const verdict = truth ? make("p", { class: `verdict ${truth === found.answer ? "right" : "wrong"}` }, truth === found.answer ? "right" : `wrong: it is labelled ${truth}`) : null;
-  const uncalibrated = !found.calibrated ? make("p", { class: "soft" },
-    id === "after" ? "How often such answers are wrong is not known for a changed memory; save it, and it is measured." : "This model has no calibrated probability of error.") : null;
+  const uncalibrated = !found.calibrated && id === "after" ? make("p", { class: "soft" }, "Save the changed memory, and it is measured.") : null;
   return make("section", { class: "panel", id, "aria-label": title }, make("h2", {}, title),
     make("p", { class: "answer" }, found.answer), verdict,
     make("ul", { class: "bars", "aria-label": "shares of the classes" }, found.classes.map(one =>
