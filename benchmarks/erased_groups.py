@@ -24,16 +24,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from benchmarks.kept_cells import print_row, read_cells, state_difference
-from benchmarks.planted_bias import COLOURS, Coloured, colour
+from benchmarks.planted_bias import COLOURS, Coloured, encode_coloured
 from whence.data.load import load_dataset
 from whence.evidence.design_memory import design_memory
 from whence.memory.cosine import to_unit_length
 from whence.memory.sparsemax import sparsemax
 from whence.records.images import Dataset
-from whence.runs.kept_features import encode_once
-from whence.runs.prepare import prepare
-from whence.runs.settings import Settings
-from whence.seeds import make_generator
 from whence.training.fit import fit
 
 CELLS = Path(__file__).parents[1] / "docs" / "cells" / "erased_groups.jsonl"
@@ -80,25 +76,10 @@ def measure(
     digits: Dataset, share: float, seed: int, options: argparse.Namespace
 ) -> list[dict[str, Any]]:
     """Train votes on coloured digits, and compare in each way."""
-    generator = make_generator(seed)
-    known = colour(digits.train, options.images + 400, share, options.size, generator)
-    asked = colour(digits.test, 2000, 0.5, options.size, generator)
-    settings = Settings(
-        data="coloured",
-        encoder=options.encoder,
-        weights=options.weights,
-        freeze_encoder=True,
-        train_examples=options.images,
-        validation_examples=400,
-        seed=seed,
-    )
-    parts = prepare(settings, Dataset("coloured", known.images, asked.images))
-    model = parts.model.eval()
-    features, test = (
-        encode_once(model, one, options.features) for one in (known.images, asked.images)
-    )
-    train, held = features[parts.indices], features[parts.validation_indices]
-    learner = copy.deepcopy(model)
+    problem = encode_coloured(digits, share, seed, options)
+    known, asked, parts = problem.known, problem.asked, problem.parts
+    train, held, test = problem.train, problem.held, problem.test
+    learner = copy.deepcopy(parts.model)
     fit(
         learner,
         parts.train,
@@ -110,7 +91,7 @@ def measure(
     )
     labels = parts.train.labels
     learner.remember(parts.train.images, labels, features=train).eval()
-    tints, conflicting = read_tints(known)[parts.indices], known.conflicting[parts.indices]
+    tints, conflicting = read_tints(known)[parts.indices], problem.conflicting
     size = 2 * int(conflicting.sum())
     few = design_memory(learner, size, by="balanced", groups=conflicting.long(), seed=seed)
     kept = few.checked_bank().indices

@@ -31,7 +31,7 @@ from whence.evidence.design_memory import design_memory
 from whence.models.classifier import Classifier
 from whence.records.images import Dataset, ImageSet
 from whence.runs.kept_features import encode_once
-from whence.runs.prepare import prepare
+from whence.runs.prepare import Parts, prepare
 from whence.runs.settings import Settings
 from whence.seeds import make_generator
 from whence.training.fit import fit
@@ -106,10 +106,22 @@ def colour(images: ImageSet, count: int, share: float, size: int, generator: Any
     return Coloured(ImageSet(pixels, labels, images.class_names), conflicting)
 
 
-def measure(
+class ColouredProblem(NamedTuple):
+    """Coloured digits, divided and encoded."""
+
+    known: Coloured  # to train and to validate on
+    asked: Coloured  # to test
+    parts: Parts
+    train: Tensor  # (N, D)
+    held: Tensor  # (V, D)
+    test: Tensor  # (T, D)
+    conflicting: Tensor  # (N,) bool, of the training images
+
+
+def encode_coloured(
     digits: Dataset, share: float, seed: int, options: argparse.Namespace
-) -> list[dict[str, Any]]:
-    """Train votes on coloured digits, and measure each way."""
+) -> ColouredProblem:
+    """Colour digits, divide them by the seed, and encode them by a frozen network."""
     generator = make_generator(seed)
     known = colour(digits.train, options.images + 400, share, options.size, generator)
     asked = colour(digits.test, 2000, 0.5, options.size, generator)
@@ -128,7 +140,16 @@ def measure(
         encode_once(model, one, options.features) for one in (known.images, asked.images)
     )
     train, held = features[parts.indices], features[parts.validation_indices]
-    conflicting = known.conflicting[parts.indices]
+    return ColouredProblem(known, asked, parts, train, held, test, known.conflicting[parts.indices])
+
+
+def measure(
+    digits: Dataset, share: float, seed: int, options: argparse.Namespace
+) -> list[dict[str, Any]]:
+    """Train votes on coloured digits, and measure each way."""
+    problem = encode_coloured(digits, share, seed, options)
+    parts, train, conflicting = problem.parts, problem.train, problem.conflicting
+    model, held, test, asked = parts.model, problem.held, problem.test, problem.asked
     groups = conflicting.long()
     pairs = parts.train.labels * 2 + groups
     alike = 1 / pairs.bincount(minlength=20)[pairs].float()
