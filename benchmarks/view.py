@@ -28,10 +28,10 @@ from benchmarks.kept_cells import print_row
 from whence.models.classifier import Classifier
 from whence.records.images import ImageSet
 from whence.runs.where import AS_SETTINGS_SAY
-from whence.view.app import build_app
-from whence.view.serve import open_socket
-from whence.view.viewed_run import ViewedRun
-from whence.view.viewer import Viewer
+from whence.viewer.app import build_app
+from whence.viewer.serve import open_socket
+from whence.viewer.viewed_run import ViewedRun
+from whence.viewer.viewer import Viewer
 
 SIZES = (1000, 50_000)
 ANSWERS, EDITS, REQUESTS = 100, 30, 2000

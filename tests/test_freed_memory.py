@@ -3,9 +3,11 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+import whence
 from whence.freed_memory import DECIDED
 
 SCRIPT = """
@@ -27,7 +29,7 @@ def count_faults(how, **variables):
         [sys.executable, "-S", "-c", SCRIPT, how],
         capture_output=True,
         text=True,
-        env=clean | variables,
+        env=clean | {"PYTHONPATH": str(Path(whence.__file__).parents[1])} | variables,
         check=True,
     )
     kept, faults = done.stdout.split()

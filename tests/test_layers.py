@@ -39,7 +39,7 @@ STAGES = [
     "cluster",
     "tables",
     "studies",
-    "view",
+    "viewer",
     "compat",
     "cli",
 ]

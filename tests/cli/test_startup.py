@@ -66,12 +66,14 @@ NEEDED = {
     "export": ["RUN", "model.onnx"],
     "check": ["RUN"],
     "compare": ["RUN", "OTHER"],
+    "view": ["RUN"],
 }
 """Arguments that each command cannot do without."""
 
 WRONG = ["--colour", "red"]
 
 SAID = {
+    "view": ["--beside RUN", "--host ADDRESS", "--token TEXT", "token that is printed"],
     "study": ["parameter_counts", "--list", "--out FOLDER", "--json"],
     "demo": ["--seeds N", "(default 3)", "(default runs/demo)", "--device"],
     "edit": ["--corrections FILE", "--out FOLDER", "or remove"],

@@ -75,7 +75,7 @@ def view(arguments: list[str]) -> None:
             f"The viewer needs {missing[0]}; install it with: python -m pip install 'whence[view]'"
         )
     device = choose_device(options.device)
-    from whence.view.serve import serve  # late: it loads torch
+    from whence.viewer.serve import serve  # late: it loads torch
 
     serve(
         Path(options.run),

@@ -11,8 +11,8 @@ from whence.models.classifier import Classifier
 from whence.runs.other_memory import check_new, write_with_memory
 from whence.runs.rows_of_answers import rows_to_csv
 from whence.runs.where import BANKS
-from whence.view.changes import EditedMemory
-from whence.view.viewed_run import ViewedRun
+from whence.viewer.changes import EditedMemory
+from whence.viewer.viewed_run import ViewedRun
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 """Of a memory: the name of a folder, on every system."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from whence.models.classifier import Classifier
-from whence.view.changes import EditedMemory, MemoryChange
+from whence.viewer.changes import EditedMemory, MemoryChange
 
 MOST_VISITORS = 64
 """Whose edits are kept; of more, those of the one who was away longest are forgotten."""

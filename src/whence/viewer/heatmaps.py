@@ -11,7 +11,7 @@ from whence.attribution.progress import telling
 from whence.messages import format_number
 from whence.models.classifier import Classifier
 from whence.records.picture import colour, find_limit, to_data_uri
-from whence.view.jobs import Told
+from whence.viewer.jobs import Told
 
 IN_VIEWER = ("gradient_x_input", "integrated_gradients", "lrp", "grad_cam", "occlusion")
 """Methods that are offered, the quickest first."""

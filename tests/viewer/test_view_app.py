@@ -12,13 +12,13 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 import whence
-from tests.view.conftest import HOST, ME, YOU, Page
+from tests.viewer.conftest import HOST, ME, YOU, Page
 from whence.cli import main
 from whence.runs.where import AS_SETTINGS_SAY, Where
-from whence.view import visitors
-from whence.view.app import build_app
-from whence.view.viewed_run import open_run
-from whence.view.viewer import Viewer
+from whence.viewer import visitors
+from whence.viewer.app import build_app
+from whence.viewer.viewed_run import open_run
+from whence.viewer.viewer import Viewer
 
 
 def ask(page, **more):

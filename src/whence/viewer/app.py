@@ -12,8 +12,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from whence.view.guard import OWN_HEADER, Guard, PlainJSON, TooLargeError, say
-from whence.view.viewer import Viewer
+from whence.viewer.guard import OWN_HEADER, Guard, PlainJSON, TooLargeError, say
+from whence.viewer.viewer import Viewer
 
 PAGES = {
     "/": ("view.html", "text/html; charset=utf-8"),
@@ -41,7 +41,7 @@ class Addresses:
 
     def __init__(self, viewer: Viewer) -> None:
         self.viewer = viewer
-        content = files("whence.view") / "pages"
+        content = files("whence.viewer") / "pages"
         self.pages = {path: (content / name).read_bytes() for path, (name, _) in PAGES.items()}
 
     async def page(self, request: Request) -> Response:

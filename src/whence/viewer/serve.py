@@ -10,9 +10,9 @@ from pathlib import Path
 import uvicorn
 
 from whence.runs.where import Where
-from whence.view.app import build_app
-from whence.view.viewed_run import open_run
-from whence.view.viewer import Viewer
+from whence.viewer.app import build_app
+from whence.viewer.viewed_run import open_run
+from whence.viewer.viewer import Viewer
 
 LOOPBACK_HOST = "127.0.0.1"
 NAMES_OF_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")

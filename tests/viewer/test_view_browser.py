@@ -10,9 +10,9 @@ from contextlib import contextmanager
 import pytest
 import uvicorn
 
-from whence.view.app import build_app
-from whence.view.serve import open_socket
-from whence.view.viewer import Viewer
+from whence.viewer.app import build_app
+from whence.viewer.serve import open_socket
+from whence.viewer.viewer import Viewer
 
 pytestmark = pytest.mark.browser
 playwright = pytest.importorskip("playwright.sync_api")

@@ -6,12 +6,12 @@ import random
 import pytest
 from starlette.testclient import TestClient
 
-from tests.view.conftest import HOST, ME, Page
+from tests.viewer.conftest import HOST, ME, Page
 from whence.cli import main
-from whence.view.app import ACTIONS, build_app
-from whence.view.guard import FIXED, MOST_BYTES
-from whence.view.serve import is_loopback, open_socket
-from whence.view.viewer import Viewer
+from whence.viewer.app import ACTIONS, build_app
+from whence.viewer.guard import FIXED, MOST_BYTES
+from whence.viewer.serve import is_loopback, open_socket
+from whence.viewer.viewer import Viewer
 
 TOKEN = "t" * 20
 
@@ -83,7 +83,7 @@ def test_large_requests_are_refused(page, client, monkeypatch):
     for length in ("-1", "many", "\u0663"):
         sent = {"x-whence": ME, "content-length": length.encode("latin-1", "replace")}
         assert client.post("/api/bring", headers=sent).status_code == 413
-    monkeypatch.setattr("whence.view.guard.MOST_BYTES", 1000)
+    monkeypatch.setattr("whence.viewer.guard.MOST_BYTES", 1000)
 
     def pieces():  # no length is said
         for _ in range(5):

@@ -18,10 +18,10 @@ from whence.gather.overview import confuse, encode_for_labels, list_suspicious, 
 from whence.gather.use_of_memory import Readings, describe_use, read_all
 from whence.memory.votes import Votes
 from whence.models.evaluating import evaluating
-from whence.view.changes import EditedMemory
-from whence.view.jobs import Told
-from whence.view.shown import Address, show_stored_image
-from whence.view.viewed_run import ViewedRun
+from whence.viewer.changes import EditedMemory
+from whence.viewer.jobs import Told
+from whence.viewer.shown import Address, show_stored_image
+from whence.viewer.viewed_run import ViewedRun
 
 DOUBT_GROUPS = 10
 """Of doubt, in the chart of doubt against errors."""

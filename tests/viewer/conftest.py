@@ -6,9 +6,9 @@ from starlette.testclient import TestClient
 
 from whence.cli import main
 from whence.runs.where import AS_SETTINGS_SAY
-from whence.view.app import build_app
-from whence.view.viewed_run import open_run
-from whence.view.viewer import Viewer
+from whence.viewer.app import build_app
+from whence.viewer.viewed_run import open_run
+from whence.viewer.viewer import Viewer
 
 HOST = "127.0.0.1:8000"
 ME, YOU = "0" * 32, "1" * 32

@@ -14,14 +14,14 @@ from whence.data.read_images import read_images
 from whence.messages import quote
 from whence.models.classifier import Classifier
 from whence.records.picture import to_png, to_uint8
-from whence.view.browse import Browser
-from whence.view.changes import TAKEN, MemoryChange, apply_standing, describe_change, take_step
-from whence.view.heatmaps import draw_heatmaps, list_offered
-from whence.view.jobs import Jobs
-from whence.view.saving import save_memory, write_edits
-from whence.view.shown import Address, show_prediction
-from whence.view.viewed_run import ViewedRun, answer_one
-from whence.view.visitors import Upload, Visitor, Visitors
+from whence.viewer.browse import Browser
+from whence.viewer.changes import TAKEN, MemoryChange, apply_standing, describe_change, take_step
+from whence.viewer.heatmaps import draw_heatmaps, list_offered
+from whence.viewer.jobs import Jobs
+from whence.viewer.saving import save_memory, write_edits
+from whence.viewer.shown import Address, show_prediction
+from whence.viewer.viewed_run import ViewedRun, answer_one
+from whence.viewer.visitors import Upload, Visitor, Visitors
 
 
 @dataclass(frozen=True)

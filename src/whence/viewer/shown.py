@@ -11,7 +11,7 @@ from whence.report.cards import say_conflict
 from whence.report.doubt import find_doubt
 from whence.report.numbers import percent
 from whence.report.reading import say_reading
-from whence.view.changes import EditedMemory
+from whence.viewer.changes import EditedMemory
 
 MOST_CARDS = 24
 """Stored images of an answer that are shown; the rest is counted."""
