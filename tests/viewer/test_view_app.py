@@ -67,6 +67,17 @@ def test_an_image_that_is_unticked_is_gone_from_the_answer(page, viewed):
     assert ask(page)["after"] is None
 
 
+def test_undoing_one_of_two_changes_leaves_the_other(page):
+    first, second = (one["index"] for one in ask(page)["before"]["evidence"][:2])
+    for index in (first, second):
+        page.call("change", kind="untick", index=index)
+    assert not {first, second} & set(indices_of(ask(page)["after"]))
+    page.call("undo")
+    found = indices_of(ask(page)["after"])
+    assert second in found
+    assert first not in found
+
+
 def test_a_class_is_left_out_but_for_what_is_pinned(page, viewed):
     first = ask(page)["before"]["evidence"][0]
     page.call("change", kind="pin", index=first["index"])
