@@ -13,7 +13,6 @@ nothing encoded again. Every finished seed is a line of JSON for each way in ``-
 
 import argparse
 import copy
-import json
 import statistics
 from collections import defaultdict
 from pathlib import Path
@@ -23,9 +22,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmarks.kept_cells import print_row, read_cells, state_difference
-from benchmarks.planted_bias import COLOURS, Coloured, encode_coloured
-from whence.data.load import load_dataset
+from benchmarks.kept_cells import print_row, state_difference
+from benchmarks.planted_bias import COLOURS, Coloured, encode_coloured, fill_cells
 from whence.evidence.design_memory import design_memory
 from whence.memory.cosine import to_unit_length
 from whence.memory.sparsemax import sparsemax
@@ -48,28 +46,7 @@ WAYS = {
 
 def main() -> None:
     """Fill in the seeds that are missing, then print the table of all."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("root", help="of MNIST")
-    parser.add_argument("--weights", required=True)
-    parser.add_argument("--encoder", default="timm:tf_efficientnet_lite0")
-    parser.add_argument("--size", type=int, default=64)
-    parser.add_argument("--shares", type=float, nargs="+", default=[0.01, 0.05])
-    parser.add_argument("--images", type=int, default=2000)
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--cells", type=Path, default=CELLS)
-    parser.add_argument("--features", type=Path, required=True, help="folder of kept features")
-    options = parser.parse_args()
-    digits = load_dataset("mnist", root=options.root, download=False)
-    for share in options.shares:
-        for seed in range(options.seeds):
-            here = {"share": share, "seed": seed, "train_examples": options.images}
-            if any(here.items() <= one.items() for one in read_cells(options.cells)):
-                continue
-            rows = measure(digits, share, seed, options)
-            with options.cells.open("a") as file:
-                file.writelines(json.dumps({**here, **row}) + "\n" for row in rows)
-            print(here, *(f"{row['way']} {row['conflicting']:.1%}" for row in rows), flush=True)
-    print_table(read_cells(options.cells))
+    print_table(fill_cells(__doc__, CELLS, measure))
 
 
 def measure(

@@ -17,6 +17,7 @@ import json
 import statistics
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -62,7 +63,22 @@ class Coloured(NamedTuple):
 
 def main() -> None:
     """Fill in the seeds that are missing, then print the table of all."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    print_tables(fill_cells(__doc__, CELLS, measure))
+
+
+Measure = Callable[[Dataset, float, int, argparse.Namespace], list[dict[str, Any]]]
+"""Takes the digits, the share of other colours, the seed and the options to rows of a table."""
+
+
+def fill_cells(description: str, cells: Path, measure: Measure) -> list[dict[str, Any]]:
+    """Read the options, measure what is missing on coloured digits, and return all that is there.
+
+    Args:
+        description: of the benchmark.
+        cells: that are published.
+        measure: gives the rows of a share and a seed.
+    """
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
     parser.add_argument("root", help="of MNIST")
     parser.add_argument("--weights", required=True)
     parser.add_argument("--encoder", default="timm:tf_efficientnet_lite0")
@@ -70,7 +86,7 @@ def main() -> None:
     parser.add_argument("--shares", type=float, nargs="+", default=[0.01, 0.05])
     parser.add_argument("--images", type=int, default=2000)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--cells", type=Path, default=CELLS)
+    parser.add_argument("--cells", type=Path, default=cells)
     parser.add_argument("--features", type=Path, required=True, help="folder of kept features")
     options = parser.parse_args()
     digits = load_dataset("mnist", root=options.root, download=False)
@@ -83,7 +99,7 @@ def main() -> None:
             with options.cells.open("a") as file:
                 file.writelines(json.dumps({**here, **row}) + "\n" for row in rows)
             print(here, *(f"{row['way']} {row['conflicting']:.1%}" for row in rows), flush=True)
-    print_tables(read_cells(options.cells))
+    return read_cells(options.cells)
 
 
 def colour(images: ImageSet, count: int, share: float, size: int, generator: Any) -> Coloured:
