@@ -34,7 +34,9 @@ from whence.cluster.worker import (
     work,
 )
 from whence.records.images import Dataset, ImageSet
+from whence.runs.folder import SETTINGS as SETTINGS_FILE
 from whence.runs.where import AS_SETTINGS_SAY
+from whence.storage.whole_files import write_whole
 
 # what a worker does -----------------------------------------------------------------------------
 
@@ -209,10 +211,10 @@ def test_a_run_that_another_writes_is_waited_for(tmp_path, monkeypatch):
     lock = FileLock(task.folder / ".lock", thread_local=False)
     lock.acquire()
 
-    def finish():
-        for path in other.folder.iterdir():
-            if path.name != ".lock":
-                (task.folder / path.name).write_bytes(path.read_bytes())
+    def finish():  # as a training writes: its settings first, every file whole
+        names = {path.name for path in other.folder.iterdir()} - {".lock", SETTINGS_FILE}
+        for name in (SETTINGS_FILE, *sorted(names)):
+            write_whole(task.folder / name, (other.folder / name).read_bytes())
         lock.release()
 
     threading.Timer(0.2, finish).start()
