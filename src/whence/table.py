@@ -45,8 +45,16 @@ class Table(Mapping[str, Callable[..., Any]]):
         Raises:
             ValueError: if the table has no such name.
         """
+        self.check(name)
+        return self[name]
+
+    def check(self, name: str) -> None:
+        """Refuse a name that is not there; nothing is imported.
+
+        Raises:
+            ValueError: with the choices.
+        """
         if name not in self._entries:
             raise ValueError(
                 f"Unknown {self.family} {quote(name)}. Choose from: {', '.join(self)}."
             )
-        return self[name]

@@ -87,7 +87,7 @@ SHARED: dict[str, int] = {
     "read_number": 2,
     "say_evidence": 2,
     "shorten": 2,
-    "show": 3,
+    "show": 2,
     "show_evidence": 2,
     "start": 2,
     "thesis_cifar10": 2,

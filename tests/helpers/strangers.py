@@ -217,10 +217,11 @@ assert whence.load("tiny-run").features == 4
         text='''
 """Two and two."""
 
-from whence.records.findings import Findings
+from whence.studies.parts.findings import Findings
+from whence.studies.parts.request import StudyRequest
 
 
-def sums() -> Findings:
+def sums(request: StudyRequest) -> Findings:
     """Add two and two, beside what was published."""
     return Findings(("whence", "published"), ((2 + 2, 4),), True, "They are equal.")
 ''',

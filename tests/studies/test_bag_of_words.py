@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from whence.records.findings import Findings
+from whence.report.blocks import Page
+from whence.report.page import render_page
 from whence.studies.bag_of_words.decompose import (
     explain_features,
     explain_pixels,
@@ -18,8 +19,9 @@ from whence.studies.bag_of_words.decompose import (
 from whence.studies.bag_of_words.kernels import BAG_KERNELS
 from whence.studies.bag_of_words.local_features import describe_densely
 from whence.studies.bag_of_words.mappings import RANKS, Codebook, fisher_terms
-from whence.studies.bag_of_words.page import Heatmap, render_heatmaps
+from whence.studies.bag_of_words.page import Heatmap, show_heatmaps
 from whence.studies.bag_of_words.tiles import TILE_SIDE, draw_tiles
+from whence.studies.parts.findings import Findings
 
 WIDTH = 0.7
 
@@ -241,12 +243,13 @@ def test_a_small_study_finds_the_sums_and_draws_a_page():
             assert named["missed by step 1"] < 1e-12
         else:
             assert named["missed by step 1"] > 1e-9
-    assert found.page.count('<section class="section"') == len(BAG_RECIPES)
+    assert len(found.sections) == 1 + len(BAG_RECIPES)
 
 
 def test_the_page_says_the_decision_and_the_scale():
     tile = Heatmap(np.zeros((4, 4)), np.full((4, 4), -0.5), -8.0)
-    page = render_heatmaps({"rank <mapping>": [tile]})
+    about, section = show_heatmaps({"rank <mapping>": [tile]})
+    page = render_page(Page("Polygons", (), (about, section), ()))
     assert "rank &lt;mapping&gt;" in page
     assert "no polygon" in page
     assert "decision \N{MINUS SIGN}8.00" in page

@@ -9,9 +9,10 @@ import pytest
 
 from whence import studies
 from whence.cli import main
-from whence.records.findings import Findings
 from whence.studies import FUNCTIONS, STUDIES
 from whence.studies.parameter_counts import PARAMETERS
+from whence.studies.parts.findings import Findings
+from whence.studies.parts.request import StudyRequest
 
 DOCS = Path(__file__).parents[2] / "docs" / "studies.md"
 
@@ -34,7 +35,7 @@ SLOW = {"bag_of_words"}
 
 
 def test_files_table_oracles_and_documentation_name_the_same_studies():
-    files = {module.name for module in pkgutil.iter_modules(studies.__path__)}
+    files = {module.name for module in pkgutil.iter_modules(studies.__path__)} - {"parts"}
     sections = set(re.findall(r"^## `(\w+)`$", DOCS.read_text(), flags=re.MULTILINE))
     assert files == set(STUDIES) == set(FUNCTIONS) == set(ORACLES) | SLOW == sections
     assert all((Path(__file__).parent / f"test_{name}.py").exists() for name in SLOW)
@@ -42,7 +43,7 @@ def test_files_table_oracles_and_documentation_name_the_same_studies():
 
 @pytest.mark.parametrize("name", ORACLES)
 def test_a_study_finds_what_its_oracle_says(name):
-    assert FUNCTIONS[name]() == ORACLES[name]()
+    assert FUNCTIONS[name](StudyRequest()) == ORACLES[name]()
 
 
 @pytest.mark.parametrize("name", STUDIES)
@@ -73,6 +74,9 @@ def test_the_folder_holds_what_json_prints(tmp_path, capsys):
     assert printed["rows"][0]["whence"] == 2_296_922
     assert printed["holds"] is True
     assert set(printed["versions"]) == {"whence", "torch"}
+    page = (tmp_path / "new" / "parameter_counts.html").read_text()
+    assert "13,288,522" in page
+    assert "9 of 9 models have the published number of parameters." in page
 
 
 def test_the_list_says_what_each_study_claims(capsys):
@@ -88,6 +92,14 @@ def test_the_list_says_what_each_study_claims(capsys):
     [
         ([], "NAME must be one of parameter_counts, bag_of_words; --list says what they claim."),
         (["nothing"], "Unknown study 'nothing'. Choose from: parameter_counts, bag_of_words."),
+        (
+            ["parameter_counts", "--seeds", "2"],
+            "Study parameter_counts takes no --seeds; leave it out.",
+        ),
+        (
+            ["parameter_counts", "digits"],
+            "Study parameter_counts has images of its own, leave out 'digits'.",
+        ),
         (["parameter_counts", "--list"], "--list prints every study; leave out NAME and --out."),
     ],
 )

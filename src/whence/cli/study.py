@@ -1,35 +1,64 @@
 """``whence study``: test a published claim, ours beside what was published."""
 
 import json
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
-from jsonargparse import ArgumentParser
+from jsonargparse import ArgumentParser, Namespace
 
-from whence.cli.align import align
-from whence.cli.options import build_parser, parse
-from whence.records.findings import Entry, Findings
-from whence.storage.whole_files import write_json, write_whole
-from whence.studies import FUNCTIONS, STUDIES
+from whence.cli.options import (
+    add_device,
+    add_where,
+    build_parser,
+    choose_device,
+    expand,
+    parse,
+    read_where,
+)
+from whence.messages import quote
+from whence.studies import FUNCTIONS, STUDIES, Study
+from whence.studies.parts.request import StudyRequest
+
+ONLY_SOME = {"seeds": "--seeds", "full": "--full", "concepts": "--concept"}
+"""What only some studies take, and the option that asks for it."""
 
 
 def build() -> ArgumentParser:
     """Build the parser."""
     parser = build_parser(
         "study",
-        "Test a published claim and print ours beside what was published. "
-        f"NAME is one of: {', '.join(STUDIES)}.",
+        "Test a published claim and print ours beside what was published; some studies also look "
+        f"at your own run or images. NAME is one of: {', '.join(STUDIES)}.",
     )
     parser.add_argument("name", type=str, nargs="?", metavar="NAME", help="which study")
+    parser.add_argument(
+        "subject",
+        type=str,
+        nargs="?",
+        metavar="RUN|DATA",
+        help="a run folder, or images as whence train takes them, for a study that takes these; "
+        "by default the study's own images",
+    )
     parser.add_argument("--list", action="store_true", help="print what each study claims")
     parser.add_argument(
         "--out",
         type=str,
         metavar="FOLDER",
-        help="leave the table there, as JSON, and the page of a study that has one",
+        help="leave the table (JSON), the page and the figures there, and the parts that are done: "
+        "the same command goes on with them",
+    )
+    parser.add_argument("--seeds", type=int, metavar="N", help="how many seeds, from 0")
+    parser.add_argument("--full", action="store_true", help="the published size; takes long")
+    parser.add_argument(
+        "--concept",
+        dest="concepts",
+        type=str,
+        action="append",
+        metavar="FOLDER",
+        help="images that show a concept; give it once per concept",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_where(parser)
+    add_device(parser)
     return parser
 
 
@@ -43,58 +72,53 @@ def study(arguments: list[str]) -> None:
         return
     if options.name is None:
         raise ValueError(f"NAME must be one of {', '.join(STUDIES)}; --list says what they claim.")
-    findings: Findings = FUNCTIONS.find(options.name)()
-    content = to_json(options.name, findings)
-    if options.out is not None:
-        write_json(Path(options.out) / f"{options.name}.json", content)
-        if findings.page:
-            write_whole(Path(options.out) / f"{options.name}.html", findings.page.encode())
-    print(json.dumps(content, indent=1) if options.json else describe(options.name, findings))
+    FUNCTIONS.check(options.name)
+    check_taken(STUDIES[options.name], options)
+    request = StudyRequest(
+        subject=None if options.subject is None else expand(options.subject),
+        seeds=options.seeds,
+        full=options.full,
+        out=None if options.out is None else Path(options.out),
+        where=read_where(options),
+        concepts=tuple(Path(one).expanduser() for one in options.concepts or ()),
+        device=choose_device(options.device),
+    )
+    from whence.cli.work.study import run_and_show  # late: it loads torch
+
+    run_and_show(options.name, request, as_json=options.json)
 
 
-def list_claims() -> list[dict[str, str]]:
-    """Lay out every study with its claim and its source."""
+def check_taken(asked: Study, options: Namespace) -> None:
+    """Refuse what a study does not take.
+
+    Raises:
+        ValueError: if something was given that the study would ignore.
+    """
+    for field, word in ONLY_SOME.items():
+        if getattr(options, field) and field not in asked.takes:
+            raise ValueError(f"Study {options.name} takes no {word}; leave it out.")
+    if options.subject is not None and not {"run", "data"} & set(asked.takes):
+        raise ValueError(
+            f"Study {options.name} has images of its own, leave out {quote(options.subject)}."
+        )
+
+
+def list_claims() -> list[dict[str, object]]:
+    """Lay out every study with its claim, its source and what it takes."""
     return [
-        {"study": name, "claim": study.claim, "source": study.source}
+        {"study": name, "claim": study.claim, "source": study.source, "takes": list(study.takes)}
         for name, study in STUDIES.items()
     ]
 
 
 def describe_claims() -> str:
-    """Write every study with its claim and its source, three lines each."""
+    """Write every study with its claim, its source and what it takes."""
     return "\n\n".join(
-        f"{name}\n  {study.claim}\n  {study.source}" for name, study in STUDIES.items()
+        "\n".join(
+            [
+                *(f"{name}", f"  {study.claim}", f"  {study.source}"),
+                *([f"  takes {', '.join(study.takes)}"] if study.takes else []),
+            ]
+        )
+        for name, study in STUDIES.items()
     )
-
-
-def to_json(name: str, findings: Findings) -> dict[str, Any]:
-    """Lay findings out as JSON, with what they are findings of."""
-    return {
-        "study": name,
-        "claim": STUDIES[name].claim,
-        "source": STUDIES[name].source,
-        "holds": findings.holds,
-        "verdict": findings.verdict,
-        "rows": [dict(zip(findings.columns, row, strict=True)) for row in findings.rows],
-        "versions": {package: version(package) for package in ("whence", "torch")},
-    }
-
-
-def describe(name: str, findings: Findings) -> str:
-    """Lay findings out for a terminal: claim, table, verdict."""
-    table = [list(findings.columns), *([show(entry) for entry in row] for row in findings.rows)]
-    study = STUDIES[name]
-    return "\n".join([f"{study.claim} ({study.source})", "", *align(table), "", findings.verdict])
-
-
-def show(entry: Entry) -> str:
-    """Write one entry of a table.
-
-    >>> show(15447642), show(0.25), show(None)
-    ('15,447,642', '0.25', '')
-    """
-    if entry is None:
-        return ""
-    if isinstance(entry, str):
-        return entry
-    return f"{entry:,}" if isinstance(entry, int) else f"{entry:.4g}"

@@ -258,6 +258,15 @@ class Contents:
     entries: tuple[ContentsEntry, ...]
 
 
+@dataclass(frozen=True)
+class Illustration:
+    """A picture as wide as the page, with a sentence below."""
+
+    kind: ClassVar[str] = "illustration"
+    picture: Picture
+    caption: str
+
+
 Shown = (
     Headline
     | BarChart
@@ -268,6 +277,7 @@ Shown = (
     | MapTable
     | Glossary
     | Contents
+    | Illustration
 )
 """Everything that a block can show; ``shown.html`` has one macro for each ``kind``."""
 

@@ -11,14 +11,17 @@ class Study(NamedTuple):
     """A line of the table of studies.
 
     Attributes:
-        place: "module:function"; the function takes nothing and returns ``Findings``.
+        place: "module:function"; the function takes a ``StudyRequest`` and returns ``Findings``.
         claim: what the study tests, one sentence.
         source: who published it, and where.
+        takes: what it can be asked: "data" (other images), "run" (a finished run), "seeds",
+            "full" (the published size), "concept" (folders of images).
     """
 
     place: str
     claim: str
     source: str
+    takes: tuple[str, ...] = ()
 
 
 STUDIES: Mapping[str, Study] = MappingProxyType(

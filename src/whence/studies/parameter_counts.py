@@ -6,7 +6,8 @@ from types import MappingProxyType
 import torch
 
 from whence.models.wrap import wrap
-from whence.records.findings import Findings
+from whence.studies.parts.findings import Findings
+from whence.studies.parts.request import StudyRequest
 from whence.tables.paper_tables import SIDE
 
 CLASSES = 10
@@ -27,7 +28,7 @@ PARAMETERS: Mapping[tuple[str, str], int] = MappingProxyType(
 """Encoder and variant to the published number (La Rosa et al. 2021, arXiv:2106.01440)."""
 
 
-def parameter_counts() -> Findings:
+def parameter_counts(_: StudyRequest) -> Findings:
     """Count the parameters of the nine models of table 11, beside the published numbers."""
     counts = {pair: (count_parameters(*pair), theirs) for pair, theirs in PARAMETERS.items()}
     equal = sum(ours == theirs for ours, theirs in counts.values())

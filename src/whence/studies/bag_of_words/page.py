@@ -7,9 +7,8 @@ import torch
 
 from whence.messages import format_number
 from whence.records.picture import colour, find_limit
-from whence.report.blocks import Card, Page, PageBlock, PageSection, Strip
+from whence.report.blocks import Card, PageBlock, PageSection, Strip
 from whence.report.cards import draw_picture
-from whence.report.page import render_page
 from whence.studies.bag_of_words.tiles import Floats
 
 ABOUT_HEATMAPS = (
@@ -30,9 +29,10 @@ class Heatmap(NamedTuple):
     decision: float
 
 
-def render_heatmaps(maps: Mapping[str, Sequence[Heatmap]]) -> str:
-    """Write a page that needs nothing but itself, with a section for each classifier."""
-    sections = tuple(
+def show_heatmaps(maps: Mapping[str, Sequence[Heatmap]]) -> tuple[PageSection, ...]:
+    """Make a section of the page for each classifier, below one that says how to read them."""
+    about = PageSection("heatmaps", "Heatmaps", (PageBlock(sentences=ABOUT_HEATMAPS),))
+    return about, *(
         PageSection(
             f"classifier-{number}",
             name,
@@ -40,8 +40,6 @@ def render_heatmaps(maps: Mapping[str, Sequence[Heatmap]]) -> str:
         )
         for number, (name, some) in enumerate(maps.items(), 1)
     )
-    head = (PageBlock(sentences=ABOUT_HEATMAPS),)
-    return render_page(Page("Polygons against circles, by visual words", head, sections, ()))
 
 
 def make_tile_card(one: Heatmap) -> Card:

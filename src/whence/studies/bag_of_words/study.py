@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from whence.records.findings import Entry, Findings
 from whence.seeds import make_numpy_generator
 from whence.studies.bag_of_words.decompose import (
     BagClassifier,
@@ -17,8 +16,10 @@ from whence.studies.bag_of_words.decompose import (
 )
 from whence.studies.bag_of_words.local_features import SCALES, LocalFeatures, describe_densely
 from whence.studies.bag_of_words.mappings import Codebook, FisherMapping
-from whence.studies.bag_of_words.page import Heatmap, render_heatmaps
+from whence.studies.bag_of_words.page import Heatmap, show_heatmaps
 from whence.studies.bag_of_words.tiles import TILE_SIDE, Flags, Floats, Tiles, draw_tiles
+from whence.studies.parts.findings import Entry, Findings
+from whence.studies.parts.request import StudyRequest
 
 TRAINED_TILES, ASKED_TILES, EXPLAINED_TILES, SHOWN_TILES = 400, 200, 40, 6
 """Tiles to learn from, to be asked about, to be explained (with both shapes), and on a page."""
@@ -58,7 +59,7 @@ class BagOutcome(NamedTuple):
     maps: list[Heatmap]
 
 
-def bag_of_words() -> Findings:
+def bag_of_words(_: StudyRequest) -> Findings:
     """Fit every classifier on polygons against circles, and explain its decisions by pixels."""
     return run_study(TRAINED_TILES, ASKED_TILES, EXPLAINED_TILES, seed=0)
 
@@ -92,7 +93,13 @@ def run_study(trained: int, asked: int, explained: int, *, seed: int) -> Finding
             asked_bags[made],
             bags[made],
         )
-    return report_findings(outcomes)
+    made_with = {
+        "tiles to learn from": trained,
+        "tiles asked about": asked,
+        "tiles with both shapes that are explained": len(places),
+        "seed": seed,
+    }
+    return report_findings(outcomes, made_with)
 
 
 Mapping = Callable[[Floats], Floats]
@@ -215,8 +222,8 @@ def explain_tile(
     return heat, abs(missed) / size, lost / size
 
 
-def report_findings(outcomes: dict[BagRecipe, BagOutcome]) -> Findings:
-    """Lay the outcomes out as a table, with a page of heatmaps."""
+def report_findings(outcomes: dict[BagRecipe, BagOutcome], made_with: dict[str, int]) -> Findings:
+    """Lay the outcomes out as a table, with heatmaps."""
     rows: list[tuple[Entry, ...]] = []
     for recipe, one in outcomes.items():
         pooling = {1.0: "mean", np.inf: "largest"}.get(recipe.power, f"{recipe.power:g}-mean")
@@ -237,7 +244,8 @@ def report_findings(outcomes: dict[BagRecipe, BagOutcome]) -> Findings:
             f"size, steps 2 and 3 lose at most {kept:.1g}, and polygons have more relevance a "
             f"pixel than circles on {exact.polygons:.0%} of the tiles with both."
         ),
-        page=render_heatmaps({name_bags(one): found.maps for one, found in outcomes.items()}),
+        made_with=made_with,
+        sections=show_heatmaps({name_bags(one): found.maps for one, found in outcomes.items()}),
     )
 
 

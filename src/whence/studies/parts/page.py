@@ -1,0 +1,72 @@
+"""The page of a study: its claim, what was found, the table, the figures."""
+
+import base64
+
+from whence.report.blocks import (
+    Glossary,
+    Illustration,
+    NumberTable,
+    Page,
+    PageBlock,
+    PageSection,
+    TableCell,
+    TableRow,
+)
+from whence.report.embedded import Picture
+from whence.report.page import render_page
+from whence.studies.parts.findings import Findings, StudyFigure, show_entry
+
+FIGURE_WIDTH = 860
+"""CSS pixels of a figure, where there is room."""
+
+
+def render_findings(name: str, claim: str, source: str, findings: Findings) -> str:
+    """Write a page that needs nothing but itself.
+
+    Args:
+        name: of the study.
+        claim: what it tests.
+        source: who published that.
+        findings: what was found.
+    """
+    held = {True: "It was borne out here.", False: "It was not borne out here.", None: ""}
+    head = (
+        PageBlock(
+            sentences=(f"{claim} ({source})",) if findings.holds is not None else (source,),
+        ),
+        PageBlock(
+            "What was found",
+            tuple(filter(None, (held[findings.holds], findings.verdict, *findings.sentences))),
+            tone="plain" if findings.holds is None else "calm" if findings.holds else "careful",
+        ),
+    )
+    numbers = PageSection(
+        "numbers", "The numbers", (PageBlock(shown=(tabulate_findings(findings),)),)
+    )
+    pictures = PageBlock(shown=tuple(show_figure(figure) for figure in findings.figures))
+    figures = (PageSection("figures", "What it looks like", (pictures,)),)[: len(findings.figures)]
+    facts = tuple((word.replace("_", " "), str(fact)) for word, fact in findings.made_with.items())
+    foot = (PageBlock("What it was made with", shown=(Glossary(facts),)),) if facts else ()
+    title = name.replace("_", " ").capitalize()
+    return render_page(Page(title, head, (*figures, numbers, *findings.sections), foot))
+
+
+def tabulate_findings(findings: Findings) -> NumberTable:
+    """Lay the table out for a page; its first column names the rows."""
+    return NumberTable(
+        label=findings.verdict,
+        header=findings.columns[1:],
+        rows=tuple(
+            TableRow(
+                show_entry(row[0]), "", tuple(TableCell(show_entry(entry)) for entry in row[1:])
+            )
+            for row in findings.rows
+        ),
+    )
+
+
+def show_figure(figure: StudyFigure) -> Illustration:
+    """Show a figure as wide as the page."""
+    text = base64.b64encode(figure.png).decode()
+    uri = f"data:image/png;base64,{text}"
+    return Illustration(Picture(uri, figure.caption, FIGURE_WIDTH, enlarged=False), figure.caption)

@@ -1,0 +1,95 @@
+"""What studies share: parts are kept and known again, the page shows all of the findings."""
+
+import json
+
+import pytest
+
+from whence.studies.parts.findings import Findings, StudyFigure
+from whence.studies.parts.kept import KeptParts
+from whence.studies.parts.page import render_findings
+from whence.studies.parts.request import StudyRequest
+from whence.studies.parts.subject import find_run, load_subject
+
+PNG = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200000001000000010806000000"
+    "1f15c4890000000d49444154789c6360000002000001e221bc330000000049454e44ae426082"
+)
+
+
+def count_calls(calls, value):
+    calls.append(value)
+    return {"value": value}
+
+
+def test_a_part_is_computed_once_and_read_again(tmp_path):
+    calls = []
+    for _ in range(2):
+        kept = KeptParts(tmp_path, "sums", {"seeds": (0, 1)})
+        assert kept.do("seed-0", lambda: count_calls(calls, 4)) == {"value": 4}
+    assert calls == [4]
+    assert [path.name for path in (tmp_path / "sums-parts").iterdir()] == ["seed-0.json"]
+
+
+def test_a_part_that_was_made_otherwise_or_is_damaged_is_made_again(tmp_path):
+    calls = []
+    KeptParts(tmp_path, "sums", {"size": 1}).do("a", lambda: count_calls(calls, 1))
+    KeptParts(tmp_path, "sums", {"size": 2}).do("a", lambda: count_calls(calls, 2))
+    path = tmp_path / "sums-parts" / "a.json"
+    for damage in ("{", "[]", json.dumps({"made_with": {}, "found": {"value": 9}})):
+        path.write_text(damage)
+        found = KeptParts(tmp_path, "sums", {"size": 2}).do("a", lambda: count_calls(calls, 3))
+        assert found == {"value": 3}
+    assert calls == [1, 2, 3, 3, 3]
+
+
+def test_without_a_folder_nothing_is_kept():
+    calls = []
+    for _ in range(2):
+        KeptParts(None, "sums", {}).do("a", lambda: count_calls(calls, 1))
+    assert calls == [1, 1]
+
+
+def test_a_part_has_the_name_of_a_file(tmp_path):
+    with pytest.raises(ValueError, match=r"name must be letters, digits, '-', '_' and '\.', got"):
+        KeptParts(tmp_path, "sums", {}).do("../a", dict)
+
+
+def test_the_page_shows_claim_verdict_numbers_figures_and_what_it_was_made_with():
+    found = Findings(
+        ("network", "error"),
+        (("small <cnn>", 0.25), ("mlp", None)),
+        holds=False,
+        verdict="It fails on <both>.",
+        made_with={"seeds": 3, "data_fingerprint": "abc"},
+        sentences=("Read this.",),
+        figures=(StudyFigure("curve", "Error falls.", PNG),),
+    )
+    page = render_findings("two_words", "A claim.", "Someone 2017", found)
+    for text in (
+        *("<title>Two words", "A claim. (Someone 2017)", "It was not borne out here."),
+        *("It fails on &lt;both&gt;.", "Read this.", "small &lt;cnn&gt;", "0.25", "error"),
+        *("Error falls.", "data:image/png;base64,iVBORw0KGgo", "data fingerprint", "abc"),
+    ):
+        assert text in page
+    assert "It was not borne out" not in render_findings(
+        "two_words", "A claim.", "Someone 2017", Findings(("a",), (), None, "So it is.")
+    )
+
+
+def test_images_of_a_study_are_its_own_unless_others_are_named():
+    own = load_subject(StudyRequest(), "digits")
+    assert own.train.images.shape[1:] == (1, 8, 8)
+    assert load_subject(StudyRequest(subject="digits"), "mnist", size=16).test.images.shape[2] == 16
+    with pytest.raises(ValueError, match="Unknown dataset 'nothing'"):
+        load_subject(StudyRequest(subject="nothing"))
+
+
+def test_a_run_and_images_are_told_apart(tmp_path):
+    with pytest.raises(ValueError, match=r"must be the folder of a finished run; make one with"):
+        find_run(StudyRequest(subject=str(tmp_path)))
+    with pytest.raises(ValueError, match=r"^RUN must be the folder of a finished run"):
+        find_run(StudyRequest())
+    (tmp_path / "whence.json").write_text("{}")
+    assert find_run(StudyRequest(subject=str(tmp_path))) == tmp_path
+    with pytest.raises(ValueError, match="is a run, and this study asks about images"):
+        load_subject(StudyRequest(subject=str(tmp_path)))
