@@ -7,6 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from whence.messages import quote
 from whence.storage.whole_files import write_json
 
 
@@ -36,7 +37,7 @@ class KeptParts:
             ValueError: if the name is none of a file.
         """
         if not re.fullmatch(r"[\w-][\w.-]*", name):
-            raise ValueError(f"name must be letters, digits, '-', '_' and '.', got {name!r}.")
+            raise ValueError(f"name must be letters, digits, '-', '_' and '.', got {quote(name)}.")
         path = None if self.folder is None else self.folder / f"{name}.json"
         known = None if path is None else self.read(path)
         if known is not None:
