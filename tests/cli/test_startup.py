@@ -209,7 +209,7 @@ DECIDED += [
     ).items()
     if name not in ("study", "export")
 ]
-DECIDED.append((["study", "none"], "Unknown study 'none'. Choose from: parameter_counts, bag_"))
+DECIDED.append((["study", "none"], "Unknown study 'none'. Choose from: parameter_counts, "))
 
 
 @pytest.fixture

@@ -30,7 +30,9 @@ def count_of_table_11():
 
 ORACLES = {"parameter_counts": count_of_table_11}
 
-SLOW = {"bag_of_words"}
+SLOW = {
+    "bag_of_words",
+}
 """Studies of minutes, with tests of their parts and of a small one in a file of their own."""
 
 
@@ -90,8 +92,8 @@ def test_the_list_says_what_each_study_claims(capsys):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ([], "NAME must be one of parameter_counts, bag_of_words; --list says what they claim."),
-        (["nothing"], "Unknown study 'nothing'. Choose from: parameter_counts, bag_of_words."),
+        ([], f"NAME must be one of {', '.join(STUDIES)}; --list says what they claim."),
+        (["nothing"], f"Unknown study 'nothing'. Choose from: {', '.join(STUDIES)}."),
         (
             ["parameter_counts", "--seeds", "2"],
             "Study parameter_counts takes no --seeds; leave it out.",
