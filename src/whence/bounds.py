@@ -64,6 +64,7 @@ BOUNDS: Mapping[str, Bounds] = MappingProxyType(
         "neighbours": Bounds(1, 10**6),
         "noise": Bounds(0, 100, whole=False),
         "norm_weight": Bounds(0, LARGE, whole=False),
+        "pseudo_limit": Bounds(0, 1 - 2**-53, whole=False, above=True, words="above 0 and below 1"),
         "patch": Bounds(1, 2**13),
         "patience": Bounds(0, 10**6),
         "recall": Bounds(0, 1, whole=False, above=True, words="above 0 and at most 1"),

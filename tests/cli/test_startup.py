@@ -85,7 +85,7 @@ SAID = {
             "sgd, adam or adamw",
             "none, flip, crop_flip, shift or shift_flip",
         ),
-        *("(default 30)", "(default 0)", "(default 500)", "--no-pixels"),
+        *("(default 30)", "(default 0)", "(default 500)", "--no-pixels", "--unlabelled DATA"),
     ],
     "train-vae": [
         "residual, thesis_mnist, thesis_fashion_mnist, thesis_cifar10 (default residual)",
@@ -208,6 +208,16 @@ DECIDED += [
         NEEDED | {name: ["RUN", "photos"] for name in ("predict", "explain", "attribute")}
     ).items()
     if name not in ("study", "export")
+]
+DECIDED += [
+    (["train", "photos", *words], sentence)
+    for words, sentence in (
+        (["--pseudo-limit", "0.1"], "pseudo-limit is for images without labels; name them: --unl"),
+        (["--unlabelled", "photos", "--pseudo-limit", "0"], "pseudo-limit must be above 0 and bel"),
+        (["--unlabelled", "photos", "--seeds", "2"], "in one process; leave out --seeds."),
+        (["--unlabelled", "photos", "--folds", "2"], "in one process; leave out --folds."),
+        (["--unlabelled", "photos", "--workers", "2"], "in one process; leave out --workers."),
+    )
 ]
 DECIDED.append((["study", "none"], "Unknown study 'none'. Choose from: parameter_counts, "))
 

@@ -15,7 +15,7 @@ from whence.runs.where import Where
 
 PATHS = (
     *("answers", "before", "beside", "codes", "corrections", "data", "data_root", "download_to"),
-    *("figure", "out", "run", "second", "vae", "weights"),
+    *("figure", "out", "run", "second", "unlabelled", "vae", "weights"),
 )
 """Options and arguments that name a file or a folder, in whatever command."""
 

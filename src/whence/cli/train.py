@@ -66,6 +66,20 @@ def build(*, authors: bool = False) -> ArgumentParser:
         help="check what this file expects (docs/checks.md) after every epoch, on the validation "
         "images, and at the end on the test images; exit code 1 if something fails then",
     )
+    parser.add_argument(
+        "--unlabelled",
+        type=str,
+        metavar="DATA",
+        help="images without labels (a folder or a table): train on the labelled ones, take up "
+        "those whose answer is likely right, and train again with them",
+    )
+    parser.add_argument(
+        "--pseudo-limit",
+        type=float,
+        metavar="P",
+        help="take an unlabelled image up if the calibrated probability that its answer is wrong "
+        "is at most P (0.1)",
+    )
     add_workers(parser)
     parser.add_argument(
         "--download",
@@ -100,6 +114,7 @@ def train(arguments: list[str]) -> int:
         check_encoder(settings.encoder)  # here, before the images are read
     if options.folds is not None:
         check_folds(options, settings)
+    check_unlabelled(options, settings, seeds)
     where = find_where(options, settings)
     folder = Path(options.out or Path("runs") / name_of_data(settings.data))
     side_by_side = options.workers is not None or options.scheduler is not None
@@ -110,6 +125,11 @@ def train(arguments: list[str]) -> int:
     device = choose_worker_device(options) if side_by_side else choose_device(options.device)
     from whence.cli.work import train as work  # late: it loads torch
 
+    if options.unlabelled is not None:
+        from whence.cli.work.train_unlabelled import train_unlabelled  # late: it loads torch
+
+        train_unlabelled(settings, folder, options, choose_device(options.device), where=where)
+        return 0
     if options.folds is not None:
         work.train_folds(
             settings, folder, options, device, seeds=seeds, seconds=seconds, where=where
@@ -186,6 +206,34 @@ def check_folds(options: Namespace, settings: Settings) -> None:
     for name, given_here in given_too.items():
         if given_here:
             raise ValueError(f"folds cannot be trained with {name}; leave out one of them.")
+
+
+def check_unlabelled(options: Namespace, settings: Settings, seeds: int) -> None:
+    """Refuse unlabelled images together with what trains many runs, or elsewhere.
+
+    Raises:
+        ValueError: naming what to leave out.
+    """
+    if options.unlabelled is None:
+        if options.pseudo_limit is not None:
+            raise ValueError("pseudo-limit is for images without labels; name them: --unlabelled.")
+        return
+    given_too = {
+        "--seeds": seeds > 1,
+        "--folds": options.folds is not None,
+        "--fold": settings.fold is not None,
+        "--tune": options.tune is not None,
+        "--expect": options.expect is not None,
+        "--workers": options.workers is not None,
+        "--scheduler": options.scheduler is not None,
+        "--no-keep-model": not settings.keep_model,
+        "torchrun": int(os.environ.get("WORLD_SIZE", "1")) > 1,  # set by it
+    }
+    for name, given_here in given_too.items():
+        if given_here:
+            raise ValueError(
+                f"unlabelled trains one run, and one before it, in one process; leave out {name}."
+            )
 
 
 def name_of_data(data: str) -> str:

@@ -19,6 +19,9 @@ SETTINGS, METRICS = "settings.toml", "metrics.json"
 TUNING = "tuning"
 """Folder, in that of a run or of several, of what was tried before it."""
 
+UNLABELLED = "unlabelled"
+"""Folder, in that of a run, of the run before it, which answered images without labels."""
+
 ENDINGS = frozenset({".json", ".jsonl", ".safetensors", ".toml"})
 """Of the files that a training writes, and replaces or removes without a look at what they are."""
 
@@ -39,7 +42,7 @@ def check_folder(folder: Path, settings: "DataclassInstance", *, resume: bool) -
     if there.exists() and not there.is_dir():
         raise FileExistsError(f"{folder} must be a folder, but {there} is a file.")
     content = list(folder.iterdir()) if folder.exists() else []
-    if all(path.name in (LOCK, TUNING) or is_leftover(path) for path in content):
+    if all(path.name in (LOCK, TUNING, UNLABELLED) or is_leftover(path) for path in content):
         return
     if not resume:
         raise FileExistsError(

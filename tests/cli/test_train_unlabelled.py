@@ -1,0 +1,138 @@
+"""``whence train --unlabelled``: labels are taken from a run before, by its calibrated doubt."""
+
+import csv
+import json
+
+import pytest
+import torch
+from PIL import Image
+from sklearn.datasets import load_digits
+
+import whence
+from whence.cli import main
+from whence.cli.work import train_unlabelled as command
+from whence.evidence.predict import predict
+from whence.records.images import ImageParts, ImageSet
+from whence.runs.taken_up import find_fresh
+
+LABELLED, UNLABELLED = 300, 60
+OPTIONS = ("--epochs", "6", "--validation-examples", "80")
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """Digits in files, most of them labelled, one of ten wrongly; and copies among the others."""
+    folder = tmp_path_factory.mktemp("photos")
+    digits = load_digits()
+    for place in range(LABELLED + UNLABELLED):
+        label = digits.target[place]
+        if place % 10 == 0:
+            label = (label + 1) % 10
+        file = folder / "some" / f"{label}" / f"{place}.png"
+        if place >= LABELLED:
+            file = folder / "more" / f"{place}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray((digits.images[place] * 15).astype("uint8")).save(file)
+    for name, source in (("copy", f"more/{LABELLED}.png"), ("known", "some/1/1.png")):
+        (folder / "more" / f"{name}.png").write_bytes((folder / source).read_bytes())
+    return folder
+
+
+def train(photos, out, *more):
+    data = [photos / "some", "--unlabelled", photos / "more", "--out", out]
+    return main([str(word) for word in ("train", *data, *OPTIONS, *more)])
+
+
+@pytest.fixture(scope="module")
+def trained(photos, tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "run"
+    assert train(photos, out, "--pseudo-limit", "0.12") == 0
+    return out
+
+
+def read_rows(out):
+    with (out / "unlabelled" / "labels.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_answers_that_are_likely_right_are_taken_up_and_no_others(trained, photos):
+    first = whence.load(trained / "unlabelled" / "first")
+    files = [photos / "more" / f"{place}.png" for place in range(LABELLED, LABELLED + UNLABELLED)]
+    expected = {
+        str(file): (first.class_names[one.predicted], f"{one.error_probability:.4f}")
+        for file, one in zip(files, predict(first, files), strict=True)
+        if one.error_probability <= 0.12
+    }
+    taken = [row for row in read_rows(trained) if row["origin"] == "taken up"]
+    assert 5 < len(taken) < UNLABELLED
+    found = {row["path"]: (row["label"], row["error_probability"]) for row in taken}
+    files_of_copy = {str(photos / "more" / "copy.png"), str(photos / "more" / f"{LABELLED}.png")}
+    for file in files_of_copy & set(found):  # either of the two will do, once
+        expected.pop(str(photos / "more" / f"{LABELLED}.png"), None)
+        assert len(files_of_copy & set(found)) == 1
+        found.pop(file)
+    assert found == expected
+    assert {row["split"] for row in taken} == {"train"}
+
+
+def test_the_second_run_learns_from_them_and_is_tested_on_the_same_images(trained):
+    first = whence.load_parts(trained / "unlabelled" / "first")
+    second = whence.load_parts(trained)
+    taken = [row for row in read_rows(trained) if row["origin"] == "taken up"]
+    assert len(second.train) == len(first.train) + len(taken)
+    for part in ("validation", "test"):
+        ours, theirs = getattr(second, part), getattr(first, part)
+        assert ours.labels.tolist() == theirs.labels.tolist()
+        assert ours.images.equal(theirs.images)
+    assert len(whence.load(trained).bank) == len(second.train)
+
+
+def test_it_goes_on_where_it_was_stopped(trained, photos, tmp_path, capsys, monkeypatch):
+    out = tmp_path / "run"
+    monkeypatch.setattr(command, "take_up", lambda *_, **__: exec("raise KeyboardInterrupt"))
+    assert train(photos, out, "--pseudo-limit", "0.12") == 130
+    monkeypatch.undo()
+    assert train(photos, out, "--pseudo-limit", "0.12", "--resume") == 0
+    assert [*read_rows(out)] == [*read_rows(trained)]
+    ours, theirs = whence.load(out), whence.load(trained)
+    for name, value in theirs.state_dict().items():
+        torch.testing.assert_close(ours.state_dict()[name], value, rtol=0, atol=0)
+    capsys.readouterr()
+    assert train(photos, out, "--pseudo-limit", "0.12", "--resume", "--json") == 0
+    assert json.loads(capsys.readouterr().out)[str(out)]["test"]["images"] == 60
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        (("--pseudo-limit", "0.2", "--resume"), "was started with another pseudo-limit (0.12)"),
+        (("--pseudo-limit", "0.12"), "is not empty; choose another --out, or add --resume to go on"),
+    ],
+)
+def test_another_limit_and_a_full_folder_are_refused(trained, photos, more, sentence, capsys):
+    assert train(photos, trained, *more) == 2
+    assert sentence in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_no_likely_answer_leaves_the_first_run(photos, tmp_path, capsys):
+    out = tmp_path / "run"
+    assert train(photos, out, "--pseudo-limit", "1e-9") == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("whence: None of 60 unlabelled images is taken up: each answer is wrong")
+    assert whence.load(out / "unlabelled" / "first").bank is not None
+
+
+def test_labelled_images_that_are_no_files_are_refused(photos, tmp_path, capsys):
+    words = ["train", "digits", "--unlabelled", photos / "more", "--out", tmp_path / "run"]
+    assert main([str(word) for word in words]) == 2
+    assert "unlabelled needs labelled images in files" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_known_images_and_copies_are_left_out():
+    images = torch.arange(5, dtype=torch.uint8).view(5, 1, 1, 1).repeat(1, 1, 2, 2)
+    part = lambda *places: ImageSet(
+        images[list(places)], torch.zeros(len(places)).long(), ("a", "b")
+    )
+    parts = ImageParts(part(0), part(1), part(2), torch.tensor([0]))
+    assert find_fresh(images[[3, 0, 4, 3, 2, 1]], parts) == [0, 2]
