@@ -106,7 +106,10 @@ def test_it_goes_on_where_it_was_stopped(trained, photos, tmp_path, capsys, monk
     ("more", "sentence"),
     [
         (("--pseudo-limit", "0.2", "--resume"), "was started with another pseudo-limit (0.12)"),
-        (("--pseudo-limit", "0.12"), "is not empty; choose another --out, or add --resume to go on"),
+        (
+            ("--pseudo-limit", "0.12"),
+            "is not empty; choose another --out, or add --resume to go on",
+        ),
     ],
 )
 def test_another_limit_and_a_full_folder_are_refused(trained, photos, more, sentence, capsys):

@@ -1,14 +1,17 @@
 """Classes that a model was not trained for come to its memory, and go again."""
 
+import copy
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch.testing import assert_close
 
 import whence
 from tests.evidence.test_edit_more import LABELS, NAMES, SHAPE, assert_same_answers, make
+from whence.memory.keys import find_even_directions
 from whence.memory.votes import Votes
 from whence.models.as_image_set import as_image_set
 
@@ -31,12 +34,26 @@ def grown(model):
         return whence.edit(model, add=(draw(5, 1), ["dog"] * 4 + ["bee"]), new_classes=["dog"])
 
 
+def whiten_slowly(level):
+    """The same directions by a singular value decomposition, largest first."""
+    level = level.double().numpy()
+    _, sizes, directions = np.linalg.svd(level - level.mean(0), full_matrices=False)
+    variances = sizes**2 / len(level)
+    kept = variances > 1e-9 * variances[0]
+    even = directions[kept] / np.sqrt(variances[kept] + variances.sum() / level.shape[1])[:, None]
+    return torch.from_numpy(even).float()
+
+
 def slow(model, images, labels):
     """A model of four classes with the same keys, which remembers all anew."""
     torch.manual_seed(0)
     other = whence.wrap("small_cnn", [*NAMES, "dog"], variant="votes", image_shape=SHAPE).eval()
-    other.load_state_dict(model.state_dict())
+    state = model.state_dict()
+    state.pop("head.even_directions", None)
+    other.load_state_dict(state)
     other.head.plain_share = 1.0
+    first = other.encode_features(draw(24, 0).float() / 255)
+    other.head.even_directions = whiten_slowly(other.head.level(first.detach()))
     return other.remember(images, labels)
 
 
@@ -77,16 +94,65 @@ def test_a_score_is_the_cosine_of_keys_and_that_of_features():
     head, features = Votes(6, 2).eval(), torch.randn(5, 6)
     head.fit_features(features)
     head.sharpness.fill_(7)
-    grown = head.with_classes(3)
+    grown = head.with_classes(3, features)
     level = head.level(features)
     keys = torch.nn.functional.normalize(head.keys(level), dim=1)
-    plain = torch.nn.functional.normalize(level, dim=1)
+    plain = torch.nn.functional.normalize(level @ whiten_slowly(level).T, dim=1)
     wanted = keys @ keys.T + plain @ plain.T
     embedded = grown.embed(features)
     assert embedded.shape == (5, grown.width)
     assert_close(embedded @ embedded.T, 7 * wanted, atol=1e-4, rtol=0)
     assert_close(grown.unscale(embedded @ embedded.T), wanted / 2, atol=1e-5, rtol=0)
     assert head.embed(features).shape == (5, head.width)
+
+
+def test_even_directions_make_known_features_vary_alike():
+    """Where they are many: of variance s / (s + m) along each direction, and none together."""
+    torch.manual_seed(0)
+    features = torch.randn(400, 5) * torch.tensor([8.0, 4.0, 2.0, 1.0, 0.0]) + 3
+    even = find_even_directions(features)
+    assert even.shape == (4, 5)  # the last one does not vary
+    variances = features.double().var(0, correction=0)
+    found = (features @ even.T).T.cov(correction=0)
+    principal = torch.linalg.eigvalsh(features.double().T.cov(correction=0)).flip(0)[:4]
+    wanted = principal / (principal + variances.mean())
+    assert_close(found, torch.diag(wanted).float(), atol=1e-4, rtol=0)
+    assert find_even_directions(torch.ones(4, 5)) is None
+    assert find_even_directions(torch.randn(700, 600)).shape == (512, 600)
+
+
+@pytest.mark.parametrize("count", [0, True, "1", 10**6, 1.5])
+def test_a_damaged_number_of_directions_is_refused(grown, tmp_path, count):
+    whence.save(grown, tmp_path / "grown")
+    mark = tmp_path / "grown" / "whence.json"
+    mark.write_text(json.dumps({**json.loads(mark.read_text()), "even_directions": count}))
+    with pytest.raises(ValueError, match=r"must have 1 to \d+ even_directions, or null"):
+        whence.load(tmp_path / "grown")
+
+
+def test_directions_without_a_share_or_of_another_number_are_refused(grown, tmp_path):
+    whence.save(grown, tmp_path / "grown")
+    mark = tmp_path / "grown" / "whence.json"
+    about = json.loads(mark.read_text())
+    mark.write_text(json.dumps({**about, "plain_share": None}))
+    with pytest.raises(ValueError, match="must have even_directions with a plain_share alone"):
+        whence.load(tmp_path / "grown")
+    mark.write_text(json.dumps({**about, "even_directions": about["even_directions"] - 1}))
+    with pytest.raises(ValueError, match=r"head\.even_directions"):
+        whence.load(tmp_path / "grown")
+
+
+def test_a_grown_model_of_before_compares_features_as_they_are(grown, tmp_path):
+    """It has a share, and no directions."""
+    before = copy.copy(grown)
+    before.head = copy.copy(grown.head)
+    before.head._buffers = {**grown.head._buffers, "even_directions": None}
+    images, labels = grown.bank.images, grown.bank.labels
+    before.remember(images, labels)
+    whence.save(before, tmp_path / "before")
+    again = whence.load(tmp_path / "before")
+    assert again.head.width == 128 + again.head.features
+    assert torch.equal(again(draw(6, 2)), before(draw(6, 2)))
 
 
 def test_it_is_saved_and_read_as_it_is(grown, tmp_path):
@@ -100,7 +166,7 @@ def test_it_is_saved_and_read_as_it_is(grown, tmp_path):
 def test_handicaps_and_thresholds_stay_those_of_the_old_classes():
     head = Votes(4, 2).eval()
     head.handicaps = torch.tensor([0.5, 0.25])
-    grown = head.with_classes(3)
+    grown = head.with_classes(3, torch.randn(5, 4))
     assert grown.handicaps.tolist() == [0.5, 0.25, 0]
     assert head.handicaps.tolist() == [0.5, 0.25]
     assert [name for name, _ in grown.named_parameters()] == [n for n, _ in head.named_parameters()]
@@ -121,10 +187,7 @@ def test_what_cannot_grow_is_one_sentence(model):
         whence.edit(model, add=(draw(1, 1), ["dog"]))
     blind = make().remember(draw(24, 0), LABELS)
     blind.attach(replace(blind.bank, images=None))
-    with (
-        pytest.warns(UserWarning, match=MESSAGE),
-        pytest.raises(ValueError, match="New classes need the pixels of the stored images"),
-    ):
+    with pytest.raises(ValueError, match="New classes need the pixels of the stored images"):
         whence.edit(blind, add=(draw(1, 1), ["dog"]), new_classes=["dog"])
     other = make("memory-wrap").remember(draw(24, 0), LABELS)
     with pytest.raises(ValueError, match="memory-wrap has learned its classes"):

@@ -14,7 +14,7 @@ from whence.memory.bank import Bank
 from whence.models.as_image_set import LabelledImages, as_image_set
 from whence.models.classifier import Classifier
 from whence.models.left_out import predict_left_out
-from whence.models.using import encode_all
+from whence.models.using import encode_frozen
 from whence.records.labels import check_every_label, list_names, read_class_names, read_labels
 
 
@@ -130,22 +130,25 @@ def with_new_classes(
             images were not kept.
     """
     names = read_class_names([*model.class_names, *new])
+    known = encode_plainly(model, pool, batch_size=batch_size)
     grown = copy.copy(model)
-    grown.head = model.head.with_classes(len(names))
+    grown.head = model.head.with_classes(len(names), known)
     grown.class_names = names
     warnings.warn(
         f"The keys of this model were learned without {list_names(new)}; measure its answers "
         "before you rely on them.",
         stacklevel=3,
     )
-    whole = encode_again(grown, pool, batch_size=batch_size)
-    if bank is pool:
-        return grown, whole, whole
-    return grown, encode_again(grown, bank, batch_size=batch_size), whole
+    with torch.no_grad():
+        whole = replace(pool, features=grown.head.embed(known))
+        if bank is pool:
+            return grown, whole, whole
+        known = encode_plainly(model, bank, batch_size=batch_size)
+        return grown, replace(bank, features=grown.head.embed(known)), whole
 
 
-def encode_again(model: Classifier, bank: Bank, *, batch_size: int) -> Bank:
-    """Encode the stored images of a bank by another head.
+def encode_plainly(model: Classifier, bank: Bank, *, batch_size: int) -> Tensor:
+    """Encode the stored images of a bank once more, `(M, D)`, before any head.
 
     Raises:
         ValueError: if their pixels were not kept.
@@ -155,7 +158,7 @@ def encode_again(model: Classifier, bank: Bank, *, batch_size: int) -> Bank:
             "New classes need the pixels of the stored images, which are encoded again, and this "
             "model was saved without; remember the images once more."
         )
-    return replace(bank, features=encode_all(model, bank.images, batch_size=batch_size))
+    return encode_frozen(model, bank.images, batch_size=batch_size)
 
 
 def with_bank(model: Classifier, bank: Bank, pool: Bank) -> Classifier:

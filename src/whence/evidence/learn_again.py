@@ -53,7 +53,8 @@ def learn_again(
             "without; train it again."
         )
     learner = copy.deepcopy(model)
-    cast("Votes", learner.head).plain_share = 0.0  # the keys learn all classes now
+    head = cast("Votes", learner.head)
+    head.plain_share, head.even_directions = 0.0, None  # the keys learn all classes now
     images = ImageSet(bank.images, bank.labels.cpu(), model.class_names, bank.sources)
     features = encode_frozen(learner, images.images, batch_size=batch_size)
     size = min(len(images), Plan(1).memory_size)

@@ -8,6 +8,12 @@ from whence.messages import quote
 KEY, HIDDEN, DROPOUT = 128, 512, 0.2
 """Numbers of a key, width of the hidden layer before it, and what is dropped there in training."""
 
+EVEN_DIRECTIONS = 512
+"""At most so many directions of whitened features are compared."""
+
+ALIKE = 1e-9
+"""Directions with less than this share of the largest variance are rounding."""
+
 
 def find_directions(features: Tensor) -> Tensor:
     """Find the orthonormal directions `(E, D)` in which features `(N, D)` vary most.
@@ -20,6 +26,28 @@ def find_directions(features: Tensor) -> Tensor:
     exact = features.double()
     vectors: Tensor = torch.linalg.eigh(exact.T @ exact).eigenvectors  # (D, D), by rising variance
     return vectors[:, -KEY:].T.to(features.dtype)
+
+
+def find_even_directions(features: Tensor) -> Tensor | None:
+    """Find what features `(N, D)` are multiplied by so that their directions count alike.
+
+    Whitening by their covariance, shrunk by the mean variance m towards all directions alike: of
+    the principal directions v with variance s, v / sqrt(s + m), the most varied first. Directions
+    that the N features do not have add nothing to a product with one of them.
+
+    Returns:
+        `(R, D)`, at most 512 directions; None if the features do not vary.
+    """
+    exact = features.double()
+    centred = exact - exact.mean(0)
+    variances, vectors = torch.linalg.eigh(centred.T @ centred / len(exact))  # rising
+    mean = variances.clamp_min(0).mean()
+    if not mean > 0:
+        return None
+    kept = (variances > ALIKE * variances[-1]).nonzero().squeeze(1)[-EVEN_DIRECTIONS:]
+    even = vectors[:, kept] / (variances[kept] + mean).sqrt()  # (D, R)
+    directions: Tensor = even.T.flip(0).contiguous().to(features.dtype)
+    return directions
 
 
 class DeepKeys(nn.Module):

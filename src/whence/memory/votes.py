@@ -5,12 +5,19 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from whence.memory.attention import at_least_float32, check_mask, recall, score
 from whence.memory.class_scores import ClassScores, Sums, sum_classes
 from whence.memory.cosine import to_unit_length
 from whence.memory.heads import MemoryHead, Read
-from whence.memory.keys import KEY, DeepKeys, build_keys, find_directions
+from whence.memory.keys import (
+    KEY,
+    DeepKeys,
+    build_keys,
+    find_directions,
+    find_even_directions,
+)
 from whence.messages import quote
 
 FLOOR = 0.05
@@ -63,6 +70,10 @@ class Votes(MemoryHead):
     plain_share: float = 0.0
     """Of the cosine of the features themselves in a score, beside 1 of the cosine of the keys."""
 
+    even_directions: Tensor | None
+    """`(R, D)` that features with a share are multiplied by before they are compared, so that the
+    directions in which they vary count alike; None compares them as they are."""
+
     handicaps: Tensor | None
     """`(K,)` taken off the score of each stored image by its label, so that large classes do not
     win by their number; None for none."""
@@ -83,22 +94,32 @@ class Votes(MemoryHead):
         self.register_buffer("spread", torch.ones(features))
         self.register_buffer("sharpness", torch.tensor(WARMTH))
         self.register_buffer("handicaps", None, persistent=False)
+        self.register_buffer("even_directions", None)
 
     @property
     def width(self) -> int:
         """Return E, the numbers of a key, and of the features beside it where they have a share."""
-        return KEY + self.features if self.plain_share else KEY
+        if not self.plain_share:
+            return KEY
+        return KEY + (self.features if self.even_directions is None else len(self.even_directions))
 
-    def with_classes(self, classes: int) -> "Votes":
+    def with_classes(self, classes: int, known: Tensor) -> "Votes":
         """Return votes of K or more classes with the same keys; new classes have no handicap.
 
         Keys tell apart the classes that they were trained for and nothing else, so the features
-        themselves have a share in the scores from then on.
+        themselves have a share in the scores from then on. They are whitened first: the directions
+        in which known classes vary most would else drown what tells a new one apart.
+
+        Args:
+            classes: how many there are now.
+            known: `(N, D)` features of the stored images, which say how features vary.
         """
         grown = copy.copy(self)
         grown._buffers = dict(self._buffers)
         grown.classes = classes
         grown.plain_share = PLAIN_SHARE
+        if self.even_directions is None:
+            grown.even_directions = find_even_directions(self.level(known))
         if self.handicaps is not None:
             new = self.handicaps.new_zeros(classes - self.classes)
             grown.handicaps = torch.cat([self.handicaps, new])
@@ -107,13 +128,15 @@ class Votes(MemoryHead):
     def embed(self, features: Tensor) -> Tensor:
         """Turn features `(..., D)` into keys `(..., E)`, whose products are scaled cosines.
 
-        Where the features themselves have a share they stand beside the keys, and products are the
-        scaled sum of the cosine of keys and the share of the cosine of features.
+        Where the features themselves have a share they stand beside the keys, whitened, and
+        products are the scaled sum of the cosine of keys and the share of the cosine of features.
         """
         level = self.level(features)
         keys = self.scale_keys(self.keys(level.to(self.mean.dtype)))
         if not self.plain_share:
             return keys
+        if self.even_directions is not None:
+            level = F.linear(level, self.even_directions.to(level.dtype))  # (..., R)
         return torch.cat([keys, self.scale_keys(level) * math.sqrt(self.plain_share)], -1)
 
     def level(self, features: Tensor) -> Tensor:

@@ -11,7 +11,11 @@ from whence.messages import quote
 from whence.models.saved_bank import is_list_of_names
 from whence.models.saved_calibration import find_problem_of_calibration
 from whence.models.saved_decision import find_problem_of_decision
-from whence.models.saved_votes import find_problem_of_handicaps, find_problem_of_plain_share
+from whence.models.saved_votes import (
+    find_problem_of_directions,
+    find_problem_of_handicaps,
+    find_problem_of_plain_share,
+)
 from whence.records.labels import find_problem_of_names
 from whence.storage.plain_files import read_mark
 from whence.storage.tensors import DTYPES
@@ -87,6 +91,11 @@ def find_problem_of_run(about: dict[str, Any]) -> str | None:
             about.get("decision"), len(about["classes"]), variant=about["variant"]
         )
         or find_problem_of_plain_share(about.get("plain_share"), variant=about["variant"])
+        or find_problem_of_directions(
+            about.get("even_directions"),
+            share=about.get("plain_share"),
+            features=about["features"],
+        )
         or find_problem_of_handicaps(
             about.get("handicaps"), variant=about["variant"], classes=len(about["classes"])
         )

@@ -16,7 +16,7 @@ from whence.models.classifier import Classifier
 from whence.models.saved_bank import bank_from_tensors
 from whence.models.saved_calibration import calibration_from_json
 from whence.models.saved_decision import decision_from_json
-from whence.models.saved_votes import set_handicaps, set_plain_share
+from whence.models.saved_votes import make_room_for_directions, set_handicaps, set_plain_share
 from whence.models.sound import check_sound
 from whence.storage.hub import SCHEME, fetch_from_hub
 from whence.storage.plain_files import hash_file
@@ -178,6 +178,7 @@ def assemble(network: nn.Module, kind: EncoderKind, about: dict[str, Any]) -> Cl
         similarity=about["similarity"] or "cosine",
         classifier=about["classifier"],
     )
+    make_room_for_directions(head, about.get("even_directions"))
     model = Classifier(
         network,
         head,

@@ -10,7 +10,11 @@ from whence.models.classifier import Classifier
 from whence.models.saved_bank import bank_to_tensors
 from whence.models.saved_calibration import calibration_to_json
 from whence.models.saved_decision import decision_to_json
-from whence.models.saved_votes import handicaps_to_json, plain_share_to_json
+from whence.models.saved_votes import (
+    count_even_directions,
+    handicaps_to_json,
+    plain_share_to_json,
+)
 from whence.models.sound import check_sound
 from whence.storage.tensors import write_tensors
 from whence.storage.whole_files import write_json
@@ -90,6 +94,7 @@ def describe(model: Classifier) -> dict[str, Any]:
         "decision": decision_to_json(model.decision),
         "handicaps": handicaps_to_json(model.head),
         "plain_share": plain_share_to_json(model.head),
+        "even_directions": count_even_directions(model.head),
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "versions": {package: version(package) for package in PACKAGES},
     }

@@ -28,6 +28,36 @@ def set_handicaps(head: Head, content: list[float] | None) -> None:
         head.handicaps = torch.tensor(content, dtype=torch.float32, device=head.mean.device)
 
 
+def count_even_directions(head: Head) -> int | None:
+    """Return R, the directions that the features of a head are compared along; None for none."""
+    if not isinstance(head, Votes) or head.even_directions is None:
+        return None
+    return len(head.even_directions)
+
+
+def make_room_for_directions(head: Head, content: int | None) -> None:
+    """Give a head as many directions as JSON that was checked says, to be read from a file."""
+    if isinstance(head, Votes) and content is not None:
+        head.even_directions = head.mean.new_zeros(content, head.features)
+
+
+def find_problem_of_directions(content: object, *, share: object, features: int) -> str | None:
+    """Check the number of directions read from JSON; return the problem as a clause.
+
+    Args:
+        content: None, or R.
+        share: of the features in the scores; None without one.
+        features: D.
+    """
+    if content is None:
+        return None
+    if share is None:
+        return "must have even_directions with a plain_share alone"
+    if type(content) is not int or not 1 <= content <= features:
+        return f"must have 1 to {features} even_directions, or null"
+    return None
+
+
 def plain_share_to_json(head: Head) -> float | None:
     """Return the share of the features themselves in the scores of a head; None for none."""
     return head.plain_share or None if isinstance(head, Votes) else None
