@@ -31,9 +31,9 @@ def make(variant="votes"):
     return model
 
 
-def assert_same_answers(one, other, asked):
+def assert_same_answers(one, other, asked, atol=1e-5):
     for mine, theirs in zip(whence.predict(one, asked), whence.predict(other, asked), strict=True):
-        assert_close(mine.probabilities, theirs.probabilities, atol=1e-5, rtol=0)
+        assert_close(mine.probabilities, theirs.probabilities, atol=atol, rtol=0)
         assert [e.index for e in mine.evidence] == [e.index for e in theirs.evidence]
         assert [e.label for e in mine.evidence] == [e.label for e in theirs.evidence]
 

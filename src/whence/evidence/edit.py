@@ -132,7 +132,7 @@ def with_new_classes(
     names = read_class_names([*model.class_names, *new])
     known = encode_plainly(model, pool, batch_size=batch_size)
     grown = copy.copy(model)
-    grown.head = model.head.with_classes(len(names), known)
+    grown.head = model.head.with_classes(len(names), known, pool.labels)
     grown.class_names = names
     warnings.warn(
         f"The keys of this model were learned without {list_names(new)}; measure its answers "

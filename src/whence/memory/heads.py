@@ -65,12 +65,13 @@ class Head(nn.Module, ABC):
         """Return E, how many numbers ``embed`` makes of an image."""
         return self.features
 
-    def with_classes(self, classes: int, known: Tensor) -> "Head":
+    def with_classes(self, classes: int, known: Tensor, labels: Tensor) -> "Head":
         """Return a head of more classes that shares all that was learned with this one.
 
         Args:
             classes: how many there are now.
             known: `(N, D)` features of the stored images.
+            labels: `(N,)` of these.
 
         Raises:
             ValueError: if the head has learned an output for each class.

@@ -9,7 +9,7 @@ KEY, HIDDEN, DROPOUT = 128, 512, 0.2
 """Numbers of a key, width of the hidden layer before it, and what is dropped there in training."""
 
 EVEN_DIRECTIONS = 512
-"""At most so many directions of whitened features are compared."""
+"""At most so many directions are evened out; those of less variance hardly need it."""
 
 ALIKE = 1e-9
 """Directions with less than this share of the largest variance are rounding."""
@@ -28,26 +28,32 @@ def find_directions(features: Tensor) -> Tensor:
     return vectors[:, -KEY:].T.to(features.dtype)
 
 
-def find_even_directions(features: Tensor) -> Tensor | None:
-    """Find what features `(N, D)` are multiplied by so that their directions count alike.
+def find_even_directions(features: Tensor, labels: Tensor) -> Tensor | None:
+    """Find what whitens features `(N, D)` within classes: rows A, of which x becomes x - (x A^T) A.
 
-    Whitening by their covariance, shrunk by the mean variance m towards all directions alike: of
-    the principal directions v with variance s, v / sqrt(s + m), the most varied first. Directions
-    that the N features do not have add nothing to a product with one of them.
+    Whitening by the covariance within classes, shrunk by its mean variance m towards all directions
+    alike: along a principal direction v of variance s, x becomes sqrt(m / (s + m)) of itself, so
+    that a row of A is sqrt(1 - sqrt(m / (s + m))) v. What is across all of them stays.
+
+    Args:
+        features: that are known.
+        labels: `(N,)` of them.
 
     Returns:
-        `(R, D)`, at most 512 directions; None if the features do not vary.
+        `(R, D)`, the most varied first, at most 512; None if features do not vary within classes.
     """
     exact = features.double()
-    centred = exact - exact.mean(0)
+    classes, members = labels.unique(return_inverse=True)
+    sums = exact.new_zeros(len(classes), exact.shape[1]).index_add_(0, members, exact)
+    centred = exact - (sums / members.bincount()[:, None])[members]
     variances, vectors = torch.linalg.eigh(centred.T @ centred / len(exact))  # rising
     mean = variances.clamp_min(0).mean()
     if not mean > 0:
         return None
     kept = (variances > ALIKE * variances[-1]).nonzero().squeeze(1)[-EVEN_DIRECTIONS:]
-    even = vectors[:, kept] / (variances[kept] + mean).sqrt()  # (D, R)
-    directions: Tensor = even.T.flip(0).contiguous().to(features.dtype)
-    return directions
+    taken = 1 - (mean / (variances[kept] + mean)).sqrt()  # (R,)
+    directions: Tensor = (vectors[:, kept] * taken.sqrt()).T.flip(0).contiguous()
+    return directions.to(features.dtype)
 
 
 class DeepKeys(nn.Module):

@@ -71,8 +71,8 @@ class Votes(MemoryHead):
     """Of the cosine of the features themselves in a score, beside 1 of the cosine of the keys."""
 
     even_directions: Tensor | None
-    """`(R, D)` that features with a share are multiplied by before they are compared, so that the
-    directions in which they vary count alike; None compares them as they are."""
+    """`(R, D)` A that whitens features with a share before they are compared, to x - (x A^T) A;
+    None compares them as they are."""
 
     handicaps: Tensor | None
     """`(K,)` taken off the score of each stored image by its label, so that large classes do not
@@ -99,27 +99,26 @@ class Votes(MemoryHead):
     @property
     def width(self) -> int:
         """Return E, the numbers of a key, and of the features beside it where they have a share."""
-        if not self.plain_share:
-            return KEY
-        return KEY + (self.features if self.even_directions is None else len(self.even_directions))
+        return KEY + self.features if self.plain_share else KEY
 
-    def with_classes(self, classes: int, known: Tensor) -> "Votes":
+    def with_classes(self, classes: int, known: Tensor, labels: Tensor) -> "Votes":
         """Return votes of K or more classes with the same keys; new classes have no handicap.
 
         Keys tell apart the classes that they were trained for and nothing else, so the features
         themselves have a share in the scores from then on. They are whitened first: the directions
-        in which known classes vary most would else drown what tells a new one apart.
+        in which images of one class vary most would else drown what tells a new one apart.
 
         Args:
             classes: how many there are now.
             known: `(N, D)` features of the stored images, which say how features vary.
+            labels: `(N,)` of these.
         """
         grown = copy.copy(self)
         grown._buffers = dict(self._buffers)
         grown.classes = classes
         grown.plain_share = PLAIN_SHARE
         if self.even_directions is None:
-            grown.even_directions = find_even_directions(self.level(known))
+            grown.even_directions = find_even_directions(self.level(known), labels)
         if self.handicaps is not None:
             new = self.handicaps.new_zeros(classes - self.classes)
             grown.handicaps = torch.cat([self.handicaps, new])
@@ -136,7 +135,8 @@ class Votes(MemoryHead):
         if not self.plain_share:
             return keys
         if self.even_directions is not None:
-            level = F.linear(level, self.even_directions.to(level.dtype))  # (..., R)
+            even = self.even_directions.to(level.dtype)
+            level = level - F.linear(F.linear(level, even), even.T)
         return torch.cat([keys, self.scale_keys(level) * math.sqrt(self.plain_share)], -1)
 
     def level(self, features: Tensor) -> Tensor:
