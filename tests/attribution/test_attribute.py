@@ -215,6 +215,12 @@ def test_what_cannot_be_asked_is_told_in_a_sentence(images, stored, options, mes
             TypeError,
             "images must be floats, as the model takes",
         ),
+        (
+            Net().eval(),
+            torch.where(torch.arange(2)[:, None, None, None] == 1, math.nan, FLOATS),
+            ValueError,
+            "images must be finite numbers, image 1 has NaN or infinity.",
+        ),
         (Net().eval(), [FLOATS], TypeError, "images must be a tensor (B, C, H, W) as the model"),
         (Broken().eval(), FLOATS, ValueError, "logits must be finite numbers, those of image 0"),
         (Wordy().eval(), FLOATS, ValueError, "model must map 2 images (B, C, H, W) to logits (B,"),

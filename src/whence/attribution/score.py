@@ -150,13 +150,18 @@ class FunctionScore:
 
 
 def check_floats(images: Tensor) -> None:
-    """Refuse what is no floating point number, which alone has a gradient.
+    """Refuse what is no finite floating point number, which alone has a gradient.
 
     Raises:
         TypeError: with what came.
+        ValueError: naming the first image with NaN or infinity.
     """
     if not images.is_floating_point():
         raise TypeError(f"images must be floats, as the model takes them, got {images.dtype}.")
+    finite = torch.isfinite(images).flatten(1).all(1)
+    if not bool(finite.all()):
+        row = int((~finite).nonzero()[0])
+        raise ValueError(f"images must be finite numbers, image {row} has NaN or infinity.")
 
 
 def batches(score: Score, images: Tensor) -> Iterator[tuple[Score, Tensor]]:
