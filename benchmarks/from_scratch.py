@@ -25,7 +25,7 @@ import argparse
 import json
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from typing import Any
 import torch
 
 from benchmarks.kept_cells import print_row, read_cells, state_difference, thin
+from benchmarks.untaken_parts import fit_alternating, fit_averaged
 from whence.bounds import BATCH_SIZE
 from whence.evidence.evaluate import evaluate
 from whence.memory.votes import Votes
@@ -77,9 +78,19 @@ OPTIONS: Mapping[str, dict[str, Any]] = {
 }
 """What is set beside the parts of recipe ``default``."""
 
-CHANGES = {f"without {part}": values for part, values in PARTS.items()} | {
-    f"with {part}": values for part, values in OPTIONS.items()
+UNTAKEN: Mapping[str, Callable[..., None]] = {
+    "averaged weights": fit_averaged,
+    "alternating flip": fit_alternating,
 }
+"""What trains with a part that no recipe has, in place of ``fit``."""
+
+CHANGES: Mapping[str, dict[str, Any]] = {
+    **{f"without {part}": values for part, values in PARTS.items()},
+    **{f"with {part}": values for part, values in OPTIONS.items()},
+    **{f"with {part}": {} for part in UNTAKEN},
+}
+"""What is set for each change of recipe ``default``."""
+
 
 CELLS = Path(__file__).parents[1] / "docs" / "cells" / "from_scratch.jsonl"
 """The cells that are published."""
@@ -103,7 +114,7 @@ def main() -> None:
     parser.add_argument(
         "--with",
         nargs="+",
-        choices=OPTIONS,
+        choices=(*OPTIONS, *UNTAKEN),
         default=[],
         dest="added",
         help="parts to add, each alone",
@@ -152,10 +163,12 @@ def fill(
         return
     chosen: dict[str, Any] = {}
     if recipe == "tuned":
-        found = [one["chosen"] for one in known if group.items() <= one.items()]
-        chosen = found[0] if found else choose(settings, dataset, options.tune)
+        tuned = [one["chosen"] for one in known if group.items() <= one.items()]
+        chosen = tuned[0] if tuned else choose(settings, dataset, options.tune)
     numbers = {name: value for name, value in chosen.items() if name != "trainings"}
-    content = {**here, "chosen": chosen, **measure(replace(settings, **numbers), dataset)}
+    train = UNTAKEN.get(recipe.removeprefix("default with "), fit)
+    found = measure(replace(settings, **numbers), dataset, train)
+    content = {**here, "chosen": chosen, **found}
     with options.cells.open("a") as file:
         file.write(json.dumps(content) + "\n")
     print(f"{here}: {content['accuracy']:.2%}, {content['seconds']:.0f} s", flush=True)
@@ -177,11 +190,13 @@ def choose(settings: Settings, dataset: Dataset, seconds: float) -> dict[str, An
     return {name: getattr(tuned, name) for name in CHOSEN} | {"trainings": trainings}
 
 
-def measure(settings: Settings, dataset: Dataset) -> dict[str, Any]:
+def measure(
+    settings: Settings, dataset: Dataset, train: Callable[..., Any] = fit
+) -> dict[str, Any]:
     """Train a model, let it remember its training images, and measure it."""
     parts = prepare(settings, dataset)
     model, started = parts.model, time.process_time()
-    fit(model, parts.train, recipe=parts.recipe, plan=parts.plan, validation=parts.validation)
+    train(model, parts.train, recipe=parts.recipe, plan=parts.plan, validation=parts.validation)
     seconds = time.process_time() - started
     if model.has_memory:
         model.remember(parts.train)
