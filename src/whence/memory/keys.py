@@ -11,7 +11,7 @@ KEY, HIDDEN, DROPOUT = 128, 512, 0.2
 EVEN_DIRECTIONS = 512
 """At most so many directions are evened out; those of less variance hardly need it."""
 
-ALIKE = 1e-9
+ROUNDING_SHARE = 1e-9
 """Directions with less than this share of the largest variance are rounding."""
 
 
@@ -50,7 +50,7 @@ def find_even_directions(features: Tensor, labels: Tensor) -> Tensor | None:
     mean = variances.clamp_min(0).mean()
     if not mean > 0:
         return None
-    kept = (variances > ALIKE * variances[-1]).nonzero().squeeze(1)[-EVEN_DIRECTIONS:]
+    kept = (variances > ROUNDING_SHARE * variances[-1]).nonzero().squeeze(1)[-EVEN_DIRECTIONS:]
     taken = 1 - (mean / (variances[kept] + mean)).sqrt()  # (R,)
     directions: Tensor = (vectors[:, kept] * taken.sqrt()).T.flip(0).contiguous()
     return directions.to(features.dtype)
