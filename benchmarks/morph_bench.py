@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 import whence
-from benchmarks.class_autoencoders import Autoencoders, train_autoencoders
 from whence.autoencoders.saved_vae import load_vae
 from whence.autoencoders.vae import VAE
 from whence.models.classifier import Classifier
@@ -22,6 +21,7 @@ from whence.morphing.walk import NORM_WEIGHTS, MorphPlan
 from whence.records.images import ImageSet
 from whence.runs.finished import read_settings
 from whence.runs.images import load_data
+from whence.studies.parts.class_autoencoders import Autoencoders, train_autoencoders
 
 PIXELS = 50
 """Numbers of an image, drawn by chance, that the correlation by pixel looks at."""

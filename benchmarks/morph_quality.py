@@ -19,7 +19,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from benchmarks.class_autoencoders import measure_realism
 from benchmarks.intervals import average, print_table, share, share_of
 from benchmarks.morph_bench import Bench, decode_way, load_bench
 from benchmarks.sides import machine
@@ -52,6 +51,7 @@ from whence.morphing.quality import (
     validity,
 )
 from whence.morphing.walk import MorphPlan
+from whence.studies.parts.class_autoencoders import measure_realism
 
 PARTS = ("codes", "morphs", "correlation", "others", "masks", "mistakes")
 """In the order in which they are measured."""

@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import nn
 
-import benchmarks.class_autoencoders as small
 import benchmarks.intervals as intervals
 import benchmarks.morph_bench as morph_bench
 import benchmarks.morph_figures as figures
 import benchmarks.morph_quality as quality
+import whence.studies.parts.class_autoencoders as small
 from tests.helpers.morphing_parts import CLASSES, build, build_vae, draw_images
 from whence.data.augment import to_float
 from whence.morphing.answers import classify_images

@@ -37,6 +37,14 @@ STUDIES: Mapping[str, Study] = MappingProxyType(
             "and the pixels of polygons are what speaks for a polygon.",
             "Bach et al. 2015, doi:10.1371/journal.pone.0130140, section 3",
         ),
+        "few_shot_rivals": Study(
+            "whence.studies.few_shot_rivals.study:few_shot_rivals",
+            "From few images Memory Wrap answers better than Matching and Prototypical Networks, "
+            "and what it reads are better examples than those of twin systems and better "
+            "counterfactuals than those of a search guided by prototypes.",
+            "La Rosa, Capobianco and Nardi 2022, doi:10.1007/s10489-022-03886-6",
+            ("data", "seeds", "full"),
+        ),
     }
 )
 """Every study by name. Listing them, with their claims, imports none of them."""

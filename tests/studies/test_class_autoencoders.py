@@ -1,9 +1,9 @@
-"""Autoencoders of single classes, by which the benchmark of morphs judges realism."""
+"""Autoencoders of single classes, by which the realism of other images is judged."""
 
 import pytest
 import torch
 
-import benchmarks.class_autoencoders as small
+import whence.studies.parts.class_autoencoders as small
 from tests.helpers.morphing_parts import SHAPE, draw_images
 from whence.data.augment import to_float
 
@@ -21,7 +21,7 @@ def test_autoencoders_learn_their_own_class():
     assert torch.equal(errors.argmin(0), labels)
     together = (trained.of_all(pixels) - pixels).square().mean((1, 2, 3))
     assert float(errors.amin(0).mean()) < float(together.mean()) < float(errors.amax(0).mean())
-    again = small.train(images[labels == 2], seed=0, steps=60)
+    again = small.train_autoencoder(images[labels == 2], seed=0, steps=60)
     assert torch.equal(again(pixels), trained.of_class[2](pixels))
     assert not any(p.requires_grad for p in trained.of_all.parameters())
     assert not trained.of_all.training
@@ -29,13 +29,13 @@ def test_autoencoders_learn_their_own_class():
 
 def test_another_seed_gives_another_autoencoder():
     images = draw_images(6)
-    one, two = (small.train(images, seed=seed, steps=0) for seed in (0, 1))
+    one, two = (small.train_autoencoder(images, seed=seed, steps=0) for seed in (0, 1))
     assert not torch.equal(one(to_float(images)), two(to_float(images)))
 
 
 def test_training_leaves_the_global_random_numbers_alone():
     before = torch.random.get_rng_state()
-    small.train(draw_images(4), seed=3, steps=2)
+    small.train_autoencoder(draw_images(4), seed=3, steps=2)
     assert torch.equal(torch.random.get_rng_state(), before)
 
 

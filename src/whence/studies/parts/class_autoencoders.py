@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from whence.morphing.quality import Reconstruct, im1, im2
 
-STEPS = 500
-BATCH = 128
-WIDTH = 128
-CODES = 32
+FIT_STEPS = 500
+FIT_BATCH = 128
+HIDDEN_WIDTH = 128
+CODE_WIDTH = 32
 
 
 @dataclass(frozen=True)
@@ -34,25 +34,27 @@ class Autoencoder(nn.Module):
         super().__init__()
         self.image_shape = image_shape
         pixels = image_shape[0] * image_shape[1] * image_shape[2]
-        self.layers = nn.Sequential(
+        self.encoder = nn.Sequential(
             nn.Flatten(),
-            nn.Linear(pixels, WIDTH),
+            nn.Linear(pixels, HIDDEN_WIDTH),
             nn.ReLU(),
-            nn.Linear(WIDTH, CODES),
-            nn.Linear(CODES, WIDTH),
+            nn.Linear(HIDDEN_WIDTH, CODE_WIDTH),
+        )
+        self.decoder = nn.Sequential(
+            nn.Linear(CODE_WIDTH, HIDDEN_WIDTH),
             nn.ReLU(),
-            nn.Linear(WIDTH, pixels),
+            nn.Linear(HIDDEN_WIDTH, pixels),
             nn.Sigmoid(),
         )
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the reconstructions, shaped as the images."""
-        made: Tensor = self.layers(images)
+        made: Tensor = self.decoder(self.encoder(images))
         return made.view(-1, *self.image_shape)
 
 
 def train_autoencoders(
-    images: Tensor, labels: Tensor, *, classes: int, seed: int, steps: int = STEPS
+    images: Tensor, labels: Tensor, *, classes: int, seed: int, steps: int = FIT_STEPS
 ) -> Autoencoders:
     """Train one autoencoder on the images of each class, and one on all of them.
 
@@ -74,12 +76,12 @@ def train_autoencoders(
         if len(rows) == 0:
             raise ValueError(f"Class {label} must have images to train an autoencoder, got none.")
     return Autoencoders(
-        tuple(train(images[rows], seed=seed, steps=steps) for rows in members),
-        train(images, seed=seed, steps=steps),
+        tuple(train_autoencoder(images[rows], seed=seed, steps=steps) for rows in members),
+        train_autoencoder(images, seed=seed, steps=steps),
     )
 
 
-def train(images: Tensor, *, seed: int, steps: int) -> Autoencoder:
+def train_autoencoder(images: Tensor, *, seed: int, steps: int) -> Autoencoder:
     """Train one autoencoder on the mean squared error."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -89,7 +91,7 @@ def train(images: Tensor, *, seed: int, steps: int) -> Autoencoder:
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, fused=True)
     with torch.enable_grad():
         for _ in range(steps):
-            rows = torch.randint(len(images), (BATCH,), generator=generator)
+            rows = torch.randint(len(images), (FIT_BATCH,), generator=generator)
             batch = images[rows.to(images.device)].float() / 255
             loss = nn.functional.mse_loss(network(batch), batch)
             optimizer.zero_grad()

@@ -1,0 +1,205 @@
+"""What the numbers of all seeds say of the three parts of the claim."""
+
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+from typing import Any
+
+from whence.studies.few_shot_rivals.counterfactuals import KINDS, READ
+from whence.studies.few_shot_rivals.page import draw_choices, draw_rival_bars
+from whence.studies.few_shot_rivals.trained import SYSTEMS
+from whence.studies.parts.findings import Entry, Findings
+
+OURS = "Memory Wrap"
+FEW_SHOT = tuple(name for name in SYSTEMS if name.endswith(("Networks", "full context")))
+OWN_CHOICE = "weight"
+
+COLUMNS_OF_RIVALS = (
+    *("system", "what is judged", "accuracy", "input", "prediction", "same label"),
+    *("top in class", "found", "IM1", "IM2", "to real", "second agrees"),
+)
+
+ABOUT_RIVALS = (
+    "Answers: all systems learn from the same few images with the same encoder, batches and "
+    "recipe, and read the same memories. A vote counts the stored images with a weight above 0, by "
+    "their labels or by what the model calls them.",
+    "Examples: the stored image that stands for the answer, among those that the model puts in the "
+    "answered class. Input: mean absolute difference of the logits of image and example; "
+    "prediction: cross-entropy of the example's probabilities with the answer; lower is better for "
+    "both. Top in class: how often the very first image by that rule is in the answered class.",
+    "Counterfactuals: an image near the asked one that is in another class. IM1 and IM2 ask small "
+    "autoencoders of single classes whether it looks like that class; to real is the distance to "
+    "the nearest real images of that class: lower is better for all three. Second agrees: a "
+    "Standard model that took no part puts it in that class, too. All kinds are compared on the "
+    "images for which every kind was found.",
+)
+
+
+def report_rivals(
+    parts: Sequence[Mapping[str, Any]], class_names: Sequence[str], made_with: Mapping[str, Any]
+) -> Findings:
+    """Average the parts of all seeds, lay them out, and say which parts of the claim held."""
+    holds, verdict = judge_rivals(parts)
+    pictures = parts[0]["pictures"]
+    figures = [draw_rival_bars(list_panels(parts))]
+    if pictures:
+        figures.append(draw_choices(pictures, class_names))
+    return Findings(
+        columns=COLUMNS_OF_RIVALS,
+        rows=(*answer_rows(parts), *example_rows(parts), *counterfactual_rows(parts)),
+        holds=holds,
+        verdict=verdict,
+        made_with=made_with,
+        sentences=ABOUT_RIVALS,
+        figures=tuple(figures),
+    )
+
+
+def judge_rivals(parts: Sequence[Mapping[str, Any]]) -> tuple[bool, str]:
+    """Say whether all three parts of the claim held, and what decides each."""
+    held = {
+        "answers": judge_answers(parts),
+        "examples": judge_examples(parts),
+        "counterfactuals": judge_kinds(parts),
+    }
+    won = [name for name, (good, _) in held.items() if good]
+    sentences = " ".join(sentence for _, sentence in held.values())
+    return len(won) == len(held), (
+        f"{len(won)} of 3 parts held ({', '.join(won) or 'none'}). {sentences}"
+    )
+
+
+def average_at(parts: Sequence[Mapping[str, Any]], *path: str) -> float | None:
+    """Average what stands at a path in every part; None where it stands in none."""
+    found = gather_at(parts, *path)
+    return fmean(found) if found else None
+
+
+def gather_at(parts: Sequence[Mapping[str, Any]], *path: str) -> list[float]:
+    """List what stands at a path, in the parts where something does."""
+    found = []
+    for part in parts:
+        value: Any = part
+        for name in path:
+            value = value.get(name) if isinstance(value, Mapping) else None
+        if value is not None:
+            found.append(float(value))
+    return found
+
+
+def judge_answers(parts: Sequence[Mapping[str, Any]]) -> tuple[bool, str]:
+    """Say whether Memory Wrap answers at least as well as every few-shot network."""
+    rates = {name: average_at(parts, "answers", name, "accuracy") or 0 for name in SYSTEMS}
+    best = max(FEW_SHOT, key=lambda name: rates[name])
+    return rates[OURS] > rates[best], (
+        f"{OURS} answers {rates[OURS]:.1%} right, {best} {rates[best]:.1%}, votes "
+        f"{rates['votes']:.1%}."
+    )
+
+
+def judge_examples(parts: Sequence[Mapping[str, Any]]) -> tuple[bool, str]:
+    """Say whether the example of highest weight is best by both measures."""
+    rules = list(parts[0]["examples"][OURS])
+    words, won = [], True
+    for measure in ("input", "prediction"):
+        found = {rule: average_at(parts, "examples", OURS, rule, measure) or 0 for rule in rules}
+        best = min(found, key=lambda rule: found[rule])
+        won &= best == OWN_CHOICE
+        words.append(f"by {measure} the best is {best} ({found[best]:.3g})")
+        if best != OWN_CHOICE:
+            words[-1] += f", not weight ({found[OWN_CHOICE]:.3g})"
+    return won, f"Of its examples, {'; '.join(words)}."
+
+
+def judge_kinds(parts: Sequence[Mapping[str, Any]]) -> tuple[bool, str]:
+    """Say whether what Memory Wrap read is best by IM1 and IM2."""
+    words, won = [], True
+    for measure in ("IM1", "IM2"):
+        found = {
+            kind: average_at(parts, "counterfactuals", OURS, "kinds", kind, measure)
+            for kind in KINDS
+        }
+        known = {kind: value for kind, value in found.items() if value is not None}
+        if len(known) < len(KINDS):
+            return False, "No image had counterfactuals of every kind."
+        best = min(known, key=lambda kind: known[kind])
+        won &= best == READ
+        numbers = ", ".join(f"{kind} {value:.3g}" for kind, value in known.items())
+        words.append(f"{measure}: {numbers}")
+    return won, f"Of its counterfactuals, {'; '.join(words)}."
+
+
+def answer_rows(parts: Sequence[Mapping[str, Any]]) -> list[tuple[Entry, ...]]:
+    """Lay out the shares of right answers, those of votes in rows of their own."""
+    titles = {
+        "accuracy": "answers",
+        "own classes": "majority of active, own classes",
+        "labels": "majority of active, labels",
+    }
+    rest: tuple[Entry, ...] = (None,) * 9
+    return [
+        (name, title, rate, *rest)
+        for name in SYSTEMS
+        for measure, title in titles.items()
+        if (rate := average_at(parts, "answers", name, measure)) is not None
+        and (measure == "accuracy" or name in ("Memory Wrap", "Only Memory", "votes"))
+    ]
+
+
+def example_rows(parts: Sequence[Mapping[str, Any]]) -> list[tuple[Entry, ...]]:
+    """Lay out the measures of examples."""
+    rest: tuple[Entry, ...] = (None,) * 4
+    measures = ("input", "prediction", "label", "first", "share")
+    return [
+        (
+            system,
+            f"example by {rule}",
+            None,
+            *(average_at(parts, "examples", system, rule, measure) for measure in measures),
+            *rest,
+        )
+        for system, rules in parts[0]["examples"].items()
+        for rule in rules
+    ]
+
+
+def counterfactual_rows(parts: Sequence[Mapping[str, Any]]) -> list[tuple[Entry, ...]]:
+    """Lay out the measures of counterfactuals."""
+    rest: tuple[Entry, ...] = (None,) * 5
+    measures = ("found", "IM1", "IM2", "real", "second")
+    rows: list[tuple[Entry, ...]] = []
+    for system in parts[0]["counterfactuals"]:
+        for kind in KINDS:
+            path = ("counterfactuals", system, "kinds", kind)
+            numbers = [average_at(parts, *path, measure) for measure in measures]
+            if kind == READ:
+                numbers[0] = average_at(parts, "counterfactuals", system, "readable")
+            rows.append((system, f"counterfactual {kind}", *rest, *numbers))
+    return rows
+
+
+def list_panels(
+    parts: Sequence[Mapping[str, Any]],
+) -> list[tuple[str, str, dict[str, list[float]]]]:
+    """List the panels of the figure: what the claim is about stands first in each."""
+    names = sorted(SYSTEMS, key=lambda name: name != OURS)
+    panels = [
+        (
+            "Answers that are right",
+            "higher is better",
+            {name: gather_at(parts, "answers", name, "accuracy") for name in names},
+        )
+    ]
+    for measure, title in (("input", "input"), ("prediction", "prediction")):
+        bars = {
+            rule: gather_at(parts, "examples", OURS, rule, measure)
+            for rule in parts[0]["examples"][OURS]
+        }
+        panels.append((f"Examples of {OURS}: {title} difference", "lower is better", bars))
+    for measure in ("IM1", "IM2"):
+        bars = {
+            kind: gather_at(parts, "counterfactuals", OURS, "kinds", kind, measure)
+            for kind in KINDS
+        }
+        if all(bars.values()):
+            panels.append((f"Counterfactuals of {OURS}: {measure}", "lower is better", bars))
+    return panels
