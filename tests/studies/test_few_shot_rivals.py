@@ -34,7 +34,12 @@ from whence.studies.few_shot_rivals.guided_search import (
     shrink_change,
 )
 from whence.studies.few_shot_rivals.heads import FullContext, MatchingHead, PrototypicalHead
-from whence.studies.few_shot_rivals.report import answer_rows, counterfactual_rows, judge_rivals
+from whence.studies.few_shot_rivals.report import (
+    COLUMNS_OF_RIVALS,
+    answer_rows,
+    counterfactual_rows,
+    judge_rivals,
+)
 from whence.studies.few_shot_rivals.study import compare_rivals
 from whence.studies.few_shot_rivals.trained import (
     SYSTEMS,
@@ -326,11 +331,9 @@ def test_a_small_study_is_whole_and_goes_on(few_shapes, tmp_path):
     request = StudyRequest(out=tmp_path)
     found = compare_rivals(few_shapes, request, SMALL, fit_steps=3)
     assert found.figures[0].name == "measures"
-    judged = {row[:2] for row in found.rows}
-    for name in SYSTEMS:
-        assert (name, "answers") in judged
-    assert ("Memory Wrap", "example by CHP") in judged
-    assert ("votes", "counterfactual CFProto, k-d trees") in judged
+    judged = {row[0] for row in found.rows}
+    assert judged > {f"{name}: answers" for name in SYSTEMS}
+    assert judged > {"Memory Wrap: example by CHP", "votes: counterfactual CFProto, k-d trees"}
     path = tmp_path / "few_shot_rivals-parts" / "seed-0.json"
     kept = json.loads(path.read_text())
     kept["found"]["answers"]["Memory Wrap"]["accuracy"] = 0.123
@@ -383,7 +386,9 @@ def test_the_claim_holds_where_every_part_does(changed, won):
 
 def test_rows_are_means_over_the_seeds():
     parts = [make_part(ours=0.9), make_part(ours=0.8)]
-    named = {row[:2]: row for row in [*answer_rows(parts), *counterfactual_rows(parts)]}
-    assert named["Memory Wrap", "answers"][2] == pytest.approx(0.85)
-    assert named["Memory Wrap", "counterfactual read from memory"][7] == 0.5
-    assert named["Memory Wrap", "counterfactual CFProto, codes"][7] == 1.0
+    rows = [*answer_rows(parts), *counterfactual_rows(parts)]
+    named = {row[0]: dict(zip(COLUMNS_OF_RIVALS, row, strict=True)) for row in rows}
+    assert named["Memory Wrap: answers"]["right"] == 0.85
+    assert named["Memory Wrap: counterfactual read from memory"]["found"] == 0.5
+    assert named["Memory Wrap: counterfactual CFProto, codes"]["IM1"] == 1.0
+    assert named["Memory Wrap: counterfactual read from memory"]["IM1"] == 0.2

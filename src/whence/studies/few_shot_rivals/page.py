@@ -15,31 +15,33 @@ Bars = Mapping[str, Sequence[float]]
 """A number of each seed, by name."""
 
 
-def draw_rival_bars(panels: Sequence[tuple[str, str, Bars]]) -> StudyFigure:
+def draw_rival_bars(panels: Sequence[tuple[str, Bars]]) -> StudyFigure:
     """Draw a panel of bars for each measure: mean over the seeds, and each seed as a dot.
 
     Args:
-        panels: title, which end is better, and the numbers by name; the first bar stands out.
+        panels: title and numbers by name, lower is better; the first bar stands out.
     """
-    figure = Figure(figsize=(9.6, 2.6 * -(-len(panels) // 2)), layout="constrained")
+    down = -(-len(panels) // 2)
+    figure = Figure(figsize=(9.6, 2.2 * down), layout="constrained")
     FigureCanvasAgg(figure)
-    grid = figure.subplots(-(-len(panels) // 2), 2, squeeze=False).flatten()
-    for axes, (title, direction, bars) in zip(grid, panels, strict=False):
+    grid = figure.subplots(down, 2, squeeze=False).flatten()
+    for axes, (title, bars) in zip(grid, panels, strict=False):
         for place, numbers in enumerate(bars.values()):
             mean = sum(numbers) / len(numbers)
-            colour = "C0" if place == 0 else "C7"
-            axes.barh(place, mean, color=colour, height=0.65)
+            axes.barh(place, mean, color="C0" if place == 0 else "silver", height=0.65)
             axes.plot(numbers, [place] * len(numbers), ".", color="black", markersize=4)
         axes.set_yticks(range(len(bars)), list(bars), fontsize=8)
         axes.invert_yaxis()
-        axes.set_title(f"{title} ({direction})", fontsize=9)
+        axes.set_title(title, fontsize=9, loc="left")
         axes.tick_params(axis="x", labelsize=8)
+        axes.locator_params(axis="x", nbins=4)
         axes.spines[["top", "right"]].set_visible(False)
     for axes in grid[len(panels) :]:
         axes.set_axis_off()
     return StudyFigure(
         "measures",
-        "Mean over the seeds, and each seed as a dot; blue is what the claim is about.",
+        "Lower is better in every panel: mean over the seeds, and each seed as a dot; blue is what "
+        "the claim is about.",
         to_bytes(figure),
     )
 

@@ -14,8 +14,8 @@ FEW_SHOT = tuple(name for name in SYSTEMS if name.endswith(("Networks", "full co
 OWN_CHOICE = "weight"
 
 COLUMNS_OF_RIVALS = (
-    *("system", "what is judged", "accuracy", "input", "prediction", "same label"),
-    *("top in class", "found", "IM1", "IM2", "to real", "second agrees"),
+    *("what is judged", "right", "input", "prediction", "top in class"),
+    *("found", "IM1", "IM2", "to real", "second agrees"),
 )
 
 ABOUT_RIVALS = (
@@ -30,7 +30,7 @@ ABOUT_RIVALS = (
     "autoencoders of single classes whether it looks like that class; to real is the distance to "
     "the nearest real images of that class: lower is better for all three. Second agrees: a "
     "Standard model that took no part puts it in that class, too. All kinds are compared on the "
-    "images for which every kind was found.",
+    "images for which every kind was found; found is the share of images that have one.",
 )
 
 
@@ -128,16 +128,21 @@ def judge_kinds(parts: Sequence[Mapping[str, Any]]) -> tuple[bool, str]:
     return won, f"Of its counterfactuals, {'; '.join(words)}."
 
 
+def lay_out_row(name: str, numbers: Mapping[str, float | None]) -> tuple[Entry, ...]:
+    """Lay out a row of the table; three digits of every number say enough."""
+    found = [numbers.get(column) for column in COLUMNS_OF_RIVALS[1:]]
+    return (name, *(None if one is None else float(f"{one:.3g}") for one in found))
+
+
 def answer_rows(parts: Sequence[Mapping[str, Any]]) -> list[tuple[Entry, ...]]:
     """Lay out the shares of right answers, those of votes in rows of their own."""
     titles = {
-        "accuracy": "answers",
-        "own classes": "majority of active, own classes",
-        "labels": "majority of active, labels",
+        "accuracy": "{}: answers",
+        "own classes": "{}: majority of active images, own classes",
+        "labels": "{}: majority of active images, labels",
     }
-    rest: tuple[Entry, ...] = (None,) * 9
     return [
-        (name, title, rate, *rest)
+        lay_out_row(title.format(name), {"right": rate})
         for name in SYSTEMS
         for measure, title in titles.items()
         if (rate := average_at(parts, "answers", name, measure)) is not None
@@ -147,15 +152,14 @@ def answer_rows(parts: Sequence[Mapping[str, Any]]) -> list[tuple[Entry, ...]]:
 
 def example_rows(parts: Sequence[Mapping[str, Any]]) -> list[tuple[Entry, ...]]:
     """Lay out the measures of examples."""
-    rest: tuple[Entry, ...] = (None,) * 4
-    measures = ("input", "prediction", "label", "first", "share")
+    measures = {"input": "input", "prediction": "prediction", "top in class": "first"}
     return [
-        (
-            system,
-            f"example by {rule}",
-            None,
-            *(average_at(parts, "examples", system, rule, measure) for measure in measures),
-            *rest,
+        lay_out_row(
+            f"{system}: example by {rule}",
+            {
+                column: average_at(parts, "examples", system, rule, measure)
+                for column, measure in measures.items()
+            },
         )
         for system, rules in parts[0]["examples"].items()
         for rule in rules
@@ -164,42 +168,36 @@ def example_rows(parts: Sequence[Mapping[str, Any]]) -> list[tuple[Entry, ...]]:
 
 def counterfactual_rows(parts: Sequence[Mapping[str, Any]]) -> list[tuple[Entry, ...]]:
     """Lay out the measures of counterfactuals."""
-    rest: tuple[Entry, ...] = (None,) * 5
-    measures = ("found", "IM1", "IM2", "real", "second")
+    names = {"IM1": "IM1", "IM2": "IM2", "to real": "real", "second agrees": "second"}
     rows: list[tuple[Entry, ...]] = []
     for system in parts[0]["counterfactuals"]:
         for kind in KINDS:
             path = ("counterfactuals", system, "kinds", kind)
-            numbers = [average_at(parts, *path, measure) for measure in measures]
-            if kind == READ:
-                numbers[0] = average_at(parts, "counterfactuals", system, "readable")
-            rows.append((system, f"counterfactual {kind}", *rest, *numbers))
+            numbers = {name: average_at(parts, *path, measure) for name, measure in names.items()}
+            share = ("counterfactuals", system, "readable") if kind == READ else (*path, "found")
+            numbers["found"] = average_at(parts, *share)
+            rows.append(lay_out_row(f"{system}: counterfactual {kind}", numbers))
     return rows
 
 
-def list_panels(
-    parts: Sequence[Mapping[str, Any]],
-) -> list[tuple[str, str, dict[str, list[float]]]]:
+def list_panels(parts: Sequence[Mapping[str, Any]]) -> list[tuple[str, dict[str, list[float]]]]:
     """List the panels of the figure: what the claim is about stands first in each."""
     names = sorted(SYSTEMS, key=lambda name: name != OURS)
-    panels = [
-        (
-            "Answers that are right",
-            "higher is better",
-            {name: gather_at(parts, "answers", name, "accuracy") for name in names},
-        )
-    ]
-    for measure, title in (("input", "input"), ("prediction", "prediction")):
+    wrong = {
+        name: [1 - rate for rate in gather_at(parts, "answers", name, "accuracy")] for name in names
+    }
+    panels = [("Answers that are wrong, share", wrong)]
+    for measure, title in (("input", "in logits"), ("prediction", "in the answer")):
         bars = {
             rule: gather_at(parts, "examples", OURS, rule, measure)
             for rule in parts[0]["examples"][OURS]
         }
-        panels.append((f"Examples of {OURS}: {title} difference", "lower is better", bars))
+        panels.append((f"{OURS}: difference of examples {title}", bars))
     for measure in ("IM1", "IM2"):
         bars = {
             kind: gather_at(parts, "counterfactuals", OURS, "kinds", kind, measure)
             for kind in KINDS
         }
         if all(bars.values()):
-            panels.append((f"Counterfactuals of {OURS}: {measure}", "lower is better", bars))
+            panels.append((f"{OURS}: {measure} of counterfactuals", bars))
     return panels
