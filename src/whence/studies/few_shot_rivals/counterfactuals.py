@@ -22,11 +22,11 @@ from whence.studies.few_shot_rivals.trained import Round
 from whence.studies.parts.class_autoencoders import Autoencoder, Autoencoders, measure_realism
 
 READ, BY_CODES, BY_TREES = "read from memory", "CFProto, codes", "CFProto, k-d trees"
-KINDS = (READ, BY_CODES, BY_TREES)
+COUNTERFACTUAL_KINDS = (READ, BY_CODES, BY_TREES)
 """Where counterfactuals come from: those that the model read, and the two searches."""
 
 
-class Others(NamedTuple):
+class OtherImages(NamedTuple):
     """Counterfactuals of one kind for n asked images.
 
     Attributes:
@@ -70,7 +70,7 @@ def make_counterfactuals(
     rows: Tensor,
     known: Known,
     guidance: dict[str, Guidance],
-) -> dict[str, Others]:
+) -> dict[str, OtherImages]:
     """Take what the model read, and search for images of the same class, for some asked images.
 
     Args:
@@ -90,7 +90,9 @@ def make_counterfactuals(
         codes = known.of_all.encoder(known.images)
         means = mean_prototypes(codes, classes, targets)
     trees = nearest_prototypes(images, known.images, classes, targets)
-    found = {READ: Others(to_float(round_.stored.images[places]), torch.ones_like(rows).bool())}
+    found = {
+        READ: OtherImages(to_float(round_.stored.images[places]), torch.ones_like(rows).bool())
+    }
     embeds: dict[str, tuple[Differentiable, Tensor]] = {
         BY_CODES: (known.of_all.encoder, means),
         BY_TREES: (lambda pixels: pixels.flatten(1), trees),
@@ -105,7 +107,7 @@ def make_counterfactuals(
             rebuild=known.of_all,
             guidance=guidance[kind],
         )
-        found[kind] = Others(made.images, made.found)
+        found[kind] = OtherImages(made.images, made.found)
     return found
 
 

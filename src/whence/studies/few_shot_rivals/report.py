@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from whence.studies.few_shot_rivals.counterfactuals import KINDS, READ
+from whence.studies.few_shot_rivals.counterfactuals import COUNTERFACTUAL_KINDS, READ
 from whence.studies.few_shot_rivals.page import draw_choices, draw_rival_bars
 from whence.studies.few_shot_rivals.trained import SYSTEMS
 from whence.studies.parts.findings import Entry, Findings
 
-OURS = "Memory Wrap"
+OUR_SYSTEM = "Memory Wrap"
 FEW_SHOT = tuple(name for name in SYSTEMS if name.endswith(("Networks", "full context")))
 OWN_CHOICE = "weight"
 
@@ -57,7 +57,7 @@ def report_rivals(
 def judge_rivals(parts: Sequence[Mapping[str, Any]]) -> tuple[bool, str]:
     """Say whether all three parts of the claim held, and what decides each."""
     held = {
-        "answers": judge_answers(parts),
+        "answers": judge_right_answers(parts),
         "examples": judge_examples(parts),
         "counterfactuals": judge_kinds(parts),
     }
@@ -86,22 +86,24 @@ def gather_at(parts: Sequence[Mapping[str, Any]], *path: str) -> list[float]:
     return found
 
 
-def judge_answers(parts: Sequence[Mapping[str, Any]]) -> tuple[bool, str]:
+def judge_right_answers(parts: Sequence[Mapping[str, Any]]) -> tuple[bool, str]:
     """Say whether Memory Wrap answers at least as well as every few-shot network."""
     rates = {name: average_at(parts, "answers", name, "accuracy") or 0 for name in SYSTEMS}
     best = max(FEW_SHOT, key=lambda name: rates[name])
-    return rates[OURS] > rates[best], (
-        f"{OURS} answers {rates[OURS]:.1%} right, {best} {rates[best]:.1%}, votes "
+    return rates[OUR_SYSTEM] > rates[best], (
+        f"{OUR_SYSTEM} answers {rates[OUR_SYSTEM]:.1%} right, {best} {rates[best]:.1%}, votes "
         f"{rates['votes']:.1%}."
     )
 
 
 def judge_examples(parts: Sequence[Mapping[str, Any]]) -> tuple[bool, str]:
     """Say whether the example of highest weight is best by both measures."""
-    rules = list(parts[0]["examples"][OURS])
+    rules = list(parts[0]["examples"][OUR_SYSTEM])
     words, won = [], True
     for measure in ("input", "prediction"):
-        found = {rule: average_at(parts, "examples", OURS, rule, measure) or 0 for rule in rules}
+        found = {
+            rule: average_at(parts, "examples", OUR_SYSTEM, rule, measure) or 0 for rule in rules
+        }
         best = min(found, key=lambda rule: found[rule])
         won &= best == OWN_CHOICE
         words.append(f"by {measure} the best is {best} ({found[best]:.3g})")
@@ -115,11 +117,11 @@ def judge_kinds(parts: Sequence[Mapping[str, Any]]) -> tuple[bool, str]:
     words, won = [], True
     for measure in ("IM1", "IM2"):
         found = {
-            kind: average_at(parts, "counterfactuals", OURS, "kinds", kind, measure)
-            for kind in KINDS
+            kind: average_at(parts, "counterfactuals", OUR_SYSTEM, "kinds", kind, measure)
+            for kind in COUNTERFACTUAL_KINDS
         }
         known = {kind: value for kind, value in found.items() if value is not None}
-        if len(known) < len(KINDS):
+        if len(known) < len(COUNTERFACTUAL_KINDS):
             return False, "No image had counterfactuals of every kind."
         best = min(known, key=lambda kind: known[kind])
         won &= best == READ
@@ -171,7 +173,7 @@ def counterfactual_rows(parts: Sequence[Mapping[str, Any]]) -> list[tuple[Entry,
     names = {"IM1": "IM1", "IM2": "IM2", "to real": "real", "second agrees": "second"}
     rows: list[tuple[Entry, ...]] = []
     for system in parts[0]["counterfactuals"]:
-        for kind in KINDS:
+        for kind in COUNTERFACTUAL_KINDS:
             path = ("counterfactuals", system, "kinds", kind)
             numbers = {name: average_at(parts, *path, measure) for name, measure in names.items()}
             share = ("counterfactuals", system, "readable") if kind == READ else (*path, "found")
@@ -182,22 +184,22 @@ def counterfactual_rows(parts: Sequence[Mapping[str, Any]]) -> list[tuple[Entry,
 
 def list_panels(parts: Sequence[Mapping[str, Any]]) -> list[tuple[str, dict[str, list[float]]]]:
     """List the panels of the figure: what the claim is about stands first in each."""
-    names = sorted(SYSTEMS, key=lambda name: name != OURS)
+    names = sorted(SYSTEMS, key=lambda name: name != OUR_SYSTEM)
     wrong = {
         name: [1 - rate for rate in gather_at(parts, "answers", name, "accuracy")] for name in names
     }
     panels = [("Answers that are wrong, share", wrong)]
     for measure, title in (("input", "in logits"), ("prediction", "in the answer")):
         bars = {
-            rule: gather_at(parts, "examples", OURS, rule, measure)
-            for rule in parts[0]["examples"][OURS]
+            rule: gather_at(parts, "examples", OUR_SYSTEM, rule, measure)
+            for rule in parts[0]["examples"][OUR_SYSTEM]
         }
-        panels.append((f"{OURS}: difference of examples {title}", bars))
+        panels.append((f"{OUR_SYSTEM}: difference of examples {title}", bars))
     for measure in ("IM1", "IM2"):
         bars = {
-            kind: gather_at(parts, "counterfactuals", OURS, "kinds", kind, measure)
-            for kind in KINDS
+            kind: gather_at(parts, "counterfactuals", OUR_SYSTEM, "kinds", kind, measure)
+            for kind in COUNTERFACTUAL_KINDS
         }
         if all(bars.values()):
-            panels.append((f"{OURS}: {measure} of counterfactuals", bars))
+            panels.append((f"{OUR_SYSTEM}: {measure} of counterfactuals", bars))
     return panels

@@ -16,7 +16,7 @@ from whence.seeds import make_generator
 from whence.studies.few_shot_rivals.counterfactuals import (
     BY_CODES,
     BY_TREES,
-    KINDS,
+    COUNTERFACTUAL_KINDS,
     Known,
     find_read,
     judge_counterfactuals,
@@ -211,7 +211,7 @@ def compare_counterfactuals(
     Returns:
         By kind its measures; and of the first asked images the counterfactuals, by row and kind.
     """
-    numbers: dict[str, dict[str, list[Tensor]]] = {kind: {} for kind in KINDS}
+    numbers: dict[str, dict[str, list[Tensor]]] = {kind: {} for kind in COUNTERFACTUAL_KINDS}
     asked, readable, done = 0, 0, 0
     shown: dict[int, dict[str, Any]] = {}
     for place, (round_, one) in enumerate(zip(rounds, answers, strict=True)):

@@ -32,7 +32,7 @@ SYSTEMS = (
 )
 """In the order of the table; all but votes learn for the head that they are asked with."""
 
-VARIANTS = {
+VARIANT_OF_SYSTEM = {
     "Standard": "standard",
     "Memory Wrap": "memory-wrap",
     "Only Memory": "only-memory",
@@ -68,7 +68,7 @@ class RivalSizes(NamedTuple):
 FULL_SIZES = RivalSizes("mobilenet_v2", 1000, 40, 100, 10_000, 1000, 50_000, 15)
 """The smallest setting of the publication: 1,000 images, 15 seeds."""
 
-ROUND = 500
+ROUND_SIZE = 500
 """Asked images that share a memory, as in the publication."""
 
 RIVAL_RECIPE = Recipe(optimizer="adam", learning_rate=2e-3, schedule="cosine", batch_size=64)
@@ -113,8 +113,10 @@ def train_system(name: str, train: ImageSet, sizes: RivalSizes, seed: int) -> Cl
 
 def build_rival_head(name: str, features: int, classes: int) -> Head:
     """Build the head of a system."""
-    if name in VARIANTS:
-        return build_head(VARIANTS[name], features, classes, similarity="cosine", classifier=None)
+    if name in VARIANT_OF_SYSTEM:
+        return build_head(
+            VARIANT_OF_SYSTEM[name], features, classes, similarity="cosine", classifier=None
+        )
     if name == "Prototypical Networks":
         return PrototypicalHead(features, classes)
     return MatchingHead(features, classes, context=name.endswith("full context"))
@@ -132,7 +134,7 @@ def draw_rounds(asked: ImageSet, few: ImageSet, sizes: RivalSizes, seed: int) ->
     """Divide the asked images and draw two memories for each part, which share no image."""
     generator = make_generator(seed)
     rounds = []
-    for places in torch.arange(len(asked)).split(ROUND):
+    for places in torch.arange(len(asked)).split(ROUND_SIZE):
         drawn = draw_memory(len(few), 2 * sizes.memory_size, generator=generator)
         one, two = drawn.chunk(2)
         rounds.append(Round(asked.take(places), few.take(one), few.take(two)))
