@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from whence.morphing.quality import Reconstruct, im1, im2
+from whence.seeds import make_generator, seed_global
 
 FIT_STEPS = 500
 FIT_BATCH = 128
@@ -84,10 +85,10 @@ def train_autoencoders(
 def train_autoencoder(images: Tensor, *, seed: int, steps: int) -> Autoencoder:
     """Train one autoencoder on the mean squared error."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        seed_global(seed)
         network = Autoencoder((images.shape[1], images.shape[2], images.shape[3]))
         network = network.to(images.device)
-    generator = torch.Generator().manual_seed(seed)
+    generator = make_generator(seed)
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, fused=True)
     with torch.enable_grad():
         for _ in range(steps):
