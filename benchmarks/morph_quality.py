@@ -1,6 +1,6 @@
 """How good codes, morphs, masks and the three kinds of other are on real images.
 
-Claims (docs/results.md, "Morphing"): nearly every image has a code that keeps the classifier's two
+Claims (docs/results-morphing.md): nearly every image has a code that keeps the classifier's two
 top classes; nearly every such code can be morphed; the gradient grows with entropy.
 
     python -m benchmarks.morph_quality RUN VAE SECOND [--images 1000] [--parts codes morphs ...]

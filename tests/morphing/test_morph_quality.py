@@ -1,4 +1,4 @@
-"""The command behind the section "Morphing" of docs/results.md measures what it says."""
+"""The command behind docs/results-morphing.md measures what it says."""
 
 from dataclasses import replace
 from types import SimpleNamespace
