@@ -17,6 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from tests.helpers.whitening import whiten_slowly
 from whence import EvidenceClassifier
 from whence.memory.sparsemax import sparsemax
 
@@ -115,13 +116,39 @@ def test_more_samples_are_stored_and_nothing_is_trained(model, wine):
     assert (other._keys[: len(keys)] == keys).all()
     assert_array_equal(other.labels_[-5:], truth[:5])
     assert other.explain(new[2:3])[0].places[0] == len(y) + 2  # now it is its own evidence
-    with pytest.raises(ValueError, match="Class 'beer' is not one of those that were fitted"):
-        other.partial_fit(new[:1], ["beer"])
+    with pytest.raises(ValueError, match="of the kind that was fitted, such as 'red', got 4"):
+        other.partial_fit(new[:1], [4])
     first = EvidenceClassifier(epochs=3, random_state=0).partial_fit(samples, y)
     assert_array_equal(
         first.predict_proba(new),
         EvidenceClassifier(epochs=3, random_state=0).fit(samples, y).predict_proba(new),
     )
+
+
+def test_a_new_class_is_compared_by_features_whitened_beside_the_keys(wine):
+    samples, y, new, truth = wine
+    old = y != "rose"
+    model = EvidenceClassifier(random_state=0).fit(samples[old], y[old])
+    assert model.classes_.tolist() == ["red", "white"]
+    before = model._head
+    with pytest.warns(UserWarning, match="The keys were learned without rose; measure"):
+        model.partial_fit(samples[~old][:12], y[~old][:12])
+    assert model.classes_.tolist() == ["red", "rose", "white"]
+    found = model.predict(new)
+    assert (found == truth)[truth == "rose"].mean() > 0.7
+    assert (found == truth)[truth != "rose"].mean() > 0.9
+
+    stored = np.concatenate([samples[old], samples[~old][:12]])
+    lifted, asked = (before.level(model._learned.lift(one)) for one in (stored, new))
+    whitening = whiten_slowly(lifted[: old.sum()], torch.from_numpy(y[old] == "red")).double()
+    unit = torch.nn.functional.normalize
+    keys = unit(before.keys(asked), dim=1) @ unit(before.keys(lifted), dim=1).T
+    plain = unit(asked @ whitening, dim=1) @ unit(lifted @ whitening, dim=1).T
+    weights = sparsemax(before.sharpness * (keys + plain))
+    expected = torch.stack(
+        [weights[:, torch.from_numpy(model.labels_ == one)].sum(1) for one in model.classes_], 1
+    )
+    assert_allclose(model.predict_proba(new), expected.numpy(), atol=1e-4)
 
 
 def test_samples_of_weight_0_are_not_there(wine):

@@ -4,14 +4,13 @@ import copy
 import json
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
-from scipy.linalg import fractional_matrix_power
 from torch.testing import assert_close
 
 import whence
 from tests.evidence.test_edit_more import LABELS, NAMES, SHAPE, assert_same_answers, make
+from tests.helpers.whitening import whiten_slowly
 from whence.memory.keys import find_even_directions
 from whence.memory.votes import Votes
 from whence.models.as_image_set import as_image_set
@@ -33,17 +32,6 @@ def model():
 def grown(model):
     with pytest.warns(UserWarning, match=MESSAGE):
         return whence.edit(model, add=(draw(5, 1), ["dog"] * 4 + ["bee"]), new_classes=["dog"])
-
-
-def whiten_slowly(level, labels):
-    """What features are multiplied by: the root of the inverse of the shrunken covariance."""
-    rows = level.double().numpy()
-    covariance = sum(
-        np.cov(rows[labels == one].T, bias=True) * (labels == one).double().mean().item()
-        for one in labels.unique()
-    )
-    shrunken = covariance + np.eye(len(covariance)) * np.trace(covariance) / len(covariance)
-    return torch.from_numpy(fractional_matrix_power(shrunken, -0.5).real).float()
 
 
 def slow(model, images, labels):

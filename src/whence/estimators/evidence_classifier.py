@@ -1,5 +1,6 @@
 """A classifier of scikit-learn's kind whose answers are the votes of stored samples."""
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,9 +26,13 @@ from whence.estimators.learned_keys import VoteEvidence, learn_keys
 from whence.estimators.sparse_samples import reduce_sparse, to_dense
 from whence.memory.attention import score, weigh
 from whence.messages import quote
+from whence.records.labels import list_names
 
 AT_ONCE = 256
 """Samples answered at once."""
+
+TEXTS = "OSU"
+"""Kinds of NumPy's types that are no numbers."""
 
 
 # scikit-learn has no types
@@ -75,6 +80,7 @@ class EvidenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     labels_: NDArray[Any]
     sources_: tuple[str, ...] | None
     _keys: Tensor  # (M, E)
+    _values: NDArray[np.float64]  # (M, D)
     _leads: Tensor  # (M,)
 
     def __init__(
@@ -153,7 +159,7 @@ class EvidenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         )
         self._head = self._learned.head
         self._keys, self._leads = self._embed_all(values), torch.from_numpy(counts).log()
-        self.labels_ = labels
+        self._values, self.labels_ = values, labels
         return self
 
     def partial_fit(
@@ -165,15 +171,18 @@ class EvidenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     ) -> "EvidenceClassifier":
         """Store more samples; the keys stay as they are. The first call is ``fit``.
 
+        Of a class that was not fitted the keys know nothing: from then on the features themselves
+        are compared beside them, whitened, as ``whence.edit`` does, with a warning.
+
         Args:
             X: `(N, D)`, or images.
-            y: `(N,)` classes, each one of those that were fitted.
-            classes: not needed; the first call must hold samples of every class.
+            y: `(N,)` classes.
+            classes: not needed; what the first call holds is what keys are learned for.
             sample_weight: `(N,)` how much each counts, beside 1 for one of mean weight in ``fit``;
                 those of 0 are left out.
 
         Raises:
-            ValueError: if a class is not one of them.
+            ValueError: if classes are texts and those that were fitted are numbers, or the reverse.
         """
         if not hasattr(self, "classes_"):
             return self.fit(X, y, sample_weight)
@@ -181,25 +190,45 @@ class EvidenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             self, self._read(X), y, dtype=np.float64, accept_sparse="csr", reset=False
         )
         values = to_dense(samples, self._reduced)
-        unknown = np.setdiff1d(labels, self.classes_)
-        if len(unknown):
-            raise ValueError(
-                f"Class {quote(str(unknown[0]))} is not one of those that were fitted; call fit "
-                "with samples of every class."
-            )
         counts = np.ones(len(values))
         if sample_weight is not None:
             counts = _check_sample_weight(sample_weight, values, ensure_non_negative=True)
             counts = counts / self._mean_count
         kept = counts > 0
+        self._take_classes(np.setdiff1d(labels[kept], self.classes_))
         names = keep_named(name_pictures(X), kept)
         if self.sources_ is not None:
             added = names or ("",) * int(kept.sum())
             self.sources_ = (*self.sources_, *added)
         self._keys = torch.cat([self._keys, self._embed_all(values[kept])])
         self._leads = torch.cat([self._leads, torch.from_numpy(counts[kept]).log()])
+        self._values = np.concatenate([self._values, values[kept]])
         self.labels_ = np.concatenate([self.labels_, labels[kept]])
         return self
+
+    def _take_classes(self, new: NDArray[Any]) -> None:
+        """Compare features beside the keys where classes `(n,)` come that these do not know.
+
+        Raises:
+            ValueError: if they are of another kind.
+        """
+        if not len(new):
+            return
+        if (new.dtype.kind in TEXTS) != (self.classes_.dtype.kind in TEXTS):
+            raise ValueError(
+                f"y must hold classes of the kind that was fitted, such as "
+                f"{quote(self.classes_[0].item())}, got {quote(new[0].item())}."
+            )
+        warnings.warn(
+            f"The keys were learned without {list_names([str(one) for one in new])}; measure the "
+            "answers before you rely on them, or call fit with samples of every class.",
+            stacklevel=3,
+        )
+        places = torch.from_numpy(np.searchsorted(self.classes_, self.labels_))
+        self.classes_ = np.union1d(self.classes_, new)
+        known = self._learned.lift(self._values)
+        self._head = self._head.with_classes(len(self.classes_), known, places)
+        self._keys = self._embed_all(self._values)
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Answer with the class of most weight; `(N,)`."""
@@ -315,4 +344,4 @@ class EvidenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _weigh(self, cosines: Tensor) -> Tensor:
         """Weigh the stored samples by cosines `(n, M)` and what they count; `(n, M)`."""
-        return weigh(cosines * self._head.sharpness + self._leads)
+        return weigh(cosines * self._head.unit + self._leads)
