@@ -33,6 +33,7 @@ ORACLES = {"parameter_counts": count_of_table_11}
 SLOW = {
     "bag_of_words",
     "few_shot_rivals",
+    "text",
 }
 """Studies of minutes, with tests of their parts and of a small one in a file of their own."""
 

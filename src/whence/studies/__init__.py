@@ -45,6 +45,13 @@ STUDIES: Mapping[str, Study] = MappingProxyType(
             "La Rosa, Capobianco and Nardi 2022, doi:10.1007/s10489-022-03886-6",
             ("data", "seeds", "full"),
         ),
+        "text": Study(
+            "whence.studies.text.study:text",
+            "Integrated Gradients from word vectors of 0 give most to the words that carry the "
+            "type of a question, such as 'how many' and 'who'.",
+            "Sundararajan, Taly and Yan 2017, arXiv:1703.01365, section 6.3",
+            ("data", "seeds", "full"),
+        ),
     }
 )
 """Every study by name. Listing them, with their claims, imports none of them."""

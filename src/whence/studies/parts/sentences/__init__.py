@@ -1,0 +1,1 @@
+"""Sentences for studies: from templates and tables, and recurrent networks that read them."""
