@@ -26,7 +26,7 @@ LEARNED_SENTENCES, ASKED_SENTENCES = 4000, 800
 
 TEXT_SEEDS = 3
 TEXT_SIZES = TextSizes(epochs=8, vote_epochs=EPOCHS_AT_ONCE, explained=200, shown=10)
-FULL_SIZES = TEXT_SIZES._replace(explained=1000)
+FULL_TEXT_SIZES = TEXT_SIZES._replace(explained=1000)
 MORE_THAN, ABLE_NETWORKS = 0.5, 0.9
 """More than this share of sentences must have the highest relevance on a carrying word, of every
 network that answers at least so many of them right: of others there is little to explain."""
@@ -40,7 +40,7 @@ STRONGEST_WORDS, LEAST_SEEN = 6, 3
 
 def text(request: StudyRequest) -> Findings:
     """Classify questions, or the sentences of a table, and explain the answers by words."""
-    sizes = FULL_SIZES if request.full else TEXT_SIZES
+    sizes = FULL_TEXT_SIZES if request.full else TEXT_SIZES
     generator = make_numpy_generator(0)
     if request.subject is None:
         both = write_questions(FULL_QUESTION_COUNTS if request.full else QUESTION_COUNTS, generator)
