@@ -52,6 +52,14 @@ STUDIES: Mapping[str, Study] = MappingProxyType(
             "Sundararajan, Taly and Yan 2017, arXiv:1703.01365, section 6.3",
             ("data", "seeds", "full"),
         ),
+        "random_labels": Study(
+            "whence.studies.random_labels.study:random_labels",
+            "Networks fit random labels and random pixels without an error, in a small multiple of "
+            "the time; test error grows with the share of random labels; kernels and a network of "
+            "2n + d weights fit any labels.",
+            "Zhang et al. 2017, arXiv:1611.03530, figure 1, table 1, theorem 1, section 5",
+            ("data", "seeds", "full"),
+        ),
     }
 )
 """Every study by name. Listing them, with their claims, imports none of them."""

@@ -1,0 +1,100 @@
+"""Train a network until it answers every training image as its label says."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from whence.data.augment import shift
+from whence.studies.random_labels.randomise import RandomisedData
+
+DECAY, DECAY_STEPS = 0.95, 390
+"""The learning rate is multiplied by it once in so many steps: an epoch of the publication."""
+
+ASKED_AT_ONCE = 1000
+
+
+class FittingRecipe(NamedTuple):
+    """How a network is trained.
+
+    Attributes:
+        rate: of learning, at the start.
+        epochs: at most.
+        least: epochs that are done even if all labels were fitted before.
+        batch: images of a step.
+        weight_decay: of SGD.
+        crop: images are shifted by up to an eighth of their side at random.
+    """
+
+    rate: float
+    epochs: int
+    least: int
+    batch: int = 128
+    weight_decay: float = 0.0
+    crop: bool = False
+
+
+class FittingCurve(NamedTuple):
+    """What was measured after every epoch, and the step after which all labels were fitted."""
+
+    losses: list[float]  # cross-entropy of its steps, in nats
+    train_errors: list[float]  # shares in [0, 1]
+    test_errors: list[float]
+    fitted: int | None  # epochs, None if not all labels were fitted
+
+
+def fit_labels(
+    network: nn.Module, data: RandomisedData, recipe: FittingRecipe, generator: torch.Generator
+) -> FittingCurve:
+    """Train by SGD with momentum 0.9, until all training labels are answered as given.
+
+    Zhang et al. (2017), appendix A; the same settings whatever the labels are.
+
+    Args:
+        network: maps `(B, C, H, W)` to `(B, K)`; it is trained in place, on the device of the data.
+        data: with the labels to be fitted.
+        recipe: of the training.
+        generator: on the CPU, of the order of the images and of shifts.
+    """
+    optimizer = torch.optim.SGD(
+        network.parameters(), lr=recipe.rate, momentum=0.9, weight_decay=recipe.weight_decay
+    )
+    curve, step = FittingCurve([], [], [], None), 0
+    for epoch in range(1, recipe.epochs + 1):
+        network.train()
+        order = torch.randperm(len(data.images), generator=generator)
+        losses = []
+        for places in order.split(recipe.batch):
+            for group in optimizer.param_groups:
+                group["lr"] = recipe.rate * DECAY ** (step // DECAY_STEPS)
+            images = data.images[places]
+            if recipe.crop:
+                images = shift(images, generator=generator)
+            loss = F.cross_entropy(network(images), data.labels[places])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(float(loss.detach()))
+            step += 1
+        curve.losses.append(sum(losses) / len(losses))
+        curve.train_errors.append(count_errors(network, data.images, data.labels))
+        curve.test_errors.append(count_errors(network, data.test_images, data.test_labels))
+        if curve.train_errors[-1] == 0 and curve.fitted is None:
+            curve = curve._replace(fitted=epoch)
+        if curve.fitted is not None and epoch >= recipe.least:
+            break
+    return curve
+
+
+def count_errors(network: nn.Module, images: Tensor, labels: Tensor) -> float:
+    """Return the share of images `(N, C, H, W)` that are not answered by their labels `(N,)`."""
+    network.eval()
+    with torch.no_grad():
+        wrong = [
+            (network(part).argmax(1) != own).sum()
+            for part, own in zip(
+                images.split(ASKED_AT_ONCE), labels.split(ASKED_AT_ONCE), strict=True
+            )
+        ]
+    return int(torch.stack(wrong).sum()) / len(labels)

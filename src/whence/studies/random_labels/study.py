@@ -1,0 +1,190 @@
+"""The study: networks on random labels and pixels, kernels, and theorem 1."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+
+from whence.data import DATASETS
+from whence.data.fingerprint import fingerprint
+from whence.data.resize import resize
+from whence.data.stratify import stratified
+from whence.records.images import Dataset, ImageSet
+from whence.seeds import make_generator
+from whence.studies.parts.findings import Entry, Findings
+from whence.studies.parts.kept import KeptParts
+from whence.studies.parts.request import StudyRequest
+from whence.studies.parts.subject import load_subject
+from whence.studies.random_labels.figures import draw_fits, draw_stopping
+from whence.studies.random_labels.judge import RandomFindings, judge_claim, judge_images
+from whence.studies.random_labels.kernels_of_images import (
+    PUBLISHED_GRAMS,
+    try_exact_network,
+    try_grams,
+)
+from whence.studies.random_labels.networks import RANDOM_LABEL_NETWORKS
+from whence.studies.random_labels.trainings import (
+    HELD_BACK,
+    LABEL_SHARES,
+    PUBLISHED_ERRORS,
+    Fitted,
+    Fitting,
+    FittingSize,
+    average_seeds,
+    list_fittings,
+    train_fitting,
+)
+
+SMALL_SIZE = FittingSize(
+    images=200, tests=250, wide=0.25, epochs=300, least=10, batch=32, grams=2000, filters=256
+)
+FULL_SIZE = FittingSize(
+    images=None, tests=None, wide=1.0, epochs=500, least=30, batch=128, grams=None, filters=4000
+)
+OWN_NETWORKS, OWN_SHARES = ("AlexNet", "MLP 1x512"), (0.0, 0.5, 1.0)
+"""What is tried on a user's own images, where not everything is asked for."""
+
+LARGEST_SIDE = 32
+"""Pixels of a side that larger images are brought to, as those of the publication have."""
+
+RANDOM_COLUMNS = (
+    *("learner", "images and labels", "regularisers", "training error", "test error"),
+    *("best on the way", "epochs to fit", "times true labels", "norm", "published test error"),
+)
+
+
+def random_labels(request: StudyRequest) -> Findings:
+    """Fit true, random and partly random labels, and changed pixels, by networks and kernels.
+
+    Raises:
+        FileNotFoundError: if the images are not there.
+        ValueError: if they are not in order.
+    """
+    own = request.subject is not None and request.subject not in DATASETS
+    size = FULL_SIZE if request.full else SMALL_SIZE
+    dataset = load_subject(request)
+    side = min(dataset.train.images.shape[2:])
+    if side > LARGEST_SIDE or own:
+        dataset = shrink_images(dataset, min(side, LARGEST_SIDE))
+    whole = request.full or not own
+    networks = tuple(RANDOM_LABEL_NETWORKS) if whole else OWN_NETWORKS
+    shares = LABEL_SHARES if whole else OWN_SHARES
+    fittings = [*list_fittings(networks, shares), *(HELD_BACK if whole else ())]
+    seeds = range(request.seeds or 1)
+    return fit_everything(request, dataset, size, fittings, shares, seeds, own=own)
+
+
+def shrink_images(dataset: Dataset, side: int) -> Dataset:
+    """Bring all images to squares of a side."""
+    train, test = (
+        replace(part, images=resize(part.images, side)) for part in (dataset.train, dataset.test)
+    )
+    return replace(dataset, train=train, test=test)
+
+
+def draw_part(images: ImageSet, count: int | None, seed: int) -> ImageSet:
+    """Draw so many images, classes in proportion; all where there are no more."""
+    if count is None or count >= len(images):
+        return images
+    generator = make_generator(seed)
+    return images.take(stratified(images.labels, count, generator=generator, leave_one=False))
+
+
+def fit_everything(
+    request: StudyRequest,
+    dataset: Dataset,
+    size: FittingSize,
+    fittings: Sequence[Fitting],
+    shares: Sequence[float],
+    seeds: Sequence[int],
+    *,
+    own: bool,
+) -> Findings:
+    """Train each network with each seed, fit each kernel once, and lay all out.
+
+    Args:
+        request: with the folder and the device.
+        dataset: the images.
+        size: how much is done.
+        fittings: trainings.
+        shares: of random labels among them.
+        seeds: of the trainings.
+        own: the images are a user's, of which nothing is claimed.
+    """
+    made_with = {
+        "data": dataset.name,
+        "seeds": list(seeds),
+        **size._asdict(),
+        "train_fingerprint": fingerprint(dataset.train),
+        "test_fingerprint": fingerprint(dataset.test),
+        "device": request.device,
+    }
+    kept = KeptParts(request.out, "random_labels", made_with)
+    test = draw_part(dataset.test, size.tests, 0)
+    found: dict[Fitting, Fitted] = {}
+    for fitting in fittings:
+        runs = []
+        for seed in seeds:
+            part = replace(dataset, train=draw_part(dataset.train, size.images, seed), test=test)
+            train = partial(train_fitting, fitting, part, size, seed, request.device)
+            runs.append(kept.do(fitting.name_part(seed), train))
+        found[fitting] = average_seeds(runs)
+    some = replace(
+        dataset,
+        train=draw_part(dataset.train, size.grams, 0),
+        test=draw_part(dataset.test, size.grams, 0),
+    )
+    grams = try_grams(some, size.filters, 0, kept)
+    exact = try_exact_network(some, 0)
+    all_found = RandomFindings(found, grams, exact, tuple(shares), dataset, len(test))
+    figures = [draw_fits(found, shares, fittings[0].network, len(dataset.train.class_names))]
+    if any(one in found for one in HELD_BACK):
+        figures.append(draw_stopping(found, "Inception"))
+    judged = judge_images(all_found) if own else judge_claim(all_found)
+    return Findings(
+        columns=RANDOM_COLUMNS,
+        rows=lay_out_random(all_found),
+        holds=judged.holds,
+        verdict=judged.verdict,
+        sentences=judged.sentences,
+        made_with=made_with,
+        figures=tuple(figures),
+    )
+
+
+def lay_out_random(found: RandomFindings) -> tuple[tuple[Entry, ...], ...]:
+    """Lay out networks, kernels and the exact network as rows of one table."""
+    rows: list[tuple[Entry, ...]] = []
+    for fitting, one in found.networks.items():
+        published = PUBLISHED_ERRORS.get(fitting)
+        rows.append(
+            (
+                *(fitting.network, fitting.describe_data(), fitting.describe_regularisers()),
+                *(one.train_error, one.test_error, one.best_test_error, one.epochs),
+                *(slow_down(found.networks, fitting), None),
+                None if published is None else f"{published:.1%} (CIFAR-10)",
+            )
+        )
+    for row in found.grams:
+        labels = "random labels" if row.random_labels else "true labels"
+        asked = row.features, row.kernel, row.regularised
+        rows.append(
+            (
+                *(f"{row.kernel} kernel, {row.features}", labels),
+                *("ridge" if row.regularised else "none", row.fit.train_error, row.fit.test_error),
+                *(None, None, None, row.fit.norm),
+                None if row.random_labels else PUBLISHED_GRAMS.get(asked),
+            )
+        )
+    network = found.exact
+    what = f"theorem 1, {network.parameters:,} weights"
+    rows.append((what, "random labels", "none", network.label_error, *[None] * 6))
+    return tuple(rows)
+
+
+def slow_down(found: Mapping[Fitting, Fitted], fitting: Fitting) -> float | None:
+    """Say how many times as long a training took as the same one on true labels and pixels."""
+    plain = found.get(fitting._replace(pixels="as they are", share=0.0))
+    epochs = found[fitting].epochs
+    if plain is None or plain.epochs is None or epochs is None:
+        return None
+    return epochs / plain.epochs
