@@ -34,6 +34,7 @@ SLOW = {
     "bag_of_words",
     "few_shot_rivals",
     "text",
+    "random_labels",
 }
 """Studies of minutes, with tests of their parts and of a small one in a file of their own."""
 

@@ -45,6 +45,7 @@ def draw_fits(
         curves.plot(range(1, len(losses) + 1), losses, label=one.describe_data())
     finish_axes(curves, f"loss of {shown}", "epoch")
     curves.set_xscale("log")
+    curves.xaxis.set_major_formatter("{x:g}")
     for name in dict.fromkeys(one.network for one in found):
         own = [(share, found[Fitting(name, share=share)]) for share in shares]
         first = own[0][1].epochs

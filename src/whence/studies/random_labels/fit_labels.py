@@ -1,5 +1,6 @@
 """Train a network until it answers every training image as its label says."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -25,6 +26,7 @@ class FittingRecipe(NamedTuple):
         batch: images of a step.
         weight_decay: of SGD.
         crop: images are shifted by up to an eighth of their side at random.
+        noise: deviation of what is added to every pixel of a step.
     """
 
     rate: float
@@ -33,6 +35,7 @@ class FittingRecipe(NamedTuple):
     batch: int = 128
     weight_decay: float = 0.0
     crop: bool = False
+    noise: float = 0.0
 
 
 class FittingCurve(NamedTuple):
@@ -45,7 +48,12 @@ class FittingCurve(NamedTuple):
 
 
 def fit_labels(
-    network: nn.Module, data: RandomisedData, recipe: FittingRecipe, generator: torch.Generator
+    network: nn.Module,
+    data: RandomisedData,
+    recipe: FittingRecipe,
+    generator: torch.Generator,
+    *,
+    on_epoch: Callable[[int], None] | None = None,
 ) -> FittingCurve:
     """Train by SGD with momentum 0.9, until all training labels are answered as given.
 
@@ -55,7 +63,8 @@ def fit_labels(
         network: maps `(B, C, H, W)` to `(B, K)`; it is trained in place, on the device of the data.
         data: with the labels to be fitted.
         recipe: of the training.
-        generator: on the CPU, of the order of the images and of shifts.
+        generator: on the CPU, of the order of the images, of shifts and noise.
+        on_epoch: called after every epoch, counted from 1, with the network in eval mode.
     """
     optimizer = torch.optim.SGD(
         network.parameters(), lr=recipe.rate, momentum=0.9, weight_decay=recipe.weight_decay
@@ -71,6 +80,9 @@ def fit_labels(
             images = data.images[places]
             if recipe.crop:
                 images = shift(images, generator=generator)
+            if recipe.noise:
+                drawn = torch.randn(images.shape, generator=generator).to(images)
+                images = images + recipe.noise * drawn
             loss = F.cross_entropy(network(images), data.labels[places])
             optimizer.zero_grad()
             loss.backward()
@@ -80,6 +92,8 @@ def fit_labels(
         curve.losses.append(sum(losses) / len(losses))
         curve.train_errors.append(count_errors(network, data.images, data.labels))
         curve.test_errors.append(count_errors(network, data.test_images, data.test_labels))
+        if on_epoch is not None:
+            on_epoch(epoch)
         if curve.train_errors[-1] == 0 and curve.fitted is None:
             curve = curve._replace(fitted=epoch)
         if curve.fitted is not None and epoch >= recipe.least:

@@ -6,34 +6,47 @@ from types import MappingProxyType
 import torch
 from torch import Tensor, nn
 
-DROPPED = 0.5
+DROPPED_UNITS = 0.5
 """Share of the activations that dropout leaves out."""
 
 
 def plain_layers(
-    image_shape: tuple[int, ...], classes: int, depth: int, dropout: bool
+    image_shape: tuple[int, ...],
+    classes: int,
+    depth: int,
+    *,
+    width: int = 512,
+    dropped: float = 0.0,
 ) -> nn.Sequential:
-    """Build an MLP of hidden layers of 512 units with ReLU."""
+    """Build an MLP of hidden layers with ReLU, as wide as each other.
+
+    Args:
+        image_shape: (C, H, W).
+        classes: K.
+        depth: hidden layers.
+        width: units of each.
+        dropped: share of them that dropout leaves out; 0 builds none.
+    """
     layers: list[nn.Module] = [nn.Flatten()]
-    width = torch.Size(image_shape).numel()
+    before = torch.Size(image_shape).numel()
     for _ in range(depth):
-        layers += [nn.Linear(width, 512), nn.ReLU(), *([nn.Dropout(DROPPED)] if dropout else [])]
-        width = 512
-    return nn.Sequential(*layers, nn.Linear(width, classes))
+        layers += [nn.Linear(before, width), nn.ReLU(), *([nn.Dropout(dropped)] if dropped else [])]
+        before = width
+    return nn.Sequential(*layers, nn.Linear(before, classes))
 
 
 def one_layer(
     image_shape: tuple[int, ...], classes: int, *, wide: float, normalise: bool, dropout: bool
 ) -> nn.Module:
     """Build the MLP 1x512; ``wide`` and ``normalise`` do not concern it."""
-    return plain_layers(image_shape, classes, 1, dropout)
+    return plain_layers(image_shape, classes, 1, dropped=DROPPED_UNITS if dropout else 0.0)
 
 
 def three_layers(
     image_shape: tuple[int, ...], classes: int, *, wide: float, normalise: bool, dropout: bool
 ) -> nn.Module:
     """Build the MLP 3x512; ``wide`` and ``normalise`` do not concern it."""
-    return plain_layers(image_shape, classes, 3, dropout)
+    return plain_layers(image_shape, classes, 3, dropped=DROPPED_UNITS if dropout else 0.0)
 
 
 def small_alexnet(
@@ -54,7 +67,7 @@ def small_alexnet(
             nn.LocalResponseNorm(9, alpha=1e-3, beta=0.75),
         ]
         height, width = -(-height // 2), -(-width // 2)
-    drop = [nn.Dropout(DROPPED)] if dropout else []
+    drop = [nn.Dropout(DROPPED_UNITS)] if dropout else []
     above = [nn.Flatten(), nn.Linear(64 * height * width, 384), nn.ReLU(), *drop]
     above += [nn.Linear(384, 192), nn.ReLU(), *drop, nn.Linear(192, classes)]
     return nn.Sequential(*layers, *above)
@@ -89,7 +102,7 @@ def small_inception(
             module = HalvingUnit(count, cut(three)[0], normalise)
         layers.append(module)
         count = module.channels
-    drop = [nn.Dropout(DROPPED)] if dropout else []
+    drop = [nn.Dropout(DROPPED_UNITS)] if dropout else []
     pool = [nn.AdaptiveAvgPool2d(1), nn.Flatten()]
     return nn.Sequential(*layers, *pool, *drop, nn.Linear(count, classes))
 
@@ -110,6 +123,8 @@ class ConvolutionUnit(nn.Module):
     ) -> None:
         super().__init__()
         self.convolution = nn.Conv2d(before, channels, side, stride, side // 2, bias=False)
+        if not normalise:
+            nn.init.kaiming_normal_(self.convolution.weight, nonlinearity="relu")
         self.normalisation = nn.BatchNorm2d(channels, affine=False) if normalise else nn.Identity()
         self.bias = nn.Parameter(torch.zeros(channels))
 
@@ -161,3 +176,6 @@ FIRST_RATES: Mapping[str, float] = MappingProxyType(
     {"Inception": 0.1, "AlexNet": 0.01, "MLP 3x512": 0.01, "MLP 1x512": 0.01}
 )
 """Learning rates at the start, as published."""
+
+RATE_WITHOUT_NORMALISATION = 0.01
+"""Of Inception without batch normalisation, which does not learn at the other rate."""

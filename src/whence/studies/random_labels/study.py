@@ -35,13 +35,16 @@ from whence.studies.random_labels.trainings import (
 )
 
 SMALL_SIZE = FittingSize(
-    images=200, tests=250, wide=0.25, epochs=300, least=10, batch=32, grams=2000, filters=256
+    images=200, tests=250, wide=0.25, epochs=300, least=10, batch=32, grams=5000, filters=256
 )
 FULL_SIZE = FittingSize(
     images=None, tests=None, wide=1.0, epochs=500, least=30, batch=128, grams=None, filters=4000
 )
 OWN_NETWORKS, OWN_SHARES = ("AlexNet", "MLP 1x512"), (0.0, 0.5, 1.0)
 """What is tried on a user's own images, where not everything is asked for."""
+
+WHOLE_SIDE = 16
+"""Pixels of a side up to which everything is tried; of larger images what a user's own get."""
 
 LARGEST_SIDE = 32
 """Pixels of a side that larger images are brought to, as those of the publication have."""
@@ -65,7 +68,7 @@ def random_labels(request: StudyRequest) -> Findings:
     side = min(dataset.train.images.shape[2:])
     if side > LARGEST_SIDE or own:
         dataset = shrink_images(dataset, min(side, LARGEST_SIDE))
-    whole = request.full or not own
+    whole = request.full or (side <= WHOLE_SIDE and not own)
     networks = tuple(RANDOM_LABEL_NETWORKS) if whole else OWN_NETWORKS
     shares = LABEL_SHARES if whole else OWN_SHARES
     fittings = [*list_fittings(networks, shares), *(HELD_BACK if whole else ())]

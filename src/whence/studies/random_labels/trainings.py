@@ -10,7 +10,11 @@ import torch
 from whence.records.images import Dataset
 from whence.seeds import make_generator
 from whence.studies.random_labels.fit_labels import FittingRecipe, fit_labels
-from whence.studies.random_labels.networks import FIRST_RATES, RANDOM_LABEL_NETWORKS
+from whence.studies.random_labels.networks import (
+    FIRST_RATES,
+    RANDOM_LABEL_NETWORKS,
+    RATE_WITHOUT_NORMALISATION,
+)
 from whence.studies.random_labels.randomise import PIXEL_CHANGES, RandomisedData, randomise_data
 from whence.training.loop import seeded
 
@@ -151,7 +155,7 @@ def train_fitting(
         )
     )
     recipe = FittingRecipe(
-        FIRST_RATES[fitting.network],
+        FIRST_RATES[fitting.network] if fitting.normalise else RATE_WITHOUT_NORMALISATION,
         size.epochs,
         size.least,
         size.batch,
