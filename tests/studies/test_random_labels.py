@@ -35,7 +35,7 @@ from whence.studies.random_labels.gram import (
 from whence.studies.random_labels.judge import (
     RandomFindings,
     find_factors,
-    judge_claim,
+    judge_fitting,
     judge_images,
 )
 from whence.studies.random_labels.kernels_of_images import ExactRow, GramRow, try_exact_network
@@ -53,7 +53,7 @@ from whence.studies.random_labels.trainings import (
     Fitted,
     Fitting,
     FittingSize,
-    average_seeds,
+    average_fits,
 )
 
 TINY = FittingSize(images=20, tests=15, wide=0.05, epochs=60, least=2, batch=5, grams=40, filters=6)
@@ -382,7 +382,7 @@ def findings(dataset, *, slow=30.0, largest=1e-9, errors=(0.1, 0.5, 0.9)):
 
 
 def test_the_claim_needs_every_part(dataset):
-    found = judge_claim(findings(dataset))
+    found = judge_fitting(findings(dataset))
     assert found.holds
     for words in ("4 of 4 trainings", "3.0 to 3.0 times", "at least 1.00", "156 = 2 x 60 + 36"):
         assert words in found.verdict
@@ -393,12 +393,12 @@ def test_the_claim_needs_every_part(dataset):
         ({"largest": 1e-3}, "fits any numbers up to 1e-03"),
         ({"errors": (0.1, 0.9, 0.5)}, "rank correlation at least 0.50"),
     ):
-        judged = judge_claim(findings(dataset, **broken))
+        judged = judge_fitting(findings(dataset, **broken))
         assert judged.holds is False
         assert what in judged.verdict.split("Not borne out: ")[1]
     worse = findings(dataset)
     worse.grams[0] = worse.grams[0]._replace(fit=GramFit(0.1, 0.2, 5.0))
-    assert "2 of 3 Gaussian kernels" in judge_claim(worse).verdict.split("Not borne out: ")[1]
+    assert "2 of 3 Gaussian kernels" in judge_fitting(worse).verdict.split("Not borne out: ")[1]
 
 
 def test_a_users_images_get_a_verdict_in_plain_words(dataset):
@@ -417,10 +417,10 @@ def test_a_users_images_get_a_verdict_in_plain_words(dataset):
 def test_seeds_are_averaged_where_each_training_ended():
     one = {"train_errors": [0.5, 0.0, 0.1], "test_errors": [0.2, 0.4], "losses": [2.0], "fitted": 2}
     other = {"train_errors": [0.2], "test_errors": [0.6], "losses": [9.0], "fitted": 4}
-    assert average_seeds([one, other]) == Fitted(
+    assert average_fits([one, other]) == Fitted(
         0.1, 0.5, pytest.approx(0.4), 3.0, [2.0], [0.2, 0.4]
     )
-    assert average_seeds([one, {**other, "fitted": None}]).epochs is None
+    assert average_fits([one, {**other, "fitted": None}]).epochs is None
     assert find_factors({Fitting("a"): fitted(0.1, 4.0), Fitting("a", share=1): fitted(1, 6.0)}) == {"a": 1.5}  # fmt: skip
 
 

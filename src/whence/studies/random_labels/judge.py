@@ -36,7 +36,7 @@ class Judgement(NamedTuple):
     sentences: tuple[str, ...]
 
 
-def judge_claim(found: RandomFindings) -> Judgement:
+def judge_fitting(found: RandomFindings) -> Judgement:
     """Say whether each part of the claim is borne out."""
     plain = {fit: one for fit, one in found.networks.items() if is_unregularised(fit)}
     fitted = [fit for fit, one in plain.items() if one.epochs is not None]

@@ -15,7 +15,7 @@ from whence.studies.parts.kept import KeptParts
 from whence.studies.parts.request import StudyRequest
 from whence.studies.parts.subject import load_subject
 from whence.studies.random_labels.figures import draw_fits, draw_stopping
-from whence.studies.random_labels.judge import RandomFindings, judge_claim, judge_images
+from whence.studies.random_labels.judge import RandomFindings, judge_fitting, judge_images
 from whence.studies.random_labels.kernels_of_images import (
     PUBLISHED_GRAMS,
     try_exact_network,
@@ -29,7 +29,7 @@ from whence.studies.random_labels.trainings import (
     Fitted,
     Fitting,
     FittingSize,
-    average_seeds,
+    average_fits,
     list_fittings,
     train_fitting,
 )
@@ -130,7 +130,7 @@ def fit_everything(
             part = replace(dataset, train=draw_part(dataset.train, size.images, seed), test=test)
             train = partial(train_fitting, fitting, part, size, seed, request.device)
             runs.append(kept.do(fitting.name_part(seed), train))
-        found[fitting] = average_seeds(runs)
+        found[fitting] = average_fits(runs)
     some = replace(
         dataset,
         train=draw_part(dataset.train, size.grams, 0),
@@ -142,7 +142,7 @@ def fit_everything(
     figures = [draw_fits(found, shares, fittings[0].network, len(dataset.train.class_names))]
     if any(one in found for one in HELD_BACK):
         figures.append(draw_stopping(found, "Inception"))
-    judged = judge_images(all_found) if own else judge_claim(all_found)
+    judged = judge_images(all_found) if own else judge_fitting(all_found)
     return Findings(
         columns=RANDOM_COLUMNS,
         rows=lay_out_random(all_found),

@@ -174,7 +174,7 @@ def train_fitting(
     return curve._asdict()
 
 
-def average_seeds(found: Sequence[Mapping[str, Any]]) -> Fitted:
+def average_fits(found: Sequence[Mapping[str, Any]]) -> Fitted:
     """Average what ``train_fitting`` found with each seed, where each training ended."""
     epochs = [one["fitted"] for one in found]
     return Fitted(
