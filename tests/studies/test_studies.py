@@ -35,6 +35,7 @@ SLOW = {
     "few_shot_rivals",
     "text",
     "random_labels",
+    "concepts",
 }
 """Studies of minutes, with tests of their parts and of a small one in a file of their own."""
 

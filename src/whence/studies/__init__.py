@@ -15,7 +15,7 @@ class Study(NamedTuple):
         claim: what the study tests, one sentence.
         source: who published it, and where.
         takes: what it can be asked: "data" (other images), "run" (a finished run), "seeds",
-            "full" (the published size), "concept" (folders of images).
+            "full" (the published size), "concepts" (folders of images).
     """
 
     place: str
@@ -59,6 +59,16 @@ STUDIES: Mapping[str, Study] = MappingProxyType(
             "2n + d weights fit any labels.",
             "Zhang et al. 2017, arXiv:1611.03530, figure 1, table 1, theorem 1, section 5",
             ("data", "seeds", "full"),
+        ),
+        "concepts": Study(
+            "whence.studies.concepts.study:concepts",
+            "A planted concept is found by its direction in a layer and a random one is not, "
+            "probes err less with depth, layers settle bottom-up, a suppressed bias leaves the "
+            "features, and what a network must not miss lies where it was planted.",
+            "Kim et al. 2018, arXiv:1711.11279; Alain and Bengio 2016, arXiv:1610.01644; Raghu et "
+            "al. 2017, arXiv:1706.05806; Fuchs et al. 2018, arXiv:1806.05502; Zintgraf et al. "
+            "2017, arXiv:1702.04595",
+            takes=("run", "data", "seeds", "full", "concepts"),
         ),
     }
 )
