@@ -26,7 +26,7 @@ from whence.studies.concepts.directions import (
     welch_probability,
 )
 from whence.studies.concepts.listen import find_class_slopes, read_depths, read_logits
-from whence.studies.concepts.measure import RANDOM, ConceptSizes
+from whence.studies.concepts.measure import RANDOM_IMAGES, ConceptSizes
 from whence.studies.concepts.of_run import RunTests, describe_concept
 from whence.studies.concepts.planting import (
     DOTS,
@@ -52,8 +52,8 @@ from whence.studies.concepts.probing import measure_probes
 from whence.studies.concepts.stethoscope import (
     build_listened,
     encode_listened,
-    listen,
     probe_again,
+    teach_branch,
     train_listened,
 )
 from whence.studies.concepts.summary import judge_concepts, measure_hits
@@ -266,7 +266,7 @@ def test_a_branch_learns_and_leaves_the_features():
     before = [one.clone() for one in network.branch.parameters()]
     listener = torch.optim.Adam(network.branch.parameters(), lr=1e-2)
     for _ in range(20):
-        listen(network.branch, listener, features, wanted)
+        teach_branch(network.branch, listener, features, wanted)
     assert not torch.equal(before[0], network.branch[0].weight)
     assert float((network.branch(features).argmax(1) == wanted).float().mean()) > 0.9
 
@@ -362,7 +362,7 @@ def make_found():
     """What seeds find when everything is as published."""
     good = {"score": 1.0, "deviation": 0.0, "probability": 1e-9}
     none = {"score": 0.5, "deviation": 0.4, "probability": 0.8}
-    planted = {STRIPES: good, DOTS: none, RANDOM: none}
+    planted = {STRIPES: good, DOTS: none, RANDOM_IMAGES: none}
     maps = torch.zeros(2, 4, 4)
     maps[:, 1, 1] = 2.0
     maps[:, 3, 3] = 1.0
@@ -407,7 +407,7 @@ def test_each_expectation_can_fail(broken):
         bad = {"score": 0.5, "probability": 1e-6}
         found["directions"][0] = {
             **found["directions"][0],
-            "block1": {**found["directions"][0]["block1"], RANDOM: bad},
+            "block1": {**found["directions"][0]["block1"], RANDOM_IMAGES: bad},
         }
     elif broken == 2:
         layer["errors"]["trained"]["block4"] = 0.35

@@ -50,7 +50,7 @@ PROBED_GRID, COMPARED_GRID = 2, 3
 AGREEMENT = 0.9
 """Share of the training images that have dots exactly where their class says so."""
 
-RANDOM = "random images"
+RANDOM_IMAGES = "random images"
 
 
 class ConceptSizes(NamedTuple):
@@ -91,7 +91,7 @@ def measure_directions(
         for name, chosen in {
             STRIPES: {STRIPES: everywhere},
             DOTS: {DOTS: everywhere},
-            RANDOM: {},
+            RANDOM_IMAGES: {},
         }.items()
     }
     given = {name: read_depths(model, BLOCK_NAMES, some) for name, some in pictures.items()}
@@ -100,14 +100,14 @@ def measure_directions(
     slopes = find_class_slopes(model, BLOCK_NAMES, *asked)
     found: dict[str, Any] = {}
     for layer in BLOCK_NAMES:
-        others = given[RANDOM][layer].flatten(1)
+        others = given[RANDOM_IMAGES][layer].flatten(1)
         amount = sizes.draws, sizes.drawn
         random = fit_random_directions(others, *amount, generator)
         towards = {
             name: fit_directions(given[name][layer].flatten(1), others, *amount, generator)
             for name in (STRIPES, DOTS)
         }
-        towards[RANDOM] = fit_random_directions(others, *amount, generator)
+        towards[RANDOM_IMAGES] = fit_random_directions(others, *amount, generator)
         found[layer] = {
             name: compare_scores(slopes[layer], some, random)._asdict()
             for name, some in towards.items()

@@ -102,7 +102,9 @@ def look_for_concepts(request: StudyRequest) -> Findings:
     layers = [list(depths)[place] for place in spread_evenly(range(len(depths)), MOST_DEPTHS_ASKED)]
     kept = KeptParts(request.out, "concepts", {**made_with, "model": read_about(folder)["sha256"]})
     found = kept.do("run", lambda: to_plain(test_run(model, layers, pictures, images, draws)))
-    return report_run(from_plain(found), {n: len(some) for n, some in pictures.items()}, made_with)
+    return report_run_concepts(
+        from_plain(found), {n: len(some) for n, some in pictures.items()}, made_with
+    )
 
 
 def name_concepts(folders: Sequence[Path]) -> list[str]:
@@ -239,7 +241,7 @@ def from_plain(found: Mapping[str, Any]) -> RunTests:
     return RunTests(tuple(found["layers"]), tests, units, *others)
 
 
-def report_run(
+def report_run_concepts(
     found: RunTests, amounts: Mapping[str, int], made_with: Mapping[str, Any]
 ) -> Findings:
     """Say in plain words what was found, with a table and figures."""
@@ -320,14 +322,14 @@ def describe_concept(found: RunTests, concept: str, amount: int) -> str:
     if not towards and not against:
         return f"{head}{told}, but no class clearly depends on it."
     parts = [
-        f"{words} {list_classes(names, tests)}"
+        f"{words} {list_scores(names, tests)}"
         for words, names in (("speaks for", towards), ("speaks against", against))
         if names
     ]
     return f"{head}{told}, and it {' and '.join(parts)}."
 
 
-def list_classes(names: Sequence[str], tests: Mapping[str, ConceptTest]) -> str:
+def list_scores(names: Sequence[str], tests: Mapping[str, ConceptTest]) -> str:
     """List classes with their scores."""
     return ", ".join(f"{name} (TCAV {tests[name].score:.2f})" for name in names)
 

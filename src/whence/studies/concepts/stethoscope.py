@@ -11,7 +11,7 @@ from whence.data.augment import to_float
 from whence.records.images import ImageSet
 from whence.studies.concepts.blocks import BLOCK_CHANNELS, build_blocks
 
-HIDDEN_UNITS = 64
+BRANCH_UNITS = 64
 """Of the branch, a perceptron of two layers."""
 
 BRANCH_BATCH, BRANCH_STEPS = 128, 5
@@ -66,7 +66,7 @@ def train_listened(
         batches = (some for _ in range(epochs) for some in shuffle_in_batches(len(images)))
         for step, batch in enumerate(batches):
             features = encoder(images[batch])
-            listen(branch, listener, features.detach(), wanted[batch])
+            teach_branch(branch, listener, features.detach(), wanted[batch])
             heard = F.cross_entropy(branch(features), wanted[batch])
             loss = F.cross_entropy(head(features), train.labels[batch])
             optimizer.zero_grad()
@@ -80,7 +80,7 @@ def train_listened(
 def build_listened(classes: int) -> ListenedNetwork:
     """Build an encoder, a linear layer and a branch, with random parameters."""
     width = BLOCK_CHANNELS[-1]
-    branch = nn.Sequential(nn.Linear(width, HIDDEN_UNITS), nn.ReLU(), nn.Linear(HIDDEN_UNITS, 2))
+    branch = nn.Sequential(nn.Linear(width, BRANCH_UNITS), nn.ReLU(), nn.Linear(BRANCH_UNITS, 2))
     return ListenedNetwork(build_blocks(), nn.Linear(width, classes), branch)
 
 
@@ -90,7 +90,7 @@ def shuffle_in_batches(total: int) -> Sequence[Tensor]:
     return found
 
 
-def listen(
+def teach_branch(
     branch: nn.Module, listener: torch.optim.Optimizer, features: Tensor, wanted: Tensor
 ) -> None:
     """Let a branch learn from features `(B, D)` that stay as they are."""
@@ -124,7 +124,7 @@ def probe_again(
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    perceptron = MLPClassifier((HIDDEN_UNITS,), random_state=seed, alpha=1e-2, early_stopping=True)
+    perceptron = MLPClassifier((BRANCH_UNITS,), random_state=seed, alpha=1e-2, early_stopping=True)
     machine = make_pipeline(StandardScaler(), perceptron)
     machine.fit(features.numpy(), factor.numpy())
     return float(machine.score(asked.numpy(), asked_factor.numpy()))

@@ -29,9 +29,11 @@ from whence.studies.parts.kept import KeptParts
 from whence.studies.parts.request import StudyRequest
 from whence.studies.parts.subject import is_run, load_subject
 
-USUAL_SIZES = ConceptSizes(trained=1500, asked=500, epochs=8, draws=50, drawn=60, explained=20)
+USUAL_CONCEPT_SIZES = ConceptSizes(
+    trained=1500, asked=500, epochs=8, draws=50, drawn=60, explained=20
+)
 
-FULL_SIZES = ConceptSizes(
+FULL_CONCEPT_SIZES = ConceptSizes(
     trained=60_000, asked=10_000, epochs=30, draws=500, drawn=60, explained=100
 )
 """500 directions are Kim et al.'s, all images and more epochs those of the others."""
@@ -51,7 +53,7 @@ def concepts(request: StudyRequest) -> Findings:
         raise ValueError(
             "--concept is looked for in a run: whence study concepts RUN --concept FOLDER."
         )
-    return study_planted(request, FULL_SIZES if request.full else USUAL_SIZES)
+    return study_planted(request, FULL_CONCEPT_SIZES if request.full else USUAL_CONCEPT_SIZES)
 
 
 def study_planted(request: StudyRequest, sizes: ConceptSizes) -> Findings:

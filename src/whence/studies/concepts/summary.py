@@ -16,12 +16,12 @@ from whence.studies.concepts.figures import (
     draw_stethoscope,
     draw_units,
 )
-from whence.studies.concepts.measure import RANDOM
+from whence.studies.concepts.measure import RANDOM_IMAGES
 from whence.studies.concepts.planting import DOTS, STRIPES
 from whence.studies.concepts.stethoscope import LISTENING
 from whence.studies.parts.findings import Entry, Findings, StudyFigure
 
-Found = Mapping[str, Sequence[Mapping[str, Any]]]
+FoundBySeed = Mapping[str, Sequence[Mapping[str, Any]]]
 """By instrument, what was found with each seed."""
 
 DEEP = BLOCK_NAMES[len(BLOCK_NAMES) // 2 :]
@@ -33,7 +33,7 @@ HIT_SHARE = 0.8
 CONCEPT_COLUMNS = ("what", "where", "found", "spread", "beside")
 
 
-class Expectation(NamedTuple):
+class Instrument(NamedTuple):
     """What an instrument was expected to find, whether it did, and the numbers that decide."""
 
     met: bool
@@ -60,10 +60,10 @@ def make_row(
     return (label, where, round(average(values), 3), spread, other)
 
 
-def tabulate_concepts(found: Found) -> tuple[tuple[Entry, ...], ...]:
+def tabulate_concepts(found: FoundBySeed) -> tuple[tuple[Entry, ...], ...]:
     """Lay everything out, a row for each instrument and layer."""
     rows = []
-    for name in (STRIPES, DOTS, RANDOM):
+    for name in (STRIPES, DOTS, RANDOM_IMAGES):
         for layer in BLOCK_NAMES:
             tests = [one[layer][name] for one in found["directions"]]
             rows.append(
@@ -130,12 +130,12 @@ def measure_hits(found: Mapping[str, Any], kind: str) -> tuple[float, float]:
     return float(hits.mean()), float(shares.mean())
 
 
-def judge_concepts(found: Found) -> list[Expectation]:
+def judge_concepts(found: FoundBySeed) -> list[Instrument]:
     """Compare what was found with what was published."""
     tests = found["directions"]
     planted = [one[layer][STRIPES] for one in tests for layer in DEEP]
     lowest = min(one["score"] for one in planted)
-    random = [one[layer][RANDOM] for one in tests for layer in BLOCK_NAMES]
+    random = [one[layer][RANDOM_IMAGES] for one in tests for layer in BLOCK_NAMES]
     wrong = sum(map(is_significant, random))
     middle = average([one["score"] for one in random])
     errors = [
@@ -151,40 +151,40 @@ def judge_concepts(found: Found) -> list[Expectation]:
     suppressed, listened, promoted = known.values()
     hits = average([measure_hits(one, "conditional")[0] for one in found["differences"]])
     return [
-        Expectation(
+        Instrument(
             lowest > 0.9 and all(map(is_significant, planted)),
             f"planted stripes score at least {lowest:.2f} in the deeper half of the layers, "
             f"significantly in {sum(map(is_significant, planted))} of {len(planted)} tests",
         ),
-        Expectation(
+        Instrument(
             abs(middle - 0.5) < 0.1 and wrong == 0,
             f"random images score {middle:.2f} on average, significantly in {wrong} of "
             f"{len(random)} tests",
         ),
-        Expectation(
+        Instrument(
             falls,
             f"probes are wrong on {errors[0]:.1%} of the images in the first layer and "
             f"{errors[-1]:.1%} in the last",
         ),
-        Expectation(
+        Instrument(
             all(np.diff(traces) < 0),
             "layers are like their own end, on average over the epochs, to "
             f"{', '.join(f'{one:.2f}' for one in traces)}, from first to last",
         ),
-        Expectation(
+        Instrument(
             suppressed < (0.5 + listened) / 2 and promoted > listened,
             f"a new perceptron finds dots in features with {suppressed:.0%} where they were "
             f"suppressed, {listened:.0%} where nothing was done and {promoted:.0%} where they were "
             "promoted",
         ),
-        Expectation(
+        Instrument(
             hits >= HIT_SHARE,
             f"the pixel that matters most lies on the stripes in {hits:.0%} of the images",
         ),
     ]
 
 
-def summarise_concepts(found: Found, made_with: Mapping[str, Any]) -> Findings:
+def summarise_concepts(found: FoundBySeed, made_with: Mapping[str, Any]) -> Findings:
     """Put table, verdict and figures together."""
     expected = judge_concepts(found)
     met = sum(one.met for one in expected)
@@ -202,12 +202,12 @@ def summarise_concepts(found: Found, made_with: Mapping[str, Any]) -> Findings:
     )
 
 
-def draw_all(found: Found) -> tuple[StudyFigure, ...]:
+def draw_all(found: FoundBySeed) -> tuple[StudyFigure, ...]:
     """Draw what the first seed found."""
     first = {name: some[0] for name, some in found.items() if some}
     tests = {
         name: [ConceptTest(**first["directions"][layer][name]) for layer in BLOCK_NAMES]
-        for name in (STRIPES, DOTS, RANDOM)
+        for name in (STRIPES, DOTS, RANDOM_IMAGES)
     }
     errors = {
         f"{kind} network": [first["layers"]["errors"][kind][name] for name in BLOCK_NAMES]
