@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from whence.data.augment import to_float
 from whence.records.images import ImageSet
+from whence.seeds import seed_global
 from whence.studies.concepts.blocks import BLOCK_CHANNELS, build_blocks
 
 BRANCH_UNITS = 64
@@ -55,7 +56,7 @@ def train_listened(
     images, wanted = to_float(train.images), factor.long()
     steps = epochs * -(-len(images) // BRANCH_BATCH)
     with torch.random.fork_rng([]):
-        torch.manual_seed(seed)
+        seed_global(seed)
         network = build_listened(len(train.class_names))
         encoder, head, branch = network
         learned = [*encoder.parameters(), *head.parameters()]
