@@ -160,4 +160,17 @@ MODELS = [  # file below src/whence, text that is right, text that is wrong, tes
     ),
     ("encoders/at_layers.py", "(1, 2) if channels_last else (2, 3)", "(2, 3)", "test_at_layers"),
     ("training/default_recipe.py", "compare_mirrored(train).may", "True", "test_default_recipe"),
+    (
+        "memory/keys.py",
+        "(variances[kept] + mean)).sqrt()",
+        "(variances[kept])).sqrt()",
+        "test_new_classes",
+    ),
+    ("memory/keys.py", "[:, None])[members]", "[:, None])[members * 0]", "test_new_classes"),
+    (
+        "estimators/evidence_classifier.py",
+        "cosines * self._head.unit",
+        "cosines * self._head.sharpness",
+        "test_evidence_classifier",
+    ),
 ]

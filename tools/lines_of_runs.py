@@ -1,4 +1,4 @@
-"""Lines of data, evidence, runs and all that stands on them to break, one at a time: see break_it_once.py."""
+"""Lines of data, evidence, runs and what stands on them to break: see break_it_once.py."""
 
 RUNS = [  # file below src/whence, text that is right, text that is wrong, tests
     (
@@ -266,4 +266,9 @@ RUNS = [  # file below src/whence, text that is right, text that is wrong, tests
         "self.classes * 0, self.seed",
         "test_faithful",
     ),
+    ("runs/taken_up.py", "            seen.add(one)\n", "", "test_train_unlabelled"),
+    ("runs/taken_up.py", '"split": "train",', '"split": "test",', "test_train_unlabelled"),
+    ("evidence/pseudo_labels.py", "errors <= limit", "errors < 1", "test_train_unlabelled"),
+    ("studies/parts/kept.py", 'content.get("made_with") != self.made_with', "False", "test_parts"),
+    ("attribution/score.py", "int((~finite).nonzero()[0])", "0", "test_attribute"),
 ]
