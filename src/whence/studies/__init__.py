@@ -70,6 +70,14 @@ STUDIES: Mapping[str, Study] = MappingProxyType(
             "2017, arXiv:1702.04595",
             takes=("run", "data", "seeds", "full", "concepts"),
         ),
+        "memorisation": Study(
+            "whence.studies.memorisation.study:memorisation",
+            "The loss depends on few images of real data and on most of random data; critical "
+            "samples grow in training and with noise; with random labels validation accuracy is "
+            "highest before training accuracy is high.",
+            "Arpit et al. 2017, arXiv:1706.05394, sections 3 to 5",
+            ("data", "run", "seeds", "full"),
+        ),
     }
 )
 """Every study by name. Listing them, with their claims, imports none of them."""

@@ -1,0 +1,1 @@
+"""Arpit et al. 2017: how memorising differs from learning, and what a run has learnt by heart."""
