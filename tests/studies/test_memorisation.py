@@ -158,6 +158,8 @@ def test_noise_replaces_the_pixels_or_the_labels_of_a_share(shades, draw):
     labels = make_noisy(shades, "randY", 1.0, generator=draw)
     changed = (pixels.images != plain.images).flatten(1).any(1)
     assert 5 < int(changed.sum()) < 28
+    most = make_noisy(shades, "randX", 0.9, generator=draw)
+    assert int((most.images != plain.images).flatten(1).any(1).sum()) > 30
     assert torch.equal(pixels.labels, plain.labels)
     assert torch.equal(labels.images, plain.images)
     assert 8 < int((labels.labels != plain.labels).sum()) < 32

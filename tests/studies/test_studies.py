@@ -36,6 +36,7 @@ SLOW = {
     "text",
     "random_labels",
     "concepts",
+    "memorisation",
 }
 """Studies of minutes, with tests of their parts and of a small one in a file of their own."""
 
