@@ -53,7 +53,10 @@ def report_contrasts(
         classes: K names.
         made_with: what it takes to find it again.
     """
-    ginis = {kind: average(found[f"sensitivity-{kind}-given"], last_gini) for kind in CONTRASTED}
+    ginis = {
+        kind: average_over_seeds(found[f"sensitivity-{kind}-given"], last_gini)
+        for kind in CONTRASTED
+    }
     growth = judge_growth(found, shares)
     peaks = find_best_epochs(found, [one for one in shares if one < 1])
     early = [one for one in peaks.values() if one[1] is None or one[0] < one[1]]
@@ -105,7 +108,7 @@ def report_contrasts(
 CONTRASTED = ("real", "randX", "randY")
 
 
-def average(found: Sequence[Mapping[str, Any]], read: Any) -> float:
+def average_over_seeds(found: Sequence[Mapping[str, Any]], read: Any) -> float:
     """Average a number over seeds."""
     return fmean(read(one) for one in found)
 
@@ -137,7 +140,7 @@ def judge_growth(found: Measured, shares: Sequence[float]) -> Growth:
     ranks = {}
     for kind in ("randX", "randY"):
         names = ["critical-real-0", *(f"critical-{kind}-{share:g}" for share in shares)]
-        last = [average(found[name], last_critical) for name in names]
+        last = [average_over_seeds(found[name], last_critical) for name in names]
         ranks[kind] = float(spearmanr([0.0, *shares], last).statistic)
     return Growth(grown, len(trainings), ranks)
 
@@ -165,10 +168,10 @@ def lay_out_sensitivity(found: Measured) -> list[tuple[Entry, ...]]:
     listed = [(kind, "given", "classes as given") for kind in CONTRASTED]
     listed += [(kind, "own", "a class for each image") for kind in ("real", "randX")]
     for kind, own, words in listed:
-        value = average(found[f"sensitivity-{kind}-{own}"], last_gini)
+        value = average_over_seeds(found[f"sensitivity-{kind}-{own}"], last_gini)
         rows.append(("Gini of loss sensitivity", kind, words, value, "higher on real data"))
     for kind in CONTRASTED:
-        value = average(found[f"sensitivity-{kind}-given"], compare_own_pairs)
+        value = average_over_seeds(found[f"sensitivity-{kind}-given"], compare_own_pairs)
         what = "sensitivity, own class over others"
         rows.append((what, kind, "classes as given", value, "above 1, lower on real data"))
     return rows
@@ -183,13 +186,13 @@ def lay_out_critical(
     for kind, share in listed:
         own = found[f"critical-{kind}-{share:g}"]
         setting = f"{share:.0%} replaced" if share else "nothing replaced"
-        first = average(own, lambda one: one["critical"][0])
+        first = average_over_seeds(own, lambda one: one["critical"][0])
         rows.append(("critical samples, early", kind, setting, first, "fewer than at the end"))
-        last = average(own, last_critical)
+        last = average_over_seeds(own, last_critical)
         rows.append(("critical samples, end", kind, setting, last, "more with more noise"))
-        best = average(own, lambda one: max(one["validation"]))
+        best = average_over_seeds(own, lambda one: max(one["validation"]))
         rows.append(("best validation accuracy", kind, setting, best, "lower with more noise"))
-        end = average(own, lambda one: one["validation"][-1])
+        end = average_over_seeds(own, lambda one: one["validation"][-1])
         rows.append(("last validation accuracy", kind, setting, end, None))
     for share in dict.fromkeys(share for share, _ in peaks):
         own_peaks = [one for (of, _), one in peaks.items() if of == share]
@@ -230,7 +233,7 @@ def lay_out_times(
         if data == "randY, 40% replaced":
             for width in widths:
                 own = found[f"width-{kind}-{share:g}-{width}"]
-                best = average(own, lambda one: one["validation"])
+                best = average_over_seeds(own, lambda one: one["validation"])
                 trend = "best with many units"
                 rows.append(("best validation accuracy", data, f"{width} units", best, trend))
     for kind in CONTRASTED:
@@ -253,8 +256,8 @@ def list_held_back(found: Measured) -> list[tuple[str, float, float, float]]:
     for name in found:
         if name.startswith("held-") and name.endswith("-real"):
             _, field, amount, _ = name.split("-", 3)
-            memorised = average(found[f"{name[:-5]}-randY"], lambda one: one["train"])
-            learnt = average(found[name], lambda one: one["validation"])
+            memorised = average_over_seeds(found[f"{name[:-5]}-randY"], lambda one: one["train"])
+            learnt = average_over_seeds(found[name], lambda one: one["validation"])
             listed.append((HELD_WORDS[field], float(amount), memorised, learnt))
     return listed
 
