@@ -78,6 +78,15 @@ STUDIES: Mapping[str, Study] = MappingProxyType(
             "Arpit et al. 2017, arXiv:1706.05394, sections 3 to 5",
             ("data", "run", "seeds", "full"),
         ),
+        "surrogates": Study(
+            "whence.studies.surrogates.study:surrogates",
+            "Simpler stand-ins for a network keep what they promise: anchors their precision, more "
+            "than as many regions of LIME; students follow its answers better when they learn "
+            "these; exemplars on an autoencoder's manifold stay near real images.",
+            "Ribeiro et al. 2016, arXiv:1602.04938; Ribeiro et al. 2018, "
+            "doi:10.1609/aaai.v32i1.11491; Joshi et al. 2018, arXiv:1806.08867",
+            ("data", "seeds", "full"),
+        ),
     }
 )
 """Every study by name. Listing them, with their claims, imports none of them."""

@@ -1,0 +1,1 @@
+"""Simpler stand-ins for a network: rules, lines, trees, and the manifold of an autoencoder."""

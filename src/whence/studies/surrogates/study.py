@@ -1,0 +1,228 @@
+"""The study: rules, students and exemplars that stand for a network, and what they promise."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
+from statistics import fmean
+from typing import Any
+
+from whence.data.fingerprint import fingerprint
+from whence.records.images import Dataset
+from whence.studies.parts.findings import Entry, Findings
+from whence.studies.parts.kept import KeptParts
+from whence.studies.parts.request import StudyRequest
+from whence.studies.parts.subject import load_subject
+from whence.studies.surrogates.anchors import AnchorPlan
+from whence.studies.surrogates.compare import (
+    compare_exemplars,
+    compare_rule_makers,
+    compare_students,
+)
+from whence.studies.surrogates.page import draw_exemplars, draw_rules
+from whence.studies.surrogates.teachers import (
+    FULL_SURROGATES,
+    Explainable,
+    SurrogateSizes,
+    train_explainable,
+)
+
+SURROGATE_PARTS: Mapping[str, Callable[[Explainable, SurrogateSizes, int], dict[str, Any]]] = {
+    "rules": compare_rule_makers,
+    "students": compare_students,
+    "exemplars": compare_exemplars,
+}
+
+COLUMNS_OF_SURROGATES = (
+    *("what is judged", "precision", "coverage", "same again", "fidelity", "right"),
+    *("found", "to real", "second agrees", "change"),
+)
+
+PROMISED = {name: getattr(AnchorPlan(), name) for name in ("precision", "risk", "tolerance")}
+"""What anchors are looked for by."""
+
+ABOUT_SURROGATES = (
+    "Rules: an anchor is a few regions of an image; in a variant each other region is kept or, as "
+    "often, taken from another image. Precision is the share of fresh variants with the image's "
+    "answer, coverage the share of all variants to which the rule applies, same again how much two "
+    "searches agree: regions in common of all regions of both, or the correlation of LIME's "
+    "numbers.",
+    "Students: fidelity is the share of test images that a student answers as the network does. "
+    "More images are pairs laid over each other, which nobody has to label.",
+    "Exemplars: images changed until the network finds its second class first. To real is the "
+    "distance to the nearest real images of that class, second agrees what another network says, "
+    "change the sum of absolute differences of pixels; of images that all three ways changed.",
+)
+
+
+def surrogates(request: StudyRequest) -> Findings:
+    """Explain a network by rules, students and exemplars, and measure what they promise."""
+    sizes = FULL_SURROGATES if request.full else SurrogateSizes()
+    return try_surrogates(load_subject(request), request, sizes)
+
+
+def try_surrogates(data: Dataset, request: StudyRequest, sizes: SurrogateSizes) -> Findings:
+    """Do the study on some images at some size."""
+    seeds = request.seeds or sizes.seeds
+    made_with = {
+        "data": data.name,
+        "fingerprint": fingerprint(data.train)[:16],
+        "seeds": f"0 to {seeds - 1}",
+        **sizes._replace(seeds=seeds)._asdict(),
+        **{f"anchor_{name}": value for name, value in PROMISED.items()},
+    }
+    kept = KeptParts(
+        request.out, "surrogates", {key: made_with[key] for key in made_with if key != "seeds"}
+    )
+    know = cache(partial(train_explainable, data, sizes))
+
+    def compute(name: str, seed: int) -> dict[str, Any]:
+        return SURROGATE_PARTS[name](know(seed), sizes, seed)
+
+    parts = [
+        {name: kept.do(f"{name}-{seed}", partial(compute, name, seed)) for name in SURROGATE_PARTS}
+        for seed in range(seeds)
+    ]
+    return report_surrogates(parts, data.train.class_names, made_with)
+
+
+def report_surrogates(
+    parts: Sequence[Mapping[str, Any]], class_names: Sequence[str], made_with: Mapping[str, Any]
+) -> Findings:
+    """Lay the parts of all seeds out, and say which parts of the claim held."""
+    holds, verdict = judge_surrogates(parts)
+    rows = (*rows_of_rules(parts), *rows_of_students(parts), *rows_of_exemplars(parts))
+    return Findings(
+        columns=COLUMNS_OF_SURROGATES,
+        rows=rows,
+        holds=holds,
+        verdict=verdict,
+        made_with=made_with,
+        sentences=ABOUT_SURROGATES,
+        figures=(
+            draw_rules(parts[0]["rules"]["pictures"]),
+            draw_exemplars(parts[0]["exemplars"]["pictures"], class_names),
+        ),
+    )
+
+
+def judge_surrogates(parts: Sequence[Mapping[str, Any]]) -> tuple[bool, str]:
+    """Say which of the three parts of the claim held, and what decides."""
+    judged = {
+        "rules": judge_promise(parts),
+        "students": judge_lessons(parts),
+        "exemplars": judge_manifold(parts),
+    }
+    won = [name for name, (good, _) in judged.items() if good]
+    sentences = " ".join(sentence for _, sentence in judged.values())
+    return len(won) == len(judged), (
+        f"{len(won)} of 3 parts held ({', '.join(won) or 'none'}). {sentences}"
+    )
+
+
+def list_anchors(parts: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """List what was found of every image with an anchor, of all seeds."""
+    return [one for part in parts for one in part["rules"]["anchors"] if one["rule"] is not None]
+
+
+def judge_promise(parts: Sequence[Mapping[str, Any]]) -> tuple[bool, str]:
+    """Say whether anchors keep their precision on fresh variants, and are above LIME's rules."""
+    plan, found = AnchorPlan(), list_anchors(parts)
+    if not found:
+        return False, "No image had an anchor."
+    kept = fmean(one["precision"]["anchor"] >= plan.precision for one in found)
+    ours, lines = (fmean(one["precision"][name] for one in found) for name in ("anchor", "LIME"))
+    return kept >= 1 - plan.risk and ours > lines, (
+        f"{kept:.0%} of {len(found)} anchors keep {plan.precision:.0%} on fresh variants, "
+        f"{ours:.1%} on average, as many regions of LIME {lines:.1%}."
+    )
+
+
+def average_student(parts: Sequence[Mapping[str, Any]], name: str, measure: str) -> float | None:
+    """Average a measure of a student over the seeds where it is known."""
+    numbers = [part["students"][name][measure] for part in parts]
+    known = [one for one in numbers if one is not None]
+    return fmean(known) if known else None
+
+
+def judge_lessons(parts: Sequence[Mapping[str, Any]]) -> tuple[bool, str]:
+    """Say whether students of both kinds follow the network better when they learn its answers."""
+    words, won = [], True
+    for kind in ("tree", "line"):
+        labels, answers = (
+            average_student(parts, f"{kind} that learnt {told}", "fidelity") or 0
+            for told in ("labels", "answers to more images")
+        )
+        won &= answers > labels
+        words.append(f"a {kind} {answers:.1%} after its answers to more images, {labels:.1%}")
+    return won, f"As the network answer {' after the labels, '.join(words)} after the labels."
+
+
+def judge_manifold(parts: Sequence[Mapping[str, Any]]) -> tuple[bool, str]:
+    """Say whether exemplars on the manifold are nearer to real images, and convince another."""
+    names = ("xGEM, on the manifold", "the same search in pixels")
+    known = [part["exemplars"]["kinds"] for part in parts]
+    known = [one for one in known if all("to real" in one[name] for name in names)]
+    if not known:
+        return False, "No image was changed by every way."
+    real = [fmean(one[name]["to real"] for one in known) for name in names]
+    second = [fmean(one[name]["second agrees"] for one in known) for name in names]
+    return real[0] < real[1] and second[0] > second[1], (
+        f"Exemplars on the manifold are {real[0]:.3g} from real images, in pixels {real[1]:.3g}; "
+        f"another network agrees with {second[0]:.0%} and {second[1]:.0%}."
+    )
+
+
+def lay_out_surrogate(name: str, **numbers: float | None) -> tuple[Entry, ...]:
+    """Lay out a row of the table; three digits of every number say enough."""
+    found = [numbers.get(column.replace(" ", "_")) for column in COLUMNS_OF_SURROGATES[1:]]
+    return (name, *(None if one is None else float(f"{one:.3g}") for one in found))
+
+
+def rows_of_rules(parts: Sequence[Mapping[str, Any]]) -> list[tuple[Entry, ...]]:
+    """Lay out anchors, other rules of their length, no rule, and LIME's numbers."""
+    found, every = list_anchors(parts), [one for part in parts for one in part["rules"]["anchors"]]
+    rows = [lay_out_surrogate("no rule", precision=fmean(one["without"] for one in every))]
+    again = {"anchor": "same anchors", "LIME": "same LIME"}
+    for name in ("anchor", "LIME", "random") if found else ():
+        same = [part["rules"].get(again.get(name, "")) for part in parts]
+        known = [one for one in same if one is not None]
+        rows.append(
+            lay_out_surrogate(
+                f"rule: {name}" if name == "anchor" else f"rule: as many regions, {name}",
+                precision=fmean(one["precision"][name] for one in found),
+                coverage=fmean(0.5 ** len(one["rule"]) for one in found),
+                same_again=fmean(known) if known else None,
+                found=len(found) / len(every) if name == "anchor" else None,
+            )
+        )
+    for samples in parts[0]["rules"]["lines agree"]:
+        agree = fmean(part["rules"]["lines agree"][samples] for part in parts)
+        rows.append(lay_out_surrogate(f"LIME's numbers, {samples} variants", same_again=agree))
+    return rows
+
+
+def rows_of_students(parts: Sequence[Mapping[str, Any]]) -> list[tuple[Entry, ...]]:
+    """Lay out the network and its students."""
+    rows = [lay_out_surrogate("the network", right=fmean(p["students"]["network"] for p in parts))]
+    return rows + [
+        lay_out_surrogate(
+            name,
+            fidelity=average_student(parts, name, "fidelity"),
+            right=average_student(parts, name, "accuracy"),
+        )
+        for name in parts[0]["students"]
+        if name != "network"
+    ]
+
+
+def rows_of_exemplars(parts: Sequence[Mapping[str, Any]]) -> list[tuple[Entry, ...]]:
+    """Lay out the three ways to change an image."""
+    rows = []
+    for name in parts[0]["exemplars"]["kinds"]:
+        kinds = [part["exemplars"]["kinds"][name] for part in parts]
+        numbers = {
+            measure.replace(" ", "_"): fmean(one[measure] for one in kinds if measure in one)
+            for measure in ("found", "to real", "second agrees", "change")
+            if any(measure in one for one in kinds)
+        }
+        rows.append(lay_out_surrogate(f"exemplar: {name}", **numbers))
+    return rows
