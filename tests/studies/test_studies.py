@@ -37,6 +37,7 @@ SLOW = {
     "random_labels",
     "concepts",
     "memorisation",
+    "surrogates",
 }
 """Studies of minutes, with tests of their parts and of a small one in a file of their own."""
 

@@ -84,8 +84,8 @@ def compare_rivals(
     made_with = {
         "data": data.name,
         "fingerprint": fingerprint(data.train)[:16],
+        **sizes._asdict(),
         "seeds": f"0 to {seeds - 1}",
-        **sizes._replace(seeds=seeds)._asdict(),
         "autoencoder_steps": fit_steps,
     }
     kept = KeptParts(

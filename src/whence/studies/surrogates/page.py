@@ -73,7 +73,7 @@ def draw_exemplars(
     return StudyFigure(
         "exemplars",
         "Images, what the autoencoder makes of them, and the same changed to the class that the "
-        "network finds second: on the autoencoder's manifold twice, and in pixels, where the "
-        "change hardly shows.",
+        "network finds second: on the autoencoder's manifold twice, and in pixels, where nothing "
+        "keeps them real.",
         to_bytes(figure),
     )

@@ -65,8 +65,8 @@ def try_surrogates(data: Dataset, request: StudyRequest, sizes: SurrogateSizes) 
     made_with = {
         "data": data.name,
         "fingerprint": fingerprint(data.train)[:16],
+        **sizes._asdict(),
         "seeds": f"0 to {seeds - 1}",
-        **sizes._replace(seeds=seeds)._asdict(),
         **{f"anchor_{name}": value for name, value in PROMISED.items()},
     }
     kept = KeptParts(
@@ -152,8 +152,11 @@ def judge_lessons(parts: Sequence[Mapping[str, Any]]) -> tuple[bool, str]:
             for told in ("labels", "answers to more images")
         )
         won &= answers > labels
-        words.append(f"a {kind} {answers:.1%} after its answers to more images, {labels:.1%}")
-    return won, f"As the network answer {' after the labels, '.join(words)} after the labels."
+        words.append(f"a {kind} on {answers:.1%} and {labels:.1%}")
+    return won, (
+        "Taught its answers to more images, and the labels, students answer as the network: "
+        f"{', '.join(words)} of the test images."
+    )
 
 
 def judge_manifold(parts: Sequence[Mapping[str, Any]]) -> tuple[bool, str]:
