@@ -38,6 +38,7 @@ SLOW = {
     "concepts",
     "memorisation",
     "surrogates",
+    "concept_embedding",
 }
 """Studies of minutes, with tests of their parts and of a small one in a file of their own."""
 

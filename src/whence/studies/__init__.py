@@ -87,6 +87,14 @@ STUDIES: Mapping[str, Study] = MappingProxyType(
             "doi:10.1609/aaai.v32i1.11491; Joshi et al. 2018, arXiv:1806.08867",
             ("data", "seeds", "full"),
         ),
+        "concept_embedding": Study(
+            "whence.studies.concept_embedding.study:concept_embedding",
+            "A few features explain an answer as faithfully as a network trained for that alone, "
+            "nearly as much apart as those of an autoencoder, and masks by them keep the answer "
+            "better than one by Excitation Backprop.",
+            "Qi, Khorram and Li 2018, arXiv:1709.05360",
+            ("data", "seeds", "full"),
+        ),
     }
 )
 """Every study by name. Listing them, with their claims, imports none of them."""

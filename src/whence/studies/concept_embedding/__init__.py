@@ -1,0 +1,1 @@
+"""Concept embedding: a few features that say a network's answer, each seen at its own place."""
