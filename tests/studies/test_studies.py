@@ -39,6 +39,7 @@ SLOW = {
     "memorisation",
     "surrogates",
     "concept_embedding",
+    "erasure",
 }
 """Studies of minutes, with tests of their parts and of a small one in a file of their own."""
 

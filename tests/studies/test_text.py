@@ -128,9 +128,10 @@ def test_soft_votes_are_a_softmax_as_in_training(voting):
 
 
 def test_top_words_are_judged_inside_their_sentence():
-    relevance = torch.tensor([[0.1, 0.3, 9.0], [-0.5, -0.2, -0.9]])
+    relevance = torch.tensor([[0.3, 0.1, 9.0], [-0.5, -0.2, -0.9]])
     marks = mark_carriers([(True, False), (False, True, False)], 3)
-    assert judge_top_words(relevance, marks, torch.tensor([2, 3])) == 0.5
+    assert judge_top_words(relevance, marks, torch.tensor([2, 3])) == 1
+    assert judge_top_words(-relevance, marks, torch.tensor([2, 3])) == 0
     assert expect_by_chance(marks, torch.tensor([2, 3])) == pytest.approx((1 / 2 + 1 / 3) / 2)
 
 

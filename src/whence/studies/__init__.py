@@ -95,6 +95,14 @@ STUDIES: Mapping[str, Study] = MappingProxyType(
             "Qi, Khorram and Li 2018, arXiv:1709.05360",
             ("data", "seeds", "full"),
         ),
+        "erasure": Study(
+            "whence.studies.erasure.study:erasure",
+            "Dropout spreads importance over dimensions, a dominant dimension that is removed is "
+            "replaced by another at the same accuracy, and LSTMs give words of sentiment more "
+            "importance than a plain RNN.",
+            "Li, Monroe and Jurafsky 2017, arXiv:1612.08220",
+            ("data", "run", "seeds", "full"),
+        ),
     }
 )
 """Every study by name. Listing them, with their claims, imports none of them."""

@@ -1,0 +1,112 @@
+"""The smallest sets of stored images: votes on the study's own images."""
+
+from typing import Any
+
+import torch
+
+from whence.data.augment import to_float
+from whence.data.stratify import stratified
+from whence.evidence.removal import search_greedily
+from whence.evidence.reread import Cached, read_whole
+from whence.memory.attention import score
+from whence.memory.votes import Votes
+from whence.records.images import Dataset
+from whence.seeds import make_generator
+from whence.studies.erasure.smallest_sets import find_smallest_evidence
+from whence.training.labelled import Labelled
+from whence.training.plan import Plan
+from whence.training.recipes import RECIPES
+from whence.training.voting import fit_votes
+
+
+def erase_evidence(
+    images: Dataset,
+    *,
+    stored: int,
+    asked: int,
+    largest: int,
+    most_sets: int,
+    epochs: int,
+    seed: int,
+) -> dict[str, Any]:
+    """Train votes on pixels, store some images, and find what each answer hangs on.
+
+    Args:
+        images: to learn from and to ask about.
+        stored: images that vote, as many of every class as it has its share.
+        asked: images that are asked about, at most.
+        largest: size at which the exact search ends.
+        most_sets: that are tried of one size.
+        epochs: of the training of the keys.
+        seed: of the choice of images, and of the training.
+
+    Returns:
+        "accuracy", "sizes" of the smallest sets (0 where none was found), those of the "greedy"
+        search, up to which size was "searched", and some "examples": places of an image, of what
+        votes on it, and of what was left out.
+    """
+    train, test = images.train, images.test
+    features = to_float(train.images).flatten(1)
+    head = Votes(features.shape[1], len(train.class_names))
+    head.train()
+    fit_votes(
+        head,
+        Labelled(features, train.labels),
+        None,
+        recipe=RECIPES["at-once"],
+        plan=Plan(epochs, seed=seed, freeze_encoder=True),
+    )
+    head.eval().requires_grad_(requires_grad=False)
+    kept = stratified(train.labels, stored, generator=make_generator(seed))
+    chosen = torch.randperm(len(test), generator=make_generator(seed))[:asked]
+    queries = head.embed(to_float(test.images[chosen]).flatten(1))
+    memory = head.embed(features[kept])
+    paired = head.pair(queries, memory, train.labels[kept])
+    scores = score(*paired, similarity=head.similarity)
+    values = head.values(memory, train.labels[kept])
+    cached = Cached(head, queries, memory, values, scores)
+    read = read_whole(cached)
+    found = find_smallest_evidence(cached, largest=largest, most_sets=most_sets)
+    sizes = [0 if one.places is None else len(one.places) for one in found]
+    greedy = search_greedily(
+        cached,
+        read.answers,
+        [stored] * len(chosen),
+        list(range(len(chosen))),
+        limit=stored - 1,
+        batch_size=256,
+    )
+    shown = [place for place, size in enumerate(sizes) if size][:3]
+    return {
+        "accuracy": float((read.answers == test.labels[chosen]).double().mean()),
+        "sizes": sizes,
+        "searched": min((one.searched for one in found if one.places is None), default=largest),
+        "greedy": [len(greedy[row].places) if row in greedy else 0 for row in range(len(chosen))],
+        "largest": largest,
+        "examples": [
+            {
+                "image": int(chosen[place]),
+                "answer": int(read.answers[place]),
+                "becomes": found[place].becomes,
+                "voters": [
+                    {
+                        "image": int(kept[one]),
+                        "weight": float(read.weights[place, one]),
+                        "gone": one in (found[place].places or ()),
+                    }
+                    for one in order_voters(read.weights[place], found[place].places or ())
+                ],
+            }
+            for place in shown
+        ],
+    }
+
+
+def order_voters(weights: torch.Tensor, gone: tuple[int, ...], most: int = 10) -> list[int]:
+    """List the stored images that are left out, then those with the most weight.
+
+    >>> order_voters(torch.tensor([0.1, 0.0, 0.6, 0.3]), (3,), most=3)
+    [3, 2, 0]
+    """
+    heaviest = [one for one in weights.argsort(descending=True).tolist() if weights[one] > 0]
+    return [*gone, *(one for one in heaviest if one not in gone)][:most]
