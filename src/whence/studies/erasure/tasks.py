@@ -13,7 +13,7 @@ from torch import Tensor
 
 from whence.data.augment import to_float
 from whence.records.images import ImageSet
-from whence.seeds import make_generator
+from whence.seeds import make_generator, make_numpy_generator
 from whence.studies.erasure.dense import DenseNetwork, train_dense
 from whence.studies.parts.sentences.templates import Sentences
 from whence.training.loop import seeded
@@ -101,7 +101,7 @@ def describe_words(sentences: Sentences) -> FeatureTasks:
     number = {word: place for place, word in enumerate(known)}
     near = count_neighbours(sentences.words, number)
     near.data = np.log1p(near.data)
-    left, sizes, _ = svds(near, k=DIMENSIONS, random_state=np.random.default_rng(0))
+    left, sizes, _ = svds(near, k=DIMENSIONS, random_state=make_numpy_generator(0))
     order = np.argsort(-sizes)
     frequency = torch.tensor([counts[word] for word in known]).double().log()
     return FeatureTasks(
