@@ -66,7 +66,7 @@ def test_the_page_shows_claim_verdict_numbers_figures_and_what_it_was_made_with(
     )
     page = render_findings("two_words", "A claim.", "Someone 2017", found)
     for text in (
-        *("<title>Two words", "A claim. (Someone 2017)", "It was not borne out here."),
+        *("<title>Two words", "A claim. (Someone 2017)", "It was not borne out here in full."),
         *("It fails on &lt;both&gt;.", "Read this.", "small &lt;cnn&gt;", "0.25", "error"),
         *("Error falls.", "data:image/png;base64,iVBORw0KGgo", "data fingerprint", "abc"),
     ):

@@ -29,7 +29,7 @@ def render_findings(name: str, claim: str, source: str, findings: Findings) -> s
         source: who published that.
         findings: what was found.
     """
-    held = {True: "It was borne out here.", False: "It was not borne out here.", None: ""}
+    held = {True: "It was borne out here.", False: "It was not borne out here in full.", None: ""}
     head = (
         PageBlock(
             sentences=(f"{claim} ({source})",) if findings.holds is not None else (source,),
