@@ -103,6 +103,14 @@ STUDIES: Mapping[str, Study] = MappingProxyType(
             "Li, Monroe and Jurafsky 2017, arXiv:1612.08220",
             ("data", "run", "seeds", "full"),
         ),
+        "deep_belief": Study(
+            "whence.studies.deep_belief.study:deep_belief",
+            "What excites a unit of a deep belief net or of stacked denoising autoencoders most is "
+            "the same from nine random starts, and the mean of samples with the unit kept on looks "
+            "like it.",
+            "Erhan et al. 2009, Visualizing higher-layer features of a deep network, sections 3, 5",
+            ("data", "seeds", "full"),
+        ),
     }
 )
 """Every study by name. Listing them, with their claims, imports none of them."""
