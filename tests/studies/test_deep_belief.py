@@ -263,6 +263,15 @@ def test_the_study_lays_out_every_layer_and_goes_on(monkeypatch, tmp_path):
     assert again.holds
     assert again.rows[3][2] == pytest.approx(7 / 8)
     assert "layer 2: 0.94 against 0.10 of other units" in again.verdict
+    belief = tmp_path / "deep_belief-parts" / "DBN-0.json"
+    kept = belief.read_text()
+    unlike = json.loads(kept)
+    unlike["found"]["layers"][1]["own"] = [-0.9 - k / 100 for k in range(8)]
+    belief.write_text(json.dumps(unlike))
+    chance = whole.deep_belief(StudyRequest(out=tmp_path, seeds=2))
+    assert chance.holds is False
+    assert "which in layer 2 may be chance" in chance.verdict
+    belief.write_text(kept)
     for each in part["found"]["layers"]:
         each["agreement"] = [0.2] * 8
     path.write_text(json.dumps(part))

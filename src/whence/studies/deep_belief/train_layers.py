@@ -24,7 +24,7 @@ class LayerRecipe(NamedTuple):
     epochs: int
     batch: int
     boltzmann_rate: float = 0.1
-    denoising_rate: float = 0.5
+    denoising_rate: float = 0.1
     kept: float = 0.5
 
 
