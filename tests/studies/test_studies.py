@@ -40,6 +40,7 @@ SLOW = {
     "surrogates",
     "concept_embedding",
     "erasure",
+    "deep_belief",
 }
 """Studies of minutes, with tests of their parts and of a small one in a file of their own."""
 
