@@ -78,7 +78,7 @@ def look_at_network(kind: str, pixels: Tensor, size: BeliefSize, seed: int) -> d
     for depth in range(1, len(layers) + 1):
         count = min(size.units, size.widths[depth - 1])
         units = torch.randperm(size.widths[depth - 1], generator=generator)[:count].tolist()
-        found.append(look_at_layer(kind, layers[:depth], units, pixels, size, generator))
+        found.append(look_at_last_layer(kind, layers[:depth], units, pixels, size, generator))
     return {"layers": found, "error": give_back(layers, pixels)}
 
 
@@ -92,7 +92,7 @@ def give_back(layers: Sequence[SigmoidLayer], pixels: Tensor) -> float:
     return float((values - pixels).abs().mean())
 
 
-def look_at_layer(
+def look_at_last_layer(
     kind: str,
     layers: Sequence[SigmoidLayer],
     units: Sequence[int],
