@@ -36,6 +36,7 @@ SLOW = {
     "text",
     "random_labels",
     "concepts",
+    "deconvolutional",
     "memorisation",
     "surrogates",
     "concept_embedding",

@@ -111,6 +111,15 @@ STUDIES: Mapping[str, Study] = MappingProxyType(
             "Erhan et al. 2009, Visualizing higher-layer features of a deep network, sections 3, 5",
             ("data", "seeds", "full"),
         ),
+        "deconvolutional": Study(
+            "whence.studies.deconvolutional.study:deconvolutional",
+            "Images as sums of learned filters: edges, then junctions; switches keep edges sharp "
+            "where layers rebuild the image; codes take noise away; layers together recognise "
+            "better than one.",
+            "Zeiler et al. 2010, doi:10.1109/CVPR.2010.5539957; Zeiler et al. 2011, "
+            "doi:10.1109/ICCV.2011.6126474",
+            takes=("data", "seeds", "full"),
+        ),
     }
 )
 """Every study by name. Listing them, with their claims, imports none of them."""
