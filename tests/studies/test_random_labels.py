@@ -409,6 +409,12 @@ def test_a_users_images_get_a_verdict_in_plain_words(dataset):
     assert "answers 90% of the test images right, with random ones 10%" in judged.verdict
     assert judged.verdict.endswith("always saying the largest class gets 50%.")
     assert judged.sentences[0].startswith("So your labels have to do with")
+    assert "Full marks on training images therefore say nothing" in judged.verdict
+    assert len(judged.sentences) == 2
+    weak = findings(dataset)
+    weak.networks[Fitting("AlexNet", share=1)] = fitted(0.9, None, train_error=0.4)
+    assert "learnt 60% of the labels by heart" in judge_images(weak).verdict
+    assert "It does not learn any labels by heart" in judge_images(weak).verdict
     unsure = judge_images(findings(dataset, errors=(0.4, 0.5, 0.6), slow=None))
     assert unsure.sentences[0].startswith("So no sign was found")
     assert "times the time" not in unsure.verdict
