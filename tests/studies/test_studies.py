@@ -42,6 +42,7 @@ SLOW = {
     "concept_embedding",
     "erasure",
     "deep_belief",
+    "prototypes",
 }
 """Studies of minutes, with tests of their parts and of a small one in a file of their own."""
 

@@ -120,6 +120,13 @@ STUDIES: Mapping[str, Study] = MappingProxyType(
             "doi:10.1109/ICCV.2011.6126474",
             takes=("data", "seeds", "full"),
         ),
+        "prototypes": Study(
+            "whence.studies.prototypes.study:prototypes",
+            "A network that answers by prototypical parts of training images is at most 3.5 points "
+            "less accurate than the plain one.",
+            "Chen et al. 2019, arXiv:1806.10574",
+            ("data", "seeds", "full"),
+        ),
     }
 )
 """Every study by name. Listing them, with their claims, imports none of them."""
