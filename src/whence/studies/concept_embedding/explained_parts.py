@@ -9,9 +9,8 @@ from torch import Tensor, nn
 from whence.data.augment import to_float
 from whence.models.classifier import Classifier
 from whence.models.evaluating import evaluating
-from whence.models.wrap import wrap
 from whence.records.images import ImageSet
-from whence.seeds import seed_global
+from whence.studies.parts.plain_network import draw_network
 from whence.training.fit import fit
 from whence.training.plan import Plan
 from whence.training.recipes import Recipe
@@ -60,14 +59,7 @@ def build_layered(image_shape: tuple[int, int, int]) -> nn.Module:
 def train_layered(train: ImageSet, *, epochs: int, seed: int) -> Classifier:
     """Train the network on images that are not normalised, so that none is below 0."""
     channels, height, width = train.images.shape[1:]
-    with torch.random.fork_rng(devices=[]):
-        seed_global(seed)
-        model = wrap(
-            build_layered((channels, height, width)),
-            train.class_names,
-            variant="standard",
-            image_shape=(channels, height, width),
-        )
+    model = draw_network(lambda: build_layered((channels, height, width)), train, seed)
     fit(model, train, recipe=PARTS_RECIPE, plan=Plan(epochs, seed=seed))
     return model.requires_grad_(False)
 

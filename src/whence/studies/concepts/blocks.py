@@ -3,13 +3,11 @@
 import copy
 from typing import NamedTuple
 
-import torch
 from torch import nn
 
 from whence.models.classifier import Classifier
-from whence.models.wrap import wrap
 from whence.records.images import ImageSet
-from whence.seeds import seed_global
+from whence.studies.parts.plain_network import draw_network
 from whence.training.fit import fit
 from whence.training.plan import Plan
 from whence.training.recipes import Recipe
@@ -55,11 +53,7 @@ def build_blocks() -> nn.Sequential:
 
 def train_blocks(train: ImageSet, epochs: int, seed: int) -> TrainedBlocks:
     """Train the network on images; in eval mode at the end."""
-    with torch.random.fork_rng([]):
-        seed_global(seed)  # parameters are drawn from the global generator
-        encoder = build_blocks()
-        shape = (1, *train.images.shape[2:])
-        model = wrap(encoder, train.class_names, variant="standard", image_shape=shape)
+    model = draw_network(build_blocks, train, seed)
     kept = [copy.deepcopy(model.encoder).eval()]
     fit(
         model,

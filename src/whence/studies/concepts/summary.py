@@ -1,7 +1,7 @@
 """What all seeds found, as a table with what was expected, figures and a verdict."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from scipy.stats import spearmanr
@@ -20,6 +20,7 @@ from whence.studies.concepts.measure import RANDOM_IMAGES
 from whence.studies.concepts.planting import DOTS, STRIPES
 from whence.studies.concepts.stethoscope import LISTENING
 from whence.studies.parts.findings import Entry, Findings, StudyFigure
+from whence.studies.parts.trends import Trend, say_trends
 
 FoundBySeed = Mapping[str, Sequence[Mapping[str, Any]]]
 """By instrument, what was found with each seed."""
@@ -31,13 +32,6 @@ HIT_SHARE = 0.8
 """Share of images whose strongest pixel must lie on what was planted."""
 
 CONCEPT_COLUMNS = ("what", "where", "found", "spread", "beside")
-
-
-class Instrument(NamedTuple):
-    """What an instrument was expected to find, whether it did, and the numbers that decide."""
-
-    met: bool
-    sentence: str
 
 
 def average(values: Sequence[float]) -> float:
@@ -130,7 +124,7 @@ def measure_hits(found: Mapping[str, Any], kind: str) -> tuple[float, float]:
     return float(hits.mean()), float(shares.mean())
 
 
-def judge_concepts(found: FoundBySeed) -> list[Instrument]:
+def judge_concepts(found: FoundBySeed) -> list[Trend]:
     """Compare what was found with what was published."""
     tests = found["directions"]
     planted = [one[layer][STRIPES] for one in tests for layer in DEEP]
@@ -151,33 +145,33 @@ def judge_concepts(found: FoundBySeed) -> list[Instrument]:
     suppressed, listened, promoted = known.values()
     hits = average([measure_hits(one, "conditional")[0] for one in found["differences"]])
     return [
-        Instrument(
+        Trend(
             lowest > 0.9 and all(map(is_significant, planted)),
             f"planted stripes score at least {lowest:.2f} in the deeper half of the layers, "
             f"significantly in {sum(map(is_significant, planted))} of {len(planted)} tests",
         ),
-        Instrument(
+        Trend(
             abs(middle - 0.5) < 0.1 and wrong == 0,
             f"random images score {middle:.2f} on average, significantly in {wrong} of "
             f"{len(random)} tests",
         ),
-        Instrument(
+        Trend(
             falls,
             f"probes are wrong on {errors[0]:.1%} of the images in the first layer and "
             f"{errors[-1]:.1%} in the last",
         ),
-        Instrument(
+        Trend(
             all(np.diff(traces) < 0),
             "layers are like their own end, on average over the epochs, to "
             f"{', '.join(f'{one:.2f}' for one in traces)}, from first to last",
         ),
-        Instrument(
+        Trend(
             suppressed < (0.5 + listened) / 2 and promoted > listened,
             f"a new perceptron finds dots in features with {suppressed:.0%} where they were "
             f"suppressed, {listened:.0%} where nothing was done and {promoted:.0%} where they were "
             "promoted",
         ),
-        Instrument(
+        Trend(
             hits >= HIT_SHARE,
             f"the pixel that matters most lies on the stripes in {hits:.0%} of the images",
         ),
@@ -194,10 +188,7 @@ def summarise_concepts(found: FoundBySeed, made_with: Mapping[str, Any]) -> Find
         holds=met == len(expected),
         verdict=f"{met} of {len(expected)} instruments found what was published of them.",
         made_with=made_with,
-        sentences=tuple(
-            f"{'As published' if one.met else 'Not as published'}: {one.sentence}."
-            for one in expected
-        ),
+        sentences=say_trends(expected),
         figures=draw_all(found),
     )
 

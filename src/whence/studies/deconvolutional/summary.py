@@ -1,7 +1,7 @@
 """What all seeds found, as a table with what was published, and a verdict."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from whence.studies.deconvolutional.recognise import (
     SECOND_MAPS,
 )
 from whence.studies.parts.findings import Entry, Findings
+from whence.studies.parts.trends import Trend, say_trends
 
 MeasuredParts = Mapping[str, Sequence[Mapping[str, Any]]]
 """By part, what was found with each seed."""
@@ -29,13 +30,6 @@ PUBLISHED_ACCURACY: Mapping[str, tuple[float, float | None]] = {
 """Accuracy on Caltech-101 with 30 and 15 images a class; of 2011 layer 4 in the place of 3."""
 
 COLUMNS_OF_DECONVOLUTION = ("what", "of", "found", "spread", "published")
-
-
-class Trend(NamedTuple):
-    """Whether something came out as published, and the numbers that decide."""
-
-    met: bool
-    sentence: str
 
 
 def lay_row(
@@ -154,9 +148,6 @@ def summarise_deconvolution(found: MeasuredParts, made_with: Mapping[str, Any]) 
         holds=met == len(outcomes),
         verdict=f"{met} of {len(outcomes)} findings are as published.",
         made_with=made_with,
-        sentences=tuple(
-            f"{'As published' if one.met else 'Not as published'}: {one.sentence}."
-            for one in outcomes
-        ),
+        sentences=say_trends(outcomes),
         figures=draw_deconvolution({name: some[0] for name, some in found.items()}),
     )

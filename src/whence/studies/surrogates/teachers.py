@@ -10,9 +10,9 @@ from whence.autoencoders.fit_vae import VAEPlan, fit_vae
 from whence.autoencoders.vae import VAE
 from whence.data.augment import to_float
 from whence.models.classifier import Classifier
-from whence.models.wrap import wrap
 from whence.records.images import Dataset, ImageSet
 from whence.seeds import make_generator, seed_global
+from whence.studies.parts.plain_network import draw_network
 from whence.training.fit import fit
 from whence.training.plan import Plan
 from whence.training.recipes import Recipe
@@ -83,15 +83,7 @@ def train_explainable(data: Dataset, sizes: SurrogateSizes, seed: int) -> Explai
 
 def train_network(train: ImageSet, sizes: SurrogateSizes, seed: int) -> Classifier:
     """Train a network without a memory."""
-    channels, height, width = train.images.shape[1:]
-    with torch.random.fork_rng(devices=[]):
-        seed_global(seed)
-        model = wrap(
-            sizes.encoder,
-            train.class_names,
-            variant="standard",
-            image_shape=(channels, height, width),
-        )
+    model = draw_network(sizes.encoder, train, seed)
     fit(model, train, recipe=TEACHER_RECIPE, plan=Plan(sizes.epochs, seed=seed))
     return model.requires_grad_(False)
 
