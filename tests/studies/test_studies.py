@@ -43,6 +43,7 @@ SLOW = {
     "erasure",
     "deep_belief",
     "prototypes",
+    "path_on_activations",
 }
 """Studies of minutes, with tests of their parts and of a small one in a file of their own."""
 

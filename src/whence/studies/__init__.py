@@ -127,6 +127,14 @@ STUDIES: Mapping[str, Study] = MappingProxyType(
             "Chen et al. 2019, arXiv:1806.10574",
             ("data", "seeds", "full"),
         ),
+        "path_on_activations": Study(
+            "whence.studies.path_on_activations.study:path_on_activations",
+            "A path mask on the activations of a layer keeps as much of the gain as one on pixels, "
+            "with fewer features, and fewer still behind a concept embedding; morphs of a "
+            "conditional GAN are nearer to real images than an autoencoder's, and as valid.",
+            "Path-mask attribution, the thesis that morphing comes from, section 6.2",
+            ("data", "seeds", "full"),
+        ),
     }
 )
 """Every study by name. Listing them, with their claims, imports none of them."""

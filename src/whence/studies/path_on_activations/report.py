@@ -1,0 +1,191 @@
+"""What the numbers of all seeds say of the claim, and the tables."""
+
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+from typing import Any
+
+from whence.report.blocks import (
+    NumberTable,
+    PageBlock,
+    PageSection,
+    TableCell,
+    TableRow,
+)
+from whence.studies.parts.findings import Entry, Findings, show_entry
+from whence.studies.path_on_activations.compare_morphs import (
+    BY_AUTOENCODER,
+    BY_GAN,
+    FOLLOWED_BY_SOURCE,
+    REAL,
+)
+from whence.studies.path_on_activations.figures import draw_morphs, draw_paths
+from whence.studies.path_on_activations.followed_views import (
+    DENSE,
+    FOLLOWED,
+    MAPS,
+    ON_PIXELS,
+    UNITS,
+    X_FEATURES,
+)
+
+COLUMNS_OF_VIEWS = (
+    *("what follows", "features", "kept by mask", "mask's size", "for 90%"),
+    *("by gradients", "by chance", "10% of pixels keep", "answers alike"),
+)
+
+MEASURES_OF_VIEWS = ("features", "kept", "in the mask", "mask", "gradients", "chance")
+
+MEASURES_OF_MORPHS = ("to real", "IM1", "IM2", "valid", "second agrees", "change")
+
+COLUMNS_OF_MORPHS = (
+    *("distance to real", "IM1", "IM2", "network agrees", "second agrees", "change"),
+    *("gain of path", *(f"for 90%: {name}" for name in FOLLOWED_BY_SOURCE)),
+)
+
+ALLOWED_LOSS_OF_GAIN = 0.02
+"""By which what a mask keeps may stay below that on pixels, to be as much."""
+
+ABOUT_PATHS = (
+    "A path leads from another class's image back to the image itself. Along it a mask lets only "
+    "some features follow, and the others stay: pixels; single units, or whole feature maps, of "
+    "the last convolution; units of the dense layer above; or x-features, a few numbers for each "
+    "class that a concept embedding (SRAE) reads off that layer and answers from.",
+    "Kept by mask: the share of the gain in probability that is left when the mask alone follows, "
+    "and mask's size, how many features it amounts to. For 90%: how many features, in the mask's "
+    "order, keep nine tenths of the gain (median); by gradients, in the order of integrated "
+    "gradients along the path; by chance, in any. Of few sizes that are tried, the smallest.",
+    "10% of pixels keep: the features of the mask are shown on pixels by contrastive Excitation "
+    "Backprop, and the tenth of the pixels that this marks follows the path in the image. Answers "
+    "alike: how often the view answers as the network does; for x-features this is what the "
+    "embedding loses.",
+)
+
+ABOUT_MORPHS = (
+    "Test images of the two classes that the network takes for each other most easily, turned "
+    "into each other. Distance to real is that to the nearest training images of the class; IM1 "
+    "and IM2 compare reconstructions by autoencoders of single classes; of all, and of the change "
+    "in pixels, lower is better. The autoencoder's morph goes on until the network agrees, so that "
+    "the second network, which took no part, is the fair judge.",
+    "Real test images of the classes show what can be reached. A blurred image is near to many "
+    "real ones, so that the distance alone does not say that an image is sharp.",
+)
+
+
+def report_paths(
+    parts: Sequence[Mapping[str, Any]], class_names: Sequence[str], made_with: Mapping[str, Any]
+) -> Findings:
+    """Lay the parts of all seeds out, and say which parts of the claim held."""
+    holds, verdict = judge_paths(parts)
+    asked = sum(part["views"]["asked"] for part in parts)
+    whole = sum(part["views"]["with a path"] for part in parts)
+    pairs = dict.fromkeys(
+        " and ".join(class_names[label] for label in part["morphs"]["pair"]) for part in parts
+    )
+    return Findings(
+        columns=COLUMNS_OF_VIEWS,
+        rows=lay_out_views(parts),
+        holds=holds,
+        verdict=verdict,
+        made_with={**made_with, "pairs": ", ".join(pairs)},
+        sentences=(f"{whole} of {asked} images have a path to their second class.", *ABOUT_PATHS),
+        figures=(
+            draw_paths(parts[0]["views"]["pictures"], class_names),
+            draw_morphs(parts[0]["morphs"]["pictures"], class_names),
+        ),
+        sections=(tabulate_morphs(parts),),
+    )
+
+
+def average_of(parts: Sequence[Mapping[str, Any]], *keys: str) -> float | None:
+    """Average a number over the seeds where it is known; None where it is nowhere."""
+    known: list[float] = []
+    for part in parts:
+        found: Any = part
+        for key in keys:
+            found = None if found is None else found.get(key)
+        if found is not None:
+            known.append(found)
+    return fmean(known) if known else None
+
+
+def judge_paths(parts: Sequence[Mapping[str, Any]]) -> tuple[bool, str]:
+    """Say which parts of the claim held, and what decides.
+
+    Pixels are given the better of both masks; activations are those of the convolution, by unit or
+    by map, again the better.
+    """
+
+    def least(names: Sequence[str]) -> tuple[str, float]:
+        counts = {name: average_of(parts, "views", "views", name, "mask") for name in names}
+        known = {name: count for name, count in counts.items() if count is not None}
+        name = min(known, key=lambda one: known[one]) if known else names[0]
+        return name, known.get(name, float("nan"))
+
+    pixels, layer = least(ON_PIXELS), least((UNITS, MAPS))
+    kept = [
+        average_of(parts, "views", "views", name, "kept") or 0.0 for name in (pixels[0], layer[0])
+    ]
+    embedded, dense = least((X_FEATURES,)), least((DENSE,))
+    real = [average_of(parts, "morphs", "kinds", name, "to real") or 0.0 for name in SOURCES]
+    second = [
+        average_of(parts, "morphs", "kinds", name, "second agrees") or 0.0 for name in SOURCES
+    ]
+    judged = {
+        "activations": layer[1] < pixels[1] and kept[1] >= kept[0] - ALLOWED_LOSS_OF_GAIN,
+        "embedding": embedded[1] < dense[1],
+        "realism": real[0] < real[1],
+        "validity": second[0] >= second[1],
+    }
+    won = [name for name, good in judged.items() if good]
+    return len(won) == len(judged), (
+        f"{len(won)} of {len(judged)} parts held ({', '.join(won) or 'none'}). Nine tenths of the "
+        f"gain need {pixels[1]:.3g} pixels, {layer[1]:.3g} {layer[0]}, {dense[1]:.3g} {DENSE}, "
+        f"{embedded[1]:.3g} x-features; masks keep {kept[0]:.0%} of it on pixels, {kept[1]:.0%} on "
+        f"the {layer[0]}. Morphs of the GAN are {real[0]:.3g} from real images, of the autoencoder "
+        f"{real[1]:.3g}; a second network agrees with {second[0]:.0%} and {second[1]:.0%}."
+    )
+
+
+SOURCES = (BY_GAN, BY_AUTOENCODER)
+
+
+def round_entry(number: float | None) -> Entry:
+    """Keep three digits, which say enough."""
+    return None if number is None else float(f"{number:.3g}")
+
+
+def lay_out_views(parts: Sequence[Mapping[str, Any]]) -> tuple[tuple[Entry, ...], ...]:
+    """Lay out a row for every view, and one for pixels by chance."""
+    shown = {name: name for name in FOLLOWED if name not in ON_PIXELS}
+    shown[ON_PIXELS[0]] = "mask on pixels"
+    rows = []
+    for name in FOLLOWED:
+        numbers = [
+            round_entry(average_of(parts, "views", "views", name, measure))
+            for measure in MEASURES_OF_VIEWS
+        ]
+        attributed = average_of(parts, "views", "attributed", shown.get(name, ""))
+        answers = average_of(parts, "views", "views", name, "answers")
+        rows.append((name, *numbers, round_entry(attributed), round_entry(answers)))
+    chance = average_of(parts, "views", "attributed", "pixels by chance")
+    empty = (None,) * len(MEASURES_OF_VIEWS)
+    return (*rows, ("pixels by chance", *empty, round_entry(chance), None))
+
+
+def tabulate_morphs(parts: Sequence[Mapping[str, Any]]) -> PageSection:
+    """Lay the morphs of both sources out, beside real images."""
+    rows = []
+    for name in (BY_AUTOENCODER, BY_GAN, REAL):
+        keys = (*MEASURES_OF_MORPHS, "gain", *(f"needed, {view}" for view in FOLLOWED_BY_SOURCE))
+        numbers = [
+            round_entry(average_of(parts, "morphs", "kinds", name, measure)) for measure in keys
+        ]
+        rows.append(TableRow(name, "", tuple(TableCell(show_entry(one)) for one in numbers)))
+    table = NumberTable(
+        label="Morphs of both sources, and real images",
+        header=COLUMNS_OF_MORPHS,
+        rows=tuple(rows),
+    )
+    return PageSection(
+        "morphs", "Morphs of two sources", (PageBlock(sentences=ABOUT_MORPHS, shown=(table,)),)
+    )
