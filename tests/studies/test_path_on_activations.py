@@ -9,7 +9,6 @@ from torch.nn import functional as F
 from torch.testing import assert_close
 
 import whence
-from whence.data.load import load_dataset
 from whence.morphing.gain import gain_kept
 from whence.morphing.path_mask import MaskPlan, path_masks
 from whence.records.images import Dataset, ImageSet
@@ -57,9 +56,9 @@ from whence.studies.path_on_activations.report import judge_paths
 from whence.studies.path_on_activations.study import follow_activations
 
 TINY = PathSizes(
-    trained=300,
-    epochs=6,
-    vae_epochs=12,
+    trained=180,
+    epochs=60,
+    vae_epochs=60,
     codes=8,
     concepts=2,
     module_steps=30,
@@ -148,7 +147,10 @@ def test_a_mask_on_maps_moves_whole_maps(network, views):
         for step in range(4):
             before, after = (below(path[row, [at]]) for at in (step, step + 1))
             mixed = torch.stack(
-                [(1 - m) * one + m * two for m, one, two in zip(mask, before[0], after[0], strict=True)]
+                [
+                    (1 - m) * one + m * two
+                    for m, one, two in zip(mask, before[0], after[0], strict=True)
+                ]
             )
             gains = [
                 network.head(above(some)).softmax(1)[0, classes[row]]
@@ -174,8 +176,8 @@ def make_additive(weights):
     return model.eval().requires_grad_(False)
 
 
-def test_counts_are_the_fewest_tried_that_keep_nine_tenths():
-    weights = torch.tensor([6.0, 0.0, 3.0, 0.0, 0.0, 0.0, 0.0, 0.1])
+def test_counts_are_the_fewest_tried_that_keep_half():
+    weights = torch.tensor([3.5, 0.0, 3.4, 0.0, 0.0, 0.0, 0.0, 2.0])
     model = make_additive(weights)
     path = torch.linspace(0, 1, 6)[None, :, None, None, None].expand(3, 6, 1, 1, 8).clone()
     path[2] = path[2].flip(0)  # gains nothing
@@ -189,7 +191,7 @@ def test_counts_are_the_fewest_tried_that_keep_nine_tenths():
     kept = [
         float(gain_kept(model, path[:1], classes[:1], best[:1], share=n / 8).steps) for n in (1, 2)
     ]
-    assert kept[0] < 0.9 <= kept[1]
+    assert kept[0] < 0.5 <= kept[1]
     assert list_counts(1) == [1]
     assert list_counts(13) == [1, 2, 3, 4, 6, 8, 12, 13]
 
@@ -211,9 +213,9 @@ def test_following_a_view_finds_the_pixels_that_speak(rng):
     assert float(found.measures["kept"]) > 0.9
     whole = model.logits(path[:, -1]).softmax(1)[0, 0] - model.logits(path[:, 0]).softmax(1)[0, 0]
     assert_close(found.measures["whole gain"][0], whole)
-    assert float(found.measures["mask"]) == 2
-    assert float(found.measures["gradients"]) == 2
-    assert float(found.measures["chance"]) > 2
+    assert float(found.measures["mask"]) == 2  # both wholly in the mask: they follow in equal parts
+    assert float(found.measures["gradients"]) == 1
+    assert float(found.measures["chance"]) > 1
 
 
 def test_features_are_shown_where_they_rise_and_where_they_fell(network, views):
@@ -278,7 +280,9 @@ def test_the_pair_learns_to_turn_dark_into_light(rng):
     images = (
         180 * classes[:, None, None, None] + torch.randint(60, (60, 1, 6, 6), generator=rng)
     ).byte()
-    generator = fit_pair(images, classes, plan=PairPlan(steps=250, width=6, batch=16), seed=0)
+    generator = fit_pair(
+        images, classes, plan=PairPlan(steps=120, width=6, batch=8, rate=2e-3), seed=0
+    )
     some = images[:20].float() / 255
     made = generator(some, 1 - classes[:20])
     means = made.mean((1, 2, 3))
@@ -366,11 +370,22 @@ def test_every_part_of_the_claim_is_judged_by_its_numbers(changed, won):
     assert holds == won.startswith("4")
 
 
+def draw_bars():
+    """Three classes of 60 images of 8 x 8 pixels, each with a bar at a place of its own."""
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(180) % 3
+    images = torch.randint(60, (180, 1, 8, 8), generator=generator)
+    for row, label in enumerate(labels.tolist()):
+        images[row, 0, :, 3 * label : 3 * label + 2] += 190
+    own = ImageSet(images.byte(), labels, ("left", "middle", "right"))
+    return Dataset("bars", own, own)
+
+
 def test_a_small_study_is_whole_and_goes_on(tmp_path):
-    data = load_dataset("digits")
+    data = draw_bars()
     found = follow_activations(data, StudyRequest(out=tmp_path), TINY)
     assert [row[0] for row in found.rows] == [*FOLLOWED, "pixels by chance"]
-    assert [row[1] for row in found.rows[:-1]] == [64, 64, 128, 32, 64, 20]
+    assert [row[1] for row in found.rows[:-1]] == [64, 64, 128, 32, 64, 6]
     assert all(row[-1] == 1 for row in found.rows[:5])
     assert 0 <= found.rows[5][-1] <= 1
     assert [figure.name for figure in found.figures] == ["paths", "morphs"]

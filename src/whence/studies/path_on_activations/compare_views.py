@@ -48,8 +48,8 @@ def compare_views(known: Learned, sizes: PathSizes, seed: int) -> dict[str, Any]
     whole = torch.tensor([reason is None for reason in done.reasons])
     if not bool(whole.any()):
         raise ValueError(
-            "The autoencoder is too weak for these images, none has a path to its second class; "
-            "give more or simpler images."
+            f"No image has a path to its second class; give more or simpler images. Of the first: "
+            f"{done.reasons[0]}"
         )
     path, classes = done.path[whole], done.others.classes[whole]
     views = view_layers(known.network, known.modules, known.scale, path.flatten(0, 1))

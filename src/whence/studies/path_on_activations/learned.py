@@ -46,15 +46,15 @@ class PathSizes(NamedTuple):
     vae_epochs: int = 60
     codes: int = 16
     concepts: int = 5
-    module_steps: int = 400
+    module_steps: int = 800
     paths: int = 24
     path_steps: int = 40
     mask_steps: int = 3000
     attributed: int = 5
     morphed: int = 60
-    pair_steps: int = 1500
+    pair_steps: int = 1200
     judge_steps: int = 500
-    seeds: int = 2
+    seeds: int = 1
 
 
 FULL_PATHS = PathSizes(

@@ -66,7 +66,8 @@ class PairGenerator(nn.Module):
             deep = deep + F.relu(layer(deep))
         wide = F.interpolate(deep, size=images.shape[2:], mode="nearest")
         change = self.change(F.relu(self.up(torch.cat([fine, wide], 1))))
-        return (images.clamp(DARKEST, 1 - DARKEST).logit() + change).sigmoid()
+        made: Tensor = (images.clamp(DARKEST, 1 - DARKEST).logit() + change).sigmoid()
+        return made
 
 
 class PairCritic(nn.Module):
@@ -109,7 +110,8 @@ def critic_loss(critic: PairCritic, images: Tensor, classes: Tensor, made: Tenso
     real = (critic(images, classes) - 1).square().mean()
     wrong = critic(images, 1 - classes).square().mean()
     false = critic(made, 1 - classes).square().mean()
-    return real + (wrong + false) / 2
+    total: Tensor = real + (wrong + false) / 2
+    return total
 
 
 def generator_loss(
@@ -128,7 +130,8 @@ def generator_loss(
     seems: Tensor = (critic(made, 1 - classes) - 1).square().mean()
     back = (generator(made, classes) - images).abs().mean()
     left = (generator(images, classes) - images).abs().mean()
-    return seems + plan.cycle * back + plan.stay * left
+    total: Tensor = seems + plan.cycle * back + plan.stay * left
+    return total
 
 
 def fit_pair(images: Tensor, classes: Tensor, *, plan: PairPlan, seed: int) -> PairGenerator:

@@ -29,7 +29,7 @@ from whence.studies.path_on_activations.followed_views import (
 )
 
 COLUMNS_OF_VIEWS = (
-    *("what follows", "features", "kept by mask", "mask's size", "for 90%"),
+    *("what follows", "features", "kept by mask", "mask's size", "for half"),
     *("by gradients", "by chance", "10% of pixels keep", "answers alike"),
 )
 
@@ -39,7 +39,7 @@ MEASURES_OF_MORPHS = ("to real", "IM1", "IM2", "valid", "second agrees", "change
 
 COLUMNS_OF_MORPHS = (
     *("distance to real", "IM1", "IM2", "network agrees", "second agrees", "change"),
-    *("gain of path", *(f"for 90%: {name}" for name in FOLLOWED_BY_SOURCE)),
+    *("gain of path", *(f"for half: {name}" for name in FOLLOWED_BY_SOURCE)),
 )
 
 ALLOWED_LOSS_OF_GAIN = 0.02
@@ -51,8 +51,8 @@ ABOUT_PATHS = (
     "the last convolution; units of the dense layer above; or x-features, a few numbers for each "
     "class that a concept embedding (SRAE) reads off that layer and answers from.",
     "Kept by mask: the share of the gain in probability that is left when the mask alone follows, "
-    "and mask's size, how many features it amounts to. For 90%: how many features, in the mask's "
-    "order, keep nine tenths of the gain (median); by gradients, in the order of integrated "
+    "and mask's size, how many features it amounts to. For half: how many features, in the mask's "
+    "order, keep half of the gain (median); by gradients, in the order of integrated "
     "gradients along the path; by chance, in any. Of few sizes that are tried, the smallest.",
     "10% of pixels keep: the features of the mask are shown on pixels by contrastive Excitation "
     "Backprop, and the tenth of the pixels that this marks follows the path in the image. Answers "
@@ -138,8 +138,8 @@ def judge_paths(parts: Sequence[Mapping[str, Any]]) -> tuple[bool, str]:
     }
     won = [name for name, good in judged.items() if good]
     return len(won) == len(judged), (
-        f"{len(won)} of {len(judged)} parts held ({', '.join(won) or 'none'}). Nine tenths of the "
-        f"gain need {pixels[1]:.3g} pixels, {layer[1]:.3g} {layer[0]}, {dense[1]:.3g} {DENSE}, "
+        f"{len(won)} of {len(judged)} parts held ({', '.join(won) or 'none'}). Half of the "
+        f"gain needs {pixels[1]:.3g} pixels, {layer[1]:.3g} {layer[0]}, {dense[1]:.3g} {DENSE}, "
         f"{embedded[1]:.3g} x-features; masks keep {kept[0]:.0%} of it on pixels, {kept[1]:.0%} on "
         f"the {layer[0]}. Morphs of the GAN are {real[0]:.3g} from real images, of the autoencoder "
         f"{real[1]:.3g}; a second network agrees with {second[0]:.0%} and {second[1]:.0%}."

@@ -12,6 +12,7 @@ from whence.studies.parts.request import StudyRequest
 from whence.studies.parts.subject import load_subject
 from whence.studies.path_on_activations.compare_morphs import compare_morphs
 from whence.studies.path_on_activations.compare_views import compare_views
+from whence.studies.path_on_activations.follow_views import WEIGHT_OF_MASK
 from whence.studies.path_on_activations.learned import (
     FULL_PATHS,
     Learned,
@@ -53,6 +54,7 @@ def follow_activations(data: Dataset, request: StudyRequest, sizes: PathSizes) -
         "data": data.name,
         "fingerprint": fingerprint(data.train)[:16],
         **sizes._asdict(),
+        "mask_weight": WEIGHT_OF_MASK,
         "pair_plan": PairPlan(sizes.pair_steps)._asdict(),
     }
     del made_with["seeds"]
