@@ -334,13 +334,28 @@ def test_morphs_are_judged_as_the_class_that_was_wanted(rng):
 
 
 def make_part(
-    *, pixels=20, unblurred=16, units=12, maps=8, dense=6, x=4, kept=0.95, gan=1.0, agree=0.9
+    *,
+    pixels=20,
+    unblurred=16,
+    units=12,
+    maps=8,
+    dense=6,
+    x=4,
+    kept=0.95,
+    gain=0.9,
+    gan=1.0,
+    agree=0.9,
 ):
     counts = dict(zip(FOLLOWED, (pixels, unblurred, units, maps, dense, x), strict=True))
     return {
         "views": {
-            "views": {name: {"mask": n, "kept": 0.96} for name, n in counts.items()}
-            | {MAPS: {"mask": maps, "kept": kept}}
+            "views": {
+                name: {"mask": n, "kept": 0.96, "whole gain": 0.9} for name, n in counts.items()
+            }
+            | {
+                MAPS: {"mask": maps, "kept": kept, "whole gain": 0.9},
+                X_FEATURES: {"mask": x, "kept": 0.96, "whole gain": gain},
+            }
         },
         "morphs": {
             "kinds": {
@@ -359,6 +374,7 @@ def make_part(
         ({"maps": 17, "units": 17}, "3 of 4 parts held (embedding, realism, validity)."),
         ({"kept": 0.9}, "3 of 4 parts held (embedding, realism, validity)."),
         ({"unblurred": 30, "pixels": 8}, "3 of 4 parts held (embedding, realism, validity)."),
+        ({"gain": 0.8}, "3 of 4 parts held (activations, realism, validity)."),
         ({"x": 6}, "3 of 4 parts held (activations, realism, validity)."),
         ({"gan": 1.3}, "3 of 4 parts held (activations, embedding, validity)."),
         ({"agree": 0.7}, "3 of 4 parts held (activations, embedding, realism)."),

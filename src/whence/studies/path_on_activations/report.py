@@ -30,7 +30,7 @@ from whence.studies.path_on_activations.followed_views import (
 
 COLUMNS_OF_VIEWS = (
     *("what follows", "features", "kept by mask", "mask's size", "for half"),
-    *("by gradients", "by chance", "10% of pixels keep", "answers alike"),
+    *("by gradients", "by chance", "10% of pixels keep", "gain", "answers alike"),
 )
 
 MEASURES_OF_VIEWS = ("features", "kept", "in the mask", "mask", "gradients", "chance")
@@ -55,9 +55,9 @@ ABOUT_PATHS = (
     "order, keep half of the gain (median); by gradients, in the order of integrated "
     "gradients along the path; by chance, in any. Of few sizes that are tried, the smallest.",
     "10% of pixels keep: the features of the mask are shown on pixels by contrastive Excitation "
-    "Backprop, and the tenth of the pixels that this marks follows the path in the image. Answers "
-    "alike: how often the view answers as the network does; for x-features this is what the "
-    "embedding loses.",
+    "Backprop, and the tenth of the pixels that this marks follows the path in the image. Gain: of "
+    "probability along the whole path; answers alike: how often the view answers as the network "
+    "does. For x-features these two say what the embedding loses.",
 )
 
 ABOUT_MORPHS = (
@@ -112,7 +112,8 @@ def judge_paths(parts: Sequence[Mapping[str, Any]]) -> tuple[bool, str]:
     """Say which parts of the claim held, and what decides.
 
     Pixels are given the better of both masks; activations are those of the convolution, by unit or
-    by map, again the better.
+    by map, again the better. What is kept counts as a share of the network's own gain, of which an
+    embedding may have lost some before any mask.
     """
 
     def least(names: Sequence[str]) -> tuple[str, float]:
@@ -122,17 +123,15 @@ def judge_paths(parts: Sequence[Mapping[str, Any]]) -> tuple[bool, str]:
         return name, known.get(name, float("nan"))
 
     pixels, layer = least(ON_PIXELS), least((UNITS, MAPS))
-    kept = [
-        average_of(parts, "views", "views", name, "kept") or 0.0 for name in (pixels[0], layer[0])
-    ]
     embedded, dense = least((X_FEATURES,)), least((DENSE,))
+    kept = [gain_of_network(parts, name) for name in (pixels[0], layer[0], X_FEATURES)]
     real = [average_of(parts, "morphs", "kinds", name, "to real") or 0.0 for name in SOURCES]
     second = [
         average_of(parts, "morphs", "kinds", name, "second agrees") or 0.0 for name in SOURCES
     ]
     judged = {
         "activations": layer[1] < pixels[1] and kept[1] >= kept[0] - ALLOWED_LOSS_OF_GAIN,
-        "embedding": embedded[1] < dense[1],
+        "embedding": embedded[1] < dense[1] and kept[2] >= kept[0] - ALLOWED_LOSS_OF_GAIN,
         "realism": real[0] < real[1],
         "validity": second[0] >= second[1],
     }
@@ -140,13 +139,22 @@ def judge_paths(parts: Sequence[Mapping[str, Any]]) -> tuple[bool, str]:
     return len(won) == len(judged), (
         f"{len(won)} of {len(judged)} parts held ({', '.join(won) or 'none'}). Half of the "
         f"gain needs {pixels[1]:.3g} pixels, {layer[1]:.3g} {layer[0]}, {dense[1]:.3g} {DENSE}, "
-        f"{embedded[1]:.3g} x-features; masks keep {kept[0]:.0%} of it on pixels, {kept[1]:.0%} on "
-        f"the {layer[0]}. Morphs of the GAN are {real[0]:.3g} from real images, of the autoencoder "
+        f"{embedded[1]:.3g} x-features; masks keep {kept[0]:.0%} of the network's gain on pixels, "
+        f"{kept[1]:.0%} on the {layer[0]}, {kept[2]:.0%} on x-features. Morphs of the GAN are {real[0]:.3g} from real images, of the autoencoder "
         f"{real[1]:.3g}; a second network agrees with {second[0]:.0%} and {second[1]:.0%}."
     )
 
 
 SOURCES = (BY_GAN, BY_AUTOENCODER)
+
+
+def gain_of_network(parts: Sequence[Mapping[str, Any]], name: str) -> float:
+    """Return what the masks of a view keep, as a share of the network's own gain."""
+    kept, own, network = (
+        average_of(parts, "views", "views", *keys) or 0.0
+        for keys in ((name, "kept"), (name, "whole gain"), (ON_PIXELS[0], "whole gain"))
+    )
+    return kept * own / network if network else 0.0
 
 
 def round_entry(number: float | None) -> Entry:
@@ -166,10 +174,11 @@ def lay_out_views(parts: Sequence[Mapping[str, Any]]) -> tuple[tuple[Entry, ...]
         ]
         attributed = average_of(parts, "views", "attributed", shown.get(name, ""))
         answers = average_of(parts, "views", "views", name, "answers")
-        rows.append((name, *numbers, round_entry(attributed), round_entry(answers)))
+        gain = average_of(parts, "views", "views", name, "whole gain")
+        rows.append((name, *numbers, *map(round_entry, (attributed, gain, answers))))
     chance = average_of(parts, "views", "attributed", "pixels by chance")
     empty = (None,) * len(MEASURES_OF_VIEWS)
-    return (*rows, ("pixels by chance", *empty, round_entry(chance), None))
+    return (*rows, ("pixels by chance", *empty, round_entry(chance), None, None))
 
 
 def tabulate_morphs(parts: Sequence[Mapping[str, Any]]) -> PageSection:
