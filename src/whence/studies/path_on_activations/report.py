@@ -129,6 +129,7 @@ def judge_paths(parts: Sequence[Mapping[str, Any]]) -> tuple[bool, str]:
     second = [
         average_of(parts, "morphs", "kinds", name, "second agrees") or 0.0 for name in SOURCES
     ]
+    others = average_of(parts, "morphs", "kinds", REAL, "to real") or 0.0
     judged = {
         "activations": layer[1] < pixels[1] and kept[1] >= kept[0] - ALLOWED_LOSS_OF_GAIN,
         "embedding": embedded[1] < dense[1] and kept[2] >= kept[0] - ALLOWED_LOSS_OF_GAIN,
@@ -140,8 +141,9 @@ def judge_paths(parts: Sequence[Mapping[str, Any]]) -> tuple[bool, str]:
         f"{len(won)} of {len(judged)} parts held ({', '.join(won) or 'none'}). Half of the "
         f"gain needs {pixels[1]:.3g} pixels, {layer[1]:.3g} {layer[0]}, {dense[1]:.3g} {DENSE}, "
         f"{embedded[1]:.3g} x-features; masks keep {kept[0]:.0%} of the network's gain on pixels, "
-        f"{kept[1]:.0%} on the {layer[0]}, {kept[2]:.0%} on x-features. Morphs of the GAN are {real[0]:.3g} from real images, of the autoencoder "
-        f"{real[1]:.3g}; a second network agrees with {second[0]:.0%} and {second[1]:.0%}."
+        f"{kept[1]:.0%} on the {layer[0]}, {kept[2]:.0%} on x-features. Morphs of the GAN are "
+        f"{real[0]:.3g} from real images, of the autoencoder {real[1]:.3g}, other real ones "
+        f"{others:.3g}; a second network agrees with {second[0]:.0%} and {second[1]:.0%}."
     )
 
 
