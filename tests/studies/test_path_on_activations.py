@@ -21,7 +21,7 @@ from whence.studies.path_on_activations.compare_morphs import (
     BY_GAN,
     find_pair,
     judge_morphs,
-    spread_rows,
+    show_both_ways,
     take_pair,
 )
 from whence.studies.path_on_activations.compare_views import share_of_answers
@@ -35,10 +35,10 @@ from whence.studies.path_on_activations.follow_views import (
 from whence.studies.path_on_activations.followed_views import (
     DENSE,
     FOLLOWED,
-    MAPS,
-    PIXELS,
+    LAYER_MAPS,
+    LAYER_UNITS,
+    PLAIN_PIXELS,
     UNBLURRED,
-    UNITS,
     X_FEATURES,
     cut_at_flatten,
     view_layers,
@@ -107,7 +107,7 @@ def test_every_view_answers_what_the_network_or_its_modules_say(network, modules
     found, images = views
     assert tuple(found) == FOLLOWED
     own = network.logits(images)
-    for name in (PIXELS, UNBLURRED, UNITS, MAPS, DENSE):
+    for name in (PLAIN_PIXELS, UNBLURRED, LAYER_UNITS, LAYER_MAPS, DENSE):
         assert_close(found[name].model.logits(found[name].lay(images)), own, atol=1e-5, rtol=1e-4)
     features = network.encoder(images) / 0.5
     said = torch.stack([module(features) for module in modules], 1)
@@ -117,7 +117,12 @@ def test_every_view_answers_what_the_network_or_its_modules_say(network, modules
 
 def test_views_lay_features_out_in_order_between_0_and_1(network, modules, views):
     found, images = views
-    shapes = {UNITS: (1, 1, 192), MAPS: (6, 1, 32), DENSE: (1, 1, 64), X_FEATURES: (1, 1, 12)}
+    shapes = {
+        LAYER_UNITS: (1, 1, 192),
+        LAYER_MAPS: (6, 1, 32),
+        DENSE: (1, 1, 64),
+        X_FEATURES: (1, 1, 12),
+    }
     for name, shape in shapes.items():
         laid = found[name].lay(images)
         assert laid.shape[1:] == shape
@@ -127,18 +132,18 @@ def test_views_lay_features_out_in_order_between_0_and_1(network, modules, views
         summed = laid.sum((1, 2))
         assert_close(numbers / numbers.max(), summed / summed.max(), atol=1e-5, rtol=1e-4)
     activations = network.encoder[:6](images)  # (N, 32, 2, 3)
-    laid = found[MAPS].lay(images)
+    laid = found[LAYER_MAPS].lay(images)
     assert_close(laid[4, 5, 0, 7] * activations.max(), activations[4, 7, 1, 2])
     third = modules[2].embed(network.encoder(images) / 0.5)
     assert_close(found[X_FEATURES].numbers(images)[:, 8:], third)
-    assert share_of_answers(found[MAPS], found[PIXELS], images[None]) == 1
+    assert share_of_answers(found[LAYER_MAPS], found[PLAIN_PIXELS], images[None]) == 1
 
 
 def test_a_mask_on_maps_moves_whole_maps(network, views):
     """A slow second way: the activations themselves are mixed, map by map."""
     found, images = views
     path, classes = images[:10].view(2, 5, 2, 8, 12), torch.tensor([0, 2])
-    view = found[MAPS]
+    view = found[LAYER_MAPS]
     laid = view.lay(images[:10]).view(2, 5, 6, 1, 32)
     masks = path_masks(view.model, laid, classes, plan=MaskPlan(steps=400, blur=0.0))
     below, above = cut_at_flatten(network.encoder)
@@ -205,7 +210,7 @@ def test_following_a_view_finds_the_pixels_that_speak(rng):
     path = (start + ramp * (end - start)).view(1, 8, 1, 1, 8)
     from whence.studies.path_on_activations.followed_views import FollowedView
 
-    view = FollowedView(UNITS, model, lambda some: some, lambda some: some.flatten(1))
+    view = FollowedView(LAYER_UNITS, model, lambda some: some, lambda some: some.flatten(1))
     found = follow_view(view, path, torch.tensor([0]), steps=1000, generator=rng)
     assert sorted(found.order[0, :2].tolist()) == [0, 2]
     assert found.rises[0, [0, 2]].tolist() == [True, False]
@@ -221,7 +226,7 @@ def test_following_a_view_finds_the_pixels_that_speak(rng):
 def test_features_are_shown_where_they_rise_and_where_they_fell(network, views):
     found, images = views
     path = images[:10].view(2, 5, 2, 8, 12)
-    view = found[MAPS]
+    view = found[LAYER_MAPS]
     followed = follow_view(
         view, path, torch.tensor([0, 2]), steps=200, generator=torch.Generator().manual_seed(0)
     )
@@ -305,7 +310,7 @@ def test_the_pair_is_that_of_the_first_and_second_answers():
     taken, ours = take_pair(images, (1, 3))
     assert taken.images[:, 0, 0, 0].tolist() == [0, 1, 3, 4]
     assert ours.tolist() == [1, 0, 1, 0]
-    assert spread_rows(torch.tensor([0, 0, 0, 0, 1, 1])) == [0, 1, 2, 4, 5]
+    assert show_both_ways(torch.tensor([0, 0, 0, 0, 1, 1])) == [0, 1, 2, 4, 5]
 
 
 def test_morphs_are_judged_as_the_class_that_was_wanted(rng):
@@ -353,7 +358,7 @@ def make_part(
                 name: {"mask": n, "kept": 0.96, "whole gain": 0.9} for name, n in counts.items()
             }
             | {
-                MAPS: {"mask": maps, "kept": kept, "whole gain": 0.9},
+                LAYER_MAPS: {"mask": maps, "kept": kept, "whole gain": 0.9},
                 X_FEATURES: {"mask": x, "kept": 0.96, "whole gain": gain},
             }
         },
@@ -407,7 +412,7 @@ def test_a_small_study_is_whole_and_goes_on(tmp_path):
     assert [figure.name for figure in found.figures] == ["paths", "morphs"]
     path = tmp_path / "path_on_activations-parts" / "views-0.json"
     kept = json.loads(path.read_text())
-    kept["found"]["views"][MAPS]["mask"] = 0.125
+    kept["found"]["views"][LAYER_MAPS]["mask"] = 0.125
     path.write_text(json.dumps(kept))
     again = follow_activations(data, StudyRequest(out=tmp_path), TINY)
     assert again.rows[3][4] == 0.125

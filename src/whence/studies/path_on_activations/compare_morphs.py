@@ -19,13 +19,13 @@ from whence.studies.parts.class_autoencoders import (
     train_autoencoders,
 )
 from whence.studies.path_on_activations.follow_views import average_measures, follow_view
-from whence.studies.path_on_activations.followed_views import MAPS, PIXELS, view_layers
+from whence.studies.path_on_activations.followed_views import LAYER_MAPS, PLAIN_PIXELS, view_layers
 from whence.studies.path_on_activations.learned import Learned, PathSizes, ask_in_parts
 from whence.studies.path_on_activations.pair_generator import PairPlan, fit_pair
 
 BY_GAN, BY_AUTOENCODER, REAL = "conditional GAN", "autoencoder", "real images of the class"
 SHOWN_MORPHS = 6
-FOLLOWED_BY_SOURCE = (PIXELS, MAPS)
+FOLLOWED_BY_SOURCE = (PLAIN_PIXELS, LAYER_MAPS)
 
 
 def compare_morphs(known: Learned, sizes: PathSizes, seed: int) -> dict[str, Any]:
@@ -68,7 +68,7 @@ def compare_morphs(known: Learned, sizes: PathSizes, seed: int) -> dict[str, Any
                 "image": to_uint8(images[row]).tolist(),
                 **{name: to_uint8(some[row]).tolist() for name, some in morphs.items()},
             }
-            for row in spread_rows(labels_of_asked)
+            for row in show_both_ways(labels_of_asked)
         ],
     }
 
@@ -88,7 +88,7 @@ def take_pair(images: ImageSet, pair: tuple[int, int]) -> tuple[ImageSet, Tensor
     return taken, (taken.labels == pair[1]).long()
 
 
-def spread_rows(labels: Tensor) -> list[int]:
+def show_both_ways(labels: Tensor) -> list[int]:
     """Choose the first rows of both classes, in turn."""
     both = [(labels == label).nonzero().squeeze(1).tolist() for label in (0, 1)]
     half = SHOWN_MORPHS // 2

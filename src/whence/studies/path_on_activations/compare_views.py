@@ -16,9 +16,9 @@ from whence.studies.path_on_activations.follow_views import (
     show_features,
 )
 from whence.studies.path_on_activations.followed_views import (
-    MAPS,
+    LAYER_MAPS,
     ON_PIXELS,
-    PIXELS,
+    PLAIN_PIXELS,
     X_FEATURES,
     FollowedView,
     view_layers,
@@ -27,7 +27,7 @@ from whence.studies.path_on_activations.learned import Learned, PathSizes, ask_i
 
 SHOWN_PATHS = 5
 SHOWN_FEATURES = 2
-SHOWN_VIEWS = (MAPS, X_FEATURES)
+SHOWN_VIEWS = (LAYER_MAPS, X_FEATURES)
 
 
 def compare_views(known: Learned, sizes: PathSizes, seed: int) -> dict[str, Any]:
@@ -70,20 +70,20 @@ def compare_views(known: Learned, sizes: PathSizes, seed: int) -> dict[str, Any]
             name: {
                 "features": found[name].masks[0].numel(),
                 **average_measures(found[name].measures),
-                "answers": share_of_answers(view, views[PIXELS], path),
+                "answers": share_of_answers(view, views[PLAIN_PIXELS], path),
             }
             for name, view in views.items()
         },
         "attributed": {
-            "mask on pixels": keep_pixels(known, path, classes, found[PIXELS].masks),
-            "pixels by chance": keep_pixels(known, path, classes, order),
+            "mask on pixels": keep_marked_pixels(known, path, classes, found[PLAIN_PIXELS].masks),
+            "pixels by chance": keep_marked_pixels(known, path, classes, order),
             **{
-                name: keep_pixels(known, path, classes, maps.sum(1))
+                name: keep_marked_pixels(known, path, classes, maps.sum(1))
                 for name, (maps, _) in shown.items()
             },
         },
         "pictures": [
-            lay_out_path(row, path, classes, found, shown)
+            lay_out_followed(row, path, classes, found, shown)
             for row in range(min(SHOWN_PATHS, len(path)))
         ],
     }
@@ -97,14 +97,16 @@ def share_of_answers(view: FollowedView, plain: FollowedView, path: Tensor) -> f
     return float((said == own).double().mean())
 
 
-def keep_pixels(known: Learned, path: Tensor, classes: Tensor, ranking: Tensor) -> float | None:
+def keep_marked_pixels(
+    known: Learned, path: Tensor, classes: Tensor, ranking: Tensor
+) -> float | None:
     """Measure the share of the gain that a tenth of the pixels keeps, in the order given."""
     kept = gain_kept(known.network, path, classes[:, 0], ranking, share=SHARE).steps
     numbers = kept[kept.isfinite()]
     return float(numbers.mean()) if len(numbers) else None
 
 
-def lay_out_path(
+def lay_out_followed(
     row: int,
     path: Tensor,
     classes: Tensor,
@@ -127,6 +129,6 @@ def lay_out_path(
         "classes": classes[row].tolist(),
         "other": to_uint8(path[row, 0]).tolist(),
         "self": to_uint8(path[row, -1]).tolist(),
-        "mask": (found[PIXELS].masks[row] * change).tolist(),
+        "mask": (found[PLAIN_PIXELS].masks[row] * change).tolist(),
         "features": features,
     }

@@ -9,9 +9,9 @@ from whence.records.picture import colour, find_limit
 from whence.report.figures import make_grid, show, to_bytes
 from whence.studies.parts.findings import StudyFigure
 from whence.studies.path_on_activations.compare_morphs import BY_AUTOENCODER, BY_GAN
-from whence.studies.path_on_activations.followed_views import MAPS
+from whence.studies.path_on_activations.followed_views import LAYER_MAPS
 
-SHORT = {MAPS: "map"}
+SHORT_NAMES_OF_VIEWS = {LAYER_MAPS: "map"}
 
 
 def draw_paths(pictures: Sequence[Mapping[str, Any]], class_names: Sequence[str]) -> StudyFigure:
@@ -30,7 +30,7 @@ def draw_paths(pictures: Sequence[Mapping[str, Any]], class_names: Sequence[str]
         show(axes[line, 2], colour(mask, find_limit([mask])), ["mask on pixels", "+ red, - blue"])
         for place, feature in enumerate(one["features"], 3):
             values = torch.tensor(feature["map"]) * (1 if feature["rises"] else -1)
-            name = SHORT.get(feature["name"], "x-feature")
+            name = SHORT_NAMES_OF_VIEWS.get(feature["name"], "x-feature")
             words = [f"{name} {feature['number']}", "rises" if feature["rises"] else "falls"]
             show(axes[line, place], colour(values, find_limit([values])), words)
     return StudyFigure(

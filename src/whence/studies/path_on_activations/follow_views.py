@@ -11,7 +11,7 @@ from whence.models.classifier import Classifier
 from whence.morphing.gain import gain_kept, integrate_gradients, random_order
 from whence.morphing.path_mask import MaskPlan, path_masks
 from whence.studies.concept_embedding.concept_maps import map_unit
-from whence.studies.path_on_activations.followed_views import PIXELS, FollowedView
+from whence.studies.path_on_activations.followed_views import PLAIN_PIXELS, FollowedView
 
 MOST_OF_IT = 0.5
 """Of the gain, that the counted features keep: so much every mask does, or nearly."""
@@ -53,7 +53,9 @@ def follow_view(
     """
     laid = view.lay(path.flatten(0, 1))
     laid = laid.view(*path.shape[:2], *laid.shape[1:])
-    plan = MaskPlan(steps=steps, weight=WEIGHT_OF_MASK, blur=1.0 if view.name == PIXELS else 0.0)
+    plan = MaskPlan(
+        steps=steps, weight=WEIGHT_OF_MASK, blur=1.0 if view.name == PLAIN_PIXELS else 0.0
+    )
     found = path_masks(view.model, laid, classes, plan=plan)
     slopes = integrate_gradients(view.model, laid, classes)
     count, height, width = found.masks.shape
@@ -148,7 +150,7 @@ def show_features(
         rows.append(
             torch.cat(
                 [
-                    map_unit(partial(read_number, view, place), ends[rising])
+                    map_unit(partial(read_followed, view, place), ends[rising])
                     for place, rising in zip(places, up, strict=True)
                 ]
             )
@@ -156,7 +158,7 @@ def show_features(
     return torch.stack(rows), rises
 
 
-def read_number(view: FollowedView, place: int, images: Tensor) -> Tensor:
+def read_followed(view: FollowedView, place: int, images: Tensor) -> Tensor:
     """Read one feature of images, `(N,)`."""
     return view.numbers(images)[:, place]
 

@@ -16,14 +16,14 @@ from whence.models.evaluating import evaluating
 from whence.models.wrap import wrap
 from whence.studies.concept_embedding.explanation_module import ExplanationModule
 
-PIXELS, UNBLURRED = "pixels", "pixels, mask not blurred"
-UNITS, MAPS = "units of the convolution", "maps of the convolution"
+PLAIN_PIXELS, UNBLURRED = "pixels", "pixels, mask not blurred"
+LAYER_UNITS, LAYER_MAPS = "units of the convolution", "maps of the convolution"
 DENSE, X_FEATURES = "units of the dense layer", "x-features"
-FOLLOWED = (PIXELS, UNBLURRED, UNITS, MAPS, DENSE, X_FEATURES)
+FOLLOWED = (PLAIN_PIXELS, UNBLURRED, LAYER_UNITS, LAYER_MAPS, DENSE, X_FEATURES)
 """Every view, in the order of the table: from the image up."""
 
-ON_PIXELS = (PIXELS, UNBLURRED)
-ASKED_AT_ONCE = 512
+ON_PIXELS = (PLAIN_PIXELS, UNBLURRED)
+ACTIVATED_AT_ONCE = 512
 
 
 class FollowedView(NamedTuple):
@@ -78,7 +78,7 @@ class SaidByModules(nn.Module):
         return torch.cat([say(part) for say, part in zip(self.says, parts, strict=True)], 1)
 
 
-def lay_out(activations: Tensor, scale: float, *, by_map: bool) -> Tensor:
+def lay_activations_out(activations: Tensor, scale: float, *, by_map: bool) -> Tensor:
     """Lay activations `(N, c, h, w)` or `(N, n)` out as images in [0, 1].
 
     Returns:
@@ -163,8 +163,8 @@ def view_layers(
     parts: dict[
         str, tuple[Callable[[Tensor], Tensor], nn.Module, dict[str, Any], Callable[..., Tensor]]
     ] = {
-        UNITS: (below, above, own, flatten_units),
-        MAPS: (below, above, own, sum_maps),
+        LAYER_UNITS: (below, above, own, flatten_units),
+        LAYER_MAPS: (below, above, own, sum_maps),
         DENSE: (model.encoder, nn.Identity(), own, model.encoder),
         X_FEATURES: (embed, SaidByModules(modules), straight, embed),
     }
@@ -173,11 +173,11 @@ def view_layers(
         for name in ON_PIXELS
     }
     for name, (activate, then, head, numbers) in parts.items():
-        by_map = name == MAPS
+        by_map = name == LAYER_MAPS
         with evaluating(model):
-            found = [activate(some) for some in images.split(ASKED_AT_ONCE)]
+            found = [activate(some) for some in images.split(ACTIVATED_AT_ONCE)]
         scale = max(float(one.amax()) for one in found) or 1.0
-        laid = lay_out(found[0][:1], scale, by_map=by_map)
+        laid = lay_activations_out(found[0][:1], scale, by_map=by_map)
         rest = RestOfNetwork(then, scale=scale, shape=found[0].shape[1:], by_map=by_map)
         shape = (laid.shape[1], laid.shape[2], laid.shape[3])
         views[name] = FollowedView(
@@ -197,8 +197,8 @@ def make_layer(
     def lay(pixels: Tensor) -> Tensor:
         with torch.no_grad():
             found = [
-                lay_out(activate(some), scale, by_map=by_map)
-                for some in pixels.split(ASKED_AT_ONCE)
+                lay_activations_out(activate(some), scale, by_map=by_map)
+                for some in pixels.split(ACTIVATED_AT_ONCE)
             ]
         return torch.cat(found)
 

@@ -22,9 +22,9 @@ from whence.studies.path_on_activations.figures import draw_morphs, draw_paths
 from whence.studies.path_on_activations.followed_views import (
     DENSE,
     FOLLOWED,
-    MAPS,
+    LAYER_MAPS,
+    LAYER_UNITS,
     ON_PIXELS,
-    UNITS,
     X_FEATURES,
 )
 
@@ -122,7 +122,7 @@ def judge_paths(parts: Sequence[Mapping[str, Any]]) -> tuple[bool, str]:
         name = min(known, key=lambda one: known[one]) if known else names[0]
         return name, known.get(name, float("nan"))
 
-    pixels, layer = least(ON_PIXELS), least((UNITS, MAPS))
+    pixels, layer = least(ON_PIXELS), least((LAYER_UNITS, LAYER_MAPS))
     embedded, dense = least((X_FEATURES,)), least((DENSE,))
     kept = [gain_of_network(parts, name) for name in (pixels[0], layer[0], X_FEATURES)]
     real = [average_of(parts, "morphs", "kinds", name, "to real") or 0.0 for name in SOURCES]
