@@ -54,7 +54,7 @@ class PathSizes(NamedTuple):
     morphed: int = 60
     pair_steps: int = 1200
     judge_steps: int = 500
-    seeds: int = 1
+    seeds: int = 2
 
 
 FULL_PATHS = PathSizes(
