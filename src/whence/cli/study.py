@@ -21,6 +21,9 @@ from whence.studies.parts.request import StudyRequest
 ONLY_SOME = {"seeds": "--seeds", "full": "--full", "concepts": "--concept"}
 """What only some studies take, and the option that asks for it."""
 
+TAKEN_WORDS = {"run": "a run of your own", "data": "images or a table of your own", **ONLY_SOME}
+"""What a study may take, in the order in which it is listed."""
+
 
 def build() -> ArgumentParser:
     """Build the parser."""
@@ -103,6 +106,15 @@ def check_taken(asked: Study, options: Namespace) -> None:
         )
 
 
+def describe_taken(study: Study) -> str:
+    """Say what a study takes, in words.
+
+    >>> describe_taken(Study("", "", "", ("seeds", "run")))
+    'a run of your own, --seeds'
+    """
+    return ", ".join(words for name, words in TAKEN_WORDS.items() if name in study.takes)
+
+
 def list_claims() -> list[dict[str, object]]:
     """Lay out every study with its claim, its source and what it takes."""
     return [
@@ -117,7 +129,7 @@ def describe_claims() -> str:
         "\n".join(
             [
                 *(f"{name}", f"  {study.claim}", f"  {study.source}"),
-                *([f"  takes {', '.join(study.takes)}"] if study.takes else []),
+                *([f"  takes {describe_taken(study)}"] if study.takes else []),
             ]
         )
         for name, study in STUDIES.items()
