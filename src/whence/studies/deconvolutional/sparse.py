@@ -88,7 +88,7 @@ def shrink_linearly(values: Tensor, threshold: float) -> Tensor:
     """Move values towards 0 by a threshold: the closed form for p = 1.
 
     >>> shrink_linearly(torch.tensor([-3.0, 0.5, 2.0]), 1.0)
-    tensor([-2., 0., 1.])
+    tensor([-2.,  0.,  1.])
     """
     return values.sign() * (values.abs() - threshold).clamp_min(0)
 
