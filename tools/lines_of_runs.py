@@ -271,4 +271,16 @@ RUNS = [  # file below src/whence, text that is right, text that is wrong, tests
     ("evidence/pseudo_labels.py", "errors <= limit", "errors < 1", "test_train_unlabelled"),
     ("studies/parts/kept.py", 'content.get("made_with") != self.made_with', "False", "test_parts"),
     ("attribution/score.py", "int((~finite).nonzero()[0])", "0", "test_attribute"),
+    (
+        "studies/concept_embedding/concept_maps.py",
+        "contrastive=True",
+        "contrastive=False",
+        "test_concept_embedding",
+    ),
+    (
+        "studies/concepts/directions.py",
+        "torch.where((slopes == 0).all(1), 0.5, rises)",
+        "rises",
+        "test_concept_instruments",
+    ),
 ]
