@@ -1,10 +1,8 @@
 """Parts of a recipe that were measured and not taken: a training with each of them.
 
-Averaged weights: what answers is the exponential mean of the parameters after every step, by
-torch's own ``AveragedModel`` (Izmailov et al. 2018, arXiv:1803.05407; Tarvainen and Valpola 2017,
-arXiv:1703.01780). Alternating flip: a coin decides once for each image whether it is mirrored in
-even or in odd epochs, so that no image is seen the same way in two epochs that follow each other
-(Jordan 2024, arXiv:2404.00498).
+Alternating flip: a coin decides once for each image whether it is mirrored in even or in odd
+epochs, so that no image is seen the same way in two epochs that follow each other (Jordan 2024,
+arXiv:2404.00498).
 """
 
 from collections.abc import Callable
@@ -13,25 +11,14 @@ from unittest import mock
 
 import torch
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from whence.data import AUGMENTATIONS
 from whence.models.classifier import Classifier
 from whence.training import in_steps
 from whence.training.fit import fit
 
-DECAY = 0.99
-"""Of the mean: it reaches back about 100 steps."""
-
 UNFLIPPED = {"flip": "none", "shift_flip": "shift"}
 """What is left of an augmentation that mirrors by chance."""
-
-
-def fit_averaged(model: Classifier, *given: Any, **options: Any) -> None:
-    """Train as ``fit`` does, and leave the mean of the parameters in the model."""
-    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(DECAY), use_buffers=True)
-    fit(model, *given, on_step=lambda _: average.update_parameters(model), **options)
-    model.load_state_dict(average.module.state_dict())
 
 
 def fit_alternating(model: Classifier, *given: Any, **options: Any) -> None:

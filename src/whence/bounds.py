@@ -87,6 +87,7 @@ BOUNDS: Mapping[str, Bounds] = MappingProxyType(
         "train_examples": Bounds(1, MANY),
         "validation_examples": Bounds(0, MANY),
         "variance": Bounds(1e-6, 1e6, whole=False, words="in 1e-06 to 1e+06"),
+        "weight_averaging": Bounds(0, 1 - 2**-53, whole=False, words="in [0, 1)"),
         "weight_decay": Bounds(0, LARGE, whole=False),
         "workers": Bounds(1, 10**4),
     }

@@ -23,6 +23,7 @@ from tests.helpers.bad_input import DIGITS
         (["--weight-decay", "-1"], "weight-decay must be at least 0"),
         (["--momentum", "-1"], "momentum must be in [0, 1), got -1.0"),
         (["--momentum", "1", "--optimizer", "adam"], "momentum must be in [0, 1), got 1.0"),
+        (["--weight-averaging", "1"], "weight-averaging must be in [0, 1), got 1.0"),
         (["--label-smoothing", "2"], "label-smoothing must be in [0, 1), got 2.0"),
         (["--label-smoothing", "-0.1"], "label-smoothing must be in [0, 1), got -0.1"),
         (["--draw-batch", "0"], "draw-batch must be at least 1, got 0"),

@@ -38,7 +38,7 @@ CASES = {
     "counted": ("memory-wrap", SGD, Plan(epochs=2, memory_size=9)),
     "votes": ("votes", SGD, Plan(epochs=2, memory_size=9)),
     "pairs": ("memory-wrap", replace(SGD, mixing="mixup"), Plan(epochs=2, memory_size=9)),
-    "norm": ("memory-wrap", SGD, Plan(epochs=2, memory_size=9)),
+    "norm": ("memory-wrap", replace(SGD, weight_averaging=0.7), Plan(epochs=2, memory_size=9)),
     "dropout": ("memory-wrap", SGD, Plan(epochs=2, memory_size=9)),
 }
 

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from torch.testing import assert_close
 
 from tests.helpers.forked import start_pair
+from tests.helpers.slow_mean import slow_mean
 from tests.helpers.together import CASES, RUN, make, make_images, train, work
 from whence.cli import main
 from whence.data.augment import crop_flip
@@ -67,7 +68,7 @@ def train_slowly(model, images, recipe, plan, processes):
     generator = torch.Generator().manual_seed(plan.seed)
     optimizer = build_optimizer(recipe, model.parameters())
     norms = [layer for layer in model.modules() if isinstance(layer, nn.BatchNorm2d)]
-    steps, losses = len(images) // recipe.batch_size, []
+    steps, losses, states = len(images) // recipe.batch_size, [], []
     model.train()
     for step in range(plan.epochs * steps):
         if step % steps == 0:
@@ -99,6 +100,10 @@ def train_slowly(model, images, recipe, plan, processes):
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
+        states.append({name: one.clone() for name, one in model.state_dict().items()})
+    floating = [name for name, one in states[0].items() if one.is_floating_point()]
+    means = {n: slow_mean([one[n] for one in states], recipe.weight_averaging) for n in floating}
+    model.load_state_dict(means, strict=False)
     return [sum(losses[i : i + steps]) / steps for i in range(0, len(losses), steps)]
 
 

@@ -161,6 +161,7 @@ def test_every_setting_of_the_recipe_counts(train):
         {"label_smoothing": 0.1},
         {"mixing": "mixup"},
         {"sharpness_radius": 0.1},
+        {"weight_averaging": 0.9},
     ):
         assert not torch.allclose(trained(**changes), base), changes
 

@@ -101,6 +101,11 @@ CASES = {
     "frozen": ("small_cnn", PLAIN, Plan(epochs=2, memory_size=9, freeze_encoder=True)),
     "bfloat16": ("small_cnn", SGD, Plan(epochs=2, memory_size=9, bfloat16=True)),
     "votes": ("small_cnn", SGD, Plan(epochs=2, memory_size=9)),
+    "averaged": (
+        "own",
+        Recipe(learning_rate=0.05, batch_size=7, weight_averaging=0.6),
+        Plan(epochs=2, memory_size=9),
+    ),
     "pairs, uphill": (
         "own",
         Recipe(learning_rate=0.05, batch_size=7, mixing="cutmix", sharpness_radius=0.1),

@@ -61,7 +61,7 @@ class BestEpoch:
             return None
         if type(best) is not float or not math.isfinite(best):
             return f"the best bound, got {quote(best)}"
-        return find_other_layout("best", checkpoint, self.vae)
+        return find_other_layout("best", checkpoint, self.vae.state_dict())
 
     def unpack(self, checkpoint: Checkpoint) -> None:
         """Take numbers and parameters back."""

@@ -44,6 +44,7 @@ def choose_recipe(settings: Settings, *, mirror: bool = False) -> Recipe:
         "mixing",
         "label_smoothing",
         "sharpness_radius",
+        "weight_averaging",
     )
     given = {name: getattr(settings, name) for name in names}
     recipe = replace(recipe, **{name: v for name, v in given.items() if v is not None})

@@ -163,6 +163,11 @@ class Settings:
         "sharpness-aware steps: take every gradient so far uphill from the parameters, such as "
         "0.05, at twice the time; the recipe's by default, which is 0",
     )
+    weight_averaging: float | None = option(
+        None,
+        "in [0, 1): answer by the mean of the weights over the last steps, of which so much stays "
+        "at every step, such as 0.99; the recipe's by default, 0 for the last weights alone",
+    )
     target_recall: str | None = option(
         None,
         "CLASS=SHARE, such as defective=0.95: answer the class from a threshold on that finds this "

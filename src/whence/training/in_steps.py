@@ -10,6 +10,7 @@ from whence.data import AUGMENTATIONS, MIXINGS
 from whence.models.classifier import Classifier
 from whence.records.images import ImageSet
 from whence.storage.checkpoint import Checkpoint
+from whence.training.averaging import choose_average
 from whence.training.distributed import Team
 from whence.training.loop import Loop, OnStep
 from whence.training.plan import Plan
@@ -96,6 +97,7 @@ def train_in_steps(
         randomness=randomness,
         others=(ModuleState(model),),
         climb=choose_climb(learned, recipe.sharpness_radius),
+        average=choose_average(learned, recipe.weight_averaging),
     )
     loop.run(resume, on_step)
     return progress.last_loss()

@@ -1,7 +1,7 @@
 """The training loop: plain, seeded, and able to go on from any step to the same bits."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from whence.seeds import make_generator, seed_global
 from whence.storage.checkpoint import Checkpoint
+from whence.training.averaging import WeightAverage
 from whence.training.progress import Progress
 from whence.training.state import OptimizerState, RandomState, State, pack, unpack
 
@@ -45,6 +46,8 @@ class Loop(Generic[B]):
         others: what checkpoints hold besides optimiser, randomness and progress.
         climb: moves the parameters, while its context lasts, to where the gradient is taken that
             the optimiser gets; None takes it where they are.
+        average: of the weights over the steps: the module has it at the end of every epoch and
+            after the last one; None leaves the weights of the last step.
     """
 
     draw: Callable[[Tensor, int], B]
@@ -56,6 +59,7 @@ class Loop(Generic[B]):
     randomness: RandomState
     others: tuple[State, ...]
     climb: Callable[[], AbstractContextManager[None]] | None = None
+    average: WeightAverage | None = None
 
     def run(self, resume: Checkpoint | None, on_step: OnStep | None) -> None:
         """Train from the first step, or from a checkpoint, to the last one.
@@ -64,8 +68,9 @@ class Loop(Generic[B]):
             ValueError: if the checkpoint is of another training.
             DivergedError: if the loss becomes NaN or infinite.
         """
-        progress, optimizer = self.progress, self.optimizer
-        states = (*self.others, OptimizerState(optimizer), self.randomness, progress)
+        progress, optimizer, average = self.progress, self.optimizer, self.average
+        averages = () if average is None else (average,)
+        states = (*self.others, *averages, OptimizerState(optimizer), self.randomness, progress)
         if resume is not None:
             unpack(states, resume)
         while not progress.done:
@@ -86,10 +91,15 @@ class Loop(Generic[B]):
                     again.backward()
             optimizer.step()
             progress.add(*self.step.finish(loss.detach(), *counted))
+            if average is not None:
+                average.update()
             if progress.place == 0:
-                self.end_epoch(rate)
+                with nullcontext() if average is None else average.lent():
+                    self.end_epoch(rate)
             if on_step is not None:
                 on_step(lambda: pack(states))
+        if average is not None:
+            average.give()
 
 
 @contextmanager

@@ -34,6 +34,8 @@ class Recipe:
         label_smoothing: in [0, 1).
         sharpness_radius: how far from the parameters, uphill, a step looks for its gradient (Foret
             et al. 2021, arXiv:2010.01412, equation 2); 0 takes it where the parameters are.
+        weight_averaging: in [0, 1): how much of the mean of the weights stays at every step; the
+            mean is what answers. 0 answers by the weights of the last step.
         least_steps: that a training takes unless its epochs are given.
     """
 
@@ -51,6 +53,7 @@ class Recipe:
     mixing: str | None = None
     label_smoothing: float = 0.0
     sharpness_radius: float = 0.0
+    weight_averaging: float = 0.0
     least_steps: int = 800
 
 
@@ -63,6 +66,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             batch_size=32,
             augmentation="shift",
             label_smoothing=0.1,
+            weight_averaging=0.99,
             least_steps=2000,
         ),
         "paper": Recipe(),

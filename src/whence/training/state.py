@@ -1,7 +1,7 @@
 """The state of a training: the parts that a checkpoint holds, packed and put back."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -65,7 +65,7 @@ class ModuleState:
 
     def find_misfit(self, checkpoint: Checkpoint) -> str | None:
         """Compare names, shapes and types with the module's."""
-        return find_other_layout("model", checkpoint, self.module)
+        return find_other_layout("model", checkpoint, self.module.state_dict())
 
     def unpack(self, checkpoint: Checkpoint) -> None:
         """Copy the tensors into the module."""
@@ -73,10 +73,12 @@ class ModuleState:
         copy_into(self.module, {name: checkpoint.tensors[f"model.{name}"] for name in names})
 
 
-def find_other_layout(prefix: str, checkpoint: Checkpoint, module: nn.Module) -> str | None:
-    """Compare a checkpoint's ``PREFIX.NAME`` with a module; return what is wanted, or None."""
+def find_other_layout(
+    prefix: str, checkpoint: Checkpoint, tensors: Mapping[str, Tensor]
+) -> str | None:
+    """Compare a checkpoint's ``PREFIX.NAME`` with tensors; return what is wanted, or None."""
     found = layouts_of(checkpoint.tensors)
-    for name, layout in layouts_of(module.state_dict()).items():
+    for name, layout in layouts_of(tensors).items():
         other = found.get(f"{prefix}.{name}", "nothing")
         if other != layout:
             return f"{name} {layout}, got {other}"

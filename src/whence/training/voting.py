@@ -12,6 +12,7 @@ from whence.memory.keys import build_keys
 from whence.memory.sparsemax import sparsemax
 from whence.memory.votes import Votes
 from whence.storage.checkpoint import Checkpoint
+from whence.training.averaging import choose_average
 from whence.training.labelled import Labelled, hold_out
 from whence.training.loop import Loop, OnStep, seeded
 from whence.training.plan import Plan
@@ -206,6 +207,7 @@ def train_keys(
             randomness=randomness,
             others=(ModuleState(head),),
             climb=choose_climb(head, recipe.sharpness_radius),
+            average=choose_average(head, recipe.weight_averaging),
         )
         loop.run(resume, on_step)
     return progress.last_loss()
