@@ -34,6 +34,7 @@ from whence.training.distributed import Team
 from whence.training.fit import fit
 from whence.training.plan import Plan, check_plan
 from whence.training.progress import LOWER, DivergedError, EpochReport
+from whence.training.recipes import Recipe
 
 
 def run(
@@ -94,8 +95,8 @@ def run(
         if prepared is None or team.lead((folder / DONE).exists):
             return team.lead(lambda: skip(folder, dataset))
         parts = prepared
-        checkpoint, plan = team.lead(lambda: begin(folder, settings, parts))
-        parts = replace(parts, plan=plan)
+        checkpoint, recipe, plan = team.lead(lambda: begin(folder, settings, parts))
+        parts = replace(parts, recipe=recipe, plan=plan)
         parts.model.to(device)
         kept = features_folder or folder / FEATURES
         features = encode_parts(parts, dataset, kept, team, pooled, batch_size=batch_size)
@@ -172,30 +173,36 @@ def identify(parts: Parts) -> dict[str, Any]:
     return identity
 
 
-def begin(folder: Path, settings: Settings, parts: Parts) -> tuple[Checkpoint | None, Plan]:
+def begin(folder: Path, settings: Settings, parts: Parts) -> tuple[Checkpoint | None, Recipe, Plan]:
     """Write the settings, and find where the training goes on, and how.
 
-    The precision that ``auto`` chose stays the same on another machine as well.
+    The precision that ``auto`` chose stays the same on another machine as well, and what a version
+    of before did not have is not done from the middle on.
 
     Returns:
-        The newest checkpoint, None without one, and the plan with the precision that it was made
-        with.
+        The newest checkpoint, None without one, and the recipe and the plan that it was made with.
 
     Raises:
         FileExistsError: if the checkpoint is of another training.
         ValueError: if the checkpoint does not say what it is of.
     """
-    checkpoint, plan = begin_or_go_on(folder, settings), parts.plan
+    checkpoint, recipe, plan = begin_or_go_on(folder, settings), parts.recipe, parts.plan
     if checkpoint is not None:
         recorded = checkpoint.numbers["run"]
         planned = recorded.get("plan")
         bfloat16 = isinstance(planned, dict) and planned.get("bfloat16") is True
         if isinstance(planned, dict):
             planned.setdefault("balance", "none")  # which checkpoints of before do not say
+        begun = recorded.get("recipe")
+        if isinstance(begun, dict):
+            unknown = {name: one for name, one in asdict(Recipe()).items() if name not in begun}
+            begun.update(unknown)
+            asked = {name for name in unknown if getattr(settings, name, None) is not None}
+            recipe = replace(recipe, **{n: one for n, one in unknown.items() if n not in asked})
         kept = None if settings.budget is None else read_epochs(folder)
         plan = replace(plan, bfloat16=bfloat16, epochs=kept or plan.epochs)
-        check_identity(folder, recorded, identify(replace(parts, plan=plan)))
-    return checkpoint, plan
+        check_identity(folder, recorded, identify(replace(parts, recipe=recipe, plan=plan)))
+    return checkpoint, recipe, plan
 
 
 def train(
