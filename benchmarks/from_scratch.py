@@ -1,6 +1,6 @@
 """Networks trained from few images: what the recipe is worth, and whether votes cost accuracy.
 
-Claims: trained on 1,000 images of CIFAR-10, the small CNN has four points more of the test images
+Claims: trained on 1,000 images of CIFAR-10, the small CNN has six points more of the test images
 right by recipe ``default`` than by ``paper``; and votes have as many right as other heads.
 
     python -m benchmarks.from_scratch DATA --images 500 1000 --seeds 0 1 2

@@ -22,7 +22,13 @@ UNFLIPPED = {"flip": "none", "shift_flip": "shift"}
 
 
 def fit_alternating(model: Classifier, *given: Any, **options: Any) -> None:
-    """Train as ``fit`` does, with images mirrored in every other epoch."""
+    """Train as ``fit`` does, with images mirrored in every other epoch.
+
+    Raises:
+        ValueError: if memories are drawn, whose images are seen at other times, too.
+    """
+    if model.has_memory and model.variant != "votes":  # votes learn by a linear layer
+        raise ValueError("Images of a memory are not seen once an epoch; take another head.")
     with mock.patch.object(in_steps, "look_up_augmented", look_up_alternating):
         fit(model, *given, **options)
 

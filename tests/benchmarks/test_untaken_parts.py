@@ -1,8 +1,10 @@
 """Parts that no recipe has do what they are said to do."""
 
+import pytest
 import torch
 
-from benchmarks.untaken_parts import look_up_alternating
+import whence
+from benchmarks.untaken_parts import fit_alternating, look_up_alternating
 
 
 def test_every_image_is_mirrored_in_every_other_epoch():
@@ -19,3 +21,9 @@ def test_every_image_is_mirrored_in_every_other_epoch():
     assert seen[0].equal(seen[2])
     assert seen[1].equal(seen[3])
     assert 4 < int(seen[0].sum()) < 16
+
+
+def test_images_of_a_memory_are_refused():
+    model = whence.wrap("small_cnn", 2, variant="memory-wrap", image_shape=(1, 8, 8))
+    with pytest.raises(ValueError, match="Images of a memory are not seen once an epoch"):
+        fit_alternating(model)

@@ -134,3 +134,21 @@ def test_settings_files_that_are_none(fails, tmp_path):
     fails("train", tmp_path / "big.toml", message="must have at most 16777216 bytes")
     (tmp_path / "link.toml").symlink_to("big.toml")
     fails("train", tmp_path / "link.toml", message="must be a plain file, it is a link")
+
+
+def test_a_study_finds_a_file_in_the_place_of_its_folder_before_it_begins(fails, tmp_path):
+    (tmp_path / "file").write_text("")
+    for out in (tmp_path / "file", tmp_path / "file" / "below"):
+        fails(
+            *("study", "parameter_counts", "--out", out),
+            message=f"{out} must be a folder, but {tmp_path / 'file'} is a file.",
+        )
+
+
+def test_what_cannot_be_written_is_said_before_it_is_computed(fails, run, tmp_path, monkeypatch):
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    for command in (["report", run], ["study", "parameter_counts"]):
+        out = tmp_path / "out.html"
+        fails(
+            *command, "--out", out, message=f"{tmp_path} cannot be written to; choose another --out"
+        )

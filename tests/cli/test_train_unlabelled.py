@@ -117,6 +117,41 @@ def test_another_limit_and_a_full_folder_are_refused(trained, photos, more, sent
     assert sentence in capsys.readouterr().err.splitlines()[-1]
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("none", None, "none must be a folder of images, it is none"),
+        ("empty", (), "empty must hold images, it holds none"),
+        ("gone.csv", "path\ngone.png\n", "1 of the 1 files in"),
+        ("other.csv", "file\ngone.png\n", "must have a column 'path'"),
+    ],
+)
+def test_images_that_are_not_there_are_said_before_anything_is_trained(
+    photos, tmp_path, capsys, name, content, sentence
+):
+    if content == ():
+        (tmp_path / name).mkdir()
+    elif content is not None:
+        (tmp_path / name).write_text(content)
+    data = [photos / "some", "--unlabelled", tmp_path / name, "--out", tmp_path / "run"]
+    assert main([str(word) for word in ("train", *data, *OPTIONS)]) == 2
+    assert sentence in capsys.readouterr().err.splitlines()[-1]
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_table_of_unlabelled_images_has_the_column_of_the_labelled_ones(photos, tmp_path):
+    files = sorted((photos / "some").rglob("*.png"))
+    for name, head, rows in (
+        ("some.csv", "file,label", [f"{one},{one.parent.name}" for one in files]),
+        ("more.csv", "file", [str(one) for one in sorted((photos / "more").glob("*.png"))]),
+    ):
+        (tmp_path / name).write_text("\n".join([head, *rows]))
+    data = [tmp_path / "some.csv", "--unlabelled", tmp_path / "more.csv", "--path-column", "file"]
+    words = ("train", *data, "--out", tmp_path / "run", *OPTIONS, "--pseudo-limit", "0.3")
+    assert main([str(word) for word in words]) == 0
+    assert "taken up" in {row["origin"] for row in read_rows(tmp_path / "run")}
+
+
 def test_no_likely_answer_leaves_the_first_run(photos, tmp_path, capsys):
     out = tmp_path / "run"
     assert train(photos, out, "--pseudo-limit", "1e-9") == 2

@@ -19,6 +19,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from tests.helpers.whitening import whiten_slowly
 from whence import EvidenceClassifier
+from whence.estimators import evidence_classifier
 from whence.memory.sparsemax import sparsemax
 
 FAILED = {
@@ -99,6 +100,15 @@ def test_neighbours_are_those_of_the_keys(model, wine):
     assert (own != np.arange(len(y))).all()
     with pytest.raises(ValueError, match="n_neighbors must be in 1 to 88, got 89"):
         model.kneighbors(n_neighbors=89)
+    with pytest.raises(TypeError, match=r"n_neighbors must be a whole number, got 2\.5"):
+        model.kneighbors(new, 2.5)
+
+
+def test_neighbours_of_more_samples_than_are_compared_at_once(model, wine, monkeypatch):
+    near, places = model.kneighbors(n_neighbors=3)
+    monkeypatch.setattr(evidence_classifier, "AT_ONCE", 20)
+    assert_allclose(model.kneighbors(n_neighbors=3)[0], near)
+    assert_array_equal(model.kneighbors(n_neighbors=3)[1], places)
 
 
 def test_no_two_samples_have_one_direction():
@@ -118,6 +128,8 @@ def test_more_samples_are_stored_and_nothing_is_trained(model, wine):
     assert other.explain(new[2:3])[0].places[0] == len(y) + 2  # now it is its own evidence
     with pytest.raises(ValueError, match="of the kind that was fitted, such as 'red', got 4"):
         other.partial_fit(new[:1], [4])
+    with pytest.raises(ValueError, match="Unknown label type"):
+        EvidenceClassifier(epochs=3).fit(samples, y == "red").partial_fit(new[:2], [0.5, 1.5])
     first = EvidenceClassifier(epochs=3, random_state=0).partial_fit(samples, y)
     assert_array_equal(
         first.predict_proba(new),

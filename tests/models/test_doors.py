@@ -132,6 +132,19 @@ def test_files_of_another_size_are_resized_as_a_training_folder_is(model, door, 
         same(DOORS[door](model, [Image.fromarray(one) for one in pixels]), DOORS[door](model, read))
 
 
+@pytest.mark.parametrize("shape", [(3, 8), (3, -8, 8), (3, 8.0, 8), (1, 3, 8, 8)])
+def test_what_is_no_shape_of_images_is_refused(shape):
+    with pytest.raises(ValueError, match=r"image_shape must be three whole numbers \(C, H, W\)"):
+        whence.wrap("small_cnn", 2, image_shape=shape)
+
+
+def test_what_is_no_model_and_no_list_of_layers_is_refused(images):
+    with pytest.raises(TypeError, match=r"whence.load\(RUN\) returns, got 'runs/photos'"):
+        whence.predict("runs/photos", images)
+    with pytest.raises(ValueError, match="layers must be a list of names, got the text 'output'"):
+        whence.wrap("small_cnn", 2, layers="output")
+
+
 @pytest.mark.parametrize("door", DOORS)
 def test_other_things_are_refused_everywhere(model, door):
     with pytest.raises(

@@ -108,3 +108,10 @@ def test_files_of_running_writers_of_other_machines_and_of_others_stay(tmp_path)
     (tmp_path / f".b.json.{MARK}.{2**22 + 1}.tmp").write_text("left")
     write_whole(tmp_path / "c", b"")
     assert {path.name for path in tmp_path.iterdir()} == {*names, "c"}
+
+
+def test_a_failure_names_the_file_and_not_its_temporary_name(tmp_path):
+    path = tmp_path / ("a" * 250)  # the temporary name is too long
+    with pytest.raises(OSError, match="too long") as caught:
+        write_whole(path, b"")
+    assert caught.value.filename == str(path)

@@ -39,7 +39,6 @@ from whence.studies.concept_embedding.study import (
     Setting,
     embed_concepts,
     measure_faithfulness,
-    weights_of,
 )
 from whence.studies.parts.request import StudyRequest
 
@@ -119,7 +118,7 @@ def test_a_module_learns_an_answer_that_few_features_say(rng):
     inputs = fitted.embed(features)
     expected = inputs @ torch.linalg.pinv(inputs) @ answers
     assert_close(fitted(features), expected, atol=1e-3, rtol=1e-3)
-    assert_close(weights_of(fitted), fitted.say.weight[0])
+    assert_close(fitted.weights, fitted.say.weight[0])
 
 
 def test_the_lasso_takes_the_features_that_say_the_answer(rng):

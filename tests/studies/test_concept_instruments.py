@@ -19,7 +19,7 @@ from whence.studies.concepts.directions import (
     share_rising,
     welch_probability,
 )
-from whence.studies.concepts.listen import find_class_slopes, read_depths, read_logits
+from whence.studies.concepts.listen import find_class_slopes, read_depths
 from whence.studies.concepts.planting import (
     DOTS,
     PATCH_SIDE,
@@ -50,6 +50,7 @@ from whence.studies.concepts.stethoscope import (
 )
 from whence.studies.concepts.svcca import compare_layers, lay_out_places, trace_convergence
 from whence.studies.concepts.units import detect_by_units, find_best_unit, overlap_units
+from whence.visualisation.unit import classify_encoded
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +179,7 @@ def test_slopes_are_those_of_small_steps_of_a_layer(trained, planted):
 def test_logits_are_those_of_the_model_with_its_memory(measured_run, measured_digits):
     model, images = load(measured_run), measured_digits.test.images[:4]
     with torch.no_grad():
-        found = read_logits(model, model.encode_features(images))
+        found = classify_encoded(model, model.encode_features(images))
         torch.testing.assert_close(found, model(images))
     slopes = find_class_slopes(model, ["6"], images, torch.tensor([0, 1, 2, 3]))["6"]
     assert bool((slopes != 0).any(1).all())

@@ -14,7 +14,7 @@ from whence.studies.concepts.directions import (
     ConceptTest,
 )
 from whence.studies.concepts.measure import RANDOM_IMAGES, ConceptSizes
-from whence.studies.concepts.of_run import RunTests, describe_concept
+from whence.studies.concepts.of_run import RunTests, describe_concept, find_detector
 from whence.studies.concepts.planting import (
     DOTS,
     STRIPES,
@@ -197,3 +197,11 @@ def test_what_is_no_concept_of_a_run_is_refused(standard_run, tmp_path, capsys):
 
 def test_blocks_run_on_small_images():
     assert build_blocks()(torch.zeros(2, 1, 24, 24)).shape == (2, 64)
+
+
+def test_a_unit_is_told_from_images_of_all_classes_that_stand_in_order():
+    concept, others = torch.zeros(3, 2), torch.zeros(9, 2)
+    concept[:, 0] = 1.0
+    others[3:, 0] = 1.0  # the other classes have what the first lacks
+    others[:, 1] = -1.0
+    assert find_detector(concept, others) == (1, 1.0)

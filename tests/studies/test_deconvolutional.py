@@ -1,8 +1,11 @@
 """The study of deconvolutional networks as a whole."""
 
 import pytest
+import torch
 
 from whence.cli import main
+from whence.records.images import ImageSet
+from whence.seeds import make_generator
 from whence.studies.deconvolutional import study
 from whence.studies.deconvolutional.study import DeconvolutionSizes
 from whence.studies.deconvolutional.summary import judge_deconvolution
@@ -77,3 +80,11 @@ def test_the_study_in_small_goes_on_where_it_was(tmp_path, monkeypatch):
 def test_a_run_is_no_set_of_images(standard_run, capsys):
     assert main(["study", "deconvolutional", str(standard_run)]) == 2
     assert "is a run, and this study asks about images" in capsys.readouterr().err
+
+
+def test_pieces_that_noise_is_added_to_are_no_known_ones():
+    pixels = torch.arange(12, dtype=torch.uint8).view(-1, 1, 1, 1)
+    images = ImageSet(pixels, torch.arange(12) % 2, ("a", "b"))
+    known = torch.tensor([0, 3, 4, 5, 6, 7, 8, 9])
+    drawn = study.draw_pieces(images, 3, make_generator(0), known)
+    assert set((drawn.flatten() * 255).round().int().tolist()) < {1, 2, 10, 11}

@@ -14,7 +14,7 @@ from whence.records.images import Dataset, ImageSet
 from whence.report.cards import draw_picture
 from whence.seeds import make_generator
 from whence.studies.parts.request import StudyRequest
-from whence.studies.prototypes.ask_parts import PrototypeSizes, explain_parts
+from whence.studies.prototypes.ask_parts import PrototypeSizes, ask_parts, explain_parts
 from whence.studies.prototypes.page import FRAME, frame_patch
 from whence.studies.prototypes.part_network import PartNetwork, PatchEncoder, PlainNetwork, liken
 from whence.studies.prototypes.study import STAGES_OF_PARTS, report_parts, study_prototypes
@@ -220,3 +220,21 @@ def test_images_that_are_not_square_are_refused():
     wide = ImageSet(images.images[:, :, :6], images.labels, images.class_names)
     with pytest.raises(ValueError, match="images must be square, got 6 x 8 pixels"):
         study_prototypes(Dataset("wide", wide, wide), TINY, StudyRequest())
+
+
+def test_images_that_stand_class_by_class_are_drawn_and_shown_from_all_classes(monkeypatch):
+    images = load_dataset("digits").train.take(range(300))
+    order = images.labels.argsort(stable=True)
+    data = Dataset("sorted", images.take(order), images.take(order))
+    seen = {}
+    known = ask_parts(Dataset("few", images.take(range(60)), data.test), TINY, 0)
+    shown = [one["image"] for one in known["examples"]]
+    assert shown == [0, 299]
+
+    def look(given, *_):
+        seen["classes"] = given.train.labels.unique().tolist()
+        return known | {"examples": []}
+
+    monkeypatch.setattr("whence.studies.prototypes.study.ask_parts", look)
+    study_prototypes(data, TINY, StudyRequest(seeds=1))
+    assert seen["classes"] == [*range(10)]

@@ -55,7 +55,7 @@ SUMMARIES = {
     "check": "check that a run still does what a file expects of it, for CI",
     "export": "write a run as one file that answers without whence (ONNX)",
     "table": "run and print a table of the Memory Wrap paper, ours beside theirs",
-    "edit": "correct stored labels as a person wrote them down, without training",
+    "edit": "correct stored labels, take images out or add some, without training",
     "encoders": "compare pretrained networks and sizes of images on yours, before any training",
     "study": "test a published claim, ours beside what was published",
 }
@@ -67,6 +67,7 @@ WAYS_ON = {
     "table": RESUME,
     "faithfulness": "Stopped; the same command goes on with what is not measured yet.",
     "demo": "Stopped; the same command goes on from the newest checkpoint.",
+    "study": "Stopped; with --out the same command goes on with the parts that are not done yet.",
 }
 """What to do after Ctrl-C, for the commands that can go on."""
 
@@ -130,7 +131,8 @@ def call(command: str, arguments: list[str]) -> int:
 
 def overview() -> str:
     """List the commands."""
-    lines = [f"  {name:10} {SUMMARIES[name]}" for name in COMMANDS]
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:{width}}  {SUMMARIES[name]}" for name in COMMANDS]
     return "\n".join(
         [
             "usage: whence COMMAND ...",

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
 
+from whence.cli.files import check_folder_can_be
 from whence.cli.options import (
     add_device,
     add_where,
@@ -21,7 +22,12 @@ from whence.studies.parts.request import StudyRequest
 ONLY_SOME = {"seeds": "--seeds", "full": "--full", "concepts": "--concept"}
 """What only some studies take, and the option that asks for it."""
 
-TAKEN_WORDS = {"run": "a run of your own", "data": "images or a table of your own", **ONLY_SOME}
+TAKEN_WORDS = {
+    "run": "a run of your own",
+    "data": "images or a table of your own",
+    **ONLY_SOME,
+    "device": "--device",
+}
 """What a study may take, in the order in which it is listed."""
 
 
@@ -86,6 +92,8 @@ def study(arguments: list[str]) -> None:
         concepts=tuple(Path(one).expanduser() for one in options.concepts or ()),
         device=choose_device(options.device),
     )
+    if request.out is not None:
+        check_folder_can_be(request.out)
     from whence.cli.work.study import run_and_show  # late: it loads torch
 
     run_and_show(options.name, request, as_json=options.json)
@@ -100,6 +108,8 @@ def check_taken(asked: Study, options: Namespace) -> None:
     for field, word in ONLY_SOME.items():
         if getattr(options, field) and field not in asked.takes:
             raise ValueError(f"Study {options.name} takes no {word}; leave it out.")
+    if options.device not in (None, "cpu") and "device" not in asked.takes:
+        raise ValueError(f"Study {options.name} computes on the CPU alone; leave out --device.")
     if options.subject is not None and not {"run", "data"} & set(asked.takes):
         raise ValueError(
             f"Study {options.name} has images of its own, leave out {quote(options.subject)}."

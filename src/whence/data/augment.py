@@ -123,7 +123,9 @@ def to_float(images: Tensor) -> Tensor:
     if torch.compiler.is_exporting() or images.numel() == 0:  # a graph has no numbers to look at
         return images
     low, high = (value.item() for value in images.detach().aminmax())
-    if not (low >= 0 and high <= 1):  # also true for nan
+    if low != low:
+        raise ValueError("images must be uint8 or floats in [0, 1], got NaN among them.")
+    if low < 0 or high > 1:
         raise ValueError(
             f"images must be uint8 or floats in [0, 1], got floats from {low:g} to {high:g}; "
             "give pixels before any normalisation, the model normalises itself."

@@ -124,14 +124,38 @@ def load_unlabelled(
         name = "frame" if is_frame(data) else Path(data).stem
         return Unlabelled(name, read.images, tuple(files.sources), read.notes)
     root = Path(data).expanduser()
-    if not root.is_dir():
-        raise FileNotFoundError(f"{root} must be a folder of images, it is none.")
-    paths = list_images(root)
-    if not paths:
-        raise ValueError(f"{root} must hold images, it holds none.")
+    paths = list_unlabelled(root)
     read, problems = read_readable(paths, size=(height, width), channels=channels)
     if not read.files:
         raise problems[0]
     sources = tuple(read_name(one.path.relative_to(root).as_posix()) for one in read.files)
     notes = (*read.notes, *map(str, problems.values()))
     return Unlabelled(root.resolve().name, read.images, sources, notes)
+
+
+def list_unlabelled(root: Path) -> list[Path]:
+    """List the images in a folder and below.
+
+    Raises:
+        FileNotFoundError: if there is no such folder.
+        ValueError: if it holds none.
+    """
+    if not root.is_dir():
+        raise FileNotFoundError(f"{root} must be a folder of images, it is none.")
+    paths = list_images(root)
+    if not paths:
+        raise ValueError(f"{root} must hold images, it holds none.")
+    return paths
+
+
+def check_unlabelled_files(data: Any, columns: Mapping[str, str]) -> None:
+    """Refuse what ``load_unlabelled`` would, as far as that is seen before images are read.
+
+    Raises:
+        FileNotFoundError: if the data, or files of a table, are not there.
+        ValueError: if there is no image, or the table is not in order.
+    """
+    if is_table(data) or is_frame(data):
+        find_listed(read_label_table(data, columns, unlabelled=True), beginning_of(data))
+    else:
+        list_unlabelled(Path(data).expanduser())

@@ -39,6 +39,8 @@ class AtLayers(nn.Module):
 
     def __init__(self, network: nn.Module, layers: Sequence[str]) -> None:
         super().__init__()
+        if isinstance(layers, str):
+            raise ValueError(f"layers must be a list of names, got the text {quote(layers)}.")
         self.network = network
         self.layers = tuple(layers)
         known = {OUTPUT, *(name for name, _ in network.named_modules() if name)}

@@ -14,7 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 from torch import Tensor
 
-from whence.bounds import check_number
+from whence.bounds import check_number, is_whole
 from whence.estimators.image_features import (
     build_reader,
     encode_pictures,
@@ -182,13 +182,15 @@ class EvidenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 those of 0 are left out.
 
         Raises:
-            ValueError: if classes are texts and those that were fitted are numbers, or the reverse.
+            ValueError: if classes are texts and those that were fitted are numbers, or the reverse,
+                or ``y`` holds no classes.
         """
         if not hasattr(self, "classes_"):
             return self.fit(X, y, sample_weight)
         samples, labels = validate_data(
             self, self._read(X), y, dtype=np.float64, accept_sparse="csr", reset=False
         )
+        check_classification_targets(labels)
         values = to_dense(samples, self._reduced)
         counts = np.ones(len(values))
         if sample_weight is not None:
@@ -291,20 +293,25 @@ class EvidenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         Raises:
             ValueError: if there are not so many.
+            TypeError: if that is no whole number.
         """
         check_is_fitted(self)
+        if not is_whole(n_neighbors):
+            raise TypeError(f"n_neighbors must be a whole number, got {quote(n_neighbors)}.")
         most = len(self.labels_) - (X is None)
         if not 1 <= n_neighbors <= most:
             raise ValueError(f"n_neighbors must be in 1 to {most}, got {n_neighbors}.")
         keys = self._keys if X is None else self._embed_all(self._check(X))
-        cosines = torch.cat(
-            [self._head.unscale(self._compare(some)) for some in keys.split(AT_ONCE)]
-        )
-        if X is None:
-            cosines.fill_diagonal_(-torch.inf)
-        near = cosines.topk(n_neighbors, 1)
-        places = near.indices.numpy()
-        return (1 - near.values.numpy(), places) if return_distance else places
+        cosines, places = [], []
+        for first in range(0, len(keys), AT_ONCE):
+            near = self._head.unscale(self._compare(keys[first : first + AT_ONCE]))  # (n, M)
+            if X is None:
+                near[:, first:].fill_diagonal_(-torch.inf)
+            best = near.topk(n_neighbors, 1)
+            cosines.append(best.values)
+            places.append(best.indices)
+        found = torch.cat(places).numpy()
+        return (1 - torch.cat(cosines).numpy(), found) if return_distance else found
 
     def _check(self, X: ArrayLike) -> NDArray[np.float64]:
         """Check samples `(N, D)` that are asked about."""

@@ -11,6 +11,7 @@ from torch import Tensor
 from whence.bounds import BATCH_SIZE
 from whence.evidence.choose_stored import One, Selection, choose, others
 from whence.memory.bank import Bank
+from whence.messages import quote
 from whence.models.as_image_set import LabelledImages, as_image_set
 from whence.models.classifier import Classifier
 from whence.models.left_out import predict_left_out
@@ -129,6 +130,8 @@ def with_new_classes(
         ValueError: if the head takes none, a name is there already, or the pixels of the stored
             images were not kept.
     """
+    if isinstance(new, str):
+        raise ValueError(f"new_classes must be a list of names, got the text {quote(new)}.")
     names = read_class_names([*model.class_names, *new])
     known = encode_plainly(model, pool, batch_size=batch_size)
     grown = copy.copy(model)

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
+from whence.messages import quote
+
 
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
@@ -26,7 +28,12 @@ def check_mode(module: nn.Module) -> None:
 
     Raises:
         RuntimeError: naming the first such layer.
+        TypeError: if it is no network.
     """
+    if not isinstance(module, nn.Module):
+        raise TypeError(
+            f"model must be a network, such as whence.load(RUN) returns, got {quote(module)}."
+        )
     trained = next((name for name, part in module.named_modules() if part.training), None)
     if trained is None:
         return

@@ -7,7 +7,7 @@ from typing import Literal
 
 from torch import nn
 
-from whence.bounds import check_numbers
+from whence.bounds import check_numbers, is_whole
 from whence.encoders.adopt import EncoderKind, adopt_encoder
 from whence.encoders.at_layers import take_layers
 from whence.encoders.count_features import count_features
@@ -15,6 +15,7 @@ from whence.encoders.load_weights import load_weights, read_weights
 from whence.encoders.preparation import Preparation
 from whence.memory import VARIANT
 from whence.memory.heads import build_head
+from whence.messages import quote
 from whence.models.classifier import Classifier
 from whence.records.labels import read_class_names
 
@@ -66,6 +67,7 @@ def wrap(
         PermissionError: if they cannot be kept in the library's cache.
     """
     names = read_class_names(classes)
+    check_sides(image_shape)
     if weights is not None and (mean is None) != (std is None):
         raise ValueError("mean and std must be given together, or both be left to the weights.")
     network, kind = adopt_encoder(encoder, image_shape, drop_classifier)
@@ -98,6 +100,18 @@ def wrap(
     )
     model.pretrained = weights is not None
     return model
+
+
+def check_sides(image_shape: Sequence[int]) -> None:
+    """Refuse what is no (C, H, W) of images.
+
+    Raises:
+        ValueError: with what came.
+    """
+    if len(image_shape) != 3 or not all(is_whole(side) and side >= 1 for side in image_shape):
+        raise ValueError(
+            f"image_shape must be three whole numbers (C, H, W), got {quote(image_shape)}."
+        )
 
 
 def fill_encoder(

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from whence.bounds import BATCH_SIZE
 from whence.data.fingerprint import content_hashes
 from whence.data.label_list import find_list_root
 from whence.data.label_table import NO_COLUMNS, is_table
@@ -55,7 +54,6 @@ def take_up(
     counts: Tensor | None,
     where: Where,
     device: str,
-    batch_size: int = BATCH_SIZE,
     columns: Mapping[str, str] = NO_COLUMNS,
 ) -> TakenUp:
     """Answer unlabelled images with the run that learned from the labelled ones, and take some up.
@@ -73,7 +71,6 @@ def take_up(
             alike.
         where: the labelled images are.
         device: where to compute.
-        batch_size: images encoded at once.
         columns: of a table of unlabelled images, by role.
 
     Raises:
@@ -99,7 +96,7 @@ def take_up(
     model = load_to_answer(first, device)
     found = load_unlabelled(data, model.image_shape, columns=columns)
     fresh = find_fresh(found.images, parts)
-    answers = predict(model, found.images[fresh], batch_size=batch_size) if fresh else ()
+    answers = predict(model, found.images[fresh]) if fresh else ()
     errors = [one.error_probability for one in answers]
     judged = JudgedImages(
         torch.tensor([one.predicted for one in answers], dtype=torch.int64),

@@ -36,18 +36,20 @@ def write_whole(path: Path, *content: bytes | memoryview) -> None:
     remove_abandoned(path.parent)
     temporary = path.with_name(f".{path.name}.{MARK}.{os.getpid()}.tmp")
     try:
-        temporary.unlink(missing_ok=True)
-        with temporary.open("xb") as file:  # a new file, never one that a link points to
-            for piece in content:
-                file.write(piece)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        try:
+            temporary.unlink(missing_ok=True)
+            with temporary.open("xb") as file:  # a new file, never one that a link points to
+                for piece in content:
+                    file.write(piece)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
     except OSError as error:
-        error.filename = error.filename or str(path)  # a failed write does not name its file
+        if error.filename in (None, str(temporary)):  # the user knows the other name
+            error.filename = str(path)
         raise
-    finally:
-        temporary.unlink(missing_ok=True)
     flush_folder(path.parent)
 
 

@@ -15,7 +15,8 @@ class Study(NamedTuple):
         claim: what the study tests, one sentence.
         source: who published it, and where.
         takes: what it can be asked: "data" (other images), "run" (a finished run), "seeds",
-            "full" (the published size), "concepts" (folders of images).
+            "full" (the published size), "concepts" (folders of images), "device" (of the run, or of
+            the networks).
     """
 
     place: str
@@ -58,7 +59,7 @@ STUDIES: Mapping[str, Study] = MappingProxyType(
             "the time; test error grows with the share of random labels; kernels and a network of "
             "2n + d weights fit any labels.",
             "Zhang et al. 2017, arXiv:1611.03530, figure 1, table 1, theorem 1, section 5",
-            ("data", "seeds", "full"),
+            ("data", "seeds", "full", "device"),
         ),
         "concepts": Study(
             "whence.studies.concepts.study:concepts",
@@ -68,7 +69,7 @@ STUDIES: Mapping[str, Study] = MappingProxyType(
             "Kim et al. 2018, arXiv:1711.11279; Alain and Bengio 2016, arXiv:1610.01644; Raghu et "
             "al. 2017, arXiv:1706.05806; Fuchs et al. 2018, arXiv:1806.05502; Zintgraf et al. "
             "2017, arXiv:1702.04595",
-            takes=("run", "data", "seeds", "full", "concepts"),
+            takes=("run", "data", "seeds", "full", "concepts", "device"),
         ),
         "memorisation": Study(
             "whence.studies.memorisation.study:memorisation",
@@ -76,7 +77,7 @@ STUDIES: Mapping[str, Study] = MappingProxyType(
             "samples grow in training and with noise; with random labels validation accuracy is "
             "highest before training accuracy is high.",
             "Arpit et al. 2017, arXiv:1706.05394, sections 3 to 5",
-            ("data", "run", "seeds", "full"),
+            ("data", "run", "seeds", "full", "device"),
         ),
         "surrogates": Study(
             "whence.studies.surrogates.study:surrogates",
@@ -101,7 +102,7 @@ STUDIES: Mapping[str, Study] = MappingProxyType(
             "replaced by another at the same accuracy, and LSTMs give words of sentiment more "
             "importance than a plain RNN.",
             "Li, Monroe and Jurafsky 2017, arXiv:1612.08220",
-            ("data", "run", "seeds", "full"),
+            ("data", "run", "seeds", "full", "device"),
         ),
         "deep_belief": Study(
             "whence.studies.deep_belief.study:deep_belief",

@@ -176,7 +176,15 @@ def find_mask(model: Classifier, unit: Unit, images: Tensor) -> Tensor | None:
 
 def classify_inputs(model: Classifier, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
     """Classify normalised images `(B, C, H, W)`, which need not be pixels, with the bank."""
-    queries = model.head.embed(model.encoder(inputs))
+    return classify_encoded(model, model.encoder(inputs), mask)
+
+
+def classify_encoded(model: Classifier, features: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Classify features `(B, D)` with the bank; `(B, K)`.
+
+    They may come from a twin of the encoder, which the bank would refuse in a copy of the model.
+    """
+    queries = model.head.embed(features)
     if not model.has_memory:
         logits: Tensor = model.head(queries)
         return logits

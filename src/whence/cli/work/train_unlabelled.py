@@ -6,12 +6,20 @@ from jsonargparse import Namespace
 
 from whence.cli.plain_text import print_note
 from whence.cli.work.train import train_joined
+from whence.data.sample_table import check_unlabelled_files
 from whence.models.about import read_about
 from whence.runs.folder import METRICS, UNLABELLED, check_folder
 from whence.runs.images import load_to_train
 from whence.runs.run import run
 from whence.runs.settings import Settings
-from whence.runs.taken_up import FIRST_RUN, LEARNED_TABLE, PSEUDO_LIMIT, learn_from_table, take_up
+from whence.runs.taken_up import (
+    FIRST_RUN,
+    LEARNED_TABLE,
+    PSEUDO_LIMIT,
+    TAKEN_FILE,
+    learn_from_table,
+    take_up,
+)
 from whence.runs.where import AS_SETTINGS_SAY, Where
 from whence.storage.plain_files import read_json
 
@@ -30,6 +38,7 @@ def train_unlabelled(
 
     Raises:
         FileExistsError: if the folder holds something else.
+        FileNotFoundError: if the unlabelled images are not there.
         ValueError: if the labelled images are not in files, or no image is taken up.
     """
     first, table = folder / UNLABELLED / FIRST_RUN, folder / UNLABELLED / LEARNED_TABLE
@@ -42,6 +51,9 @@ def train_unlabelled(
             f"unlabelled needs labelled images in files, a folder or a table; {settings.data} has "
             "none."
         )
+    columns = {} if settings.path_column is None else {"path": settings.path_column}
+    if not (folder / UNLABELLED / TAKEN_FILE).exists():  # before a training that may take hours
+        check_unlabelled_files(options.unlabelled, columns)
     for note in dataset.notes:
         print_note(note)
     run(
@@ -65,6 +77,7 @@ def train_unlabelled(
         counts=dataset.marks.counts,
         where=where,
         device=device,
+        columns=columns,
     )
     for sentence in taken.sentences:
         print_note(sentence)

@@ -70,6 +70,11 @@ class ExplanationModule(nn.Module):
         )
         self.say = nn.Linear(concepts, 1, bias=False)
 
+    @property
+    def weights(self) -> Tensor:
+        """Return by what each feature adds to the answer, `(n,)`."""
+        return self.say.weight[0].detach()
+
     def forward(self, features: Tensor) -> Tensor:
         """Say the answer `(N,)` of features `(N, Z)`."""
         said: Tensor = self.say(self.embed(features)).squeeze(-1)

@@ -1,6 +1,5 @@
 """The study: modules that explain each class, and how faithful, apart and local they are."""
 
-from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 
@@ -79,6 +78,10 @@ FULL_EMBEDDING = EmbeddingSizes(
 
 class Embedding(Protocol):
     """A module: a few features of the layer's, and the answer from them."""
+
+    @property
+    def weights(self) -> Tensor:
+        """Return by what each feature adds to the answer, `(n,)`."""
 
     def embed(self, features: Tensor) -> Tensor:
         """Return `(N, n)` of features `(N, Z)`."""
@@ -200,7 +203,7 @@ def explain_class(
                 for place in range(concepts.shape[1])
             ]
         )
-        joined = join_maps(maps, concepts * weights_of(module))
+        joined = join_maps(maps, concepts * module.weights)
         rows.append(
             {
                 "method": name,
@@ -237,17 +240,6 @@ def make_module(
         steps=sizes.steps,
         seed=seed,
     )
-
-
-def weights_of(module: Embedding) -> Tensor:
-    """Return by what each feature adds to the answer, `(n,)`."""
-    own: Mapping[str, Any] = vars(module)
-    if "weights" in own:
-        found: Tensor = own["weights"]
-        return found
-    say: Callable[[], Any] = own["_modules"]["say"].parameters
-    weight: Tensor = next(iter(say())).detach()
-    return weight[0]
 
 
 def read_class_logit(model: Classifier, scale: float, label: int, features: Tensor) -> Tensor:

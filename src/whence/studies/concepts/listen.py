@@ -11,6 +11,7 @@ from whence.bounds import BATCH_SIZE
 from whence.encoders.at_layers import pool, watch_layers
 from whence.models.classifier import Classifier
 from whence.models.twin import make_twin
+from whence.visualisation.unit import classify_encoded
 
 
 def read_depths(
@@ -74,21 +75,10 @@ def find_class_slopes(
     for some, asked in zip(images.split(BATCH_SIZE), classes.split(BATCH_SIZE), strict=True):
         with torch.enable_grad(), listening(parts) as heard:
             inputs = model.normalise(some).requires_grad_()
-            logits = read_logits(model, twin(inputs))
+            logits = classify_encoded(model, twin(inputs))
             chosen = logits.gather(1, asked.to(logits.device)[:, None]).sum()
             given = dict(heard)
             slopes = torch.autograd.grad(chosen, [given[name] for name in layers])
         for name, slope in zip(layers, slopes, strict=True):
             found[name].append(pool(slope, some).detach().cpu())
     return {name: torch.cat(some) for name, some in found.items()}
-
-
-def read_logits(model: Classifier, features: Tensor) -> Tensor:
-    """Classify features `(B, D)` of the encoder, with the memory that the model has; `(B, K)`."""
-    queries = model.head.embed(features)
-    if not model.has_memory:
-        logits: Tensor = model.head(queries)
-        return logits
-    bank, head = model.checked_bank(), model.memory_head
-    scale = bank.scale(head.similarity)
-    return head.logits(queries, bank.features, labels=bank.labels, scale=scale)

@@ -193,10 +193,14 @@ def test_run(
 
 
 def find_detector(concept: Tensor, others: Tensor) -> tuple[int, float]:
-    """Find the unit whose mean tells a concept best from other images, as many of these."""
+    """Find the unit whose mean tells a concept best from other images, as many of these.
+
+    Of the larger number every so manieth is taken: images of a folder stand class by class.
+    """
     size = min(len(concept), len(others))
     present = torch.arange(2 * size) < size
-    precisions = detect_by_units(torch.cat([concept[:size], others[:size]]), present)
+    parts = [some[torch.arange(size) * len(some) // size] for some in (concept, others)]
+    precisions = detect_by_units(torch.cat(parts), present)
     best = int(precisions.argmax())
     return best, float(precisions[best])
 

@@ -52,7 +52,7 @@ def learn_layer(
     """Learn filters of a layer: infer all maps, then move the filters downhill, in turn.
 
     Zeiler et al. (2010), algorithm 1; filters keep length 1, without which they would grow and
-    their maps shrink_linearly.
+    their maps shrink.
 
     Args:
         below: images, or maps of the layer below, `(N, C, H, W)`.

@@ -1,4 +1,4 @@
-"""The study: filters of both papers, what they rebuild_input, denoise and recognise."""
+"""The study: filters of both papers, what they rebuild, denoise and recognise."""
 
 import functools
 from collections.abc import Callable
@@ -156,12 +156,23 @@ def study_deconvolution(request: StudyRequest, sizes: DeconvolutionSizes) -> Fin
     return summarise_deconvolution(found, {**made_with, "seeds": len(seeds)})
 
 
-def draw_pieces(own: ImageSet | None, count: int, generator: torch.Generator) -> Tensor:
-    """Draw pieces of photos, or images, as they are; `(N, 1, 32, 32)` in [0, 1]."""
+def draw_pieces(
+    own: ImageSet | None, count: int, generator: torch.Generator, known: Tensor | None = None
+) -> Tensor:
+    """Draw pieces of photos, or images, as they are; `(N, 1, 32, 32)` in [0, 1].
+
+    Args:
+        own: the images; None for photos.
+        count: how many.
+        generator: of the draw.
+        known: places of images that are not drawn.
+    """
     if own is None:
         return cut_crops(load_photos(), count, generator)
-    places = torch.randperm(len(own), generator=generator)[:count]
-    return own.images[places].float() / 255
+    places = torch.randperm(len(own), generator=generator)
+    if known is not None:
+        places = places[~torch.isin(places, known)]
+    return own.images[places[:count]].float() / 255
 
 
 def learn_networks(
@@ -241,7 +252,10 @@ def measure_denoising(
 ) -> dict[str, Any]:
     """Add noise to other pieces, and measure what each code takes away of it."""
     generator = make_generator(seed + 1000)
-    clean = draw_pieces(own, sizes.denoised, generator)
+    learned_from = None
+    if own is not None:
+        learned_from = torch.randperm(len(own), generator=make_generator(seed))[: sizes.crops]
+    clean = draw_pieces(own, sizes.denoised, generator, learned_from)
     noisy = clean + NOISE_DEVIATION * torch.randn(clean.shape, generator=generator)
     known = split_smooth(draw_pieces(own, sizes.crops, make_generator(seed)))[1]
     first, second = networks.first, networks.second

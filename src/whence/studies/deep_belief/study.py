@@ -83,7 +83,7 @@ def deep_belief(request: StudyRequest) -> Findings:
         **LayerRecipe(size.epochs, size.batch)._asdict(),
         "train_fingerprint": fingerprint(dataset.train),
     }
-    kept = KeptParts(request.out, "deep_belief", made_with)
+    kept = KeptParts(request.out, "deep_belief", {**made_with, "seeds": None})  # more may come
     found: dict[str, list[dict[str, Any]]] = {kind: [] for kind in DEEP_KINDS}
     for seed in seeds:
         pixels = lay_flat(draw_part(dataset.train, size.images, seed))

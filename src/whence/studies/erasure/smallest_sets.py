@@ -51,8 +51,8 @@ def search_evidence(
     cached: Cached, row: int, answer: int, largest: int, most_sets: int, batch: int
 ) -> SmallestSet:
     """Search for one query; the set of the largest change among the smallest."""
-    kept = int(cached.scores[row].isfinite().sum())
-    sets = torch.zeros(1, 0, dtype=torch.int64)
+    kept, device = int(cached.scores[row].isfinite().sum()), cached.scores.device
+    sets = torch.zeros(1, 0, dtype=torch.int64, device=device)
     for size in range(1, largest + 1):
         if size >= kept:  # something must be left to answer from
             return SmallestSet(None, -1, size - 1)
@@ -61,9 +61,9 @@ def search_evidence(
             return SmallestSet(None, -1, size - 1)
         if len(sets) == 0:
             return SmallestSet(None, -1, largest)
-        rows = torch.full((len(sets),), row)
+        rows = torch.full((len(sets),), row, device=device)
         logits = answer_without(cached, rows, sets, batch_size=batch)
-        margins = cached.head.margin(logits, torch.full((len(sets),), answer))
+        margins = cached.head.margin(logits, torch.full((len(sets),), answer, device=device))
         becomes = cached.head.decide(logits)
         changed = (becomes != answer).nonzero().squeeze(1)
         if len(changed):
@@ -76,7 +76,7 @@ def grow_sets(cached: Cached, row: int, sets: Tensor, batch: int) -> Tensor:
     """Add to sets `(S, n)` each stored image that has a weight without them, `(T, n + 1)`."""
     grown = []
     for some in sets.split(batch):
-        rows = torch.full((len(some),), row)
+        rows = torch.full((len(some),), row, device=some.device)
         places, weights = weigh_without(cached.scores, rows, some)
         which, column = (weights > 0).nonzero(as_tuple=True)
         grown.append(torch.cat([some[which], places[which, column][:, None]], 1))

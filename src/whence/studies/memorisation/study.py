@@ -73,7 +73,7 @@ def contrast_data(request: StudyRequest, dataset: Dataset, size: MemorisingSize)
         "train_fingerprint": fingerprint(dataset.train),
         "test_fingerprint": fingerprint(dataset.test),
     }
-    kept = KeptParts(request.out, "memorisation", made_with)
+    kept = KeptParts(request.out, "memorisation", {**made_with, "seeds": None})  # more may come
     found = {
         name: [kept.do(f"{name}-{seed}", partial(compute, seed)) for seed in seeds]
         for name, compute in list_measurements(dataset, size)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from whence.data.augment import to_float
+from whence.encoders.at_layers import spread_evenly
 from whence.memory.votes import Votes
 from whence.records.images import Dataset
 from whence.studies.prototypes.part_network import (
@@ -42,7 +43,7 @@ class PrototypeSizes(NamedTuple):
 
 
 def ask_parts(images: Dataset, sizes: PrototypeSizes, seed: int) -> dict[str, Any]:
-    """Train both networks on the first images, push, fit the last layer; only what JSON can hold.
+    """Train both networks on the images, push, fit the last layer; only what JSON can hold.
 
     Returns:
         "plain", "before" and "pushed", "accuracy" of the stages, "votes"; "distinct" patches among
@@ -50,7 +51,7 @@ def ask_parts(images: Dataset, sizes: PrototypeSizes, seed: int) -> dict[str, An
         the largest), "zero" weights for other classes, mean distance "moved"; and "examples".
     """
     train, test = images.train, images.test
-    pixels, labels = to_float(train.images[: sizes.images]), train.labels[: sizes.images]
+    pixels, labels = to_float(train.images), train.labels
     asked = to_float(test.images)
     classes, (channels, side) = len(train.class_names), pixels.shape[1:3]
     with seeded(seed, torch.device("cpu")) as randomness:
@@ -91,7 +92,7 @@ def ask_parts(images: Dataset, sizes: PrototypeSizes, seed: int) -> dict[str, An
                 ],
                 "voted": int(votes[place].argmax()),
             }
-            for place in range(sizes.shown)
+            for place in spread_evenly(range(len(test)), sizes.shown)
         ],
     }
     return found

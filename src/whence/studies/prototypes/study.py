@@ -1,6 +1,7 @@
 """The study: what answering by prototypical parts costs, and whether the parts collapse."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from statistics import mean
 from typing import Any
@@ -14,6 +15,7 @@ from whence.studies.parts.request import StudyRequest
 from whence.studies.parts.subject import load_subject
 from whence.studies.prototypes.ask_parts import PrototypeSizes, ask_parts
 from whence.studies.prototypes.page import draw_parts, show_parts
+from whence.studies.random_labels.study import draw_part
 
 PROTOTYPE_SEEDS = 3
 PROTOTYPE_SIZES = PrototypeSizes(
@@ -54,10 +56,12 @@ def study_prototypes(images: Dataset, sizes: PrototypeSizes, request: StudyReque
         "images": images.name,
         "data_fingerprint": fingerprint(images.train),
         "images_to_learn_from": min(sizes.images, len(images.train)),
+        "seed_of_images": 0,
         "epochs": sizes.epochs,
         "prototypes_of_each_class": sizes.each,
     }
     kept = KeptParts(request.out, "prototypes", {**about, "sizes": sizes})
+    images = replace(images, train=draw_part(images.train, sizes.images, 0))
     found = [
         kept.do(f"seed-{seed}", partial(ask_parts, images, sizes, seed)) for seed in range(seeds)
     ]

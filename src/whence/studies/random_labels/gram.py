@@ -114,7 +114,7 @@ def choose_gram(features: Tensor, labels: Tensor, *, gaussian: bool, ridge: bool
     found = []
     for width in widths:
         gram = compare_features(some, some, width)
-        for amount in RIDGE_SHARES if ridge else (0.0,):
+        for amount in RIDGE_SHARES[not gaussian :] if ridge else (0.0,):  # linear: low rank
             answers = answer_left_out(gram, targets, amount).argmax(1)
             found.append((int((answers != own).sum()), GramRecipe(width, amount)))
     return min(found, key=lambda one: one[0])[1]

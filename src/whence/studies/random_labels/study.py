@@ -121,7 +121,7 @@ def fit_everything(
         "test_fingerprint": fingerprint(dataset.test),
         "device": request.device,
     }
-    kept = KeptParts(request.out, "random_labels", made_with)
+    kept = KeptParts(request.out, "random_labels", {**made_with, "seeds": None})  # more may come
     test = draw_part(dataset.test, size.tests, 0)
     found: dict[Fitting, Fitted] = {}
     for fitting in fittings:

@@ -175,7 +175,7 @@ def train_fitting(
 
 
 def average_fits(found: Sequence[Mapping[str, Any]]) -> Fitted:
-    """Average what ``train_fitting`` found with each seed, where each training ended."""
+    """Average what ``train_fitting`` found with each seed: least training, last test error."""
     epochs = [one["fitted"] for one in found]
     return Fitted(
         fmean(min(one["train_errors"]) for one in found),
