@@ -39,6 +39,15 @@ def format_number(value: float, form: str) -> str:
     return format(value, form).replace("-", MINUS)
 
 
+def count(number: int, noun: str) -> str:
+    """Write a number with its noun.
+
+    >>> count(1, "stored image"), count(1200, "stored image")
+    ('1 stored image', '1,200 stored images')
+    """
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
 def describe_failure(error: Exception) -> str:
     """Say why something failed, in a clause without error number, line end or full stop.
 

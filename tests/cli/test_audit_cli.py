@@ -1,5 +1,6 @@
 """The audit loop: a report's table of suspicious labels, filled in, applied with and without training."""
 
+import copy
 import csv
 import json
 import shutil
@@ -14,6 +15,8 @@ from tests.helpers.bad_input import QUICK
 from whence.cli import main
 from whence.evidence.suspicious import find_suspicious
 from whence.models.using import encode_frozen
+from whence.records.measures import Calibration
+from whence.runs.other_memory import say_calibration_lost
 
 WRONG = 4
 """The first images of each class show the other one."""
@@ -97,10 +100,12 @@ def test_the_table_is_the_list_of_the_encoders_own_features(audited):
 def test_a_run_is_edited_without_training(audited, tmp_path, capsys):
     table, rows = fill(audited, tmp_path, correct_three)
     out = tmp_path / "edited"
-    code, text, _ = call(capsys, "edit", audited / "run", "--corrections", table, "--out", out)
+    code, text, err = call(capsys, "edit", audited / "run", "--corrections", table, "--out", out)
     assert code == 0
-    assert text.startswith("1 labels corrected, 1 images taken out, 1 labels confirmed.")
+    assert text.startswith("1 label corrected, 1 image taken out, 1 label confirmed.")
     before, after = whence.load(audited / "run"), whence.load(out)
+    lost = before.calibration is not None and after.calibration is None
+    assert ("note: The new run is not calibrated, fewer than 5" in err) == lost
     wanted = whence.edit(before, relabel={rows[0]["file"]: rows[0]["suggested_label"]})
     wanted = whence.edit(wanted, remove=rows[1]["file"])
     assert after.bank.sources == wanted.bank.sources
@@ -128,7 +133,7 @@ def test_a_run_is_trained_with_corrections(audited, tmp_path, capsys):
     words = ["train", audited / "photos", *QUICK, "--variant", "votes", "--seed", "1"]
     code, _, err = call(capsys, *words, "--corrections", table, "--out", tmp_path / "run")
     assert code == 0
-    assert "note: filled.csv corrects 1 labels, takes 1 images out and confirms 1." in err
+    assert "note: filled.csv corrects 1 label, takes 1 image out and confirms 1." in err
     old, new = (whence.load_parts(run) for run in (audited / "run", tmp_path / "run"))
     assert new.test.sources == old.test.sources
     assert new.validation.sources == old.validation.sources
@@ -252,3 +257,13 @@ def test_the_table_is_not_overwritten(audited, capsys):
     code, _, err = call(capsys, *words, audited / "other-report.html")
     assert (code, "other-suspicious.csv is there already" in err) == (2, True)
     assert not (audited / "other-report.html").exists()
+
+
+def test_an_edit_says_that_a_calibration_is_lost(audited):
+    calibrated, plain = (copy.copy(whence.load(audited / "run")) for _ in range(2))
+    calibrated.calibration = Calibration(("margin",), (0.0,), (1.0,), (1.0,), 0.0, 20, 5)
+    plain.calibration = None
+    [said] = say_calibration_lost(calibrated, plain)
+    assert said.startswith("The new run is not calibrated, fewer than 5 of its validation images")
+    assert say_calibration_lost(calibrated, calibrated) == ()
+    assert say_calibration_lost(plain, plain) == ()

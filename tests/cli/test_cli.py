@@ -139,7 +139,7 @@ def test_predict_and_explain_lay_the_same_things_out_alike(run, tmp_path, capsys
 def test_colour_for_a_grey_model_is_converted_and_said(run, tmp_path, capsys):
     Image.new("RGB", (8, 8), (250, 10, 10)).save(tmp_path / "red.png")
     assert main(["predict", str(run), str(tmp_path / "red.png")]) == 0
-    assert "note: 1 of 1 images are in colour and were converted to grey" in capsys.readouterr().err
+    assert "note: 1 of 1 image is in colour and was converted to grey" in capsys.readouterr().err
 
 
 def test_evaluate_on_other_images(run, tmp_path, capsys):

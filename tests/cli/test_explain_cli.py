@@ -124,7 +124,7 @@ def test_an_image_of_the_memory_is_left_out_and_said(call_explain, place, digits
 def test_colours_for_a_grey_model_are_noted_on_the_page(call_explain, place):
     Image.new("RGB", (8, 8), (250, 10, 10)).save(place / "red.png")
     code, _, errors = call_explain("red.png", "--steps", 1)
-    note = "1 of 1 images are in colour and were converted to grey."
+    note = "1 of 1 image is in colour and was converted to grey."
     assert code == 0
     assert f"note: {note}" in errors
     assert note in (place / "digits.html").read_text()

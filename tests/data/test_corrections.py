@@ -102,7 +102,7 @@ def test_labels_change_and_no_image_moves_to_another_part(dataset, write):
     assert found.test.labels[1] == 0
     assert found.notes == (
         "look",
-        "s.csv corrects 2 labels, takes 3 images out and confirms 1, 2 of them test images.",
+        "s.csv corrects 2 labels, takes 3 images out and confirms 1, of them 2 test images.",
     )
     assert hash_marks(found.marks) != hash_marks(dataset.marks)
     said = describe_corrections(Settings(data="x", corrections=str(table)), CLASSES)

@@ -91,7 +91,7 @@ def test_channels_are_converted_and_said(tmp_path, numbers):
     Image.fromarray(colour[..., 0]).save(tmp_path / "grey.png")
     both = [tmp_path / "colour.png", tmp_path / "grey.png"]
     grey = read_files(both, size=(5, 4), channels=1)
-    assert grey.notes == ("1 of 2 images are in colour and were converted to grey.",)
+    assert grey.notes == ("1 of 2 images is in colour and was converted to grey.",)
     oracle = np.array(Image.fromarray(colour).convert("L"))
     assert_close(grey.images[:, 0], torch.from_numpy(np.stack([oracle, colour[..., 0]])))
     repeated = read_files(both[1:], size=(5, 4), channels=3)

@@ -58,7 +58,7 @@ def test_frames():
     assert (found.labels, found.weights, found.lines) == (["1", "0"], [2.0, 1.5], [0, 1])
     frame["label"] = ["cat", None]
     with pytest.raises(
-        ValueError, match=r"have a label in every row, 1 of 2 rows have none \(first: row 1\)"
+        ValueError, match=r"have a label in every row, 1 of 2 rows has none \(first: row 1\)"
     ):
         read_label_table(frame)
     frame["label"] = [np.nan, pd.NA]
@@ -89,7 +89,7 @@ def test_frames():
         (
             "path,label\na.png,cat\nb.png, \n",
             {},
-            r"a label in every row, 1 of 2 rows have none \(first: row 3\)",
+            r"a label in every row, 1 of 2 rows has none \(first: row 3\)",
         ),
         ("path,label\n,cat\n", {}, "a path in every row"),
         ("path,label,weight\na,b,heavy\n", {}, "as weights, row 2 has 'heavy'"),

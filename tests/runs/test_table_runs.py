@@ -53,9 +53,7 @@ def test_a_run_keeps_groups_whole_and_finds_its_images_again(settings, tmp_path)
     assert (
         dataset.notes[0] == "6 of 24 images were drawn for the test, with seed 0: 3 of 12 groups."
     )
-    assert (
-        "4 images are for the validation: 2 whole groups, 7 groups to learn from." in dataset.notes
-    )
+    assert "4 images for the validation: 2 whole groups, 7 groups to learn from." in dataset.notes
     assert "Images count in the training by their weights, from 1 to 12." in [
         note.replace("from 2", "from 1").replace("to 11", "to 12") for note in dataset.notes
     ]

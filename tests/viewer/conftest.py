@@ -1,17 +1,25 @@
-"""A run of votes on small photographs, and the viewer on it."""
+"""A run of votes on small photographs, and the viewer on it, in a browser if a test asks for one."""
+
+import os
+import shutil
+import threading
+from contextlib import contextmanager
 
 import pytest
+import uvicorn
 from PIL import Image
 from starlette.testclient import TestClient
 
 from whence.cli import main
 from whence.runs.where import AS_SETTINGS_SAY
 from whence.viewer.app import build_app
+from whence.viewer.serve import open_socket
 from whence.viewer.viewed_run import open_run
 from whence.viewer.viewer import Viewer
 
 HOST = "127.0.0.1:8000"
 ME, YOU = "0" * 32, "1" * 32
+WIDTHS = (1280, 400)
 
 
 class Page:
@@ -67,3 +75,52 @@ def client(viewed):
 @pytest.fixture
 def page(client):
     return Page(client)
+
+
+@contextmanager
+def serving(viewer, token=None):
+    """Serve a viewer as the command does; gives its address."""
+    opened = open_socket("127.0.0.1", 0)
+    port = opened.getsockname()[1]
+    app = build_app(viewer, hosts=[f"127.0.0.1:{port}"], token=token)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [opened]}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{port}/"
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    name = os.environ.get("WHENCE_CHROMIUM") or next(
+        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+    )
+    assert name, "Chromium is needed for these tests; name it with WHENCE_CHROMIUM."
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=name, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(params=WIDTHS)
+def browser_page(request, browser, viewed):
+    """The viewer's page, on the first test image; nothing may be said on the console."""
+    with serving(Viewer(viewed)) as address:
+        page = browser.new_page(viewport={"width": request.param, "height": 900})
+        page.set_default_timeout(60_000)
+        said, asked = [], []
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("request", lambda sent: asked.append(sent.url))
+        page.goto(address)
+        page.wait_for_selector("#before")
+        yield page
+        assert all(url.startswith((address, "data:", "blob:")) for url in asked)
+        allowed = "Failed to load resource: the server responded with a status of 400"
+        assert [text for text in said if not text.startswith(allowed)] == []
+        page.close()

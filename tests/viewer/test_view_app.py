@@ -154,7 +154,10 @@ def test_an_edited_memory_is_saved_and_loads(page, viewed_folder, tmp_path):
     shown = ask(page)["after"]
     assert page.call("save", 400, name="../out").startswith("The name of a memory has letters")
     saved = page.call("save", name="mine")
-    model = whence.load(viewed_folder / "run" / saved["folder"])
+    folder = viewed_folder / "run" / saved["folder"]
+    measured = json.loads((folder / "metrics.json").read_text())["test"]["accuracy"]
+    assert saved["accuracy"] == measured
+    model = whence.load(folder)
     assert first["index"] not in model.bank.indices.tolist()
     images = whence.load_parts(viewed_folder / "run").test.images[:1]
     again = whence.predict(model, images)[0]

@@ -1,17 +1,11 @@
 """The viewer under a person's hands, in a real browser; every step that docs/view.md names."""
 
-import os
 import re
-import shutil
-import threading
 import time
-from contextlib import contextmanager
 
 import pytest
-import uvicorn
 
-from whence.viewer.app import build_app
-from whence.viewer.serve import open_socket
+from tests.viewer.conftest import serving
 from whence.viewer.viewer import Viewer
 
 pytestmark = pytest.mark.browser
@@ -19,55 +13,10 @@ playwright = pytest.importorskip("playwright.sync_api")
 
 expect = playwright.expect
 
-WIDTHS = (1280, 400)
 
-
-@contextmanager
-def serving(viewer, token=None):
-    """Serve a viewer as the command does; gives its address."""
-    opened = open_socket("127.0.0.1", 0)
-    port = opened.getsockname()[1]
-    app = build_app(viewer, hosts=[f"127.0.0.1:{port}"], token=token)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [opened]}, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{port}/"
-    finally:
-        server.should_exit = True
-        thread.join(20)
-        opened.close()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    name = os.environ.get("WHENCE_CHROMIUM") or next(
-        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-    )
-    assert name, "Chromium is needed for these tests; name it with WHENCE_CHROMIUM."
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=name, args=["--no-sandbox"])
-        yield opened
-        opened.close()
-
-
-@pytest.fixture(params=WIDTHS)
-def page(request, browser, viewed):
-    """The viewer's page, on the first test image; nothing may be said on the console."""
-    with serving(Viewer(viewed)) as address:
-        page = browser.new_page(viewport={"width": request.param, "height": 900})
-        page.set_default_timeout(60_000)
-        said, asked = [], []
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("request", lambda sent: asked.append(sent.url))
-        page.goto(address)
-        page.wait_for_selector("#before")
-        yield page
-        assert all(url.startswith((address, "data:", "blob:")) for url in asked)
-        allowed = "Failed to load resource: the server responded with a status of 400"
-        assert [text for text in said if not text.startswith(allowed)] == []
-        page.close()
+@pytest.fixture
+def page(browser_page):
+    return browser_page
 
 
 def check_width(page):
@@ -88,7 +37,7 @@ def check_width(page):
 
 
 def open_view(page, name):
-    page.get_by_role("button", name=name, exact=True).click()
+    page.locator("#views").get_by_role("button", name=name, exact=True).click()
 
 
 def test_ask_edit_undo_and_see_both_answers(page, viewed):
@@ -161,7 +110,9 @@ def test_an_edited_memory_is_saved_by_name(page, viewed_folder):
     name = f"browser-{time.time_ns()}"
     page.locator("#save-name").fill(name)
     page.get_by_role("button", name="Save memory").click()
-    expect(page.locator("#status")).to_have_text(re.compile("^Saved as"), timeout=60_000)
+    expect(page.locator("#status")).to_have_text(
+        re.compile(r"^Saved as banks.*; accuracy on the test images \d"), timeout=60_000
+    )
     assert (viewed_folder / "run" / "banks" / name / "whence.json").exists()
     page.get_by_role("button", name="Save memory").click()
     page.wait_for_selector("#status.error")

@@ -18,6 +18,7 @@ from whence.memory import SIMILARITIES, VARIANT
 from whence.memory.attention import at_least_float32
 from whence.memory.bank import take_images
 from whence.memory.heads import MemoryHead
+from whence.messages import count
 from whence.models.classifier import Classifier
 from whence.records.relevance import Relevance
 
@@ -84,7 +85,7 @@ def why_similar(
 
 def say_pair(start: PathStart, steps: int) -> str:
     """Say what was done."""
-    points = "1 step" if steps == 1 else f"{steps:,} steps"
+    points = count(steps, "step")
     return (
         "A pixel's number is its share of the change of the similarity of the two images on the "
         f"way from {start.words} to both as they are ({points}), in units of the similarity."

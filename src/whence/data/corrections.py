@@ -8,7 +8,7 @@ import torch
 
 from whence.data.label_table import open_rows
 from whence.data.names import compose
-from whence.messages import quote
+from whence.messages import count, quote
 from whence.records.images import Dataset, ImageSet
 from whence.records.labels import list_names
 
@@ -198,10 +198,10 @@ def correct_images(
 def say_corrections(where: str, corrections: Sequence[Correction], tested: int) -> str:
     """Say in one sentence what corrections do."""
     kinds = count_corrections(corrections)
-    test = f", {tested:,} of them test images" if tested else ""
+    test = f", of them {count(tested, 'test image')}" if tested else ""
     return (
-        f"{Path(where).name} corrects {kinds['relabelled']:,} labels, takes {kinds['removed']:,} "
-        f"images out and confirms {kinds['confirmed']:,}{test}."
+        f"{Path(where).name} corrects {count(kinds['relabelled'], 'label')}, takes "
+        f"{count(kinds['removed'], 'image')} out and confirms {kinds['confirmed']:,}{test}."
     )
 
 

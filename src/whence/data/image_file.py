@@ -20,6 +20,7 @@ from whence.data.decode import Decoded, Pixels, cover, decode
 from whence.data.open_image import UnreadableImageError
 from whence.data.reader_warnings import catch_warnings
 from whence.data.resize import check_size
+from whence.messages import count
 from whence.progress_bar import make_bar
 
 CHUNK = 32
@@ -213,7 +214,8 @@ def assemble(
         filled[len(pixels)] = item.transpose(2, 0, 1)  # a grey image fills all three channels
     notes = []
     if channels == 1 and coloured:
-        notes.append(f"{coloured} of {total} images are in colour and were converted to grey.")
+        verbs = "is in colour and was" if coloured == 1 else "are in colour and were"
+        notes.append(f"{coloured} of {count(total, 'image')} {verbs} converted to grey.")
     if channels == 3 and total and not coloured:
         notes.append("The images are grey: their one channel was repeated to make three.")
     return images if channels is None else to_channels(images, channels), tuple(notes)
@@ -252,9 +254,10 @@ def count_sizes(files: Sequence[FileImage], height: int, width: int) -> tuple[st
     first = others[0]
     cropped = sum(file.width * height != file.height * width for file in others)
     middle = f", {cropped} of them cropped to the middle" if cropped else ""
+    were = "was" if len(others) == 1 else "were"
     return (
-        f"{len(others)} of {len(files)} images were resized to {width} x {height} pixels{middle} "
-        f"(first: {first.path}, {first.width} x {first.height}).",
+        f"{len(others)} of {count(len(files), 'image')} {were} resized to {width} x {height} "
+        f"pixels{middle} (first: {first.path}, {first.width} x {first.height}).",
     )
 
 

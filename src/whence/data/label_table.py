@@ -234,10 +234,11 @@ def check_filled(table: LabelTable, texts: Mapping[str, Sequence[str]]) -> None:
     for role, cells in texts.items():
         empty = [place for place, cell in enumerate(cells) if not cell.strip()]
         if empty:
+            have = "has" if len(empty) == 1 else "have"
             raise ValueError(
                 f"{table.name} must have a {role} in every row, {len(empty):,} of {len(cells):,} "
-                f"rows have none (first: row {table.lines[empty[0]]}); fill them in, or take those "
-                "rows out."
+                f"rows {have} none (first: row {table.lines[empty[0]]}); fill them in, or take "
+                "those rows out."
             )
 
 

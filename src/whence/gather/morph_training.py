@@ -8,10 +8,11 @@ from torch import Tensor
 
 from whence.gather.explained import find_places, take_stored
 from whence.memory.bank import Bank
+from whence.messages import count
 from whence.models.classifier import Classifier
 from whence.records.morphed import Start
 from whence.records.picture import to_uint8
-from whence.report.numbers import count, percent
+from whence.report.numbers import percent
 from whence.runs.finished import read_run
 from whence.runs.folder import METRICS
 from whence.runs.load_parts import load_training

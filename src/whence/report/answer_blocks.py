@@ -6,6 +6,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from whence.messages import count
 from whence.records.answers import Explanation, Removal
 from whence.records.explained import Answer
 from whence.report.blocks import Bar, BarChart, Card, Headline, PageBlock, PageSection, Strip
@@ -20,7 +21,7 @@ from whence.report.dependence_blocks import show_reliance, show_removal
 from whence.report.doubt import find_doubt
 from whence.report.embedded import Picture
 from whence.report.morph_blocks import show_ways
-from whence.report.numbers import add_weights, count, percent
+from whence.report.numbers import add_weights, percent
 from whence.report.reading import say_reading
 from whence.report.relevance_blocks import show_pair
 

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from whence.messages import count
 from whence.records.overview import Overview
 from whence.report.blocks import Bar, BarChart, NumberTable, PageBlock, TableCell, TableRow
-from whence.report.numbers import count, percent
+from whence.report.numbers import percent
 
 LARGEST = 20
 """Classes up to which there is a table of all; beyond it only a list of pairs can be read."""

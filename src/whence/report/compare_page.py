@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from whence.messages import count
 from whence.records.answers import Evidence
 from whence.records.compared import Compared, MovedImage, ShownAnswer
 from whence.records.explained import Origin
@@ -26,7 +27,7 @@ from whence.report.compared import (
     say_stored_moves,
     write_side,
 )
-from whence.report.numbers import count, percent
+from whence.report.numbers import percent
 from whence.report.page import list_facts, list_words, note_all, render_page
 
 COMPARE_WORDS = (

@@ -4,9 +4,9 @@ import statistics
 from dataclasses import asdict
 from typing import Any
 
-from whence.messages import format_number
+from whence.messages import count, format_number
 from whence.records.compared import Compared, ComparedAnswer, Drift, MovedImage, RunSide
-from whence.report.numbers import any_share, count, percent
+from whence.report.numbers import any_share, percent
 
 SIDE_ROWS = (
     ("accuracy", "accuracy"),

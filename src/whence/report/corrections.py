@@ -1,9 +1,9 @@
 """The block on what a person corrected before a run, and what came of it."""
 
-from whence.messages import format_number
+from whence.messages import count, format_number
 from whence.records.overview import Corrected
 from whence.report.blocks import NumberTable, PageBlock, TableCell, TableRow
-from whence.report.numbers import count, percent
+from whence.report.numbers import percent
 
 LISTED_CHANGES = 40
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
+from whence.messages import count
 from whence.records.class_curves import ClassCurve, ThresholdTable
 from whence.records.measures import Evaluation
 from whence.report.blocks import LinePlot, NumberTable, PageBlock, TableCell, TableRow
-from whence.report.numbers import count, percent
+from whence.report.numbers import percent
 from whence.report.plots import STYLES, Points, plot_lines
 
 MARKS = [(part / 5, f"{part / 5:.0%}") for part in range(6)]

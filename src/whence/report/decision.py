@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
+from whence.messages import count
 from whence.records.answers import Explanation, Prediction
 from whence.records.class_measures import ClassMeasures
 from whence.records.decision import Decision
 from whence.report.json_values import to_class
-from whence.report.numbers import count, percent
+from whence.report.numbers import percent
 
 
 def say_wanted(decision: Decision) -> str:

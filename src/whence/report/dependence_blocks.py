@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from whence.messages import count
 from whence.records.answers import Draws, Removal
 from whence.records.explained import Answer
 from whence.report.blocks import (
@@ -14,7 +15,7 @@ from whence.report.cards import (
     make_stored_card,
     make_strip,
 )
-from whence.report.numbers import count, percent
+from whence.report.numbers import percent
 
 
 def show_removal(answer: Answer, classes: Sequence[str]) -> tuple[PageBlock, ...]:

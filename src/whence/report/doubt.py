@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from whence.messages import count
 from whence.records.answers import Explanation, Prediction
-from whence.report.numbers import add_weights, count, out_of, percent
+from whence.report.numbers import add_weights, out_of, percent
 
 Level = Literal["doubtful", "careful", "calm"]
 TITLES: dict[Level, str] = {

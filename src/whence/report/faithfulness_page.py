@@ -2,7 +2,7 @@
 
 import base64
 
-from whence.messages import format_number
+from whence.messages import count, format_number
 from whence.records.explained import Origin
 from whence.records.faithfulness import CellSummary, Faithfulness, MeasureFacts
 from whence.report.blocks import (
@@ -17,7 +17,6 @@ from whence.report.blocks import (
     TableRow,
 )
 from whence.report.embedded import Picture
-from whence.report.numbers import count
 from whence.report.page import list_facts, note_all, render_page
 
 COLUMNS_TOGETHER = 6

@@ -10,12 +10,13 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
+from whence.messages import count
 from whence.records.answers import Evidence
 from whence.records.explained import Answer
 from whence.records.picture import colour
 from whence.report.cards import name_label
 from whence.report.colours import find_colours
-from whence.report.numbers import add_weights, count, percent
+from whence.report.numbers import add_weights, percent
 
 Grid = NDArray[np.object_]
 """Axes in rows and columns."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from whence.messages import count
 from whence.records.explained import Origin
 from whence.records.gallery import Gallery
 from whence.records.picture import draw_scale, to_data_uri
@@ -17,7 +18,7 @@ from whence.report.blocks import (
 )
 from whence.report.cards import draw_picture
 from whence.report.gallery_blocks import anchor_of, attributed_section, name_method
-from whence.report.numbers import count, percent
+from whence.report.numbers import percent
 from whence.report.page import list_facts, list_words, note_all, render_page
 
 ABOUT_COLOURS = (

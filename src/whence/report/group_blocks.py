@@ -2,11 +2,12 @@
 
 from dataclasses import replace
 
+from whence.messages import count
 from whence.records.by_group import ByGroup, GroupMeasures
 from whence.records.overview import Overview
 from whence.report.blocks import NumberTable, PageBlock, TableCell, TableRow
 from whence.report.class_blocks import write_share
-from whence.report.numbers import count, percent
+from whence.report.numbers import percent
 from whence.report.overview_blocks import make_use_strip
 from whence.report.trust import ABSENT
 

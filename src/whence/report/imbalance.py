@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 
-from whence.messages import quote
-from whence.report.numbers import count
+from whence.messages import count, quote
 
 UNEQUAL = 3
 """Times the smallest class that the largest may be before that is said."""

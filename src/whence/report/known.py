@@ -1,7 +1,7 @@
 """Images that a run knows already, in a sentence."""
 
+from whence.messages import count
 from whence.records.measures import KnownImages
-from whence.report.numbers import count
 
 KNOWN_WORDS = {"memory": "in its memory", "train": "trained on", "validation": "validated on"}
 """What each set of images is called in the sentence."""

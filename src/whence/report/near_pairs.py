@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
+from whence.messages import count
 from whence.records.near_pairs import NearPair, NearPairs
 from whence.report.blocks import NumberTable, PageBlock, TableCell, TableRow
-from whence.report.numbers import count, percent
+from whence.report.numbers import percent
 
 LISTED_PAIRS = 30
 """Pairs that a page lists; the rest is counted."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from whence.messages import count
 from whence.records.answers import Evidence, Explanation, Prediction
 from whence.records.images import ImageSet
 from whence.records.measures import Evaluation, Mistake
@@ -26,7 +27,7 @@ from whence.report.cards import ROLES, draw_picture, make_evidence_card, make_st
 from whence.report.curve_blocks import show_class_curves
 from whence.report.decision import say_rule
 from whence.report.doubt import find_doubt
-from whence.report.numbers import count, percent
+from whence.report.numbers import percent
 from whence.report.trust import lay_out_evidence, lay_out_signals
 
 VIEWED_ANSWERS, VIEWED_EVIDENCE, VIEWED_IMAGES = 20, 12, 12

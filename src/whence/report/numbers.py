@@ -42,15 +42,6 @@ def out_of(share: float) -> str:
     return f"about {round(share * 100)} of 100"
 
 
-def count(number: int, noun: str) -> str:
-    """Write a number with its noun.
-
-    >>> count(1, "stored image"), count(1200, "stored image")
-    ('1 stored image', '1,200 stored images')
-    """
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
-
-
 def add_weights(items: Iterable[Evidence], role: str | None = None) -> float:
     """Sum the weights of evidence, of one role or of all; in [0, 1].
 

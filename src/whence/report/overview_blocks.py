@@ -4,13 +4,14 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
+from whence.messages import count
 from whence.records.explained import Answer
 from whence.records.measures import Suspicion
 from whence.records.memory_use import MemoryUse, Used
 from whence.records.overview import LISTED, Overview
 from whence.report.blocks import Card, Contents, ContentsEntry, PageBlock, Strip
 from whence.report.cards import draw_picture, make_stored_card, make_strip
-from whence.report.numbers import count, percent
+from whence.report.numbers import percent
 
 KINDS = {"sure": "Wrong with high confidence", "doubtful": "Most doubtful"}
 

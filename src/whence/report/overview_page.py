@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from whence.memory.heads import find_head
+from whence.messages import count
 from whence.records.explained import Answer, Origin
 from whence.records.overview import Made, Overview
 from whence.report.answer_blocks import explain_section
@@ -18,7 +19,7 @@ from whence.report.group_blocks import show_groups
 from whence.report.imbalance import say_imbalance
 from whence.report.known import say_known
 from whence.report.near_pairs import SECTION, show_near_pairs
-from whence.report.numbers import count, percent
+from whence.report.numbers import percent
 from whence.report.overview_blocks import show_hard, show_misleading, show_suspicious, show_used
 from whence.report.page import EVIDENCE_WORDS, list_facts, list_words, note_all, render_page
 from whence.report.trust import show_doubt_quality, show_evidence_quality

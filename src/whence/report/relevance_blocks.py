@@ -5,14 +5,14 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from whence.messages import format_number
+from whence.messages import count, format_number
 from whence.records.explained import Answer
 from whence.records.picture import colour, draw_scale, to_data_uri
 from whence.records.relevance import OUTSIDE, WITHOUT_VOTE, Relevance
 from whence.report.blocks import Card, ColourScale, PageBlock, Strip
 from whence.report.cards import ROLES, draw_picture, make_evidence_card, make_strip
 from whence.report.colours import Colours, find_colours, find_near
-from whence.report.numbers import count, percent, signed
+from whence.report.numbers import percent, signed
 
 LARGE_ERROR = 0.05
 """A larger share of the score's change that is unexplained needs a word."""

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from whence.messages import count
 from whence.records.answers import Evidence, Prediction
 from whence.report.decision import say_decision
 from whence.report.doubt import find_doubt
-from whence.report.numbers import count
 from whence.report.reading import say_reading
 from whence.shapes import check_shape
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 
+from whence.messages import count
 from whence.metrics.evidence import MEASURES
 from whence.records.measures import Evaluation, EvidenceMeasures, FlagQuality
 from whence.records.overview import Overview
 from whence.records.spread import find_spread
 from whence.report.blocks import Glossary, NumberTable, PageBlock, TableCell, TableRow
 from whence.report.dependence import say_dependence
-from whence.report.numbers import count, percent
+from whence.report.numbers import percent
 from whence.report.plots import plot_risks
 
 COUNTS = ("support_size", "support_size_median")

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from whence.messages import format_number
+from whence.messages import count, format_number
 from whence.records.explained import Origin
 from whence.records.picture import colour, find_limit
 from whence.records.visualised import FoundPatch, MadeInput, VisualisedUnit
 from whence.report.blocks import Card, Page, PageBlock, PageSection, Strip
 from whence.report.cards import draw_picture, make_strip, name_label, name_place
-from whence.report.numbers import count, percent
+from whence.report.numbers import percent
 from whence.report.page import list_facts, list_words, note_all, render_page
 
 NATURAL = {

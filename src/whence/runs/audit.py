@@ -19,7 +19,12 @@ from whence.records.measures import NearStored, Suspicion
 from whence.records.overview import Corrected
 from whence.runs.before import BOTH_ACCURACIES, CORRECTIONS, LISTED_IN_RECORD, name_origin
 from whence.runs.folder import METRICS
-from whence.runs.other_memory import MEMORY, check_new, write_with_memory
+from whence.runs.other_memory import (
+    MEMORY,
+    check_new,
+    say_calibration_lost,
+    write_with_memory,
+)
 from whence.runs.rows_of_answers import write_rows
 from whence.runs.where import AS_SETTINGS_SAY, Where
 from whence.storage.plain_files import read_json
@@ -78,7 +83,7 @@ def edit_run(
         where: the run's images are.
 
     Returns:
-        JSON: what was corrected, and accuracy before and after.
+        JSON: what was corrected, accuracy before and after, and notes.
 
     Raises:
         FileExistsError: if there is something at ``out``.
@@ -95,7 +100,12 @@ def edit_run(
     made_of = {CORRECTIONS: {**made, "before": shares}}
     after = write_with_memory(edited, run, out, made_of, where=where, batch_size=batch_size)
     test = after.get("test", {})
-    return {**made, "before": shares, "after": {name: test.get(name) for name in shares}}
+    return {
+        **made,
+        "before": shares,
+        "after": {name: test.get(name) for name in shares},
+        "notes": list(say_calibration_lost(model, edited)),
+    }
 
 
 def correct_memory(model: Classifier, corrections: Sequence[Correction], where: str) -> Classifier:

@@ -10,7 +10,7 @@ from whence.models.load import load_to_answer
 from whence.records.images import ImageSet
 from whence.records.labels import read_class_names
 from whence.runs.folder import METRICS
-from whence.runs.other_memory import check_new, write_with_memory
+from whence.runs.other_memory import check_new, say_calibration_lost, write_with_memory
 from whence.runs.where import AS_SETTINGS_SAY, Where
 from whence.storage.plain_files import read_json
 
@@ -39,7 +39,7 @@ def grow_run(
         where: the run's own images are.
 
     Returns:
-        JSON: how many images came, and accuracy before and after.
+        JSON: how many images came, accuracy before and after, and notes.
 
     Raises:
         FileExistsError: if there is something at ``out``.
@@ -62,5 +62,5 @@ def grow_run(
     return {
         **made,
         "after": {name: test.get(name) for name in shares},
-        "notes": list(sample.notes),
+        "notes": [*sample.notes, *say_calibration_lost(model, grown)],
     }

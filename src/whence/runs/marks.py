@@ -9,6 +9,7 @@ from torch import Tensor
 
 from whence.data.overlap import overlap_notes
 from whence.data.split import find_groups
+from whence.messages import count
 from whence.records.images import Dataset, Marks
 from whence.runs.divide import divide
 from whence.runs.settings import Settings
@@ -31,8 +32,7 @@ def describe_marks(settings: Settings, dataset: Dataset) -> list[str]:
     """Say how groups, weights and validation images that the data name are used."""
     marks, notes = dataset.marks, []
     if marks.validation is not None:
-        count = len(marks.validation)
-        notes.append(f"The data name {count:,} {plural(count, 'validation image')}.")
+        notes.append(f"The data name {count(len(marks.validation), 'validation image')}.")
         learnt = torch.ones(len(dataset.train), dtype=torch.bool)
         learnt[marks.validation] = False
         rest = dataset.train.take(learnt.nonzero().flatten())
@@ -44,8 +44,8 @@ def describe_marks(settings: Settings, dataset: Dataset) -> list[str]:
         )
         if inside:
             notes.append(
-                f"{len(parts.validation):,} images are for the validation: {inside:,} whole "
-                f"{plural(inside, 'group')}, {outside:,} {plural(outside, 'group')} to learn from."
+                f"{count(len(parts.validation), 'image')} for the validation: "
+                f"{count(inside, 'whole group')}, {count(outside, 'group')} to learn from."
             )
     elif marks.groups is not None:
         notes.append(
@@ -61,15 +61,6 @@ def describe_marks(settings: Settings, dataset: Dataset) -> list[str]:
 def count_groups(groups: Tensor, places: Tensor) -> int:
     """Count the groups of the images at some places."""
     return len(groups[places].unique())
-
-
-def plural(count: int, word: str) -> str:
-    """Write a word for one or for several things.
-
-    >>> plural(1, "group"), plural(2, "group")
-    ('group', 'groups')
-    """
-    return word if count == 1 else f"{word}s"
 
 
 def take_counts(marks: Marks, places: Tensor) -> Tensor | None:

@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from whence.data.fingerprint import content_hashes
+from whence.evidence.calibrate import LEAST
 from whence.models.about import BANK
 from whence.models.classifier import Classifier
 from whence.models.save import write_model
@@ -111,3 +112,18 @@ def write_with_memory(
             out.rmdir()  # it is empty
         place.replace(out)
     return metrics
+
+
+def say_calibration_lost(before: Classifier, after: Classifier) -> tuple[str, ...]:
+    """Say in a sentence that a calibrated run could not be calibrated with another memory.
+
+    Args:
+        before: the run's model.
+        after: the one that was written; ``write_with_memory`` has tried to calibrate it.
+    """
+    if before.calibration is None or after.calibration is not None:
+        return ()
+    return (
+        f"The new run is not calibrated, fewer than {LEAST} of its validation images are answered "
+        "wrongly, or rightly; it does not say how probable an error is.",
+    )

@@ -199,11 +199,12 @@ def say_taken(
     """Say how many images are taken up, and how many of their labels are likely wrong."""
     wrong = float(chosen.errors.sum())
     known = f"{total - fresh:,} more are known already, or copies. " if total > fresh else ""
+    are = "is" if len(chosen.places) == 1 else "are"
     return (
         *notes,
-        f"{len(chosen.places):,} of {fresh:,} unlabelled images are taken up, each with the class "
-        f"that the run of the labelled images answers: it is wrong with a probability of at most "
-        f"{limit:g}. {known}Of the labels taken up {wrong:.0f} are likely wrong.",
+        f"{len(chosen.places):,} of {fresh:,} unlabelled images {are} taken up, each with the "
+        f"class that the run of the labelled images answers: it is wrong with a probability of "
+        f"at most {limit:g}. {known}Of the labels taken up {wrong:.0f} are likely wrong.",
     )
 
 

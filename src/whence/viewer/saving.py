@@ -8,7 +8,7 @@ from typing import Any
 from whence.data.corrections import AUDIT_COLUMNS, REMOVE
 from whence.memory.bank import Bank
 from whence.models.classifier import Classifier
-from whence.runs.other_memory import check_new, write_with_memory
+from whence.runs.other_memory import check_new, say_calibration_lost, write_with_memory
 from whence.runs.rows_of_answers import rows_to_csv
 from whence.runs.where import BANKS
 from whence.viewer.changes import EditedMemory
@@ -59,7 +59,12 @@ def save_memory(
         edited, run.folder, out, made, where=run.where, batch_size=batch_size
     )
     test = metrics.get("test", {})
-    return {"name": name, "folder": str(Path(BANKS) / name), "accuracy": test.get("whole_memory")}
+    return {
+        "name": name,
+        "folder": str(Path(BANKS) / name),
+        "accuracy": test.get("accuracy"),
+        "notes": list(say_calibration_lost(run.model, edited)),
+    }
 
 
 def write_edits(bank: Bank, standing: EditedMemory, names: Sequence[str]) -> str:

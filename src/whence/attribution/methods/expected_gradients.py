@@ -14,6 +14,7 @@ from whence.attribution.score import Score
 from whence.bounds import check_number
 from whence.data.augment import to_float
 from whence.memory.bank import take_images
+from whence.messages import count
 from whence.shapes import check_shape
 
 
@@ -89,7 +90,7 @@ def pick_floats(pool: Tensor, places: Tensor) -> Tensor:
 
 def say_expectation(samples: int, steps: int, baselines: Tensor | None) -> str:
     """Say what was done."""
-    points = "1 step" if steps == 1 else f"{steps:,} steps"
+    points = count(steps, "step")
     source = "stored images" if baselines is None else "the images that were given"
     return (
         "A pixel's number is its share of the change of the score on the way from another image to "

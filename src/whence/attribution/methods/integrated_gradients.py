@@ -17,7 +17,7 @@ from whence.attribution.moved import MOVED, Moved
 from whence.attribution.path import midpoints
 from whence.attribution.scene import set_scene
 from whence.attribution.score import Score, batches, find_slopes
-from whence.messages import quote
+from whence.messages import count, quote
 from whence.records.relevance import OUTSIDE
 
 
@@ -166,7 +166,7 @@ def go_straight(
 
 def say_straight_path(starts: Sequence[str], steps: int, *, chosen: bool) -> str:
     """Say what was done, with baselines in words; ``chosen``: more steps where they were needed."""
-    points = "1 step" if steps == 1 else f"{steps:,} steps"
+    points = count(steps, "step")
     if chosen and steps > FIRST_STEPS:
         points = f"{FIRST_STEPS:,} to {points}"
     mean = f", the mean over {len(starts):,} baselines" if len(starts) > 1 else ""

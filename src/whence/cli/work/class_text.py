@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from whence.messages import count
 from whence.records.class_measures import ClassMeasures
-from whence.report.numbers import count, percent
+from whence.report.numbers import percent
 
 ALL_LISTED = 20
 """Classes up to which all are listed, in their order."""

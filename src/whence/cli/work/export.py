@@ -6,8 +6,8 @@ from pathlib import Path
 
 from whence.cli.plain_text import escape, print_note
 from whence.deploy.export_onnx import TRIED, RoundingWarning, export_onnx
+from whence.messages import count
 from whence.models.load import load_to_answer
-from whence.report.numbers import count
 
 
 def export_run(folder: Path, file: Path) -> None:

@@ -23,6 +23,7 @@ from whence.data.fingerprint import fingerprint
 from whence.gather.explained import describe_origin
 from whence.gather.faithful import UNTRAINED, make_bench
 from whence.gather.faithfulness_table import CellFolder, fill_cells, summarise_cells
+from whence.messages import count
 from whence.metrics.attributed import Refill
 from whence.models.about import MODEL
 from whence.models.classifier import Classifier
@@ -38,7 +39,6 @@ from whence.report.faithfulness_page import (
     render_faithfulness,
     write_cell,
 )
-from whence.report.numbers import count
 from whence.runs.finished import read_run
 from whence.runs.sample_of_run import choose_sample
 from whence.seeds import make_generator

@@ -24,7 +24,7 @@ from whence.runs.finish import MEASURED_PARTS
 from whence.runs.finished import read_run
 from whence.runs.image_groups import read_groups
 from whence.runs.load_parts import load_named_parts
-from whence.runs.other_memory import check_new, write_with_memory
+from whence.runs.other_memory import check_new, say_calibration_lost, write_with_memory
 from whence.storage.whole_files import write_whole
 from whence.training.labelled import Labelled
 
@@ -163,6 +163,8 @@ def keep(
         encoded=None if options.learn_again else features,  # other keys compare other features
         batch_size=options.batch_size,
     )
+    for note in say_calibration_lost(model, smaller):
+        print_note(note)
     print_note(f"Kept in {out}; every command takes it as a run.")
 
 

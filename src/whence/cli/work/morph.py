@@ -24,7 +24,7 @@ from whence.gather.morph_training import (
     describe_quality,
 )
 from whence.gather.morphed import Question, check_question, morph_images
-from whence.messages import quote
+from whence.messages import count, quote
 from whence.models.about import read_about
 from whence.models.classifier import Classifier
 from whence.models.load import load_to_answer
@@ -38,7 +38,7 @@ from whence.report.as_morph_json import morphs_to_json
 from whence.report.decision import say_rule
 from whence.report.morph_blocks import KINDS
 from whence.report.morph_page import render_morphs
-from whence.report.numbers import any_share, count
+from whence.report.numbers import any_share
 from whence.report.path_numbers import LEAST_GAIN, share_kept
 from whence.runs.where import Where
 from whence.storage.whole_files import write_whole

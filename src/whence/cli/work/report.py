@@ -18,6 +18,7 @@ from whence.evidence.known import count_known
 from whence.gather.explained import describe_origin, explain_images, lacks_pixels
 from whence.gather.overview import describe_run, gather_overview
 from whence.gather.overview_json import overview_to_json
+from whence.messages import count
 from whence.models.classifier import Classifier
 from whence.models.load import load_to_answer
 from whence.records.by_group import Groups
@@ -25,7 +26,7 @@ from whence.records.explained import Answer
 from whence.records.images import ImageSet, Sample
 from whence.records.overview import Hard, Overview
 from whence.report.known import say_known
-from whence.report.numbers import count, percent
+from whence.report.numbers import percent
 from whence.report.overview_page import render_overview
 from whence.runs.audit import read_corrected, write_audit
 from whence.runs.finished import read_run, read_settings

@@ -27,7 +27,8 @@ def describe_unlabelled(result: Mapping[str, Any]) -> list[str]:
             "wrong if these images are like the validation images"
         )
     if result["known"]:
-        lines.append(f"  {result['known']:,} of these images were seen in training or validation")
+        were = "was" if result["known"] == 1 else "were"
+        lines.append(f"  {result['known']:,} of these images {were} seen in training or validation")
     lines += ["", "  most doubtful:"]
     shown = [["image", "answer", "probability", "of an error"]]
     for one in result["doubtful"]:

@@ -16,6 +16,7 @@ from whence.cli.traces import without_font_folder
 from whence.gather.explained import describe_origin
 from whence.gather.morph_training import choose_training
 from whence.gather.visualised import take_sample, visualise_units
+from whence.messages import count
 from whence.models.about import read_about
 from whence.models.classifier import Classifier
 from whence.models.load import load_to_answer
@@ -23,7 +24,6 @@ from whence.morphing.answers import check_fit
 from whence.records.explained import Origin
 from whence.records.visualised import VisualisedUnit
 from whence.report.as_visualised_json import to_visualised_json
-from whence.report.numbers import count
 from whence.report.visualised_page import render_visualised
 from whence.runs.kept_checkpoints import find_kept, read_kept_encoder
 from whence.storage.whole_files import write_whole

@@ -10,12 +10,11 @@ from torch import Tensor
 from whence.data.fingerprint import fingerprint
 from whence.data.read_images import read_images
 from whence.encoders.at_layers import list_depths, spread_evenly
-from whence.messages import quote
+from whence.messages import count, quote
 from whence.models.about import read_about
 from whence.models.classifier import Classifier
 from whence.models.load import load_to_answer
 from whence.records.images import ImageSet
-from whence.report.numbers import count
 from whence.runs.sample_of_run import choose_sample
 from whence.seeds import make_generator
 from whence.studies.concepts.directions import (

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from whence.evidence.reread import cache
+from whence.messages import count
 from whence.models.about import MODEL
 from whence.models.classifier import Classifier
 from whence.models.load import load_to_answer
@@ -18,7 +19,7 @@ from whence.records.images import ImageSet
 from whence.records.picture import to_uint8
 from whence.report.blocks import PageBlock, PageSection, Strip
 from whence.report.cards import make_stored_card
-from whence.report.numbers import count, percent
+from whence.report.numbers import percent
 from whence.runs.finished import read_run
 from whence.runs.sample_of_run import choose_sample
 from whence.seeds import make_generator

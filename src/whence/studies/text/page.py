@@ -6,10 +6,11 @@ from typing import Any
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from whence.messages import count
 from whence.records.picture import NEGATIVE, POSITIVE
 from whence.report.blocks import Card, PageBlock, PageSection, Strip
 from whence.report.figures import to_bytes
-from whence.report.numbers import count, percent
+from whence.report.numbers import percent
 from whence.studies.text.ask_networks import VOTES_NAME
 
 INCHES, LINE_INCHES, LINE_BEGINS, LINE_ENDS = 8.6, 0.3, 0.02, 0.99

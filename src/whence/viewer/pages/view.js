@@ -50,6 +50,27 @@ function attempt(work) {
   };
 }
 
+// What is drawn anew has the focus where it was: a person at a keyboard goes on from there.
+
+function keyOf(element) {
+  const within = element.closest("section[id], nav[id]")?.id ?? "";
+  const card = element.closest("li[data-index]");
+  const own = card ? "" : element.id || element.getAttribute("aria-label") || element.textContent;
+  return { within, key: [within, card ? `${card.parentElement.className} ${card.dataset.index}` : "", element.tagName, element.type ?? "", own].join("|") };
+}
+
+function redraw(place, ...parts) {
+  const held = place.contains(document.activeElement) && document.activeElement !== place ? keyOf(document.activeElement) : null;
+  place.replaceChildren(...parts);
+  if (!held) return;
+  const again = [...place.querySelectorAll("button, input, select, summary, canvas")].find(one => !one.disabled && keyOf(one).key === held.key);
+  (again ?? document.getElementById(held.within) ?? place).focus();
+}
+
+function speak(text) {
+  document.getElementById("spoken").textContent = text;
+}
+
 const percent = share => `${(100 * share).toFixed(1)}%`;
 
 function picture(address, alt, extra = "") {
@@ -69,7 +90,7 @@ function choose(label, options, current, onchange, empty = null) {
 
 function drawViews() {
   const nav = document.getElementById("views");
-  nav.replaceChildren(...Object.entries(VIEWS).map(([name, title]) =>
+  redraw(nav, ...Object.entries(VIEWS).map(([name, title]) =>
     make("button", { type: "button", "aria-current": state.view === name ? "page" : null, onclick: () => open(name) }, title)));
 }
 
@@ -81,8 +102,9 @@ function open(view, given = {}) {
   attempt(SHOW[view])();
 }
 
-function show(...parts) {
-  main.replaceChildren(...parts.flat());
+function show(view, ...parts) {
+  if (state.view !== view) return; // another one was opened while this one was computed
+  redraw(main, ...parts.flat());
 }
 
 // ---- ask
@@ -94,6 +116,13 @@ async function ask(part, place) {
   say(state.answer.stale ? "The run folder was replaced since the viewer started; start it again to see the new run." : "", state.answer.stale);
   if (state.view !== "ask") { state.view = "ask"; drawViews(); }
   drawAsk();
+  speak(sayAnswer(state.answer));
+}
+
+function sayAnswer({ before, after, beside }) {
+  const said = one => `${one.answer}, ${percent(Math.max(...one.classes.map(other => other.share)))}. ${one.doubt.title}`;
+  const told = after ? `After your changes: ${said(after)}. Before: ${before.answer}.` : `The answer is ${said(before)}.`;
+  return beside ? `${told} ${state.run.beside} says ${beside.answer}.` : told;
 }
 
 async function again() {
@@ -124,7 +153,7 @@ function drawChooser() {
   zone.addEventListener("drop", attempt(event => { event.preventDefault(); zone.classList.remove("over"); return bring([...event.dataTransfer.files]); }));
   const tests = state.run.tests;
   const number = make("input", { type: "number", min: 0, max: tests - 1, value: state.asked?.part === "test" ? state.asked.place : 0, id: "test-number" });
-  return make("section", { class: "panel", "aria-label": "The image" },
+  return make("section", { class: "panel", id: "image", tabindex: -1, "aria-label": "The image" },
     make("h2", {}, "The image"), zone,
     tests ? make("form", { class: "row", onsubmit: attempt(event => { event.preventDefault(); return ask("test", Number(number.value)); }) },
       make("label", {}, "or test image", number), make("button", { type: "submit" }, "Ask")) : null,
@@ -148,7 +177,7 @@ function drawAnswer(title, found, id) {
   const truth = state.answer.truth;
   const verdict = truth ? make("p", { class: `verdict ${truth === found.answer ? "right" : "wrong"}` }, truth === found.answer ? "right" : `wrong: it is labelled ${truth}`) : null;
   const uncalibrated = !found.calibrated && id === "after" ? make("p", { class: "soft" }, "Save the changed memory, and it is measured.") : null;
-  return make("section", { class: "panel", id, "aria-label": title }, make("h2", {}, title),
+  return make("section", { class: "panel", id, tabindex: -1, "aria-label": title }, make("h2", {}, title),
     make("p", { class: "answer" }, found.answer), verdict,
     make("ul", { class: "bars", "aria-label": "shares of the classes" }, found.classes.map(one =>
       make("li", {}, make("span", {}, one.name), make("meter", { min: 0, max: 1, value: one.share, "aria-label": one.name }), make("span", {}, percent(one.share))))),
@@ -187,7 +216,7 @@ function drawEdits() {
   const name = make("input", { id: "save-name", placeholder: "name", "aria-label": "name of the memory", size: 12 });
   const pattern = make("input", { id: "pattern", placeholder: "cat/*", "aria-label": "pattern of files", size: 10 });
   const label = make("select", { id: "class-out", "aria-label": "class to leave out" }, state.run.classes.map(one => make("option", {}, one)));
-  return make("section", { class: "panel", "aria-label": "The memory" }, make("h2", {}, "The memory"),
+  return make("section", { class: "panel", id: "memory", tabindex: -1, "aria-label": "The memory" }, make("h2", {}, "The memory"),
     make("p", {}, `${edits.size.toLocaleString("en")} stored images${edits.changed ? `, changed from ${state.run.memory.toLocaleString("en")}` : ""}.`),
     make("div", { class: "row" }, make("button", { type: "button", disabled: !edits.undo, onclick: attempt(() => edit("undo")) }, "Undo"),
       make("button", { type: "button", disabled: !edits.redo, onclick: attempt(() => edit("redo")) }, "Redo")),
@@ -198,7 +227,7 @@ function drawEdits() {
       event.preventDefault();
       say("Saving: the new memory is calibrated and measured ...");
       const saved = await call("save", { name: name.value });
-      say(`Saved as ${saved.folder}${saved.accuracy === null ? "" : `; accuracy on the test images ${percent(saved.accuracy)}`}.`);
+      say(`Saved as ${saved.folder}${saved.accuracy === null ? "" : `; accuracy on the test images ${percent(saved.accuracy)}`}. ${saved.notes.join(" ")}`.trim());
     }) }, name, make("button", { type: "submit", disabled: !edits.changed }, "Save memory")),
     make("button", { type: "button", disabled: !edits.changed, onclick: attempt(download) }, "Export changes (CSV)"));
 }
@@ -219,7 +248,7 @@ function drawHeatmaps() {
   if (!state.run.methods.length) return null;
   const place = make("div", { id: "maps" });
   const select = make("select", { id: "method", "aria-label": "method" }, state.run.methods.map(name => make("option", { value: name }, name.replaceAll("_", " "))));
-  return make("section", { class: "panel", "aria-label": "Heatmaps" }, make("h2", {}, "Which pixels?"),
+  return make("section", { class: "panel", id: "heatmaps", tabindex: -1, "aria-label": "Heatmaps" }, make("h2", {}, "Which pixels?"),
     make("div", { class: "row" }, select, make("button", { type: "button", onclick: attempt(async () => {
       const asked = state.answer;
       const { job } = await call("heatmaps", { ...state.asked, method: select.value });
@@ -250,7 +279,7 @@ function drawAsk() {
     drawAnswer(found.after ? "Before your changes" : "The answer", found.before, "before"),
     found.after ? drawAnswer("After your changes", found.after, "after") : null,
     found.beside ? drawAnswer(`${state.run.beside} says`, found.beside, "beside") : null] : [];
-  show(make("div", { class: "columns" }, make("div", {}, drawChooser(), drawEdits()),
+  show("ask", make("div", { class: "columns" }, make("div", {}, drawChooser(), drawEdits()),
     make("div", {}, changed ? make("p", { class: "changed", id: "changed" }, `Your changes turn the answer from ${found.before.answer} into ${found.after.answer}.`) : null,
       make("div", { class: "answers" }, answers), found ? drawHeatmaps() : make("section", { class: "panel" }, make("h2", {}, "Begin with an image"),
         make("p", {}, "Drop one, choose one, or take a test image. You see the answer, the stored images it was computed from, and what the answer becomes when you leave some of them out.")))));
@@ -273,7 +302,7 @@ async function showTests() {
   say("");
   const turn = given => { Object.assign(wanted, { first: 0 }, given); attempt(showTests)(); };
   const field = make("input", { type: "search", value: wanted.search, placeholder: "part of a file name", "aria-label": "search by file", onchange: event => turn({ search: event.target.value }) });
-  show(make("section", { class: "panel" }, make("h2", {}, "Test images"),
+  show("tests", make("section", { class: "panel" }, make("h2", {}, "Test images"),
     make("div", { class: "row" }, field, choose("labelled", state.run.classes, wanted.truth, truth => turn({ truth }), "any"),
       choose("answered", state.run.classes, wanted.predicted, predicted => turn({ predicted }), "any"),
       choose("order", ["place", "doubt", "wrong"], wanted.order, order => turn({ order }))),
@@ -289,7 +318,7 @@ async function showStored() {
   const found = await call("stored", wanted);
   const turn = given => { Object.assign(wanted, { first: 0 }, given); attempt(showStored)(); };
   const field = make("input", { type: "search", value: wanted.search, placeholder: "part of a file name", "aria-label": "search by file", onchange: event => turn({ search: event.target.value }) });
-  show(make("section", { class: "panel" }, make("h2", {}, "Stored images"),
+  show("stored", make("section", { class: "panel" }, make("h2", {}, "Stored images"),
     make("div", { class: "row" }, state.run.files ? field : null, choose("labelled", state.run.classes, wanted.label, label => turn({ label }), "any")),
     drawPages(found.total, wanted.first, found.items.length, first => turn({ first })), drawStored(found.items)));
 }
@@ -307,7 +336,7 @@ async function showOverview() {
   const rows = found.confusion.map((row, truth) => make("tr", {}, make("th", { scope: "row" }, found.classes[truth]), row.map((count, predicted) =>
     make("td", { class: count ? (truth === predicted ? "hit" : "miss") : "" }, count ? make("button", { type: "button", "aria-label": `${count} labelled ${found.classes[truth]} answered ${found.classes[predicted]}`,
       onclick: () => { Object.assign(search.tests, { search: "", truth: found.classes[truth], predicted: found.classes[predicted], first: 0 }); open("tests"); } }, count.toLocaleString("en")) : "0"))));
-  show(
+  show("overview",
     make("section", { class: "panel" }, make("h2", {}, "Answers and labels"), make("p", {}, `${found.right.toLocaleString("en")} of ${found.images.toLocaleString("en")} test images are answered as labelled (${percent(found.right / found.images)}). Rows are labels, columns answers; a number opens its images.`),
       make("div", { class: "scroll" }, make("table", {}, make("thead", {}, make("tr", {}, make("td", {}), found.classes.map(name => make("th", { scope: "col" }, name)))), make("tbody", {}, rows)))),
     make("section", { class: "panel" }, make("h2", {}, "Doubt and errors"), make("p", {}, found.calibrated ? "The test images in ten groups, the least doubtful first: the probability of an error that was stated, and how many answers were wrong." : "This model is not calibrated: the groups go by the highest probability."),
@@ -321,7 +350,11 @@ async function showOverview() {
 
 function drawSuspicion(one) {
   const row = make("div", { class: "row" });
-  const done = text => row.replaceChildren(make("span", { class: "changed" }, text));
+  const done = text => {
+    const told = make("span", { class: "changed", tabindex: -1 }, text);
+    row.replaceChildren(told);
+    told.focus();
+  };
   row.append(make("button", { type: "button", onclick: attempt(async () => { state.run.edits = await call("change", { kind: "relabel", index: one.index, label: one.suggested }); done(`now ${one.suggested}`); }) }, `Accept ${one.suggested}`),
     make("button", { type: "button", onclick: () => done("label stays") }, "Reject"));
   return row;
@@ -333,11 +366,11 @@ const HUES = [210, 30, 120, 330, 60, 180, 270, 0, 90, 300];
 
 async function showMap(kind = "pca") {
   const place = make("div");
-  show(make("section", { class: "panel" }, make("h2", {}, "Map of the features"),
+  show("map", make("section", { class: "panel" }, make("h2", {}, "Map of the features"),
     make("div", { class: "row" }, ["pca", "tsne"].map(one => make("button", { type: "button", "aria-pressed": one === kind ? "true" : "false", onclick: attempt(() => showMap(one)) }, one === "pca" ? "PCA" : "t-SNE"))), place));
   const { job } = await call("map", { kind });
   const found = await follow(job, place, "Drawing the map");
-  const canvas = make("canvas", { width: 920, height: 920, role: "img", tabindex: 0, "aria-label": `map of ${found.points.length} images, near ones are similar; test images in the list below` });
+  const canvas = make("canvas", { width: 920, height: 920, role: "img", tabindex: 0, "aria-label": `map of ${found.points.length} images, near ones are similar; errors and suspicious labels are in the list below` });
   const told = make("p", { id: "point" }, "Point at a dot for its image; a click asks about it. Circles are wrong answers, squares suspicious labels.");
   const colour = label => { const at = found.classes.indexOf(label); return `hsl(${HUES[at % HUES.length] + Math.floor(at / HUES.length) * 17} 70% 45%)`; };
   const at = one => [20 + one.x * 880, 900 - one.y * 880];
@@ -383,7 +416,7 @@ async function showThreshold(name = state.run.classes[0]) {
   };
   slider.addEventListener("input", draw); cost.addEventListener("input", draw);
   draw();
-  show(make("section", { class: "panel" }, make("h2", {}, "A threshold for one class"),
+  show("threshold", make("section", { class: "panel" }, make("h2", {}, "A threshold for one class"),
     make("div", { class: "row" }, choose("class", state.run.classes, name, attempt(showThreshold)), make("label", {}, "missing one costs", cost, "times the reverse")),
     make("label", { for: "threshold" }, head ? `How much more similar stored images labelled ${name} count` : `Answer ${name} from this probability on`), slider, numbers,
     make("p", { class: "soft" }, "This is on the test images, to look at. A threshold that is kept is chosen on validation images: whence evaluate RUN --target-recall, or whence train --target-recall.")));

@@ -1,0 +1,141 @@
+"""The viewer for people at a keyboard, with a screen reader, or with weak eyes, in a real browser."""
+
+import re
+
+import pytest
+
+from tests.viewer.test_view_browser import open_view
+
+pytestmark = pytest.mark.browser
+playwright = pytest.importorskip("playwright.sync_api")
+expect = playwright.expect
+
+CONTROLS = ("button", "checkbox", "combobox", "spinbutton", "searchbox", "textbox", "slider")
+VIEWS = ("Ask", "Test images", "Overview", "Stored images", "Map", "Threshold")
+
+FAINT = """(least) => {
+  const probe = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const read = (colour, under) => {
+    probe.fillStyle = under; probe.fillRect(0, 0, 1, 1);
+    probe.fillStyle = colour; probe.fillRect(0, 0, 1, 1);
+    return [...probe.getImageData(0, 0, 1, 1).data.slice(0, 3)];
+  };
+  const light = rgb => rgb.map(part => part / 255)
+    .map(part => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, part, place) => sum + part * [0.2126, 0.7152, 0.0722][place], 0);
+  const faint = [];
+  for (const element of document.querySelectorAll("body *")) {
+    const own = [...element.childNodes].filter(one => one.nodeType === 3 && one.data.trim());
+    if (!own.length || !element.checkVisibility()) continue;
+    const chain = [];
+    for (let one = element; one; one = one.parentElement) chain.unshift(getComputedStyle(one));
+    let under = "rgb(255, 255, 255)", opacity = 1;
+    for (const style of chain) {
+      under = `rgb(${read(style.backgroundColor, under).join(", ")})`;
+      opacity *= Number(style.opacity);
+    }
+    const back = read(under, under), text = read(getComputedStyle(element).color, under);
+    const seen = text.map((part, place) => opacity * part + (1 - opacity) * back[place]);
+    const [high, low] = [light(seen), light(back)].sort((a, b) => b - a);
+    const contrast = (high + 0.05) / (low + 0.05);
+    if (contrast < least) faint.push(`${contrast.toFixed(2)} ${element.outerHTML.slice(0, 90)}`);
+  }
+  return faint;
+}"""
+"""Texts whose contrast with what is behind them is below the least (WCAG 2.2, 1.4.3)."""
+
+
+@pytest.fixture
+def page(browser_page):
+    return browser_page
+
+
+def leave_one_out(page):
+    page.locator("#before .evidence li").first.get_by_role("checkbox").uncheck()
+    page.wait_for_selector("#after")
+
+
+def wait_for(page, name):
+    """Open a view and wait until it is there."""
+    open_view(page, name)
+    ready = {"Ask": "#before", "Map": "canvas", "Threshold": "#threshold", "Overview": "#doubts"}
+    page.wait_for_selector(ready.get(name, ".cards li"))
+
+
+def test_every_control_has_a_name_in_the_tree_of_a_screen_reader(page):
+    leave_one_out(page)
+    for name in VIEWS:
+        wait_for(page, name)
+        tree = page.locator("body").aria_snapshot()
+        found = re.findall(rf"^\s*- (?:{'|'.join(CONTROLS)})\b.*$", tree, re.M)
+        assert len(found) >= len(VIEWS)
+        assert [line for line in found if '"' not in line] == []
+        assert re.search(rf'button "{name}"', tree)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_stands_out(page, scheme):
+    page.emulate_media(color_scheme=scheme)
+    leave_one_out(page)
+    for name in VIEWS:
+        wait_for(page, name)
+        assert page.evaluate(FAINT, 4.5) == []
+    assert page.evaluate(FAINT, 22) != [], "else nothing is measured"
+
+
+def test_the_answer_is_announced(page):
+    spoken = page.locator("#spoken")
+    assert spoken.get_attribute("aria-live") == "polite"
+    answer = page.locator("#before .answer").inner_text()
+    expect(spoken).to_have_text(re.compile(rf"^The answer is {answer}, \d+\.\d%\. \w"))
+    page.locator("#class-out").select_option(answer)
+    page.get_by_role("button", name="Leave this class out").click()
+    page.wait_for_selector("#after")
+    other = page.locator("#after .answer").inner_text()
+    assert other != answer
+    expect(spoken).to_have_text(
+        re.compile(rf"^After your changes: {other}, .* Before: {answer}\.$")
+    )
+
+
+def focused(page):
+    return page.evaluate(
+        "[document.activeElement.tagName, document.activeElement.getAttribute('aria-label')"
+        " ?? document.activeElement.textContent.slice(0, 40)]"
+    )
+
+
+def test_the_focus_stays_where_a_person_works(page):
+    tick = page.locator("#before .evidence li").first.get_by_role("checkbox")
+    tick.focus()
+    before = focused(page)
+    page.keyboard.press("Space")
+    page.wait_for_selector("#after")
+    assert focused(page) == before
+    assert not tick.is_checked()
+    page.get_by_role("button", name="Undo").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#after", state="detached")
+    assert focused(page) == ["SECTION", "The memory"]  # there is nothing more to undo
+    page.get_by_role("button", name="Stored images", exact=True).focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".cards li")
+    assert focused(page) == ["BUTTON", "Stored images"]
+    page.locator('input[type="search"]').fill("cat/")
+    page.keyboard.press("Enter")
+    expect(page.locator(".name", has_text="dog/")).to_have_count(0)
+    assert focused(page) == ["INPUT", "search by file"]
+
+
+def test_a_view_that_comes_late_is_not_shown(page):
+    def answer_late(route):
+        page.wait_for_timeout(500)
+        route.continue_()
+
+    page.route("**/api/stored", answer_late)
+    with page.expect_response("**/api/stored"):
+        open_view(page, "Stored images")
+        open_view(page, "Map")
+    page.wait_for_selector("canvas")
+    page.wait_for_timeout(200)
+    assert page.locator("main h2").all_inner_texts() == ["Map of the features"]
