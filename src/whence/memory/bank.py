@@ -104,13 +104,13 @@ class Bank:
 
     def take(self, positions: Tensor) -> "Bank":
         """Keep the memory images at ``positions`` `(m,)`, in that order; encodes nothing."""
-        kept = self.map_tensors(lambda tensor: tensor[positions.to(tensor.device)])
+        kept = self.map_tensors(lambda tensor: tensor.index_select(0, positions.to(tensor.device)))
         chosen = positions.tolist()
         return replace(
             kept,
-            hashes=tuple(self.hashes[i] for i in chosen),
-            images=None if self.images is None else self.images[positions.cpu()],
-            sources=None if self.sources is None else tuple(self.sources[i] for i in chosen),
+            hashes=tuple(map(self.hashes.__getitem__, chosen)),
+            images=None if self.images is None else self.images.index_select(0, positions.cpu()),
+            sources=self.sources and tuple(map(self.sources.__getitem__, chosen)),
         )
 
 
