@@ -124,7 +124,12 @@ MODELS = [  # file below src/whence, text that is right, text that is wrong, tes
     ),
     ("memory/read_dense.py", ".addmm_(to_products.mT, queries)", "", "test_read_dense"),
     ("memory/read_dense.py", "if torch.is_grad_enabled()", "if False", "test_read_dense"),
-    ("memory/bank.py", "self.images[positions.cpu()]", "self.images", "test_classifier"),
+    (
+        "memory/bank.py",
+        "self.images.index_select(0, positions.cpu())",
+        "self.images",
+        "test_classifier",
+    ),
     ("models/whole_graph.py", "scores - scores.amax(1, keepdim=True)", "scores", "test_export"),
     ("memory/copies.py", "mask[row, list(copies)] = False", "pass", "test_explain"),
     (
