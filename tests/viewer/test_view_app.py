@@ -256,6 +256,10 @@ def test_another_run_answers_beside(viewed):
         ({"kind": "burn"}, "Unknown change 'burn'."),
         ({"kind": "untick", "index": 10**9}, "The memory holds no training image 1000000000."),
         ({"kind": "untick"}, "The memory holds no training image None."),
+        (
+            {"kind": "untick_class", "label": "cat", "index": 10**9},
+            "The memory holds no training image 1000000000.",
+        ),
         ({"kind": "untick_class", "label": "cow"}, "Unknown class 'cow'; the run has cat, dog."),
         ({"kind": "relabel", "index": 0}, "This change needs a class; choose one."),
         (

@@ -159,6 +159,7 @@ def test_a_port_that_is_taken_is_said(viewed_folder, capsys):
         (["--port", "-1"], "port must be in 0 to 65535, got -1."),
         (["--token", "short"], "token must have at least 16 characters"),
         (["--beside", "nowhere"], "nowhere"),
+        (["--host", "0.0.0.0"], "host must be the one address of this machine that others call"),
     ],
 )
 def test_bad_options_are_one_sentence(viewed_folder, capsys, given, sentence):
@@ -172,3 +173,14 @@ def test_another_run_must_take_the_same_images(viewed_folder, measured_run, caps
     arguments = ["view", str(viewed_folder / "run"), "--beside", str(measured_run), "--no-open"]
     assert main(arguments) == 2
     assert "must take images of (3, 8, 8) as" in capsys.readouterr().err
+
+
+def test_pictures_that_other_sites_show_send_nobody_away(page, client):
+    page.call("change", kind="untick_class", label="cat")
+    for number in range(70):  # as many <img> of another site
+        assert client.get(f"/picture/upload/{number:032x}/0.png").status_code == 404
+    assert page.call("describe")["edits"]["changed"]
+
+
+def test_a_length_of_very_many_digits_is_too_large(client):
+    assert client.get("/", headers={"content-length": "9" * 5000}).status_code == 413

@@ -67,6 +67,11 @@ def view(arguments: list[str]) -> None:
     options = parse(build(), arguments)
     if not 0 <= options.port < 2**16:
         raise ValueError(f"port must be in 0 to 65535, got {options.port}.")
+    if options.host in ("0.0.0.0", "::"):  # refused, nothing listens there
+        raise ValueError(
+            f"host must be the one address of this machine that others call it by, not all of them "
+            f"({options.host})."
+        )
     if options.token is not None and len(options.token) < 16:
         raise ValueError("token must have at least 16 characters; leave it out and one is made.")
     missing = [name for name in VIEW_PACKAGES if find_spec(name) is None]

@@ -78,6 +78,8 @@ def take_step(
     """
     if change.label is not None and change.label not in names:
         raise ValueError(f"Unknown class {quote(change.label)}; the run has {list_names(names)}.")
+    if change.index is not None:
+        known_index(change, bank)
     found = TAKEN[change.kind](standing, change, bank, names)
     if len(found.removed) >= len(bank) + len(found.added):
         raise ValueError("At least one stored image must stay in the memory.")

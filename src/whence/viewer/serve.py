@@ -14,7 +14,6 @@ from whence.viewer.app import build_app
 from whence.viewer.viewed_run import open_run
 from whence.viewer.viewer import Viewer
 
-LOOPBACK_HOST = "127.0.0.1"
 NAMES_OF_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 

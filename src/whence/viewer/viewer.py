@@ -281,7 +281,7 @@ class Viewer:
             ValueError: if there is no such image.
         """
         if part == "upload":
-            uploads = self.visitors.find(name).uploads
+            uploads = self.visitors.look(name).uploads
             if place not in uploads:
                 raise ValueError("That image is not here any more.")
             return to_png(uploads[place].image)

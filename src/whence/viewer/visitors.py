@@ -126,6 +126,17 @@ class Visitors:
         self.known: OrderedDict[str, Visitor] = OrderedDict()
         self.lock = threading.Lock()
 
+    def look(self, name: str) -> Visitor:
+        """Return a visitor who was here before; who asks for a picture becomes none.
+
+        Raises:
+            ValueError: if nobody is called so.
+        """
+        with self.lock:
+            if name not in self.known:
+                raise ValueError("That page is not here any more.")
+            return self.known[name]
+
     def find(self, name: str) -> Visitor:
         """Return a visitor, a new one if the name is new.
 

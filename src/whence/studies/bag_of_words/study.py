@@ -53,8 +53,8 @@ class BagOutcome(NamedTuple):
     """What a classifier does, and how its explanations add up."""
 
     accuracy: float
-    missed: float  # mean share of the decision that the first step misses
-    lost: float  # largest share that the second and third step lose
+    missed: float  # by the first step, mean share of the decision, or of its parts without signs
+    lost: float  # by the second and third step, the largest such share
     polygons: float  # share of tiles on which polygons have more relevance a pixel than circles
     maps: list[Heatmap]
 

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from whence.autoencoders.vae import VAE
 from whence.models.classifier import Classifier
 from whence.models.evaluating import evaluating
 from whence.morphing.improve import adam
@@ -80,11 +79,6 @@ def search_exemplars(
             least = torch.where(better, away.detach(), least)
             at, first, second = adam(at, slope, first, second, step + 1, plan.rate)
     return Exemplars(best, least.isfinite())
-
-
-def on_manifold(vae: VAE) -> Callable[[Tensor], Tensor]:
-    """Return what decodes codes, with a gradient."""
-    return vae.decode
 
 
 def in_pixels(images: Tensor) -> Tensor:
