@@ -50,6 +50,18 @@ def test_nothing_is_lost_on_the_way_through_a_busy_network(rng, variant, weights
         assert_close(amounts, torch.cat([one.ledger[name] for one in parts]), rtol=0, atol=1e-9)
 
 
+@pytest.mark.parametrize("name", ["small_cnn", "thesis_fashion_mnist"])
+def test_with_biases_spread_no_more_is_missing_than_the_digits_of_the_numbers(name):
+    model, images, stored, labels = remember(name, "memory-wrap", (8, 9))
+    model.remember(stored, labels)
+    found = whence.attribute(model, images, "lrp", spread_biases=True)
+    numbers = found.images.abs().sum((1, 2, 3))
+    numbers = numbers + torch.stack([one.abs().sum() for one in found.evidence])
+    assert float((numbers / found.score.abs()).min()) > 100  # they take each other away
+    assert float(found.ledger["stabiliser"].abs().min()) > 1e-12 * float(numbers.max())
+    assert float((found.ledger["unexplained"].abs() / numbers).max()) < 1e-15
+
+
 def test_votes_are_explained_by_the_weight_of_the_class():
     model, images, stored, labels = remember("small_cnn", "votes", (8, 9))
     model.remember(stored, labels)

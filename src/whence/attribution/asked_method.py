@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
 
-from whence.attribution.attribute import attribute
+from whence.attribution.attribute import ask_method
 from whence.attribution.method import find_method
 from whence.records.relevance import Relevance
 from whence.seeds import make_generator
@@ -37,22 +37,29 @@ class AskedMethod:
 
     def __call__(self, images: Tensor, rows: Tensor) -> Tensor:
         """Find relevance `(n, H, W)` of variants `(n, C, H, W)` of the images at rows `(n,)`."""
-        return self.find(images, rows).images.sum(1)
+        return self.find(images, rows, evidence=False).images.sum(1)
 
-    def find(self, images: Tensor, rows: Tensor) -> Relevance:
-        """Find the whole record of relevance of variants `(n, C, H, W)`."""
+    def find(self, images: Tensor, rows: Tensor, *, evidence: bool) -> Relevance:
+        """Find the record of relevance of variants `(n, C, H, W)`.
+
+        Args:
+            images: the variants.
+            rows: `(n,)` of which images.
+            evidence: False leaves it out where the numbers of images are the same without.
+        """
         options = dict(self.options)
         if "generator" in find_method(self.name).options:
             options["generator"] = make_generator(self.seed)
         target = self.classes[rows].tolist()
-        return attribute(
+        return ask_method(
             self.model,
             images,
             self.name,
             target,
             score=None,
             batch_size=self.batch_size,
-            **options,
+            options=options,
+            evidence=evidence,
         )
 
     def toward(self, classes: Tensor) -> "AskedMethod":

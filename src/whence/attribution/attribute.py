@@ -1,11 +1,13 @@
 """Any attribution method, on any classifier, for any target."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from whence.attribution.classifier_score import score_classifier
+from whence.attribution.classifier_score import ClassifierScore, score_classifier
 from whence.attribution.method import find_method
 from whence.attribution.odds_score import has_odds, score_odds
 from whence.attribution.record import ScoreFacts, record
@@ -67,6 +69,42 @@ def attribute(
         TypeError: if the model is no module, or the target of no known kind.
         RuntimeError: if the model is in training mode, has no bank that fits it, or no gradient.
     """
+    return ask_method(
+        model,
+        images,
+        method,
+        target,
+        score=score,
+        batch_size=batch_size,
+        options=options,
+        evidence=True,
+    )
+
+
+def ask_method(
+    model: nn.Module,
+    images: Images,
+    method: str,
+    target: TargetLike,
+    *,
+    score: ScoreKind | None,
+    batch_size: int,
+    options: Mapping[str, object],
+    evidence: bool,
+) -> Relevance:
+    """Do what ``attribute`` does, with or without relevance of the evidence.
+
+    Args:
+        model: a classifier of ours, or any module.
+        images: `(B, C, H, W)`.
+        method: a name from ``whence.attribution.METHODS``.
+        target: what the score is, as there.
+        score: of what it is, as there.
+        batch_size: how many images go through the network at once.
+        options: of the method.
+        evidence: False leaves evidence images out where the numbers of images stay the same
+            without them, which is most of the work with many of them. The ledger then misses them.
+    """
     chosen = find_method(method)
     used = chosen.complete(options)
     asked = take_asked(check_model(model), images)
@@ -75,6 +113,8 @@ def attribute(
         kind = choose_kind(model, target, score)
         made, facts = make_score(model, asked, target, kind, batch_size)
         check_scores(facts.values)
+        if chosen.separable and not evidence and isinstance(made, ClassifierScore):
+            made = replace(made, alone=True)
         found = chosen.compute(made, asked, **used)
     return record(found, facts, method, used)
 

@@ -39,6 +39,7 @@ class ClassifierScore:
             neither: the score is then the log-odds of votes, in the place of ``target``; None for
             a target.
         twin: of the encoder, which images go through in its place; None for the encoder itself.
+        alone: evidence is left out of what is explained; it is read as it is.
     """
 
     model: Classifier
@@ -51,6 +52,7 @@ class ClassifierScore:
     batch_size: int
     sides: tuple[Tensor, ...] | None = None
     twin: nn.Module | None = None
+    alone: bool = False
 
     @property
     def bounded(self) -> bool:
@@ -91,7 +93,7 @@ class ClassifierScore:
         Raises:
             ValueError: if the bank was saved without them.
         """
-        if not self.model.has_memory:
+        if self.alone or not self.model.has_memory:
             return None
         stored = stored_pixels(self.model.checked_bank())
         return self.pixels(take_images(stored, torch.cat(self.places)))
@@ -138,7 +140,7 @@ class ClassifierScore:
         Returns:
             A score of E images, in the order of ``evidence``; None of a standard model.
         """
-        if not self.model.has_memory:
+        if self.alone or not self.model.has_memory:
             return None
         with torch.no_grad():
             queries = self.encode(images)

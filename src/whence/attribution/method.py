@@ -21,11 +21,13 @@ class Method:
         name: the one in ``METHODS``.
         compute: takes a score of B images, these images `(B, C, H, W)`, and options by name.
         adds_up: its numbers are parts of the score, so that a ledger can be kept.
+        separable: numbers of images are the same where evidence images are not looked at.
     """
 
     name: str
     compute: Callable[..., FoundRelevance]
     adds_up: bool
+    separable: bool = False
 
     def __call__(self, score: Score, images: Tensor, **options: Any) -> FoundRelevance:
         """Find relevance, once all options are known to be options of this method."""

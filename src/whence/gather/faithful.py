@@ -75,7 +75,7 @@ class FaithfulnessBench:
                 raise ValueError("untrained needs the network before training.")
             return self.put(self.ask(UNTRAINED_METHOD, options, self.untrained)(self.images, rows))
         asked = self.ask(method, options, self.model)
-        found = asked.find(self.images, rows)
+        found = asked.find(self.images, rows, evidence=find_method(method).adds_up)
         inner = None if self.in_domain is None else self.in_domain.explain(method, options)
         return replace(
             self.put(found.images.sum(1)), explain=asked, ledger=found.ledger, in_domain=inner

@@ -44,6 +44,9 @@ from whence.runs.sample_of_run import choose_sample
 from whence.seeds import make_generator
 from whence.storage.whole_files import write_json, write_whole
 
+TESTED_IMAGES = 500
+"""Test images that tell how right a copy is, or more where more are measured."""
+
 
 def measure_run(options: Namespace, device: str) -> None:
     """Measure methods on test images of a run.
@@ -84,7 +87,8 @@ def measure_run(options: Namespace, device: str) -> None:
         model, images.images, refill, seed=options.seed, batch_size=options.batch_size
     )
     missing = cells.list_missing(methods, measures, len(images))
-    bench, notes = complete_bench(bench, images, options, folder, about, out, missing)
+    tested = draw_images(sample.images, max(options.images, TESTED_IMAGES), options.seed)
+    bench, notes = complete_bench(bench, images, options, folder, about, out, missing, tested)
     with tqdm(total=len(methods) * len(measures), unit="cell", disable=None, leave=False) as bar:
 
         def tell(method: str, measure: str) -> None:

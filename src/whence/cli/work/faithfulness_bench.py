@@ -21,7 +21,7 @@ from whence.gather.in_domain import (
 from whence.metrics.faithfulness_measure import find_measure
 from whence.models.classifier import Classifier
 from whence.records.images import ImageSet
-from whence.report.numbers import percent
+from whence.report.numbers import count, percent
 from whence.runs.finished import read_settings
 from whence.runs.load_parts import load_training
 from whence.runs.untrained import build_untrained, find_memory
@@ -39,6 +39,7 @@ def complete_bench(
     about: dict[str, Any],
     out: Path,
     missing: Sequence[tuple[str, str]],
+    tested: ImageSet,
 ) -> tuple[FaithfulnessBench, list[str]]:
     """Add what some measures and controls need: copies of the model, and the one before training.
 
@@ -50,6 +51,7 @@ def complete_bench(
         about: what its ``whence.json`` says.
         out: the folder of the table.
         missing: methods and measures of cells that are still to be filled.
+        tested: test images on which a copy is to be as right as the model.
 
     Returns:
         The bench, and sentences for the reader.
@@ -76,7 +78,7 @@ def complete_bench(
             start.remember(memory.images, memory.labels, batch_size=options.batch_size)
         bench = replace(bench, untrained=start)
     if "idsds" in choose_measures(options):
-        learner, accuracies = find_in_domain(bench, images, options, folder, about, out)
+        learner, accuracies = find_in_domain(bench, tested, options, folder, about, out)
         black = find_refill("black", model.image_shape, make_generator(options.seed))
         inner = make_bench(
             learner, images.images, black, seed=options.seed, batch_size=options.batch_size
@@ -85,16 +87,16 @@ def complete_bench(
         own, learned = accuracies["model"], accuracies["copy"]
         notes.append(
             "For idsds a copy has learned with hidden patches: it answers "
-            f"{percent(learned['whole'])} of these images right, {percent(learned['hidden'])} with "
-            f"a hidden patch; the model itself {percent(own['whole'])} and "
-            f"{percent(own['hidden'])}."
+            f"{percent(learned['whole'])} of {count(len(tested), 'test image')} right, "
+            f"{percent(learned['hidden'])} with a hidden patch; the model itself "
+            f"{percent(own['whole'])} and {percent(own['hidden'])}."
         )
     return bench, notes
 
 
 def find_in_domain(
     bench: FaithfulnessBench,
-    images: ImageSet,
+    tested: ImageSet,
     options: Namespace,
     folder: Path,
     about: dict[str, Any],
@@ -115,7 +117,7 @@ def find_in_domain(
         memory_size=about["run"]["plan"]["memory_size"],
     )
     accuracies = {
-        name: asdict(measure_patches(one, images, seed=seed, batch_size=size))
+        name: asdict(measure_patches(one, tested, seed=seed, batch_size=size))
         for name, one in (("model", bench.model), ("copy", learner))
     }
     write_in_domain(learner, out / IN_DOMAIN, accuracies)
