@@ -154,6 +154,13 @@ class Maps(nn.Module):
         return images
 
 
+class Root(nn.Module):
+    """Its slope is infinite at pixels of 0."""
+
+    def forward(self, images):
+        return images.sqrt().sum((2, 3))
+
+
 FLOATS = torch.rand(2, *SHAPE)
 
 
@@ -231,12 +238,35 @@ def test_what_cannot_be_asked_is_told_in_a_sentence(images, stored, options, mes
             TypeError,
             "or a torch module from images to logits, got f",
         ),
+        (
+            Net().eval(),
+            FLOATS[:, :1],
+            ValueError,
+            "images must be what the model takes, it refuses (2, 1, 8, 7) of torch.float32: Given",
+        ),
         (Net().eval(), FLOATS - 1, ValueError, "baseline 'white' is a colour of pixels in [0, 1],"),
     ],
 )
 def test_what_no_network_can_be_asked(model, asked, error, message):
     with pytest.raises(error, match=re.escape(message)):
         whence.attribute(model, asked)
+
+
+@pytest.mark.parametrize("method", ["gradient", "smoothgrad", "guided_backprop"])
+def test_an_infinite_slope_is_told_with_its_image_and_needs_no_slope_to_be_explained(method):
+    asked = torch.where(torch.arange(2)[:, None, None, None] == 1, 0.0, FLOATS)
+    options = {"generator": torch.Generator(), "noise": 1e-30} if method == "smoothgrad" else {}
+    with pytest.raises(ValueError, match=f"{method} must find finite numbers, those of image 1 h"):
+        whence.attribute(Root().eval(), asked, method, 0, **options)
+    assert bool(whence.attribute(Root().eval(), asked, "occlusion", 0).images.isfinite().all())
+
+
+def test_an_infinite_slope_at_an_evidence_image_is_told(stored):
+    encoder = nn.Sequential(Root(), nn.Linear(2, 5))
+    model = whence.wrap(encoder, 2, image_shape=SHAPE, mean=[0.0, 0.0], std=[1.0, 1.0]).eval()
+    model.remember(stored[:4].clamp(min=1) * (torch.arange(8) > 0)[:, None])  # a row of zeros
+    with pytest.raises(ValueError, match=r"those of an evidence image have NaN or infinity: the"):
+        whence.attribute(model, stored[4:5].clamp(min=1), "gradient", 0)
 
 
 def test_a_target_of_no_kind_is_refused(images):

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from whence.attribution.classifier_score import ClassifierScore, score_classifier
+from whence.attribution.found import FoundRelevance
 from whence.attribution.method import find_method
 from whence.attribution.odds_score import has_odds, score_odds
 from whence.attribution.record import ScoreFacts, record
@@ -116,6 +117,7 @@ def ask_method(
         if chosen.separable and not evidence and isinstance(made, ClassifierScore):
             made = replace(made, alone=True)
         found = chosen.compute(made, asked, **used)
+    check_found(found, method)
     return record(found, facts, method, used)
 
 
@@ -194,8 +196,7 @@ def make_score(
         own = score_classifier(model, images, target, batch_size=batch_size)
         return own, ScoreFacts(own.values, own.target.names, own.counts)
     check_floats(images)
-    with torch.no_grad():
-        logits = torch.cat([find_logits(model, some) for some in images.split(batch_size)])
+    logits = find_first_logits(model, images, batch_size)
     check_outputs("logits", logits, model)
     goal = find_target(target, logits, [f"class {one}" for one in range(logits.shape[1])])
     values = goal.of(logits, torch.arange(len(images)))
@@ -207,6 +208,24 @@ def make_score(
         score_by(model), batch_size, network=model, by=score_by, values=values.detach()
     )
     return score, ScoreFacts(values, goal.names, [0] * len(images))
+
+
+def find_first_logits(model: nn.Module, images: Tensor, batch_size: int) -> Tensor:
+    """Run a module on images `(B, C, H, W)` for the first time, without a gradient.
+
+    Raises:
+        ValueError: if it cannot take them, or something else than logits comes out.
+    """
+    try:
+        with torch.no_grad():
+            return torch.cat([find_logits(model, some) for some in images.split(batch_size)])
+    except RuntimeError as error:
+        if isinstance(error, torch.OutOfMemoryError):
+            raise
+        raise ValueError(
+            f"images must be what the model takes, it refuses {tuple(images.shape)} of "
+            f"{images.dtype}: {str(error).splitlines()[0]}"
+        ) from error
 
 
 def find_logits(model: nn.Module, images: Tensor) -> Tensor:
@@ -236,4 +255,23 @@ def check_scores(values: Tensor) -> None:
         row = int(broken[0])
         raise ValueError(
             f"target must give finite scores, that of image {row} is {float(values[row])}."
+        )
+
+
+def check_found(found: FoundRelevance, method: str) -> None:
+    """Refuse relevance that holds NaN or infinity, as slopes of a root at 0 do.
+
+    Raises:
+        ValueError: with the number of the first image.
+    """
+    broken = (~found.images.isfinite().flatten(1).all(1)).nonzero()
+    if len(broken):
+        raise ValueError(
+            f"{method} must find finite numbers, those of image {int(broken[0])} have NaN or "
+            "infinity: the score has no finite slope there; occlusion needs none."
+        )
+    if found.evidence is not None and not bool(found.evidence.isfinite().all()):
+        raise ValueError(
+            f"{method} must find finite numbers, those of an evidence image have NaN or infinity: "
+            "the score has no finite slope there; occlusion needs none."
         )
