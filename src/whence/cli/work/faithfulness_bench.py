@@ -18,10 +18,11 @@ from whence.gather.in_domain import (
     read_in_domain,
     write_in_domain,
 )
+from whence.messages import count
 from whence.metrics.faithfulness_measure import find_measure
 from whence.models.classifier import Classifier
 from whence.records.images import ImageSet
-from whence.report.numbers import count, percent
+from whence.report.numbers import percent
 from whence.runs.finished import read_settings
 from whence.runs.load_parts import load_training
 from whence.runs.untrained import build_untrained, find_memory
