@@ -213,6 +213,10 @@ DECIDED += [
     (["train", "photos", *words], sentence)
     for words, sentence in (
         (["--pseudo-limit", "0.1"], "pseudo-limit is for images without labels; name them: --unl"),
+        (
+            ["--unlabelled", "more", "--validation-examples", "0"],
+            "unlabelled needs validation images, which say how likely an answer is wrong; leave",
+        ),
         (["--unlabelled", "photos", "--pseudo-limit", "0"], "pseudo-limit must be above 0 and bel"),
         (["--unlabelled", "photos", "--seeds", "2"], "in one process; leave out --seeds."),
         (["--unlabelled", "photos", "--folds", "2"], "in one process; leave out --folds."),

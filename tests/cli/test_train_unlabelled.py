@@ -98,7 +98,9 @@ def test_it_goes_on_where_it_was_stopped(trained, photos, tmp_path, capsys, monk
     for name, value in theirs.state_dict().items():
         torch.testing.assert_close(ours.state_dict()[name], value, rtol=0, atol=0)
     capsys.readouterr()
-    assert train(photos, out, "--pseudo-limit", "0.12", "--resume", "--json") == 0
+    again = [photos / "some", "--unlabelled", f"{photos}/./more/", "--out", out, *OPTIONS]
+    again += ["--pseudo-limit", "0.12", "--resume", "--json"]
+    assert main([str(word) for word in ("train", *again)]) == 0
     assert json.loads(capsys.readouterr().out)[str(out)]["test"]["images"] == 60
 
 
@@ -150,6 +152,13 @@ def test_the_table_of_unlabelled_images_has_the_column_of_the_labelled_ones(phot
     words = ("train", *data, "--out", tmp_path / "run", *OPTIONS, "--pseudo-limit", "0.3")
     assert main([str(word) for word in words]) == 0
     assert "taken up" in {row["origin"] for row in read_rows(tmp_path / "run")}
+
+
+def test_known_images_alone_are_nothing_to_take_up(photos, tmp_path, capsys):
+    data = [photos / "some", "--unlabelled", photos / "some", "--out", tmp_path / "run"]
+    assert main([str(word) for word in ("train", *data, *OPTIONS)]) == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert "must hold images that are not among the labelled ones, it holds none" in last
 
 
 def test_no_likely_answer_leaves_the_first_run(photos, tmp_path, capsys):

@@ -234,6 +234,11 @@ def check_unlabelled(options: Namespace, settings: Settings, seeds: int) -> None
             raise ValueError(
                 f"unlabelled trains one run, and one before it, in one process; leave out {name}."
             )
+    if settings.validation_examples == 0:
+        raise ValueError(
+            "unlabelled needs validation images, which say how likely an answer is wrong; leave "
+            "out --validation-examples, or give more than 0."
+        )
 
 
 def name_of_data(data: str) -> str:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -79,7 +80,7 @@ def take_up(
         ValueError: if the labelled images are not in files, or no image is taken up.
     """
     place = folder / UNLABELLED
-    asked = {"unlabelled": str(data), "pseudo-limit": limit}
+    asked = {"unlabelled": os.path.normpath(data), "pseudo-limit": limit}
     if (place / TAKEN_FILE).exists():
         known = read_json(place / TAKEN_FILE)
         for name, value in asked.items():
@@ -96,7 +97,12 @@ def take_up(
     model = load_to_answer(first, device)
     found = load_unlabelled(data, model.image_shape, columns=columns)
     fresh = find_fresh(found.images, parts)
-    answers = predict(model, found.images[fresh]) if fresh else ()
+    if not fresh:
+        raise ValueError(
+            f"{data} must hold images that are not among the labelled ones, it holds none; name "
+            "others."
+        )
+    answers = predict(model, found.images[fresh])
     errors = [one.error_probability for one in answers]
     judged = JudgedImages(
         torch.tensor([one.predicted for one in answers], dtype=torch.int64),
