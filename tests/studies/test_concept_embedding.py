@@ -219,11 +219,23 @@ def make_means(*, same=0.99, apart=0.3, masked=0.8):
 @pytest.mark.parametrize(
     ("changed", "won"),
     [
-        ({}, "3 of 3 parts held (faithful, apart, masks)"),
-        ({"same": 0.9}, "2 of 3 parts held (apart, masks)"),
-        ({"apart": 0.9}, "2 of 3 parts held (faithful, masks)"),
-        ({"apart": None}, "2 of 3 parts held (faithful, masks)"),
-        ({"masked": 0.6}, "2 of 3 parts held (faithful, apart)"),
+        ({}, "All 3 parts of the claim held: faithfulness, features apart, masks."),
+        (
+            {"same": 0.9},
+            "2 of 3 parts of the claim held: features apart, masks; not held: faithfulness.",
+        ),
+        (
+            {"apart": 0.9},
+            "2 of 3 parts of the claim held: faithfulness, masks; not held: features apart.",
+        ),
+        (
+            {"apart": None},
+            "2 of 3 parts of the claim held: faithfulness, masks; not held: features apart.",
+        ),
+        (
+            {"masked": 0.6},
+            "2 of 3 parts of the claim held: faithfulness, features apart; not held: masks.",
+        ),
     ],
 )
 def test_every_part_of_the_claim_is_judged_by_its_numbers(changed, won):

@@ -77,6 +77,16 @@ def test_the_whole_study_is_kept_and_read_again(tmp_path, monkeypatch, small_dig
         study_erasure(replace(request, seeds=2), TINY)
 
 
+@pytest.mark.parametrize("first", [0, 1, 2])
+def test_networks_are_where_they_were_asked_to_be(monkeypatch, small_digits, first):
+    """Each part in turn on a device that holds no numbers, the parts before it left out."""
+    monkeypatch.setattr("whence.studies.erasure.study.load_subject", lambda _: small_digits)
+    for name in ("erase_dimensions", "erase_words")[:first]:
+        monkeypatch.setattr(f"whence.studies.erasure.study.{name}", lambda *_: {})
+    with pytest.raises((NotImplementedError, RuntimeError), match="meta tensor"):
+        study_erasure(StudyRequest(seeds=1, device="meta"), TINY)
+
+
 def test_a_table_of_sentences_is_asked_about(tmp_path):
     draw = np.random.default_rng(0)
     stems = [f"{a}{b}{c}" for a in "bcdfgh" for b in "aeiou" for c in "lmnprst"]

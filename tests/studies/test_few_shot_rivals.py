@@ -371,11 +371,23 @@ def make_part(*, ours=0.9, input_=0.1, im1=0.2):
 @pytest.mark.parametrize(
     ("changed", "won"),
     [
-        ({}, "3 of 3 parts held (answers, examples, counterfactuals)"),
-        ({"ours": 0.8}, "2 of 3 parts held (examples, counterfactuals)"),
-        ({"input_": 0.6}, "2 of 3 parts held (answers, counterfactuals)"),
-        ({"im1": 1.5}, "2 of 3 parts held (answers, examples)"),
-        ({"ours": 0.1, "input_": 0.6, "im1": 1.5}, "0 of 3 parts held (none)"),
+        ({}, "All 3 parts of the claim held: answers, examples, counterfactuals."),
+        (
+            {"ours": 0.8},
+            "2 of 3 parts of the claim held: examples, counterfactuals; not held: answers.",
+        ),
+        (
+            {"input_": 0.6},
+            "2 of 3 parts of the claim held: answers, counterfactuals; not held: examples.",
+        ),
+        (
+            {"im1": 1.5},
+            "2 of 3 parts of the claim held: answers, examples; not held: counterfactuals.",
+        ),
+        (
+            {"ours": 0.1, "input_": 0.6, "im1": 1.5},
+            "None of the 3 parts of the claim held: answers, examples, counterfactuals.",
+        ),
     ],
 )
 def test_the_claim_holds_where_every_part_does(changed, won):

@@ -60,7 +60,7 @@ def test_the_page_shows_claim_verdict_numbers_figures_and_what_it_was_made_with(
         (("small <cnn>", 0.25), ("mlp", None)),
         holds=False,
         verdict="It fails on <both>.",
-        made_with={"seeds": 3, "data_fingerprint": "abc"},
+        made_with={"seeds": [0, 1], "data_fingerprint": "abc", "plan": {"most_steps": 1200}},
         sentences=("Read this.",),
         figures=(StudyFigure("curve", "Error falls.", PNG),),
     )
@@ -69,6 +69,7 @@ def test_the_page_shows_claim_verdict_numbers_figures_and_what_it_was_made_with(
         *("<title>Two words", "A claim. (Someone 2017)", "It was not borne out here in full."),
         *("It fails on &lt;both&gt;.", "Read this.", "small &lt;cnn&gt;", "0.25", "error"),
         *("Error falls.", "data:image/png;base64,iVBORw0KGgo", "data fingerprint", "abc"),
+        *("<dd>0, 1</dd>", "most steps 1,200"),
     ):
         assert text in page
     assert "It was not borne out" not in render_findings(

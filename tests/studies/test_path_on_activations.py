@@ -67,7 +67,7 @@ TINY = PathSizes(
     mask_steps=200,
     attributed=2,
     morphed=6,
-    pair_steps=3,
+    pair=PairPlan(3),
     judge_steps=5,
     seeds=1,
 )
@@ -372,23 +372,27 @@ def make_part(
 
 
 @pytest.mark.parametrize(
-    ("changed", "won"),
+    ("changed", "missed"),
     [
-        ({}, "4 of 4 parts held (activations, embedding, realism, validity)."),
-        ({"maps": 16}, "4 of 4"),  # then units are fewer
-        ({"maps": 17, "units": 17}, "3 of 4 parts held (embedding, realism, validity)."),
-        ({"kept": 0.9}, "3 of 4 parts held (embedding, realism, validity)."),
-        ({"unblurred": 30, "pixels": 8}, "3 of 4 parts held (embedding, realism, validity)."),
-        ({"gain": 0.8}, "3 of 4 parts held (activations, realism, validity)."),
-        ({"x": 6}, "3 of 4 parts held (activations, realism, validity)."),
-        ({"gan": 1.3}, "3 of 4 parts held (activations, embedding, validity)."),
-        ({"agree": 0.7}, "3 of 4 parts held (activations, embedding, realism)."),
+        ({}, None),
+        ({"maps": 16}, None),  # then units are fewer
+        ({"maps": 17, "units": 17}, "masks on activations"),
+        ({"kept": 0.9}, "masks on activations"),
+        ({"unblurred": 30, "pixels": 8}, "masks on activations"),
+        ({"gain": 0.8}, "masks behind the embedding"),
+        ({"x": 6}, "masks behind the embedding"),
+        ({"gan": 1.3}, "realism of the GAN's morphs"),
+        ({"agree": 0.7}, "validity of the GAN's morphs"),
     ],
 )
-def test_every_part_of_the_claim_is_judged_by_its_numbers(changed, won):
+def test_every_part_of_the_claim_is_judged_by_its_numbers(changed, missed):
     holds, verdict = judge_paths([make_part(**changed)])
-    assert verdict.startswith(won)
-    assert holds == won.startswith("4")
+    assert holds == (missed is None)
+    if missed is None:
+        assert verdict.startswith("All 4 parts of the claim held: masks on activations, masks ")
+    else:
+        assert verdict.startswith("3 of 4 parts of the claim held: ")
+        assert f"; not held: {missed}. Half of the gain needs " in verdict
 
 
 def draw_bars():

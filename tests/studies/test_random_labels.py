@@ -30,6 +30,7 @@ from whence.studies.random_labels.gram import (
     choose_gram,
     compare_features,
     fit_gram,
+    solve_few_features,
     solve_gram,
 )
 from whence.studies.random_labels.judge import (
@@ -278,6 +279,13 @@ def test_of_several_solutions_the_shortest_is_taken(draw):
     alpha = solve_gram(compare_features(features, features, None), targets, 0.0)
     expected = torch.linalg.lstsq(features, targets, driver="gelsd").solution
     assert_close(features.T @ alpha, expected)
+    features[:, 2] = features[:, 0]  # and where features say the same
+    gram = compare_features(features, features, None)
+    assert_close(solve_few_features(features, targets), solve_gram(gram, targets, 0.0))
+    known, labels = features[:5], torch.tensor([0, 1, 1, 0, 1])
+    few = fit_gram(known, labels, known, labels, GramRecipe())
+    line = known @ torch.linalg.pinv(known) @ F.one_hot(labels).double()
+    assert few.train_error == few.test_error == float((line.argmax(1) != labels).double().mean())
     wide = torch.randn(4, 6, generator=draw, dtype=torch.float64)
     labels = torch.tensor([0, 1, 1, 0])
     fit = fit_gram(wide, labels, wide[:2], torch.tensor([0, 0]), GramRecipe())
@@ -285,17 +293,18 @@ def test_of_several_solutions_the_shortest_is_taken(draw):
     assert fit == GramFit(0.0, 0.5, pytest.approx(float(shortest.norm())))
 
 
-@pytest.mark.parametrize("ridge", [0.0, 0.1])
-def test_an_image_is_left_out_as_by_fitting_all_others(ridge, draw):
+def test_an_image_is_left_out_as_by_fitting_all_others(draw):
     features = torch.randn(12, 3, generator=draw)
     targets = torch.randn(12, 2, generator=draw, dtype=torch.float64)
     gram = compare_features(features, features, 1.0)
-    slow = []
-    for one in range(12):
-        rest = [place for place in range(12) if place != one]
-        alpha = solve_gram(gram[rest][:, rest], targets[rest], ridge)
-        slow.append(gram[one, rest] @ alpha)
-    assert_close(answer_left_out(gram, targets, ridge), torch.stack(slow))
+    ridges = (0.0, 0.1)
+    for ridge, found in zip(ridges, answer_left_out(gram, targets, ridges), strict=True):
+        slow = []
+        for one in range(12):
+            rest = [place for place in range(12) if place != one]
+            alpha = solve_gram(gram[rest][:, rest], targets[rest], ridge)
+            slow.append(gram[one, rest] @ alpha)
+        assert_close(found, torch.stack(slow))
 
 
 def test_width_and_ridge_are_those_with_fewest_errors_on_images_left_out(draw):
@@ -307,7 +316,7 @@ def test_width_and_ridge_are_those_with_fewest_errors_on_images_left_out(draw):
     for width in (0.125, 0.25, 0.5, 1.0, 2.0):
         for ridge in (0.0, 1e-6, 1e-4, 1e-2, 1e-1):
             gram = compare_features(features, features, width * middle)
-            wrong = answer_left_out(gram, targets, ridge).argmax(1) != labels
+            wrong = answer_left_out(gram, targets, (ridge,))[0].argmax(1) != labels
             errors[GramRecipe(width * middle, ridge)] = int(wrong.sum())
     assert errors[found] == min(errors.values()) < max(errors.values())
     assert choose_gram(features, labels, gaussian=False, ridge=False) == GramRecipe()

@@ -333,12 +333,15 @@ def make_surrogate_part(*, precision=0.99, lime=0.7, tree=0.8, real=1.0, second=
 @pytest.mark.parametrize(
     ("changed", "won"),
     [
-        ({}, "3 of 3 parts held (rules, students, exemplars)"),
-        ({"precision": 0.9}, "2 of 3 parts held (students, exemplars)"),
-        ({"lime": 0.995}, "2 of 3 parts held (students, exemplars)"),
-        ({"tree": 0.6}, "2 of 3 parts held (rules, exemplars)"),
-        ({"real": 2.5}, "2 of 3 parts held (rules, students)"),
-        ({"second": 0.05}, "2 of 3 parts held (rules, students)"),
+        ({}, "All 3 parts of the claim held: rules, students, exemplars."),
+        (
+            {"precision": 0.9},
+            "2 of 3 parts of the claim held: students, exemplars; not held: rules.",
+        ),
+        ({"lime": 0.995}, "2 of 3 parts of the claim held: students, exemplars; not held: rules."),
+        ({"tree": 0.6}, "2 of 3 parts of the claim held: rules, exemplars; not held: students."),
+        ({"real": 2.5}, "2 of 3 parts of the claim held: rules, students; not held: exemplars."),
+        ({"second": 0.05}, "2 of 3 parts of the claim held: rules, students; not held: exemplars."),
     ],
 )
 def test_every_part_of_the_claim_is_judged_by_its_numbers(changed, won):

@@ -197,6 +197,12 @@ def test_the_figure_grows_with_the_lines_and_full_colour_is_the_largest_of_a_sen
     assert tuple(round(255 - 0.425 * (255 - part)) for part in blue) in colours
 
 
+def test_networks_are_where_they_were_asked_to_be():
+    both = write_questions((60, 12), make_numpy_generator(0))
+    with pytest.raises(NotImplementedError, match="meta tensor"):  # which holds no numbers
+        study_sentences(both, TINY, StudyRequest(seeds=1, device="meta"))
+
+
 def test_the_whole_study_of_questions_is_kept_and_read_again(tmp_path, monkeypatch):
     both = write_questions((60, 12), make_numpy_generator(0))
     request = StudyRequest(seeds=1, out=tmp_path)

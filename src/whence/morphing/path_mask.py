@@ -194,14 +194,22 @@ class Gain:
         mixed = torch.lerp(before, after, masks[rows, None].to(before)).clamp(0, 1)
         return mixed, after - before
 
-    def of(self, masks: Tensor) -> Tensor:
-        """Compute the gains `(B, S - 1)` of masks `(B, H, W)`."""
+    def of(self, masks: Tensor, rows: Tensor | None = None) -> Tensor:
+        """Compute the gains `(B, S - 1)` of masks `(B, H, W)`; or `(n, S - 1)` of some paths.
+
+        Args:
+            masks: of all paths.
+            rows: `(n,)` the paths that are asked about; None is all.
+        """
+        start = self.start if rows is None else self.start[rows]
+        asked = self.pairs.view(*self.start.shape, 2)
+        asked = (asked if rows is None else asked[rows]).flatten(0, 1)
         with evaluating(self.model):
             found = [
                 self.probability(self.blend(masks, pairs)[0], pairs[:, 0])
-                for pairs in self.pairs.split(self.batch_size)
+                for pairs in asked.split(self.batch_size)
             ]
-        return torch.cat(found).view(self.start.shape) - self.start
+        return torch.cat(found).view(start.shape) - start
 
     def look(self, masks: Tensor, pairs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Ask about some steps of the paths.

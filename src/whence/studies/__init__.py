@@ -51,7 +51,7 @@ STUDIES: Mapping[str, Study] = MappingProxyType(
             "Integrated Gradients from word vectors of 0 give most to the words that carry the "
             "type of a question, such as 'how many' and 'who'.",
             "Sundararajan, Taly and Yan 2017, arXiv:1703.01365, section 6.3",
-            ("data", "seeds", "full"),
+            ("data", "seeds", "full", "device"),
         ),
         "random_labels": Study(
             "whence.studies.random_labels.study:random_labels",

@@ -9,6 +9,7 @@ import torch
 from whence.records.picture import colour, find_limit
 from whence.report.figures import make_grid, show, to_bytes
 from whence.studies.parts.findings import Entry, Findings, StudyFigure
+from whence.studies.parts.trends import say_parts
 
 COLUMNS_OF_CONCEPTS = (
     *("method", "F_reg training", "F_reg test", "F_cls training", "F_cls test"),
@@ -88,18 +89,12 @@ def judge_embedding(means: Mapping[str, Mapping[str, float | None]]) -> tuple[bo
     faithful = same[0] >= same[1] - ALLOWED_LOSS
     known = [one for one in correlated if one is not None]
     near = len(known) == len(correlated) and is_nearer(*known)
-    won = [
-        name
-        for name, good in (
-            ("faithful", faithful),
-            ("apart", near),
-            ("masks", masks[0] > masks[1]),
-        )
-        if good
-    ]
-    return len(won) == 3, f"{len(won)} of 3 parts held ({', '.join(won) or 'none'}). " + "; ".join(
-        words
-    ) + "."
+    judged = {
+        "faithfulness": faithful,
+        "features apart": near,
+        "masks": masks[0] > masks[1],
+    }
+    return all(judged.values()), f"{say_parts(judged)} {'; '.join(words)}."
 
 
 def is_nearer(number: float, one: float, other: float) -> bool:

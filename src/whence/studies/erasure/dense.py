@@ -53,7 +53,7 @@ class DenseNetwork(nn.Module):
 def train_dense(
     network: DenseNetwork, features: Tensor, labels: Tensor, *, steps: int, rate: float = 0.01
 ) -> None:
-    """Train on all of `(N, D)` features at once; in eval mode afterwards.
+    """Train on all of `(N, D)` features at once, where the network is; in eval mode afterwards.
 
     Dropout draws from torch's global generator, which the caller seeds.
     """
@@ -68,7 +68,7 @@ def train_dense(
 
 
 class UnitImportance(NamedTuple):
-    """By what share losses grow without each unit, and by how many nats."""
+    """By what share losses grow without each unit, and by how many nats; on the CPU."""
 
     relative: Tensor  # (D,)
     nats: Tensor  # (D,)
@@ -84,15 +84,15 @@ def erase_units(
 
     Args:
         network: trained.
-        features: `(N, D)`.
-        labels: `(N,)`.
+        features: `(N, D)`, where the network is.
+        labels: `(N,)`, there as well.
         rows: examples at once.
     """
     layers = network.find_units(features)
     losses = losses_of(network(features).double().log_softmax(1), labels)  # (N,)
     found = []
     for place, units in enumerate(layers):
-        gone = ~torch.eye(units.shape[1], dtype=torch.bool)
+        gone = ~torch.eye(units.shape[1], dtype=torch.bool, device=units.device)
         grown = []
         for some, own, truth in zip(
             units.split(rows), losses.split(rows), labels.split(rows), strict=True
@@ -101,7 +101,7 @@ def erase_units(
             without = losses_of(left.double().log_softmax(2), truth)  # (n, D)
             shares = grow_losses(own[:, None], without)
             grown.append(torch.stack([shares, without - own[:, None]]))
-        relative, nats = torch.cat(grown, 1).mean(1)
+        relative, nats = torch.cat(grown, 1).mean(1).cpu()
         found.append(UnitImportance(relative, nats))
     return found
 

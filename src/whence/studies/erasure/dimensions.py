@@ -1,6 +1,7 @@
 """Importance of dimensions: with dropout, and when the largest is removed and all retrained."""
 
 from collections.abc import Mapping
+from functools import partial
 from statistics import mean
 from typing import Any, NamedTuple
 
@@ -33,18 +34,21 @@ class DimensionCase(NamedTuple):
     units: list[Tensor]  # of each layer (tasks, D) shares
 
 
-def erase_dimensions(given: FeatureTasks, steps: int, seed: int) -> dict[str, Any]:
+def erase_dimensions(
+    given: FeatureTasks, steps: int, seed: int, device: str = "cpu"
+) -> dict[str, Any]:
     """Train networks for every task in four ways, and erase their units; only what JSON can hold.
 
     Without dropout; with dropout; with the dimension of the largest share removed and all trained
     again; and with the next one of that network removed as well.
     """
-    plain = train_case(given, steps, seed)
-    dropped = train_case(given, steps, seed, dropout=DROPOUT_SHARE)
+    train = partial(train_case, given, steps, seed, device=device)
+    plain = train()
+    dropped = train(dropout=DROPOUT_SHARE)
     first = int(plain.shares.mean(0).argmax())
-    once = train_case(given, steps, seed, removed=(first,))
+    once = train(removed=(first,))
     second = int(once.shares.mean(0).argmax())
-    twice = train_case(given, steps, seed, removed=(first, second))
+    twice = train(removed=(first, second))
     third = int(twice.shares.mean(0).argmax())
     found: dict[str, Any] = {"removed": [first, second], "tasks": [*given.tasks]}
     for name, case, top in (
@@ -77,6 +81,7 @@ def train_case(
     *,
     dropout: float = 0.0,
     removed: tuple[int, ...] = (),
+    device: str = "cpu",
 ) -> DimensionCase:
     """Train one network for each task, and erase its units one at a time.
 
@@ -86,16 +91,17 @@ def train_case(
         seed: of the division and of the networks.
         dropout: share of units left out in training.
         removed: dimensions that are 0 throughout.
+        device: of the networks.
     """
-    features = given.features.clone()
+    features = given.features.to(device, copy=True)
     features[:, list(removed)] = 0
     known, asked = divide_rows(len(features), seed=seed)
     accuracy: dict[str, float] = {}
     found: list[list[UnitImportance]] = []
-    for name, labels in given.tasks.items():
-        classes = int(labels.max()) + 1
-        with seeded(seed, torch.device("cpu")):
-            network = DenseNetwork(features.shape[1], classes, dropout=dropout)
+    for name, own in given.tasks.items():
+        labels, classes = own.to(device), int(own.max()) + 1
+        with seeded(seed, torch.device(device)):
+            network = DenseNetwork(features.shape[1], classes, dropout=dropout).to(device)
             train_dense(network, features[known], labels[known], steps=steps)
         network.requires_grad_(requires_grad=False)
         said = network(features[asked]).argmax(1)

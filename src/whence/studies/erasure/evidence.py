@@ -28,6 +28,7 @@ def erase_evidence(
     most_sets: int,
     epochs: int,
     seed: int,
+    device: str = "cpu",
 ) -> dict[str, Any]:
     """Train votes on pixels, store some images, and find what each answer hangs on.
 
@@ -39,6 +40,7 @@ def erase_evidence(
         most_sets: that are tried of one size.
         epochs: of the training of the keys.
         seed: of the choice of images, and of the training.
+        device: of the training; the sets are looked for on the CPU.
 
     Returns:
         "accuracy", "sizes" of the smallest sets (0 where none was found), those of the "greedy"
@@ -47,16 +49,16 @@ def erase_evidence(
     """
     train, test = images.train, images.test
     features = to_float(train.images).flatten(1)
-    head = Votes(features.shape[1], len(train.class_names))
+    head = Votes(features.shape[1], len(train.class_names)).to(device)
     head.train()
     fit_votes(
         head,
-        Labelled(features, train.labels),
+        Labelled(features.to(device), train.labels.to(device)),
         None,
         recipe=RECIPES["at-once"],
         plan=Plan(epochs, seed=seed, freeze_encoder=True),
     )
-    head.eval().requires_grad_(requires_grad=False)
+    head.eval().requires_grad_(requires_grad=False).to("cpu")
     kept = stratified(train.labels, stored, generator=make_generator(seed))
     chosen = torch.randperm(len(test), generator=make_generator(seed))[:asked]
     queries = head.embed(to_float(test.images[chosen]).flatten(1))

@@ -10,6 +10,7 @@ from whence.studies.parts.sentences.networks import (
     AnswerVectors,
     SentenceNetwork,
     answer_sentences,
+    look_up,
     network_answer,
 )
 from whence.studies.parts.sentences.vocabulary import Numbered, drop_words, pad_rows
@@ -88,7 +89,7 @@ def train_policy(
         order, rewards = torch.randperm(len(labels), generator=generator), []
         for rows in order.split(recipe.batch_size):
             some = sentences.take_rows(rows)
-            chances = policy(read_states(network, some))  # (n, T)
+            chances = policy(read_states(network, some)).cpu()  # (n, T)
             inside = torch.arange(chances.shape[1]) < some.lengths[:, None]
             shape = (recipe.draws, *chances.shape)
             gone = (torch.rand(shape, generator=generator) < chances.detach()) & inside
@@ -112,7 +113,7 @@ def train_policy(
 @torch.no_grad()
 def read_states(network: SentenceNetwork, sentences: Numbered) -> Tensor:
     """Compute a network's states `(B, T, S)` at every word."""
-    return network.read_on(network.embedding(sentences.numbers), sentences.lengths)[0]
+    return network.read_on(look_up(network.embedding, sentences.numbers), sentences.lengths)[0]
 
 
 def judge_draw(

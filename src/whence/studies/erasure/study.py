@@ -96,23 +96,26 @@ def study_erasure(request: StudyRequest, sizes: ErasureSizes) -> Findings:
     """Do the study, with the sentences of a table where one is named, else with images."""
     things = gather_things(request, sizes)
     seeds = ERASURE_SEEDS if request.seeds is None else request.seeds
-    kept = KeptParts(request.out, "erasure", {**things.about, "sizes": sizes})
+    about = {**things.about, "device": request.device}
+    kept = KeptParts(request.out, "erasure", {**about, "sizes": sizes})
     words = read_both(*things.sentences)
     found = []
     for seed in range(seeds):
         parts = {
             **{
-                name.replace(" ", "-"): partial(erase_dimensions, one, sizes.steps, seed)
+                name.replace(" ", "-"): partial(
+                    erase_dimensions, one, sizes.steps, seed, request.device
+                )
                 for name, one in things.features.items()
             },
-            "words": partial(erase_words, words, sizes.words, seed),
+            "words": partial(erase_words, words, sizes.words, seed, request.device),
         }
         if things.evidence is not None:
             parts["evidence"] = partial(things.evidence, seed)
         done = {name: kept.do(f"{name}-{seed}", one) for name, one in parts.items()}
         of_features = [done.pop(name.replace(" ", "-")) for name in things.features]
         found.append({**done, "features": dict(zip(things.features, of_features, strict=True))})
-    return report_erasure(found, things, {"seeds": seeds, **things.about})
+    return report_erasure(found, things, {"seeds": seeds, **about})
 
 
 def gather_things(request: StudyRequest, sizes: ErasureSizes) -> ErasedThings:
@@ -141,6 +144,7 @@ def gather_things(request: StudyRequest, sizes: ErasureSizes) -> ErasedThings:
             most_sets=sizes.most_sets,
             epochs=sizes.vote_epochs,
             seed=seed,
+            device=request.device,
         )
 
     features = describe_images(images.train, sizes.images, seed=0)

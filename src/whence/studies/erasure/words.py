@@ -26,6 +26,7 @@ from whence.studies.parts.sentences.networks import (
     SentenceNetwork,
     SentenceRecipe,
     answer_sentences,
+    look_up,
     network_answer,
     train_sentences,
 )
@@ -91,14 +92,16 @@ def read_both(known: Sentences, asked: Sentences) -> ReadSentences:
     )
 
 
-def erase_words(sentences: ReadSentences, sizes: WordSizes, seed: int) -> dict[str, Any]:
-    """Train three networks and erase their words; only what JSON can hold."""
+def erase_words(
+    sentences: ReadSentences, sizes: WordSizes, seed: int, device: str = "cpu"
+) -> dict[str, Any]:
+    """Train three networks, on a device, and erase their words; only what JSON can hold."""
     found: dict[str, Any] = {}
     for kind in SENTENCE_READERS:
-        with seeded(seed, torch.device("cpu")) as randomness:
+        with seeded(seed, torch.device(device)) as randomness:
             network = SentenceNetwork(
                 kind, sentences.words, len(sentences.asked.class_names), dropout=0.2
-            )
+            ).to(device)
             train_sentences(
                 network,
                 sentences.known,
@@ -125,11 +128,9 @@ def weigh_words(network: SentenceNetwork, sentences: ReadSentences) -> dict[str,
     labels = sentences.asked.labels
     said = answer_sentences(answer, network.embedding, sentences.numbers)
     losses = losses_of(said, labels)  # (N,)
+    vectors = look_up(network.embedding, sentences.numbers.numbers)
     without = losses_of(
-        erase_each_word(
-            answer, network.embedding(sentences.numbers.numbers), sentences.numbers.lengths
-        ),
-        labels,
+        erase_each_word(answer, vectors, sentences.numbers.lengths), labels
     )  # (N, T)
     shares, nats = grow_losses(losses[:, None], without), without - losses[:, None]
     of_words: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
@@ -199,7 +200,7 @@ def search_sets(
     def answer_words(some: Numbered) -> Tensor:
         return answer_sentences(answer, network.embedding, some)
 
-    policy = ErasurePolicy(network.summary_width)
+    policy = ErasurePolicy(network.summary_width).to(network.classifier.weight.device)
     rewards = train_policy(
         policy, network, sentences.known, recipe=sizes.policy, generator=generator
     )
@@ -209,7 +210,7 @@ def search_sets(
         some = sentences.numbers.take_rows(torch.tensor([row]))
         words = some.numbers[0]
         with torch.no_grad():
-            chances = policy(read_states(network, some))[0]
+            chances = policy(read_states(network, some))[0].cpu()
         even = torch.full_like(chances, float(chances.mean()))
         found["exact"].append(find_smallest_words(answer_words, words, largest=sizes.largest))
         found["greedy"].append(remove_words_greedily(answer_words, words, largest=sizes.longest))

@@ -8,6 +8,7 @@ from whence.studies.few_shot_rivals.counterfactuals import COUNTERFACTUAL_KINDS,
 from whence.studies.few_shot_rivals.page import draw_choices, draw_rival_bars
 from whence.studies.few_shot_rivals.trained import SYSTEMS
 from whence.studies.parts.findings import Entry, Findings
+from whence.studies.parts.trends import say_parts
 
 OUR_SYSTEM = "Memory Wrap"
 FEW_SHOT = tuple(name for name in SYSTEMS if name.endswith(("Networks", "full context")))
@@ -61,11 +62,9 @@ def judge_rivals(parts: Sequence[Mapping[str, Any]]) -> tuple[bool, str]:
         "examples": judge_examples(parts),
         "counterfactuals": judge_kinds(parts),
     }
-    won = [name for name, (good, _) in held.items() if good]
-    sentences = " ".join(sentence for _, sentence in held.values())
-    return len(won) == len(held), (
-        f"{len(won)} of 3 parts held ({', '.join(won) or 'none'}). {sentences}"
-    )
+    judged = {name: good for name, (good, _) in held.items()}
+    sentences = (sentence for _, sentence in held.values())
+    return all(judged.values()), " ".join([say_parts(judged), *sentences])
 
 
 def average_at(parts: Sequence[Mapping[str, Any]], *path: str) -> float | None:

@@ -1,6 +1,8 @@
 """The page of a study: its claim, what was found, the table, the figures."""
 
 import base64
+from collections.abc import Mapping
+from typing import Any
 
 from whence.report.blocks import (
     Glossary,
@@ -45,10 +47,34 @@ def render_findings(name: str, claim: str, source: str, findings: Findings) -> s
     )
     pictures = PageBlock(shown=tuple(show_figure(figure) for figure in findings.figures))
     figures = (PageSection("figures", "What it looks like", (pictures,)),)[: len(findings.figures)]
-    facts = tuple((word.replace("_", " "), str(fact)) for word, fact in findings.made_with.items())
+    facts = tuple((spell(word), show_fact(fact)) for word, fact in findings.made_with.items())
     foot = (PageBlock("What it was made with", shown=(Glossary(facts),)),) if facts else ()
     title = name.replace("_", " ").capitalize()
     return render_page(Page(title, head, (*figures, numbers, *findings.sections), foot))
+
+
+def spell(name: str) -> str:
+    """Write the name of a setting as words."""
+    return name.replace("_", " ")
+
+
+def show_fact(fact: Any) -> str:
+    """Write a setting for people, those that belong together in one line.
+
+    >>> show_fact({"pair_steps": 1200, "rate": 5e-4, "crop": False})
+    'pair steps 1,200, rate 0.0005, crop no'
+    >>> show_fact((0.0, 0.5)), show_fact(None)
+    ('0, 0.5', 'all')
+    """
+    if fact is None:
+        return "all"
+    if isinstance(fact, bool):
+        return "yes" if fact else "no"
+    if isinstance(fact, Mapping):
+        return ", ".join(f"{spell(name)} {show_fact(one)}" for name, one in fact.items())
+    if isinstance(fact, list | tuple):
+        return ", ".join(map(show_fact, fact))
+    return show_entry(fact) if isinstance(fact, int | float) else str(fact)
 
 
 def tabulate_findings(findings: Findings) -> NumberTable:

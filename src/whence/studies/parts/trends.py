@@ -1,6 +1,6 @@
 """What a claim lets one expect, part by part, and whether it came out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 
@@ -19,4 +19,25 @@ def say_trends(trends: Sequence[Trend]) -> tuple[str, ...]:
     """
     return tuple(
         f"{'As published' if one.met else 'Not as published'}: {one.sentence}." for one in trends
+    )
+
+
+def say_parts(judged: Mapping[str, bool]) -> str:
+    """Say which parts of a claim held, and which did not.
+
+    >>> say_parts({"rules": True, "students": False})
+    '1 of 2 parts of the claim held: rules; not held: students.'
+    >>> say_parts({"rules": False, "students": False})
+    'None of the 2 parts of the claim held: rules, students.'
+    >>> say_parts({"rules": True, "students": True})
+    'All 2 parts of the claim held: rules, students.'
+    """
+    held, missed = ([name for name in judged if judged[name] is good] for good in (True, False))
+    if held and missed:
+        return (
+            f"{len(held)} of {len(judged)} parts of the claim held: {', '.join(held)}; "
+            f"not held: {', '.join(missed)}."
+        )
+    return f"{'All' if held else 'None of the'} {len(judged)} parts of the claim held: " + (
+        f"{', '.join(judged)}."
     )

@@ -21,7 +21,7 @@ from whence.studies.parts.class_autoencoders import (
 from whence.studies.path_on_activations.follow_views import average_measures, follow_view
 from whence.studies.path_on_activations.followed_views import LAYER_MAPS, PLAIN_PIXELS, view_layers
 from whence.studies.path_on_activations.learned import Learned, PathSizes, ask_in_parts
-from whence.studies.path_on_activations.pair_generator import PairPlan, fit_pair
+from whence.studies.path_on_activations.pair_generator import fit_pair
 
 BY_GAN, BY_AUTOENCODER, REAL = "conditional GAN", "autoencoder", "real images of the class"
 SHOWN_MORPHS = 6
@@ -39,7 +39,7 @@ def compare_morphs(known: Learned, sizes: PathSizes, seed: int) -> dict[str, Any
     labels_of_asked = labels[: sizes.morphed]
     wanted = 1 - labels_of_asked
     classes = torch.tensor(pair)[torch.stack([labels_of_asked, wanted], 1)]  # (B, 2)
-    generator = fit_pair(train.images, ours, plan=PairPlan(sizes.pair_steps), seed=seed)
+    generator = fit_pair(train.images, ours, plan=sizes.pair, seed=seed)
     with torch.no_grad():
         made = generator(images, wanted)
     codes = encode_images(known.vae, images).mean

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from whence.bounds import BATCH_SIZE
 from whence.models.classifier import Classifier
-from whence.morphing.gain import gain_kept, integrate_gradients, random_order
-from whence.morphing.path_mask import MaskPlan, path_masks
+from whence.morphing.gain import integrate_gradients, random_order, top_pixels
+from whence.morphing.path_mask import Gain, MaskPlan, path_masks
 from whence.studies.concept_embedding.concept_maps import map_unit
 from whence.studies.path_on_activations.followed_views import PLAIN_PIXELS, FollowedView
 
@@ -93,21 +94,17 @@ def count_needed(model: Classifier, path: Tensor, classes: Tensor, ranking: Tens
         `(B,)` the smallest of ``list_counts`` that does; NaN where the path gains nothing.
     """
     total = ranking.shape[1] * ranking.shape[2]
+    gain = Gain(model, path, classes, BATCH_SIZE)
+    whole = gain.of(torch.ones_like(ranking)).sum(1)
     needed = torch.full((len(path),), torch.nan, dtype=torch.float64)
-    open_rows = torch.arange(len(path))
+    open_rows = (whole > 0).nonzero().squeeze(1)
     for count in list_counts(total):
-        kept = gain_kept(
-            model,
-            path[open_rows],
-            classes[open_rows],
-            ranking[open_rows],
-            share=count / total,
-        ).steps
-        enough = kept >= MOST_OF_IT
-        needed[open_rows[enough]] = float(count)
-        open_rows = open_rows[~enough & kept.isfinite()]
         if len(open_rows) == 0:
             break
+        following = top_pixels(ranking, share=count / total).to(path.dtype)
+        enough = gain.of(following, open_rows).sum(1) >= MOST_OF_IT * whole[open_rows]
+        needed[open_rows[enough]] = float(count)
+        open_rows = open_rows[~enough]
     return needed
 
 

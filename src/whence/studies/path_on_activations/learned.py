@@ -18,6 +18,7 @@ from whence.studies.concept_embedding.explanation_module import (
     ExplanationModule,
     fit_module,
 )
+from whence.studies.path_on_activations.pair_generator import PairPlan
 from whence.studies.surrogates.teachers import SurrogateSizes, train_manifold
 
 
@@ -36,7 +37,7 @@ class PathSizes(NamedTuple):
         mask_steps: of the thesis, of the search of a mask.
         attributed: features of a mask that are shown by attribution.
         morphed: test images of the pair that are turned into the other class, at most.
-        pair_steps: of the GAN.
+        pair: how the GAN is trained.
         judge_steps: of the autoencoders that judge realism.
         seeds: from 0.
     """
@@ -52,7 +53,7 @@ class PathSizes(NamedTuple):
     mask_steps: int = 3000
     attributed: int = 5
     morphed: int = 60
-    pair_steps: int = 1200
+    pair: PairPlan = PairPlan(1200)
     judge_steps: int = 500
     seeds: int = 2
 
@@ -64,9 +65,28 @@ FULL_PATHS = PathSizes(
     paths=200,
     path_steps=100,
     morphed=1000,
-    pair_steps=20_000,
+    pair=PairPlan(20_000),
     seeds=5,
 )
+
+LARGER_PATHS = PathSizes(
+    vae_epochs=20,
+    module_steps=400,
+    path_steps=30,
+    pair=PairPlan(1000, batch=32, width=16),
+    seeds=1,
+)
+"""For images of more pixels, so that they, too, take minutes."""
+
+SMALL_SIDE = 16
+"""Pixels of a side up to which images are small."""
+
+
+def choose_path_sizes(side: int, *, full: bool) -> PathSizes:
+    """Choose how large the study is, by the pixels of a side."""
+    if full:
+        return FULL_PATHS
+    return PathSizes() if side <= SMALL_SIDE else LARGER_PATHS
 
 
 class Learned(NamedTuple):

@@ -12,6 +12,7 @@ from whence.report.blocks import (
     TableRow,
 )
 from whence.studies.parts.findings import Entry, Findings, show_entry
+from whence.studies.parts.trends import say_parts
 from whence.studies.path_on_activations.compare_morphs import (
     BY_AUTOENCODER,
     BY_GAN,
@@ -130,16 +131,16 @@ def judge_paths(parts: Sequence[Mapping[str, Any]]) -> tuple[bool, str]:
         average_of(parts, "morphs", "kinds", name, "second agrees") or 0.0 for name in SOURCES
     ]
     others = average_of(parts, "morphs", "kinds", REAL, "to real") or 0.0
+    enough = kept[0] - ALLOWED_LOSS_OF_GAIN
     judged = {
-        "activations": layer[1] < pixels[1] and kept[1] >= kept[0] - ALLOWED_LOSS_OF_GAIN,
-        "embedding": embedded[1] < dense[1] and kept[2] >= kept[0] - ALLOWED_LOSS_OF_GAIN,
-        "realism": real[0] < real[1],
-        "validity": second[0] >= second[1],
+        "masks on activations": layer[1] < pixels[1] and kept[1] >= enough,
+        "masks behind the embedding": embedded[1] < dense[1] and kept[2] >= enough,
+        "realism of the GAN's morphs": real[0] < real[1],
+        "validity of the GAN's morphs": second[0] >= second[1],
     }
-    won = [name for name, good in judged.items() if good]
-    return len(won) == len(judged), (
-        f"{len(won)} of {len(judged)} parts held ({', '.join(won) or 'none'}). Half of the "
-        f"gain needs {pixels[1]:.3g} pixels, {layer[1]:.3g} {layer[0]}, {dense[1]:.3g} {DENSE}, "
+    return all(judged.values()), (
+        f"{say_parts(judged)} Half of the gain needs {pixels[1]:.3g} pixels, {layer[1]:.3g} "
+        f"{layer[0]}, {dense[1]:.3g} {DENSE}, "
         f"{embedded[1]:.3g} x-features; masks keep {kept[0]:.0%} of the network's gain on pixels, "
         f"{kept[1]:.0%} on the {layer[0]}, {kept[2]:.0%} on x-features. Morphs of the GAN are "
         f"{real[0]:.3g} from real images, of the autoencoder {real[1]:.3g}, other real ones "

@@ -14,12 +14,11 @@ from whence.studies.path_on_activations.compare_morphs import compare_morphs
 from whence.studies.path_on_activations.compare_views import compare_views
 from whence.studies.path_on_activations.follow_views import WEIGHT_OF_MASK
 from whence.studies.path_on_activations.learned import (
-    FULL_PATHS,
     Learned,
     PathSizes,
+    choose_path_sizes,
     learn_paths,
 )
-from whence.studies.path_on_activations.pair_generator import PairPlan
 from whence.studies.path_on_activations.report import report_paths
 
 PATH_PARTS: Mapping[str, Callable[[Learned, PathSizes, int], dict[str, Any]]] = {
@@ -33,8 +32,9 @@ SMALLEST_MORPHED = 4
 
 def path_on_activations(request: StudyRequest) -> Findings:
     """Follow paths on pixels and in the layers, and turn images into another class by a GAN."""
-    sizes = FULL_PATHS if request.full else PathSizes()
-    return follow_activations(load_subject(request), request, sizes)
+    data = load_subject(request)
+    sizes = choose_path_sizes(min(data.train.images.shape[2:]), full=request.full)
+    return follow_activations(data, request, sizes)
 
 
 def follow_activations(data: Dataset, request: StudyRequest, sizes: PathSizes) -> Findings:
@@ -55,7 +55,7 @@ def follow_activations(data: Dataset, request: StudyRequest, sizes: PathSizes) -
         "fingerprint": fingerprint(data.train)[:16],
         **sizes._asdict(),
         "mask_weight": WEIGHT_OF_MASK,
-        "pair_plan": PairPlan(sizes.pair_steps)._asdict(),
+        "pair": sizes.pair._asdict(),
     }
     del made_with["seeds"]
     kept = KeptParts(request.out, "path_on_activations", made_with)

@@ -13,7 +13,8 @@ from whence.studies.random_labels.randomise import RandomisedData
 DECAY, DECAY_STEPS = 0.95, 390
 """The learning rate is multiplied by it once in so many steps: an epoch of the publication."""
 
-ASKED_AT_ONCE = 1000
+ASKED_AT_ONCE = 64
+"""Images whose activations fit into a processor's cache."""
 
 
 class FittingRecipe(NamedTuple):

@@ -1,5 +1,6 @@
 """Kernel regression with the Gram matrix: exact on its images, without any regularisation."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -70,29 +71,55 @@ def solve_gram(gram: Tensor, targets: Tensor, ridge: float) -> Tensor:
     return invert_gram(raised) @ targets
 
 
+def solve_few_features(features: Tensor, targets: Tensor) -> Tensor:
+    """Solve ``K alpha = Y`` of the linear kernel by D features, fewer than images; the shortest.
+
+    The eigenvalues of X^T X are those of K that are not 0, and it is smaller: the pseudoinverse of
+    K is X (X^T X)^+ (X^T X)^+ X^T.
+
+    Args:
+        features: `(n, D)`.
+        targets: `(n, K)`.
+
+    Returns:
+        `(n, K)`.
+    """
+    rows = features.double()
+    inverse = invert_gram(rows.T @ rows)
+    return rows @ (inverse @ (inverse @ (rows.T @ targets)))
+
+
 def invert_gram(gram: Tensor) -> Tensor:
     """Invert a symmetric matrix `(n, n)` where its eigenvalues are not 0, up to rounding."""
     found: Tensor = torch.linalg.pinv(gram, rtol=RANK_ROUNDING, hermitian=True)
     return found
 
 
-def answer_left_out(gram: Tensor, targets: Tensor, ridge: float) -> Tensor:
+def answer_left_out(gram: Tensor, targets: Tensor, ridges: Sequence[float]) -> list[Tensor]:
     """Answer each training image by a regression on all others, in closed form.
 
-    y_i - alpha_i / (K + ridge)^-1_ii: Cook (1977), as for every linear smoother.
+    y_i - alpha_i / (K + ridge)^-1_ii: Cook (1977), as for every linear smoother. One decomposition
+    serves all ridges.
 
     Args:
         gram: `(n, n)` of full rank once the ridge is added.
         targets: `(n, K)`.
-        ridge: in the mean of the diagonal.
+        ridges: in the mean of the diagonal.
 
     Returns:
-        `(n, K)`.
+        `(n, K)` with each ridge.
     """
-    raised = gram + ridge * gram.diagonal().mean() * torch.eye(len(gram), dtype=gram.dtype)
-    inverse = invert_gram(raised)
-    left_out: Tensor = targets - inverse @ targets / inverse.diagonal().clamp_min(1e-300)[:, None]
-    return left_out
+    values, vectors = torch.linalg.eigh(gram)
+    turned = vectors.T @ targets
+    found = []
+    for ridge in ridges:
+        raised = values + ridge * gram.diagonal().mean()
+        kept = raised.abs() > RANK_ROUNDING * raised.abs().max()
+        inverse = torch.where(kept, 1 / raised, 0)
+        diagonal = vectors.square() @ inverse
+        solved = vectors @ (inverse[:, None] * turned)
+        found.append(targets - solved / diagonal.clamp_min(1e-300)[:, None])
+    return found
 
 
 def choose_gram(features: Tensor, labels: Tensor, *, gaussian: bool, ridge: bool) -> GramRecipe:
@@ -114,9 +141,10 @@ def choose_gram(features: Tensor, labels: Tensor, *, gaussian: bool, ridge: bool
     found = []
     for width in widths:
         gram = compare_features(some, some, width)
-        for amount in RIDGE_SHARES[not gaussian :] if ridge else (0.0,):  # linear: low rank
-            answers = answer_left_out(gram, targets, amount).argmax(1)
-            found.append((int((answers != own).sum()), GramRecipe(width, amount)))
+        amounts = RIDGE_SHARES[not gaussian :] if ridge else (0.0,)  # linear: low rank
+        for amount, left_out in zip(amounts, answer_left_out(gram, targets, amounts), strict=True):
+            wrong = int((left_out.argmax(1) != own).sum())
+            found.append((wrong, GramRecipe(width, amount)))
     return min(found, key=lambda one: one[0])[1]
 
 
@@ -141,7 +169,10 @@ def fit_gram(
     """
     gram = compare_features(features, features, recipe.width)
     targets = F.one_hot(labels).double()
-    alpha = solve_gram(gram, targets, recipe.ridge)
+    if recipe == GramRecipe() and features.shape[1] < len(features):
+        alpha = solve_few_features(features, targets)
+    else:
+        alpha = solve_gram(gram, targets, recipe.ridge)
     answers = gram @ alpha
     asked = compare_features(test_features, features, recipe.width) @ alpha
     return GramFit(

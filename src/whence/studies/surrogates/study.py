@@ -11,6 +11,7 @@ from whence.studies.parts.findings import Entry, Findings
 from whence.studies.parts.kept import KeptParts
 from whence.studies.parts.request import StudyRequest
 from whence.studies.parts.subject import load_subject
+from whence.studies.parts.trends import say_parts
 from whence.studies.surrogates.anchors import AnchorPlan
 from whence.studies.surrogates.compare import (
     compare_exemplars,
@@ -106,16 +107,14 @@ def report_surrogates(
 
 def judge_surrogates(parts: Sequence[Mapping[str, Any]]) -> tuple[bool, str]:
     """Say which of the three parts of the claim held, and what decides."""
-    judged = {
+    held = {
         "rules": judge_promise(parts),
         "students": judge_lessons(parts),
         "exemplars": judge_manifold(parts),
     }
-    won = [name for name, (good, _) in judged.items() if good]
-    sentences = " ".join(sentence for _, sentence in judged.values())
-    return len(won) == len(judged), (
-        f"{len(won)} of 3 parts held ({', '.join(won) or 'none'}). {sentences}"
-    )
+    judged = {name: good for name, (good, _) in held.items()}
+    sentences = (sentence for _, sentence in held.values())
+    return all(judged.values()), " ".join([say_parts(judged), *sentences])
 
 
 def list_anchors(parts: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

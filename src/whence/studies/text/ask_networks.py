@@ -13,6 +13,7 @@ from whence.studies.parts.sentences.networks import (
     SentenceNetwork,
     SentenceRecipe,
     answer_sentences,
+    look_up,
     network_answer,
     train_sentences,
 )
@@ -64,20 +65,24 @@ def number_both(known: Sentences, asked: Sentences) -> AskedSentences:
     return AskedSentences(known, asked, numbers[0], numbers[1], len(vocabulary) + 2)
 
 
-def ask_networks(sentences: AskedSentences, sizes: TextSizes, seed: int) -> dict[str, Any]:
+def ask_networks(
+    sentences: AskedSentences, sizes: TextSizes, seed: int, device: str = "cpu"
+) -> dict[str, Any]:
     """Train the four classifiers and explain their answers; only what JSON can hold.
 
     Args:
         sentences: to learn from and to be asked about.
         sizes: of the training, and of what is explained and kept.
         seed: of weights, order and dropout.
+        device: of the classifiers.
 
     Returns:
         "measures" of each classifier, "evidence" of the votes, "examples" of the first seed, and
         "words": the relevance of each explained word, for the list of the strongest.
     """
     networks = {
-        kind: learn_sentences(kind, sentences, sizes.epochs, seed) for kind in SENTENCE_READERS
+        kind: learn_sentences(kind, sentences, sizes.epochs, seed, device)
+        for kind in SENTENCE_READERS
     }
     votes = store_sentences(
         networks["bi-lstm"],
@@ -117,13 +122,13 @@ def ask_networks(sentences: AskedSentences, sizes: TextSizes, seed: int) -> dict
 
 
 def learn_sentences(
-    kind: str, sentences: AskedSentences, epochs: int, seed: int
+    kind: str, sentences: AskedSentences, epochs: int, seed: int, device: str
 ) -> SentenceNetwork:
-    """Train one network."""
-    with seeded(seed, torch.device("cpu")) as randomness:
+    """Train one network, on a device."""
+    with seeded(seed, torch.device(device)) as randomness:
         network = SentenceNetwork(
             kind, sentences.words, len(sentences.known.class_names), dropout=TEXT_DROPOUT
-        )
+        ).to(device)
         train_sentences(
             network,
             sentences.known_numbers,
@@ -165,13 +170,10 @@ def measure_words_of(
     answers = said.argmax(1)
     rows = torch.arange(min(explained, len(labels)))
     some = numbered.take_rows(rows)
-    found = attribute_words(
-        answer, network.embedding(some.numbers), some.lengths, answers[: len(rows)]
-    )
+    vectors = look_up(network.embedding, some.numbers)
+    found = attribute_words(answer, vectors, some.lengths, answers[: len(rows)])
     marks = mark_expected(sentences, some, answers[: len(rows)], linear)
-    without = losses_of(
-        erase_each_word(answer, network.embedding(some.numbers), some.lengths), answers[: len(rows)]
-    )
+    without = losses_of(erase_each_word(answer, vectors, some.lengths), answers[: len(rows)])
     top = said.gather(1, answers[:, None]).squeeze(1)[: len(rows)]
     numbers = {
         "accuracy": float((answers == labels).double().mean()),

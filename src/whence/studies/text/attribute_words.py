@@ -12,7 +12,7 @@ from whence.studies.parts.sentences.networks import AnswerVectors
 
 
 class WordRelevance(NamedTuple):
-    """What each word adds to the probability of an answer, and what no word explains."""
+    """What words add to the probability of an answer, and what none explains; on the CPU."""
 
     relevance: Tensor  # (B, T), 0 after the end
     missed: Tensor  # (B,) of the change of the probability, at least 0
@@ -30,17 +30,19 @@ def attribute_words(
 
     Args:
         answer: the network from its word vectors on.
-        vectors: `(B, T, W)` of B sentences.
-        lengths: `(B,)` words of each.
-        classes: `(B,)` whose probability is divided.
+        vectors: `(B, T, W)` of B sentences, where the network is.
+        lengths: `(B,)` words of each, on the CPU.
+        classes: `(B,)` whose probability is divided, on the CPU.
     """
     sizes = check_shape("vectors", vectors, "B T W")
     check_shape("lengths", lengths, "B", B=sizes["B"])
     check_shape("classes", classes, "B", B=sizes["B"])
 
     def score(variants: Tensor, rows: Tensor) -> Tensor:
+        rows = rows.cpu()
         found = answer(variants.squeeze(1), lengths[rows])  # (n, K)
-        return found.gather(1, classes[rows][:, None]).squeeze(1).exp().to(vectors.dtype)
+        own = classes[rows, None].to(found.device)
+        return found.gather(1, own).squeeze(1).exp().to(vectors.dtype)
 
     vectors = vectors.detach()
     with torch.no_grad():
@@ -48,8 +50,9 @@ def attribute_words(
         values = torch.cat([score(vectors[some][:, None], some) for some in rows.split(512)])
     asked = FunctionScore(score, values=values)
     zero = torch.zeros_like(vectors[:1])  # (1, T, W)
-    found = integrated_gradients(asked, vectors[:, None], baseline=zero)
-    relevance = found.images.sum((1, 3))  # (B, T)
-    start = torch.zeros_like(values) if found.start is None else found.start
-    missed = (values - start).double() - relevance.double().sum(1)
+    with torch.backends.cudnn.flags(enabled=False):  # cuDNN has no slopes outside training
+        found = integrated_gradients(asked, vectors[:, None], baseline=zero)
+    relevance = found.images.sum((1, 3)).cpu()  # (B, T)
+    start = (torch.zeros_like(values) if found.start is None else found.start).cpu()
+    missed = (values.cpu() - start).double() - relevance.double().sum(1)
     return WordRelevance(relevance, missed.abs().float(), start)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from whence.memory.votes import Votes
-from whence.studies.parts.sentences.networks import SentenceNetwork
+from whence.studies.parts.sentences.networks import SentenceNetwork, look_up
 from whence.studies.parts.sentences.vocabulary import Numbered
 from whence.training.labelled import Labelled
 from whence.training.plan import Plan
@@ -17,7 +17,7 @@ SENTENCES_AT_ONCE = 512
 
 
 class SentenceVotes(NamedTuple):
-    """A network that reads sentences, and stored sentences that vote on what it read."""
+    """A network that reads sentences, and stored sentences that vote on what it read, beside it."""
 
     network: SentenceNetwork
     head: Votes
@@ -34,14 +34,14 @@ class SentenceVotes(NamedTuple):
         return self.head.score_classes(keys, self.stored, self.labels).summed.log_softmax(1)
 
     def count_votes(self, weights: Tensor) -> Tensor:
-        """Add up weights `(B, M)` of the stored sentences by class, `(B, K)`."""
-        return weights @ self.head.values(self.stored, self.labels)
+        """Add up weights `(B, M)` of the stored sentences by class, `(B, K)`; on the CPU."""
+        return weights @ self.head.values(self.stored, self.labels).cpu()
 
     def weigh_sentences(self, sentences: Numbered) -> Tensor:
-        """Compute the weights `(B, M)` of the stored sentences in the answers to B others."""
+        """Compute the weights `(B, M)` of the stored sentences in B answers; on the CPU."""
         keys = self.head.embed(summarise_all(self.network, sentences))
         weights: Tensor = self.head(keys, self.stored, labels=self.labels).weights
-        return weights.detach()
+        return weights.detach().cpu()
 
 
 def store_sentences(
@@ -57,7 +57,8 @@ def store_sentences(
         seed: of that.
     """
     features = summarise_all(network, sentences)
-    head = Votes(network.summary_width, network.classifier.out_features)
+    labels = labels.to(features.device)
+    head = Votes(network.summary_width, network.classifier.out_features).to(features.device)
     head.train()
     plan = Plan(epochs, seed=seed, freeze_encoder=True)
     fit_votes(head, Labelled(features, labels), None, recipe=RECIPES["at-once"], plan=plan)
@@ -71,5 +72,5 @@ def summarise_all(network: SentenceNetwork, sentences: Numbered) -> Tensor:
     parts = []
     for rows in torch.arange(len(sentences.lengths)).split(SENTENCES_AT_ONCE):
         some = sentences.take_rows(rows)
-        parts.append(network.summarise(network.embedding(some.numbers), some.lengths))
+        parts.append(network.summarise(look_up(network.embedding, some.numbers), some.lengths))
     return torch.cat(parts)

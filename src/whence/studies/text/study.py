@@ -63,11 +63,12 @@ def study_sentences(
         "sentences_explained": min(sizes.explained, len(both[1].words)),
         "epochs": sizes.epochs,
         "data_fingerprint": fingerprint_sentences(both),
+        "device": request.device,
     }
     sentences = number_both(*both)
     kept = KeptParts(request.out, "text", {**made_with, "sizes": sizes._asdict(), "seeds": 0})
     found = [
-        kept.do(f"seed-{seed}", partial(ask_networks, sentences, sizes, seed))
+        kept.do(f"seed-{seed}", partial(ask_networks, sentences, sizes, seed, request.device))
         for seed in range(seeds)
     ]
     return report_sentences(found, both[1], made_with)

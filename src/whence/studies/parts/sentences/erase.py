@@ -11,15 +11,15 @@ ERASED_AT_ONCE = 1024
 
 @torch.no_grad()
 def erase_each_word(answer: AnswerVectors, vectors: Tensor, lengths: Tensor) -> Tensor:
-    """Compute log probabilities without each word of B sentences, `(B, T, K)` float64.
+    """Compute log probabilities without each word of B sentences, `(B, T, K)` float64, on the CPU.
 
     Li, Monroe and Jurafsky (2017), arXiv:1612.08220, section 4: the word's vector is set to 0.
     NaN after the end of a sentence, where there is no word.
 
     Args:
         answer: the network from its word vectors on.
-        vectors: `(B, T, W)`.
-        lengths: `(B,)` words of each.
+        vectors: `(B, T, W)`, where the network is.
+        lengths: `(B,)` words of each, on the CPU.
     """
     sizes = check_shape("vectors", vectors, "B T W")
     check_shape("lengths", lengths, "B", B=sizes["B"])
@@ -27,9 +27,10 @@ def erase_each_word(answer: AnswerVectors, vectors: Tensor, lengths: Tensor) -> 
     rows, gone = (places < lengths[:, None]).nonzero(as_tuple=True)  # (P,) words that are there
     parts = []
     for some, without in zip(rows.split(ERASED_AT_ONCE), gone.split(ERASED_AT_ONCE), strict=True):
-        left = vectors[some].masked_fill((places == without[:, None])[..., None], 0)
+        erased = (places == without[:, None])[..., None].to(vectors.device)
+        left = vectors[some].masked_fill(erased, 0)
         parts.append(answer(left, lengths[some]).double())
-    said = torch.cat(parts)  # (P, K)
+    said = torch.cat(parts).cpu()  # (P, K)
     found = said.new_full((sizes["B"], sizes["T"], said.shape[1]), torch.nan)
     found[rows, gone] = said
     return found

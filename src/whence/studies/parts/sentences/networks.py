@@ -33,6 +33,8 @@ SENTENCE_READERS: Mapping[str, SentenceReader] = MappingProxyType(
 class SentenceNetwork(nn.Module):
     """Word vectors, a recurrent layer, and a linear layer on its last state.
 
+    Numbers and lengths of words stay on the CPU; vectors and states are where the network is.
+
     Args:
         kind: a name from ``SENTENCE_READERS``.
         words: of the vocabulary, with the two numbers that are no words.
@@ -74,7 +76,7 @@ class SentenceNetwork(nn.Module):
 
     def forward(self, sentences: Numbered) -> Tensor:
         """Compute logits `(B, K)` of B sentences."""
-        return self.classify(self.embedding(sentences.numbers), sentences.lengths)
+        return self.classify(look_up(self.embedding, sentences.numbers), sentences.lengths)
 
     def classify(self, vectors: Tensor, lengths: Tensor) -> Tensor:
         """Compute logits `(B, K)` from word vectors `(B, T, W)` and lengths `(B,)`."""
@@ -98,6 +100,12 @@ class SentenceNetwork(nn.Module):
         final = last[0] if isinstance(last, tuple) else last  # (ways, B, hidden)
         unpacked, _ = pad_packed_sequence(states, batch_first=True, total_length=vectors.shape[1])
         return unpacked, final.transpose(0, 1).flatten(1)
+
+
+def look_up(embedding: nn.Embedding, numbers: Tensor) -> Tensor:
+    """Look the vectors `(B, T, W)` of words `(B, T)` up, where the embedding is."""
+    vectors: Tensor = embedding(numbers.to(embedding.weight.device))
+    return vectors
 
 
 @torch.no_grad()
@@ -146,6 +154,7 @@ def train_sentences(
         generator: orders the sentences, and chooses the words that are seen as unknown.
     """
     optimizer = torch.optim.Adam(network.parameters(), lr=recipe.rate)
+    goals = labels.to(network.classifier.weight.device)
     steps = recipe.epochs * -(-len(labels) // recipe.batch_size)
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total_iters=steps)
     network.train()
@@ -153,7 +162,7 @@ def train_sentences(
         order = torch.randperm(len(labels), generator=generator)
         for rows in order.split(recipe.batch_size):
             batch = forget_words(sentences.take_rows(rows), recipe.forgotten, generator)
-            loss = nn.functional.cross_entropy(network(batch), labels[rows])
+            loss = nn.functional.cross_entropy(network(batch), goals[rows])
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -182,9 +191,9 @@ def network_answer(network: SentenceNetwork) -> AnswerVectors:
 def answer_sentences(
     answer: AnswerVectors, embedding: nn.Embedding, sentences: Numbered, *, batch: int = 512
 ) -> Tensor:
-    """Compute the log probabilities `(B, K)` of B sentences, a part at a time."""
+    """Compute the log probabilities `(B, K)` of B sentences on the CPU, a part at a time."""
     parts = []
     for rows in torch.arange(len(sentences.lengths)).split(batch):
         some = sentences.take_rows(rows)
-        parts.append(answer(embedding(some.numbers), some.lengths))
-    return torch.cat(parts)
+        parts.append(answer(look_up(embedding, some.numbers), some.lengths))
+    return torch.cat(parts).cpu()
