@@ -15,6 +15,7 @@ from whence.studies.few_shot_rivals.counterfactuals import (
     answer_from,
     find_read,
     judge_counterfactuals,
+    leave_out_stored,
 )
 from whence.studies.few_shot_rivals.examples import (
     Explained,
@@ -295,6 +296,10 @@ def test_counterfactuals_are_judged_by_the_autoencoders_of_their_own_classes(few
     expected = factors[targets] ** 2 * energy / made.flatten(1).sum(1)
     assert_close(found["IM2"], expected, rtol=1e-4, atol=1e-4)
     assert set(found["second"].tolist()) <= {0.0, 1.0}
+    others = leave_out_stored(known, images[[1, 4]])
+    kept = [row for row in range(len(images)) if row not in (1, 4)]
+    assert_close(others.images, images[kept])
+    assert_close(others.labels, labels[kept])
 
 
 def test_answers_of_a_round_are_those_of_the_model(few_shapes):
@@ -334,6 +339,7 @@ def test_a_small_study_is_whole_and_goes_on(few_shapes, tmp_path):
     judged = {row[0] for row in found.rows}
     assert judged > {f"{name}: answers" for name in SYSTEMS}
     assert judged > {"Memory Wrap: example by CHP", "votes: counterfactual CFProto, k-d trees"}
+    assert "Memory Wrap: real test images of the class" in judged
     path = tmp_path / "few_shot_rivals-parts" / "seed-0.json"
     kept = json.loads(path.read_text())
     kept["found"]["answers"]["Memory Wrap"]["accuracy"] = 0.123

@@ -381,6 +381,11 @@ def test_a_small_study_is_whole_and_goes_on(tmp_path):
     judged = {row[0] for row in found.rows}
     assert judged > {"no rule", "the network", "tree that learnt labels"}
     assert judged > {"exemplar: morph of the package", "LIME's numbers, 400 variants"}
+    real = dict(zip(found.columns, found.rows[-1], strict=True))
+    assert real["what is judged"] == "real test images of the class"
+    assert real["to real"] > 0
+    assert 0 <= real["second agrees"] <= 1
+    assert real["found"] is real["change"] is None
     path = tmp_path / "surrogates-parts" / "students-0.json"
     kept = json.loads(path.read_text())
     kept["found"]["network"] = 0.123

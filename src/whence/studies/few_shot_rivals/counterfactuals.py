@@ -26,6 +26,10 @@ COUNTERFACTUAL_KINDS = (READ, BY_CODES, BY_TREES)
 """Where counterfactuals come from: those that the model read, and the two searches."""
 
 
+SAME_IMAGE = 1e-3
+"""Sum of differences of pixels up to which two images are the same one."""
+
+
 class OtherImages(NamedTuple):
     """Counterfactuals of one kind for n asked images.
 
@@ -109,6 +113,18 @@ def make_counterfactuals(
         )
         found[kind] = OtherImages(made.images, made.found)
     return found
+
+
+def leave_out_stored(known: Known, stored: Tensor) -> Known:
+    """Leave out the images that are in a memory: what was read from it would be near to itself.
+
+    Args:
+        known: the training images.
+        stored: `(M, C, H, W)` of the memory, float in [0, 1].
+    """
+    apart = torch.cdist(known.images.flatten(1), stored.flatten(1), p=1).amin(1)
+    others = apart > SAME_IMAGE
+    return known._replace(images=known.images[others], labels=known.labels[others])
 
 
 def answer_from(model: Classifier, stored: ImageSet) -> Differentiable:

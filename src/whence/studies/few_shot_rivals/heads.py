@@ -1,5 +1,6 @@
 """Heads of few-shot networks: they read the same memories, in their own ways."""
 
+from abc import abstractmethod
 from typing import ClassVar
 
 import torch
@@ -17,26 +18,21 @@ READS = 2
 """How often full context embeddings look at the memory, as in the authors' comparison."""
 
 
-class MatchingHead(MemoryHead):
-    """Matching Networks: the labels of the stored images, weighed by a softmax of cosines.
-
-    Vinyals, Blundell, Lillicrap, Kavukcuoglu and Wierstra (2016), arXiv:1606.04080, equation 1 and
-    section 2.1.1; ``context`` adds the full context embeddings of their appendix A.
+class FewShotHead(MemoryHead):
+    """Answer by the labels of the stored images; what the few-shot networks share.
 
     Args:
         features: D, the encoder's output width.
         classes: K.
-        context: embed every image in the context of the memory.
+        similarity: of the scores.
     """
 
-    variant, title = "matching", "Matching Networks"
     memory_alone: ClassVar[bool] = True
     reads_labels: ClassVar[bool] = True
 
-    def __init__(self, features: int, classes: int, *, context: bool) -> None:
-        super().__init__(features, last_layers="none", similarity="cosine")
+    def __init__(self, features: int, classes: int, *, similarity: str) -> None:
+        super().__init__(features, last_layers="none", similarity=similarity)
         self.classes = classes
-        self.context = FullContext(features) if context else None
 
     def forward(
         self,
@@ -48,12 +44,7 @@ class MatchingHead(MemoryHead):
         scale: Tensor | None = None,
     ) -> Read:
         """Answer for `(B, D)` queries from a memory `(M, D)`; arguments as for ``MemoryHead``."""
-        if self.context is not None:
-            queries, memory = self.context(queries, memory, mask)
-        scores = score(queries, memory, similarity=self.similarity)
-        weights = soften(scores, mask)
-        votes = recall(weights, one_hot(labels, self.classes, memory))
-        return Read(self.respond(queries, votes), weights, scores)
+        return self.read_labels(queries, memory, mask, one_hot(labels, self.classes, memory))
 
     def logits(
         self,
@@ -67,6 +58,48 @@ class MatchingHead(MemoryHead):
         """Compute the logits `(B, K)` of ``forward`` alone."""
         read: Read = self(queries, memory, mask, labels=labels)
         return read.logits
+
+    @abstractmethod
+    def read_labels(
+        self, queries: Tensor, memory: Tensor, mask: Tensor | None, hot: Tensor
+    ) -> Read:
+        """Answer for queries `(B, D)` from a memory `(M, D)` with labels as rows of a one `(M, K)`.
+
+        Args:
+            queries: `(B, D)`.
+            memory: `(M, D)`.
+            mask: `(B, M)` bool, True where a stored image may be used; None allows all.
+            hot: `(M, K)`.
+        """
+
+
+class MatchingHead(FewShotHead):
+    """Matching Networks: the labels of the stored images, weighed by a softmax of cosines.
+
+    Vinyals, Blundell, Lillicrap, Kavukcuoglu and Wierstra (2016), arXiv:1606.04080, equation 1 and
+    section 2.1.1; ``context`` adds the full context embeddings of their appendix A.
+
+    Args:
+        features: D, the encoder's output width.
+        classes: K.
+        context: embed every image in the context of the memory.
+    """
+
+    variant, title = "matching", "Matching Networks"
+
+    def __init__(self, features: int, classes: int, *, context: bool) -> None:
+        super().__init__(features, classes, similarity="cosine")
+        self.context = FullContext(features) if context else None
+
+    def read_labels(
+        self, queries: Tensor, memory: Tensor, mask: Tensor | None, hot: Tensor
+    ) -> Read:
+        """Sum the labels of the stored images by their weights."""
+        if self.context is not None:
+            queries, memory = self.context(queries, memory, mask)
+        scores = score(queries, memory, similarity=self.similarity)
+        weights = soften(scores, mask)
+        return Read(self.respond(queries, recall(weights, hot)), weights, scores)
 
     def respond(self, queries: Tensor, vectors: Tensor) -> Tensor:
         """Turn the weight on each label `(B, K)` into logits."""
@@ -115,7 +148,7 @@ class FullContext(nn.Module):
         return hidden
 
 
-class PrototypicalHead(MemoryHead):
+class PrototypicalHead(FewShotHead):
     """Prototypical Networks: classes by the distance to the mean of their stored images.
 
     Snell, Swersky and Zemel (2017), arXiv:1703.05175, equations 1 and 2, with the squared Euclidean
@@ -127,28 +160,18 @@ class PrototypicalHead(MemoryHead):
     """
 
     variant, title = "prototypical", "Prototypical Networks"
-    memory_alone: ClassVar[bool] = True
-    reads_labels: ClassVar[bool] = True
 
     def __init__(self, features: int, classes: int) -> None:
-        super().__init__(features, last_layers="none", similarity="l2")
-        self.classes = classes
+        super().__init__(features, classes, similarity="l2")
 
-    def forward(
-        self,
-        queries: Tensor,
-        memory: Tensor,
-        mask: Tensor | None = None,
-        *,
-        labels: Tensor | None = None,
-        scale: Tensor | None = None,
+    def read_labels(
+        self, queries: Tensor, memory: Tensor, mask: Tensor | None, hot: Tensor
     ) -> Read:
-        """Answer for `(B, D)` queries from a memory `(M, D)`; arguments as for ``MemoryHead``.
+        """Measure distances to the means of the classes.
 
         The weight of a stored image is its share of the mean of its class, times the probability
         of that class.
         """
-        hot = one_hot(labels, self.classes, memory)  # (M, K)
         allowed = hot.expand(len(queries), -1, -1)  # (B, M, K)
         if mask is not None:
             allowed = allowed * mask[..., None].to(hot.dtype)
@@ -161,19 +184,6 @@ class PrototypicalHead(MemoryHead):
         shares = logits.softmax(1) / counts.clamp_min(1)  # (B, K)
         weights = (allowed * shares[:, None]).sum(-1)  # (B, M)
         return Read(logits, weights, score(queries, memory, similarity=self.similarity))
-
-    def logits(
-        self,
-        queries: Tensor,
-        memory: Tensor,
-        mask: Tensor | None = None,
-        *,
-        labels: Tensor | None = None,
-        scale: Tensor | None = None,
-    ) -> Tensor:
-        """Compute the logits `(B, K)` of ``forward`` alone."""
-        read: Read = self(queries, memory, mask, labels=labels)
-        return read.logits
 
     def respond(self, queries: Tensor, vectors: Tensor) -> Tensor:
         """Turn squared distances to the means of the classes `(B, K)` into logits."""

@@ -8,6 +8,7 @@ from whence.studies.few_shot_rivals.counterfactuals import COUNTERFACTUAL_KINDS,
 from whence.studies.few_shot_rivals.page import draw_choices, draw_rival_bars
 from whence.studies.few_shot_rivals.trained import SYSTEMS
 from whence.studies.parts.findings import Entry, Findings
+from whence.studies.parts.real_images import REAL
 from whence.studies.parts.trends import say_parts
 
 OUR_SYSTEM = "Memory Wrap"
@@ -29,9 +30,11 @@ ABOUT_RIVALS = (
     "both. Top in class: how often the very first image by that rule is in the answered class.",
     "Counterfactuals: an image near the asked one that is in another class. IM1 and IM2 ask small "
     "autoencoders of single classes whether it looks like that class; to real is the distance to "
-    "the nearest real images of that class: lower is better for all three. Second agrees: a "
-    "Standard model that took no part puts it in that class, too. All kinds are compared on the "
-    "images for which every kind was found; found is the share of images that have one.",
+    "the nearest training images of that class outside the memory: lower is better for all three. "
+    "Second agrees: a Standard model that took no part puts it in that class, too. All kinds are "
+    "compared on the images for which every kind was found; found is the share of images that have "
+    "one. Real test images of the same classes show what can be reached: what is blurred is near "
+    "to many real images, so that the distance alone does not say that it looks real.",
 )
 
 
@@ -172,12 +175,13 @@ def counterfactual_rows(parts: Sequence[Mapping[str, Any]]) -> list[tuple[Entry,
     names = {"IM1": "IM1", "IM2": "IM2", "to real": "real", "second agrees": "second"}
     rows: list[tuple[Entry, ...]] = []
     for system in parts[0]["counterfactuals"]:
-        for kind in COUNTERFACTUAL_KINDS:
+        for kind in (*COUNTERFACTUAL_KINDS, REAL):
             path = ("counterfactuals", system, "kinds", kind)
             numbers = {name: average_at(parts, *path, measure) for name, measure in names.items()}
             share = ("counterfactuals", system, "readable") if kind == READ else (*path, "found")
             numbers["found"] = average_at(parts, *share)
-            rows.append(lay_out_row(f"{system}: counterfactual {kind}", numbers))
+            what = kind if kind == REAL else f"counterfactual {kind}"
+            rows.append(lay_out_row(f"{system}: {what}", numbers))
     return rows
 
 

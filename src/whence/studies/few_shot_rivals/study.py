@@ -20,6 +20,7 @@ from whence.studies.few_shot_rivals.counterfactuals import (
     Known,
     find_read,
     judge_counterfactuals,
+    leave_out_stored,
     make_counterfactuals,
 )
 from whence.studies.few_shot_rivals.examples import (
@@ -45,6 +46,7 @@ from whence.studies.few_shot_rivals.trained import (
 from whence.studies.parts.class_autoencoders import train_autoencoder, train_autoencoders
 from whence.studies.parts.findings import Findings
 from whence.studies.parts.kept import KeptParts
+from whence.studies.parts.real_images import REAL, choose_real
 from whence.studies.parts.request import StudyRequest
 from whence.studies.parts.subject import load_subject
 
@@ -211,7 +213,8 @@ def compare_counterfactuals(
     Returns:
         By kind its measures; and of the first asked images the counterfactuals, by row and kind.
     """
-    numbers: dict[str, dict[str, list[Tensor]]] = {kind: {} for kind in COUNTERFACTUAL_KINDS}
+    kinds = (*COUNTERFACTUAL_KINDS, REAL)
+    numbers: dict[str, dict[str, list[Tensor]]] = {kind: {} for kind in kinds}
     asked, readable, done = 0, 0, 0
     shown: dict[int, dict[str, Any]] = {}
     for place, (round_, one) in enumerate(zip(rounds, answers, strict=True)):
@@ -225,12 +228,15 @@ def compare_counterfactuals(
         made = make_counterfactuals(model, round_, one, rows, known, GUIDANCES)
         said, targets = one.logits.argmax(1)[rows], one.stored_logits.argmax(1)[places[rows]]
         every = torch.stack([others.found for others in made.values()]).all(0)
-        for kind, others in made.items():
-            measured = {"found": others.found.double()}
-            if bool(every.any()):
-                measured |= judge_counterfactuals(
-                    others.images[every], said[every], targets[every], known, second
-                )
+        judges = leave_out_stored(known, to_float(round_.stored.images))
+        compared = {kind: (others.images[every], every) for kind, others in made.items()}
+        real = choose_real(round_.asked.labels, targets)
+        there = every & (real >= 0)
+        compared[REAL] = to_float(round_.asked.images[real[there]]), there
+        for kind, (images, of) in compared.items():
+            measured = {"found": made[kind].found.double()} if kind in made else {}
+            if len(images):
+                measured |= judge_counterfactuals(images, said[of], targets[of], judges, second)
             for measure, values in measured.items():
                 numbers[kind].setdefault(measure, []).append(values)
         if place == 0:

@@ -18,12 +18,13 @@ from whence.studies.parts.class_autoencoders import (
     measure_realism,
     train_autoencoders,
 )
+from whence.studies.parts.real_images import REAL
 from whence.studies.path_on_activations.follow_views import average_measures, follow_view
 from whence.studies.path_on_activations.followed_views import LAYER_MAPS, PLAIN_PIXELS, view_layers
 from whence.studies.path_on_activations.learned import Learned, PathSizes, ask_in_parts
 from whence.studies.path_on_activations.pair_generator import fit_pair
 
-BY_GAN, BY_AUTOENCODER, REAL = "conditional GAN", "autoencoder", "real images of the class"
+BY_GAN, BY_AUTOENCODER = "conditional GAN", "autoencoder"
 SHOWN_MORPHS = 6
 FOLLOWED_BY_SOURCE = (PLAIN_PIXELS, LAYER_MAPS)
 

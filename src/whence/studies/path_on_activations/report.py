@@ -12,12 +12,12 @@ from whence.report.blocks import (
     TableRow,
 )
 from whence.studies.parts.findings import Entry, Findings, show_entry
+from whence.studies.parts.real_images import REAL
 from whence.studies.parts.trends import say_parts
 from whence.studies.path_on_activations.compare_morphs import (
     BY_AUTOENCODER,
     BY_GAN,
     FOLLOWED_BY_SOURCE,
-    REAL,
 )
 from whence.studies.path_on_activations.figures import draw_morphs, draw_paths
 from whence.studies.path_on_activations.followed_views import (

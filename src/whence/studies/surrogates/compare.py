@@ -16,6 +16,7 @@ from whence.morphing.stored_codes import store_codes
 from whence.morphing.walk import MorphPlan, morph_codes
 from whence.records.picture import to_uint8
 from whence.seeds import make_generator
+from whence.studies.parts.real_images import REAL, choose_real
 from whence.studies.surrogates.anchors import (
     AnchorPlan,
     RegionRule,
@@ -167,6 +168,21 @@ def ask_network(known: Explainable, images: Tensor) -> np.ndarray[Any, np.dtype[
     return found
 
 
+def judge_looks(known: Explainable, images: Tensor, classes: Tensor) -> dict[str, float]:
+    """Measure how far images are from real ones of their classes, and if the second network agrees.
+
+    Args:
+        known: training images and the second network.
+        images: `(B, C, H, W)` in [0, 1], at least one.
+        classes: `(B,)` that they are to show.
+    """
+    nearest = min(NEAREST, int(known.train.labels.bincount().min()))
+    real = distance_to_real(images, classes, known.pixels, known.train.labels, nearest=nearest)
+    with evaluating(known.second):
+        agreed = known.second.logits(images).argmax(1) == classes
+    return {"to real": float(real.mean()), "second agrees": float(agreed.double().mean())}
+
+
 def compare_exemplars(known: Explainable, sizes: SurrogateSizes, seed: int) -> dict[str, Any]:
     """Change images to their second class: on the manifold, by the package's morph, in pixels."""
     images = to_float(known.test.images[: sizes.changed])
@@ -188,23 +204,18 @@ def compare_exemplars(known: Explainable, sizes: SurrogateSizes, seed: int) -> d
         "morph of the package": (decode_codes(known.vae, walked.codes), walked.found),
         "the same search in pixels": search_exemplars(*search, images, in_pixels, IN_PIXELS),
     }
-    nearest = min(NEAREST, int(known.train.labels.bincount().min()))
     every = torch.stack([found for _, found in made.values()]).all(0)
     kinds: dict[str, Any] = {}
     for name, (pictures, found) in made.items():
         kinds[name] = {"found": float(found.double().mean())}
         if bool(every.any()):
             some = pictures[every]
-            real = distance_to_real(
-                some, wanted[every], known.pixels, known.train.labels, nearest=nearest
-            )
-            with evaluating(known.second):
-                agreed = known.second.logits(some).argmax(1) == wanted[every]
-            kinds[name] |= {
-                "to real": float(real.mean()),
-                "second agrees": float(agreed.double().mean()),
-                "change": float(pixel_proximity(images[every], some).mean()),
-            }
+            kinds[name] |= judge_looks(known, some, wanted[every])
+            kinds[name]["change"] = float(pixel_proximity(images[every], some).mean())
+    places = choose_real(known.test.labels, wanted[every])
+    if bool((places >= 0).any()):
+        real = known.test.take(places[places >= 0])
+        kinds[REAL] = judge_looks(known, to_float(real.images), real.labels)
     shown = {"image": images, "its code": decode_codes(known.vae, codes)}
     shown |= {name: pictures for name, (pictures, _) in made.items()}
     return {

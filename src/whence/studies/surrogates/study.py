@@ -9,6 +9,7 @@ from whence.data.fingerprint import fingerprint
 from whence.records.images import Dataset
 from whence.studies.parts.findings import Entry, Findings
 from whence.studies.parts.kept import KeptParts
+from whence.studies.parts.real_images import REAL
 from whence.studies.parts.request import StudyRequest
 from whence.studies.parts.subject import load_subject
 from whence.studies.parts.trends import say_parts
@@ -50,7 +51,9 @@ ABOUT_SURROGATES = (
     "More images are pairs laid over each other, which nobody has to label.",
     "Exemplars: images changed until the network finds its second class first. To real is the "
     "distance to the nearest real images of that class, second agrees what another network says, "
-    "change the sum of absolute differences of pixels; of images that all three ways changed.",
+    "change the sum of absolute differences of pixels; of images that all three ways changed. Real "
+    "test images of the same classes show what can be reached: what is blurred is near to many "
+    "real ones, so the distance alone does not say that an image looks real.",
 )
 
 
@@ -220,11 +223,12 @@ def rows_of_exemplars(parts: Sequence[Mapping[str, Any]]) -> list[tuple[Entry, .
     """Lay out the three ways to change an image."""
     rows = []
     for name in parts[0]["exemplars"]["kinds"]:
-        kinds = [part["exemplars"]["kinds"][name] for part in parts]
+        kinds = [part["exemplars"]["kinds"].get(name, {}) for part in parts]
         numbers = {
             measure.replace(" ", "_"): fmean(one[measure] for one in kinds if measure in one)
             for measure in ("found", "to real", "second agrees", "change")
             if any(measure in one for one in kinds)
         }
-        rows.append(lay_out_surrogate(f"exemplar: {name}", **numbers))
+        title = name if name == REAL else f"exemplar: {name}"
+        rows.append(lay_out_surrogate(title, **numbers))
     return rows
