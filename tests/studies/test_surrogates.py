@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from types import SimpleNamespace
 from dataclasses import replace
 
 import numpy as np
@@ -364,7 +365,15 @@ def test_rows_of_rules_are_means_and_coverage_is_counted():
     assert named["LIME's numbers, 100 variants"]["same again"] == 0.8
 
 
-def test_a_small_study_is_whole_and_goes_on(tmp_path):
+def test_a_small_study_is_whole_and_goes_on(tmp_path, monkeypatch):
+    def find(network, images, *_, **__):
+        return images, torch.ones(len(images), dtype=torch.bool)
+
+    def walk(network, vae, codes, *_, **__):
+        return SimpleNamespace(codes=codes, found=torch.ones(len(codes), dtype=torch.bool))
+
+    monkeypatch.setattr("whence.studies.surrogates.compare.search_exemplars", find)
+    monkeypatch.setattr("whence.studies.surrogates.compare.morph_codes", walk)
     draw = torch.Generator().manual_seed(0)
     patterns = torch.rand(3, 1, 8, 8, generator=draw)
 
