@@ -6,7 +6,7 @@ import torch
 from whence.cli import main
 from whence.records.images import ImageSet
 from whence.seeds import make_generator
-from whence.studies.deconvolutional import study
+from whence.studies.deconvolutional import study, summary
 from whence.studies.deconvolutional.study import DeconvolutionSizes
 from whence.studies.deconvolutional.summary import judge_deconvolution
 from whence.studies.parts.request import StudyRequest
@@ -74,6 +74,7 @@ def test_the_study_in_small_goes_on_where_it_was(tmp_path, monkeypatch):
         *("filters", "switches", "denoising", "recognition")
     ]
     monkeypatch.setattr(study, "learn_networks", None)  # nothing is learned again
+    monkeypatch.setattr(summary, "draw_deconvolution", lambda _: ())
     assert study.study_deconvolution(request, sizes).rows == found.rows
 
 
