@@ -14,7 +14,10 @@ from whence.studies.parameter_counts import PARAMETERS
 from whence.studies.parts.findings import Findings
 from whence.studies.parts.request import StudyRequest
 
-DOCS = Path(__file__).parents[2] / "docs" / "studies.md"
+PAGES = [
+    Path(__file__).parents[2] / "docs" / name for name in ("studies.md", "studies-of-parts.md")
+]
+DOCS = "\n".join(page.read_text() for page in PAGES)
 
 
 def count_of_table_11():
@@ -50,7 +53,7 @@ SLOW = {
 
 def test_files_table_oracles_and_documentation_name_the_same_studies():
     files = {module.name for module in pkgutil.iter_modules(studies.__path__)} - {"parts"}
-    sections = set(re.findall(r"^## `(\w+)`$", DOCS.read_text(), flags=re.MULTILINE))
+    sections = set(re.findall(r"^## `(\w+)`$", DOCS, flags=re.MULTILINE))
     assert files == set(STUDIES) == set(FUNCTIONS) == set(ORACLES) | SLOW == sections
     assert all((Path(__file__).parent / f"test_{name}.py").exists() for name in SLOW)
 
@@ -64,7 +67,7 @@ def test_a_study_finds_what_its_oracle_says(name):
 def test_claim_and_source_stand_in_the_documentation(name):
     study = STUDIES[name]
     assert study.claim.endswith(".")
-    text = " ".join(DOCS.read_text().split())
+    text = " ".join(DOCS.split())
     assert study.claim in text
     assert study.source in text
 
