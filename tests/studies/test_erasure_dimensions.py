@@ -208,3 +208,10 @@ def test_the_squared_correlation_is_scipys():
     one, other = torch.rand(2, 9, generator=make_generator(0))
     expected = pearsonr(one.numpy(), other.numpy()).statistic ** 2
     assert squared_correlation(one, other) == pytest.approx(expected, rel=1e-4)
+
+
+def test_units_are_erased_where_the_network_is():
+    network = DenseNetwork(3, 2, hidden=4).to("meta")
+    features, labels = torch.zeros(5, 3, device="meta"), torch.zeros(5, dtype=int, device="meta")
+    with pytest.raises(NotImplementedError, match="no data"):  # only what comes back is read
+        erase_units(network, features, labels)

@@ -272,3 +272,24 @@ def test_losses_grow_by_a_share_of_themselves():
     labels = torch.tensor([0, 1])
     found = grow_losses(losses_of(said, labels)[:, None], losses_of(without, labels))
     assert_close(found, torch.tensor([[1.0, -1.0], [0.0, 1.0]]).double(), rtol=1e-5, atol=1e-5)
+
+
+def test_training_moves_sentences_and_labels_to_the_network(monkeypatch):
+    """On a device that holds no numbers, and refuses those of another one."""
+    monkeypatch.setattr(
+        SentenceNetwork,
+        "read_on",
+        lambda self, vectors, _: (vectors, vectors.repeat(1, 1, 2)[:, 0, : self.summary_width]),
+    )
+    network = SentenceNetwork("lstm", 5, 3, width=4, hidden=6).to("meta")
+    sentences = number_words([("a", "b"), ("b",)], {"a": 2, "b": 3})
+    train_sentences(
+        network,
+        sentences,
+        torch.tensor([0, 2]),
+        recipe=SentenceRecipe(epochs=1),
+        generator=torch.Generator().manual_seed(0),
+    )
+    left = torch.zeros(2, 2, 4, device="meta")
+    with pytest.raises(NotImplementedError, match="no data"):  # only what comes back is read
+        erase_each_word(network_answer(network), left, torch.tensor([2, 1]))
