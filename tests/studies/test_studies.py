@@ -118,8 +118,8 @@ def test_the_list_says_what_each_study_claims(capsys):
             "Study parameter_counts has images of its own, leave out 'digits'.",
         ),
         (
-            ["text", "--device", "cuda"],
-            "Study text computes on the CPU alone; leave out --device.",
+            ["surrogates", "--device", "cuda"],
+            "Study surrogates computes on the CPU alone; leave out --device.",
         ),
         (["parameter_counts", "--list"], "--list prints every study; leave out NAME and --out."),
     ],
