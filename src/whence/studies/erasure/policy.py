@@ -10,7 +10,7 @@ from whence.studies.parts.sentences.networks import (
     AnswerVectors,
     SentenceNetwork,
     answer_sentences,
-    look_up,
+    look_words_up,
     network_answer,
 )
 from whence.studies.parts.sentences.vocabulary import Numbered, drop_words, pad_rows
@@ -113,7 +113,9 @@ def train_policy(
 @torch.no_grad()
 def read_states(network: SentenceNetwork, sentences: Numbered) -> Tensor:
     """Compute a network's states `(B, T, S)` at every word."""
-    return network.read_on(look_up(network.embedding, sentences.numbers), sentences.lengths)[0]
+    return network.read_on(look_words_up(network.embedding, sentences.numbers), sentences.lengths)[
+        0
+    ]
 
 
 def judge_draw(

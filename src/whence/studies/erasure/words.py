@@ -26,7 +26,7 @@ from whence.studies.parts.sentences.networks import (
     SentenceNetwork,
     SentenceRecipe,
     answer_sentences,
-    look_up,
+    look_words_up,
     network_answer,
     train_sentences,
 )
@@ -128,7 +128,7 @@ def weigh_words(network: SentenceNetwork, sentences: ReadSentences) -> dict[str,
     labels = sentences.asked.labels
     said = answer_sentences(answer, network.embedding, sentences.numbers)
     losses = losses_of(said, labels)  # (N,)
-    vectors = look_up(network.embedding, sentences.numbers.numbers)
+    vectors = look_words_up(network.embedding, sentences.numbers.numbers)
     without = losses_of(
         erase_each_word(answer, vectors, sentences.numbers.lengths), labels
     )  # (N, T)

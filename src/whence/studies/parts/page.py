@@ -47,13 +47,15 @@ def render_findings(name: str, claim: str, source: str, findings: Findings) -> s
     )
     pictures = PageBlock(shown=tuple(show_figure(figure) for figure in findings.figures))
     figures = (PageSection("figures", "What it looks like", (pictures,)),)[: len(findings.figures)]
-    facts = tuple((spell(word), show_fact(fact)) for word, fact in findings.made_with.items())
+    facts = tuple(
+        (write_as_words(word), show_fact(fact)) for word, fact in findings.made_with.items()
+    )
     foot = (PageBlock("What it was made with", shown=(Glossary(facts),)),) if facts else ()
     title = name.replace("_", " ").capitalize()
     return render_page(Page(title, head, (*figures, numbers, *findings.sections), foot))
 
 
-def spell(name: str) -> str:
+def write_as_words(name: str) -> str:
     """Write the name of a setting as words."""
     return name.replace("_", " ")
 
@@ -71,7 +73,7 @@ def show_fact(fact: Any) -> str:
     if isinstance(fact, bool):
         return "yes" if fact else "no"
     if isinstance(fact, Mapping):
-        return ", ".join(f"{spell(name)} {show_fact(one)}" for name, one in fact.items())
+        return ", ".join(f"{write_as_words(name)} {show_fact(one)}" for name, one in fact.items())
     if isinstance(fact, list | tuple):
         return ", ".join(map(show_fact, fact))
     return show_entry(fact) if isinstance(fact, int | float) else str(fact)

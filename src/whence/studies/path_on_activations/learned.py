@@ -78,7 +78,7 @@ LARGER_PATHS = PathSizes(
 )
 """For images of more pixels, so that they, too, take minutes."""
 
-SMALL_SIDE = 16
+SMALL_PATH_SIDE = 16
 """Pixels of a side up to which images are small."""
 
 
@@ -86,7 +86,7 @@ def choose_path_sizes(side: int, *, full: bool) -> PathSizes:
     """Choose how large the study is, by the pixels of a side."""
     if full:
         return FULL_PATHS
-    return PathSizes() if side <= SMALL_SIDE else LARGER_PATHS
+    return PathSizes() if side <= SMALL_PATH_SIDE else LARGER_PATHS
 
 
 class Learned(NamedTuple):

@@ -13,7 +13,7 @@ from whence.studies.parts.sentences.networks import (
     SentenceNetwork,
     SentenceRecipe,
     answer_sentences,
-    look_up,
+    look_words_up,
     network_answer,
     train_sentences,
 )
@@ -170,7 +170,7 @@ def measure_words_of(
     answers = said.argmax(1)
     rows = torch.arange(min(explained, len(labels)))
     some = numbered.take_rows(rows)
-    vectors = look_up(network.embedding, some.numbers)
+    vectors = look_words_up(network.embedding, some.numbers)
     found = attribute_words(answer, vectors, some.lengths, answers[: len(rows)])
     marks = mark_expected(sentences, some, answers[: len(rows)], linear)
     without = losses_of(erase_each_word(answer, vectors, some.lengths), answers[: len(rows)])

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from whence.memory.votes import Votes
-from whence.studies.parts.sentences.networks import SentenceNetwork, look_up
+from whence.studies.parts.sentences.networks import SentenceNetwork, look_words_up
 from whence.studies.parts.sentences.vocabulary import Numbered
 from whence.training.labelled import Labelled
 from whence.training.plan import Plan
@@ -72,5 +72,7 @@ def summarise_all(network: SentenceNetwork, sentences: Numbered) -> Tensor:
     parts = []
     for rows in torch.arange(len(sentences.lengths)).split(SENTENCES_AT_ONCE):
         some = sentences.take_rows(rows)
-        parts.append(network.summarise(look_up(network.embedding, some.numbers), some.lengths))
+        parts.append(
+            network.summarise(look_words_up(network.embedding, some.numbers), some.lengths)
+        )
     return torch.cat(parts)

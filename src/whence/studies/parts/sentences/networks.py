@@ -76,7 +76,7 @@ class SentenceNetwork(nn.Module):
 
     def forward(self, sentences: Numbered) -> Tensor:
         """Compute logits `(B, K)` of B sentences."""
-        return self.classify(look_up(self.embedding, sentences.numbers), sentences.lengths)
+        return self.classify(look_words_up(self.embedding, sentences.numbers), sentences.lengths)
 
     def classify(self, vectors: Tensor, lengths: Tensor) -> Tensor:
         """Compute logits `(B, K)` from word vectors `(B, T, W)` and lengths `(B,)`."""
@@ -102,7 +102,7 @@ class SentenceNetwork(nn.Module):
         return unpacked, final.transpose(0, 1).flatten(1)
 
 
-def look_up(embedding: nn.Embedding, numbers: Tensor) -> Tensor:
+def look_words_up(embedding: nn.Embedding, numbers: Tensor) -> Tensor:
     """Look the vectors `(B, T, W)` of words `(B, T)` up, where the embedding is."""
     vectors: Tensor = embedding(numbers.to(embedding.weight.device))
     return vectors
@@ -195,5 +195,5 @@ def answer_sentences(
     parts = []
     for rows in torch.arange(len(sentences.lengths)).split(batch):
         some = sentences.take_rows(rows)
-        parts.append(answer(look_up(embedding, some.numbers), some.lengths))
+        parts.append(answer(look_words_up(embedding, some.numbers), some.lengths))
     return torch.cat(parts).cpu()
