@@ -26,7 +26,11 @@ def build() -> ArgumentParser:
     )
     parser.add_argument("run", type=str, metavar="RUN", help="run folder")
     parser.add_argument(
-        "--expect", type=str, metavar="FILE", default="checks.toml", help="(checks.toml)"
+        "--expect",
+        type=str,
+        metavar="FILE",
+        default="checks.toml",
+        help="of what is expected (checks.toml)",
     )
     parser.add_argument(
         "--write", action="store_true", help="write FILE from what is true today, and check it"

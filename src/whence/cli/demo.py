@@ -17,7 +17,7 @@ def build() -> ArgumentParser:
     )
     parser.add_argument("--out", type=str, default="runs/demo", help="folder (default runs/demo)")
     parser.add_argument(
-        "--seeds", type=int, default=3, metavar="N", help="runs a model (default 3)"
+        "--seeds", type=int, default=3, metavar="N", help="runs of each model (default 3)"
     )
     add_device(parser)
     return parser

@@ -55,7 +55,13 @@ def build() -> ArgumentParser:
     parser.add_argument("--seed", type=int, default=0, help="of the images and the folds (0)")
     for name in UNWEIGHTED:
         add_setting(parser.add_argument, FIELDS[name])
-    parser.add_argument("--data-root", type=str, default=DATA_ROOT, metavar="FOLDER")
+    parser.add_argument(
+        "--data-root",
+        type=str,
+        default=DATA_ROOT,
+        metavar="FOLDER",
+        help=f"folder that holds downloaded datasets ({DATA_ROOT})",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON list, best first")
     add_device(parser)
     return parser

@@ -48,7 +48,9 @@ def build() -> ArgumentParser:
     parser.add_argument(
         "--data", type=str, help="other images in place of the cells' dataset, such as a folder"
     )
-    parser.add_argument("--data-root", type=str, help="folder that holds downloaded datasets")
+    parser.add_argument(
+        "--data-root", type=str, metavar="FOLDER", help="folder that holds downloaded datasets"
+    )
     parser.add_argument("--epochs", type=int, metavar="N", help="not the paper's; for a trial")
     parser.add_argument(
         "--precision",

@@ -45,7 +45,10 @@ def build() -> ArgumentParser:
         "token that is printed",
     )
     parser.add_argument(
-        "--token", type=str, metavar="TEXT", help="that visitors must know; elsewhere one is made"
+        "--token",
+        type=str,
+        metavar="TEXT",
+        help="what visitors must know; where others may look, one is made unless it is given",
     )
     parser.add_argument(
         "--open", action="store_true", default=None, help="open a browser (where there is a screen)"

@@ -15,6 +15,19 @@ from whence.messages import quote
 from whence.runs.settings import FIELDS, AnySettings
 
 METAVARS = {int: "N", float: "X", str: "NAME"}
+OWN_METAVARS = {
+    "data_root": "FOLDER",
+    "corrections": "FILE",
+    "before": "RUN",
+    "fold": "K/N",
+    "weights": "FILE",
+    "layers": "NAME,NAME",
+    "budget": "TIME",
+    "target_recall": "CLASS=SHARE",
+    "cost": "CLASS=TIMES",
+}
+"""What stands for the value of a setting in the help, where its type does not say enough."""
+
 NAMES = {"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false"}
 VALUE_WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
 
@@ -30,7 +43,8 @@ def add_setting(add: Callable[..., object], setting: Field[Any]) -> None:
     if kind is bool:
         add(name, action=argparse.BooleanOptionalAction, default=None, help=text)
     else:
-        metavar = METAVARS.get(kind, "CHOICE" if get_origin(kind) is Literal else "LIST")
+        plain = METAVARS.get(kind, "CHOICE" if get_origin(kind) is Literal else "LIST")
+        metavar = OWN_METAVARS.get(setting.name, plain)
         add(name, type=kind, default=None, help=text, metavar=metavar)
 
 

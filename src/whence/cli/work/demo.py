@@ -43,7 +43,7 @@ def show(out: Path, seeds: int, device: str) -> None:
 
     Args:
         out: folder of the runs and the page.
-        seeds: runs a model, at least 1.
+        seeds: runs of each model, at least 1.
         device: where to train.
     """
     started = time.monotonic()
