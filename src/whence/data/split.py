@@ -94,15 +94,7 @@ def split(
         wanted = max(int((spare > 0).sum()), round(SMALL_VALIDATION * total))
         validation_examples = min(wanted, int(spare.sum()))
     validation = stratified(labels, validation_examples, generator=generator)
-    unused = torch.ones(total, dtype=torch.bool)
-    unused[validation] = False
-    rest = unused.nonzero().squeeze(1)
-    rest = rest[torch.randperm(len(rest), generator=generator)]
-    _check_count("train_examples", train_examples, 1, len(rest))
-    if train_examples is None:
-        return Split(rest, validation)
-    train = stratified(labels[rest], train_examples, generator=generator, leave_one=False)
-    return Split(rest[train], validation)
+    return draw_training(labels, validation, train_examples, generator)
 
 
 def find_groups(marks: Marks) -> Tensor | None:
@@ -127,7 +119,13 @@ def split_as_given(
             f"validation_examples cannot be chosen, the data name {len(validation):,} validation "
             f"images, got {validation_examples}; leave it out."
         )
-    generator = make_generator(seed)
+    return draw_training(labels, validation, train_examples, make_generator(seed))
+
+
+def draw_training(
+    labels: Tensor, validation: Tensor, train_examples: int | None, generator: torch.Generator
+) -> Split:
+    """Draw training images from all but the validation images, at the places `(v,)`."""
     unused = torch.ones(len(labels), dtype=torch.bool)
     unused[validation] = False
     rest = unused.nonzero().squeeze(1)
