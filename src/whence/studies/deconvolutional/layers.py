@@ -47,7 +47,6 @@ def learn_layer(
     fidelity: float,
     epochs: int,
     generator: torch.Generator,
-    plan: Continuation = CONTINUATION,
 ) -> DeconvolutionalLayer:
     """Learn filters of a layer: infer all maps, then move the filters downhill, in turn.
 
@@ -61,14 +60,13 @@ def learn_layer(
         fidelity: lambda, what an error counts beside the penalty.
         epochs: how often.
         generator: of the filters at the start.
-        plan: of the inference.
     """
     shape = (*connected.shape, side, side)
     filters = normalise_filters(torch.randn(shape, generator=generator), connected)
     count, _, height, width = below.shape
     maps = torch.zeros(count, len(connected), height + side - 1, width + side - 1)
     for _ in range(epochs):
-        maps = infer_layer(DeconvolutionalLayer(filters, connected, fidelity), below, maps, plan)
+        maps = infer_layer(DeconvolutionalLayer(filters, connected, fidelity), below, maps)
         filters = improve_filters(filters, connected, maps, below)
         idle = (maps.flatten(2).abs().sum((0, 2)) == 0).nonzero().flatten()
         if len(idle):  # a filter that nothing uses starts anew

@@ -10,6 +10,8 @@ from torch import Tensor
 from whence.evidence.reread import Cached, answer_without, read_whole, weigh_without
 from whence.studies.parts.sentences.vocabulary import Numbered, drop_words
 
+SETS_AT_ONCE = 2048
+
 
 class SmallestSet(NamedTuple):
     """What was found for one answer.
@@ -25,9 +27,7 @@ class SmallestSet(NamedTuple):
     searched: int
 
 
-def find_smallest_evidence(
-    cached: Cached, *, largest: int, most_sets: int, batch: int = 2048
-) -> list[SmallestSet]:
+def find_smallest_evidence(cached: Cached, *, largest: int, most_sets: int) -> list[SmallestSet]:
     """Find for B queries the smallest sets of stored images without which their answers change.
 
     Sets grow by one stored image that has a weight without the others: leaving out one that has
@@ -38,17 +38,16 @@ def find_smallest_evidence(
         cached: queries and stored images.
         largest: size at which the search ends.
         most_sets: that are tried of one size; where there are more, the search ends below it.
-        batch: sets answered at once.
     """
     answers = read_whole(cached).answers
     return [
-        search_evidence(cached, row, int(answer), largest, most_sets, batch)
+        search_evidence(cached, row, int(answer), largest, most_sets)
         for row, answer in enumerate(answers.tolist())
     ]
 
 
 def search_evidence(
-    cached: Cached, row: int, answer: int, largest: int, most_sets: int, batch: int
+    cached: Cached, row: int, answer: int, largest: int, most_sets: int
 ) -> SmallestSet:
     """Search for one query; the set of the largest change among the smallest."""
     kept, device = int(cached.scores[row].isfinite().sum()), cached.scores.device
@@ -56,13 +55,13 @@ def search_evidence(
     for size in range(1, largest + 1):
         if size >= kept:  # something must be left to answer from
             return SmallestSet(None, -1, size - 1)
-        sets = grow_sets(cached, row, sets, batch)  # (S, size)
+        sets = grow_sets(cached, row, sets)  # (S, size)
         if len(sets) > most_sets:
             return SmallestSet(None, -1, size - 1)
         if len(sets) == 0:
             return SmallestSet(None, -1, largest)
         rows = torch.full((len(sets),), row, device=device)
-        logits = answer_without(cached, rows, sets, batch_size=batch)
+        logits = answer_without(cached, rows, sets, batch_size=SETS_AT_ONCE)
         margins = cached.head.margin(logits, torch.full((len(sets),), answer, device=device))
         becomes = cached.head.decide(logits)
         changed = (becomes != answer).nonzero().squeeze(1)
@@ -72,10 +71,10 @@ def search_evidence(
     return SmallestSet(None, -1, largest)
 
 
-def grow_sets(cached: Cached, row: int, sets: Tensor, batch: int) -> Tensor:
+def grow_sets(cached: Cached, row: int, sets: Tensor) -> Tensor:
     """Add to sets `(S, n)` each stored image that has a weight without them, `(T, n + 1)`."""
     grown = []
-    for some in sets.split(batch):
+    for some in sets.split(SETS_AT_ONCE):
         rows = torch.full((len(some),), row, device=some.device)
         places, weights = weigh_without(cached.scores, rows, some)
         which, column = (weights > 0).nonzero(as_tuple=True)

@@ -17,7 +17,6 @@ def load_subject(
     *,
     size: int | None = None,
     channels: int | None = None,
-    seed: int = 0,
 ) -> Dataset:
     """Load the images that a study is asked about.
 
@@ -26,7 +25,6 @@ def load_subject(
         own: the study's own images, by name.
         size: pixels of a side; None keeps what there is.
         channels: 1 or 3; None keeps what there is.
-        seed: for images that are not divided, the draw of their test images.
 
     Raises:
         FileNotFoundError: if they are not there.
@@ -35,7 +33,7 @@ def load_subject(
     named = request.subject or own
     if is_run(named):
         raise ValueError(f"{named} is a run, and this study asks about images; name these.")
-    load = partial(load_dataset, named, size=size, channels=channels, seed=seed)
+    load = partial(load_dataset, named, size=size, channels=channels, seed=0)
     return load_or_download(load, request.where, known=DATA_ROOT)
 
 

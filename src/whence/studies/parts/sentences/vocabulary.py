@@ -25,9 +25,7 @@ class Numbered(NamedTuple):
         return Numbered(self.numbers[rows, : int(lengths.max())], lengths)
 
 
-def count_vocabulary(
-    sentences: Sequence[tuple[str, ...]], *, least: int = 1, most: int | None = None
-) -> dict[str, int]:
+def count_vocabulary(sentences: Sequence[tuple[str, ...]], *, least: int = 1) -> dict[str, int]:
     """Number the words that occur at least ``least`` times, the most frequent first, from 2 on.
 
     >>> count_vocabulary([("b", "a"), ("a",)], least=1)
@@ -38,7 +36,7 @@ def count_vocabulary(
         (word for word, count in counts.items() if count >= least),
         key=lambda word: (-counts[word], word),
     )
-    return {word: number for number, word in enumerate(known[:most], UNKNOWN + 1)}
+    return {word: number for number, word in enumerate(known, UNKNOWN + 1)}
 
 
 def number_words(sentences: Sequence[tuple[str, ...]], known: Mapping[str, int]) -> Numbered:
