@@ -150,5 +150,8 @@ def test_what_cannot_be_written_is_said_before_it_is_computed(fails, run, tmp_pa
     for command in (["report", run], ["study", "parameter_counts"]):
         out = tmp_path / "out.html"
         fails(
-            *command, "--out", out, message=f"{tmp_path} cannot be written to; choose another --out"
+            *command,
+            "--out",
+            out,
+            message=f"{tmp_path} cannot be written to; choose another place.",
         )

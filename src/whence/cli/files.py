@@ -1,8 +1,9 @@
 """Files that commands write: where they may stand."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
+
+from whence.storage.whole_files import check_writable
 
 
 def choose_files(out: str | None, run: str, ending: str, *, to_screen: bool) -> list[Path]:
@@ -39,21 +40,11 @@ def refuse_existing(files: Sequence[Path], *, force: bool, option: str = "--out"
             raise FileExistsError(f"{path} must be in a folder, but {there} is a file.")
         if there == path and path.exists() and not path.is_file():
             raise FileExistsError(f"{path} is no ordinary file; choose another {option}.")
-        check_writable(there if there.is_dir() else there.parent, option)
+        check_writable(there if there.is_dir() else there.parent)
         if not force and (path.exists() or path.is_symlink()):
             raise FileExistsError(
                 f"{path} is there already; choose another {option}, or add --force to overwrite it."
             )
-
-
-def check_writable(folder: Path, option: str) -> None:
-    """Refuse a folder that nothing may be written to, before long work ends there.
-
-    Raises:
-        PermissionError: naming it.
-    """
-    if not os.access(folder, os.W_OK):
-        raise PermissionError(f"{folder} cannot be written to; choose another {option}.")
 
 
 def check_folder_can_be(folder: Path) -> None:
@@ -66,7 +57,7 @@ def check_folder_can_be(folder: Path) -> None:
     there = next((one for one in (folder, *folder.absolute().parents) if one.exists()), folder)
     if not there.is_dir():
         raise FileExistsError(f"{folder} must be a folder, but {there} is a file.")
-    check_writable(there, "--out")
+    check_writable(there)
 
 
 def encode_page(text: str) -> bytes:

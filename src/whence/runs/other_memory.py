@@ -20,23 +20,26 @@ from whence.runs.folder import METRICS, SETTINGS
 from whence.runs.image_record import RECORD, RECORD_HASH, read_image_record
 from whence.runs.load_parts import load_named_parts
 from whence.runs.where import AS_SETTINGS_SAY, Where
-from whence.storage.whole_files import make_folder, write_json
+from whence.storage.whole_files import check_writable, make_folder, write_json
 
 MEMORY = "memory"
 """What ``whence.json`` calls, under "run", how the memory of such a run came about."""
 
 
 def check_new(out: Path) -> None:
-    """Refuse a place where something is.
+    """Refuse a place where something is, or nothing may be written.
 
     Raises:
         FileExistsError: naming it.
+        PermissionError: naming the folder that it would be in.
     """
     there = next((path for path in (out, *out.parents) if path.exists()), out)
     if there != out and not there.is_dir():
         raise FileExistsError(f"{out} must be in a folder, but {there} is a file.")
     if out.is_symlink() or (out.exists() and (not out.is_dir() or any(out.iterdir()))):
         raise FileExistsError(f"{out} is there already; choose another name, or remove it.")
+    if there.exists():
+        check_writable(there)
 
 
 def write_with_memory(

@@ -25,6 +25,16 @@ def make_folder(folder: Path) -> None:
         flush_folder(path.parent)
 
 
+def check_writable(folder: Path) -> None:
+    """Refuse a folder that nothing may be written to, before long work ends there.
+
+    Raises:
+        PermissionError: naming it.
+    """
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(f"{folder} cannot be written to; choose another place.")
+
+
 def write_whole(path: Path, *content: bytes | memoryview) -> None:
     """Write a file, piece after piece, so that a reader, or a crash, sees all of it or none of it.
 
