@@ -10,6 +10,7 @@ import uvicorn
 from PIL import Image
 from starlette.testclient import TestClient
 
+import whence
 from whence.cli import main
 from whence.runs.where import AS_SETTINGS_SAY
 from whence.viewer.app import build_app
@@ -65,6 +66,16 @@ def viewed_folder(tmp_path_factory):
 @pytest.fixture(scope="session")
 def viewed(viewed_folder):
     return open_run(viewed_folder / "run", device="cpu", where=AS_SETTINGS_SAY)
+
+
+@pytest.fixture(scope="session")
+def mislabelled(viewed_folder):
+    """The run with a stored dog that is called a cat."""
+    run = open_run(viewed_folder / "run", device="cpu", where=AS_SETTINGS_SAY)
+    names, bank = run.model.class_names, run.model.bank
+    dog = int(bank.indices[bank.labels == names.index("dog")][0])
+    run.model = whence.edit(run.model, relabel={dog: "cat"})
+    return run, dog
 
 
 @pytest.fixture

@@ -206,6 +206,30 @@ def test_the_overview_counts_what_the_library_counts(page, viewed):
     assert found["used"][0]["weight"] >= found["used"][-1]["weight"]
 
 
+def test_suspicious_labels_are_listed_and_marked_on_the_map(mislabelled):
+    run, dog = mislabelled
+    listed = [one.index for one in whence.find_suspicious(run.model)]
+    assert dog in listed, "else nothing is tested"
+    app = build_app(Viewer(run), hosts=[HOST])
+    page = Page(TestClient(app, base_url=f"http://{HOST}"))
+    drawn = wait(page, page.call("map", kind="pca"))["result"]["points"]  # before the overview
+    marked = {one["place"] for one in drawn if one["suspicious"]}
+    assert marked == set(listed)
+    shown = page.call("overview")["suspicious"]
+    assert [one["index"] for one in shown] == listed[:48]
+    assert {one["index"]: one["suggested"] for one in shown}[dog] == "dog"
+
+
+def wait(page, started):
+    """Return what a computation in the background comes to."""
+    for _ in range(600):
+        found = page.call("job", job=started["job"])
+        if found["result"] or found["error"]:
+            return found
+        time.sleep(0.05)
+    raise AssertionError("nothing came")
+
+
 def test_a_threshold_s_numbers_are_those_of_its_answers(page, viewed):
     """From each image's own head start on, and not before, it is answered with the class."""
     found = page.call("threshold", **{"class": "dog"})
@@ -220,25 +244,17 @@ def test_a_threshold_s_numbers_are_those_of_its_answers(page, viewed):
 
 
 def test_maps_and_heatmaps_come_when_they_are_done(page, viewed):
-    def wait(started):
-        for _ in range(600):
-            found = page.call("job", job=started["job"])
-            if found["result"] or found["error"]:
-                return found
-            time.sleep(0.05)
-        raise AssertionError("nothing came")
-
     for kind in ("pca", "tsne"):
-        found = wait(page.call("map", kind=kind))["result"]["points"]
+        found = wait(page, page.call("map", kind=kind))["result"]["points"]
         assert len(found) == len(viewed.model.bank) + len(viewed.tests)
         assert all(0 <= one["x"] <= 1 and 0 <= one["y"] <= 1 for one in found)
     asked = {"part": "test", "place": 0}
-    drawn = wait(page.call("heatmaps", **asked, method="gradient_x_input"))["result"]
+    drawn = wait(page, page.call("heatmaps", **asked, method="gradient_x_input"))["result"]
     assert drawn["image"].startswith("data:image/png;base64,")
     assert len(drawn["evidence"]) == len(
         whence.predict(viewed.model, viewed.tests.images[:1])[0].evidence
     )
-    refused = wait(page.call("heatmaps", **asked, method="lime"))
+    refused = wait(page, page.call("heatmaps", **asked, method="lime"))
     assert refused["error"].startswith("The method must be one of")
     assert "not known any more" in page.call("job", 400, job=10**6)
 

@@ -90,11 +90,18 @@ def test_an_own_image_is_asked_about_added_and_exported(page, viewed_folder, tmp
     page.locator("#add-label").select_option("cat")
     page.get_by_role("button", name="Add it to the memory").click()
     page.wait_for_selector("#after")
+    many = [tmp_path / f"{number}.png" for number in range(101)]
+    for path in many:
+        path.write_bytes(b"no image")
+    page.set_input_files("#file", many)
+    expect(page.locator("#status.error")).to_have_text(
+        "Choose at most 100 images at once, you chose 101; none was read. "
+        "whence predict answers for a whole folder."
+    )
     bad = tmp_path / "bad.png"
     bad.write_bytes(b"no image")
     page.set_input_files("#file", bad)
-    page.wait_for_selector("#status.error")
-    assert "bad.png cannot be read as an image" in page.locator("#status").inner_text()
+    expect(page.locator("#status.error")).to_contain_text("bad.png cannot be read as an image")
     page.locator("#before .evidence li").first.get_by_role("checkbox").uncheck()
     page.wait_for_selector("#before .evidence li.out")
     with page.expect_download() as download:
@@ -145,6 +152,30 @@ def test_browse_confusions_doubt_and_suspicious_labels(page):
     open_view(page, "Stored images")
     page.wait_for_selector(".cards li")
     check_width(page)
+
+
+def test_a_suspicious_label_is_accepted_another_one_rejected(browser, mislabelled):
+    run, dog = mislabelled
+    with serving(Viewer(run)) as address:
+        page = browser.new_page()
+        page.set_default_timeout(60_000)
+        page.goto(address)
+        page.wait_for_selector("#before")
+        open_view(page, "Overview")
+        suspects = page.locator("#suspicious .card")
+        expect(suspects.first).to_be_visible()
+        name = run.model.bank.sources[run.model.bank.indices.tolist().index(dog)]
+        card = suspects.filter(has_text=name)
+        card.get_by_role("button", name="Reject").click()
+        expect(card.locator(".changed")).to_have_text("label stays")
+        open_view(page, "Ask")
+        expect(page.locator(".steps li")).to_have_count(0)
+        open_view(page, "Overview")
+        card.get_by_role("button", name="Accept dog").click()
+        expect(card.locator(".changed")).to_have_text("now dog")
+        open_view(page, "Ask")
+        expect(page.locator(".steps li")).to_have_text([f"labelled {name} dog"])
+        page.close()
 
 
 def test_the_map_opens_its_images(page):

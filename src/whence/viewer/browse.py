@@ -18,6 +18,7 @@ from whence.gather.overview import confuse, encode_for_labels, list_suspicious, 
 from whence.gather.use_of_memory import Readings, describe_use, read_all
 from whence.memory.votes import Votes
 from whence.models.evaluating import evaluating
+from whence.records.measures import Suspicion
 from whence.viewer.changes import EditedMemory
 from whence.viewer.jobs import Told
 from whence.viewer.shown import Address, show_stored_image
@@ -27,7 +28,7 @@ DOUBT_GROUPS = 10
 """Of doubt, in the chart of doubt against errors."""
 
 MOST_POINTS = 2000
-"""Of a map; of more images a sample is drawn with a fixed seed."""
+"""Of a map; of more images some are shown, evenly spread over the files."""
 
 ONE_PAGE = 48
 """Images of one answer to a search."""
@@ -42,6 +43,7 @@ class Browser:
         self._readings: Readings | None = None
         self._errors: Tensor | None = None
         self._overview: dict[str, Any] | None = None
+        self._suspicious: tuple[Suspicion, ...] | None = None
         self._maps: dict[str, dict[str, Any]] = {}
 
     def read(self) -> tuple[Readings, Tensor]:
@@ -155,9 +157,6 @@ class Browser:
             source = (one.index, one.label, one.predicted, one.source)
             return show_stored_image(*source, names, EditedMemory(), address)
 
-        with torch.no_grad():
-            compared = encode_for_labels(model, batch_size=self.batch_size)
-            listed = list_suspicious(model, compared, batch_size=self.batch_size) or ()
         return {
             "used": [
                 {**lay_out(one.index), "answers": one.answers, "weight": one.weight}
@@ -169,9 +168,19 @@ class Browser:
             ],
             "suspicious": [
                 {**lay_out(one.index), "score": one.score, "suggested": names[one.resembles]}
-                for one in listed[:ONE_PAGE]
+                for one in self.list_suspects()[:ONE_PAGE]
             ],
         }
+
+    def list_suspects(self) -> tuple[Suspicion, ...]:
+        """Return the stored images whose labels the others speak against; computed once."""
+        if self._suspicious is None:
+            model = self.run.model
+            with torch.no_grad():
+                compared = encode_for_labels(model, batch_size=self.batch_size)
+                listed = list_suspicious(model, compared, batch_size=self.batch_size)
+            self._suspicious = listed or ()
+        return self._suspicious
 
     def list_stored(self, search: str, label: str, first: int, address: Address) -> dict[str, Any]:
         """List stored images that a search finds, a page at a time."""
@@ -255,8 +264,7 @@ class Browser:
         bank, names = model.bank, model.class_names
         suspicious: set[int] = set()
         if bank is not None:
-            listed = self._overview["suspicious"] if self._overview else []
-            suspicious = {one["index"] for one in listed}
+            suspicious = {one.index for one in self.list_suspects()}
             places = sample_evenly(len(bank), MOST_POINTS // 2)
             rows.append(bank.features[places].float().cpu())
             points += [

@@ -131,7 +131,7 @@ async function again() {
 
 async function bring(files) {
   const most = 100;
-  if (files.length > most) throw new Error(`Choose at most ${most} images at once; you chose ${files.length}.`);
+  if (files.length > most) throw new Error(`Choose at most ${most} images at once, you chose ${files.length.toLocaleString("en")}; none was read. whence predict answers for a whole folder.`);
   let last = null;
   const refused = [];
   for (const file of files) {
