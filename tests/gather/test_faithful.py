@@ -159,3 +159,11 @@ def test_a_copy_learns_with_hidden_patches(variant):
     if model.has_memory:
         assert torch.equal(learner.checked_bank().indices, model.bank.indices)
         assert learner(train.images[:2]).shape == (2, 2)
+
+
+def test_intervals_are_the_same_however_many_numbers_are_held_at_once(monkeypatch):
+    values = torch.arange(40.0).square()
+    whole = bootstrap_mean(values, make_generator(3))
+    monkeypatch.setattr("whence.metrics.bootstrap.NUMBERS_AT_ONCE", 150)
+    assert bootstrap_mean(values, make_generator(3)) == whole
+    assert whole.low < whole.mean < whole.high

@@ -8,6 +8,9 @@ from torch import Tensor
 BOOTSTRAPS = 2000
 """Sets of images that are drawn."""
 
+NUMBERS_AT_ONCE = 2**22
+"""Numbers of such sets that are held at once, whatever the number of images."""
+
 
 class MeanInterval(NamedTuple):
     """A mean, and the 95 % interval of what it would be with other images of the same kind."""
@@ -30,7 +33,11 @@ def bootstrap_mean(values: Tensor, generator: torch.Generator) -> MeanInterval:
     MeanInterval(mean=0.25, low=0.25, high=0.25)
     """
     known = values.double()
-    drawn = torch.randint(len(known), (BOOTSTRAPS, len(known)), generator=generator)
+    sets = torch.arange(BOOTSTRAPS).split(max(1, NUMBERS_AT_ONCE // len(known)))
+    means = [
+        known[torch.randint(len(known), (len(some), len(known)), generator=generator)].mean(1)
+        for some in sets
+    ]
     ends = torch.tensor([0.025, 0.975], dtype=torch.float64)
-    low, high = known[drawn].mean(1).quantile(ends).tolist()
+    low, high = torch.cat(means).quantile(ends).tolist()
     return MeanInterval(float(known.mean()), low, high)
