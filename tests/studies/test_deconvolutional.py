@@ -66,10 +66,12 @@ def test_the_study_in_small_goes_on_where_it_was(tmp_path, monkeypatch):
         asked=1,
     )
     monkeypatch.setattr(study, "DENOISING_FIDELITIES", (5.0,))
+    monkeypatch.setattr(study, "SHARPER_FIDELITIES", (100.0,))
     monkeypatch.setattr(study, "PATCH_PENALTIES", (0.2,))
     request = StudyRequest(out=tmp_path)
     found = study.study_deconvolution(request, sizes)
     assert found.holds is not None
+    assert {row[1] for row in found.rows} >= set(study.SHARPER_POWERS)
     assert [figure.name for figure in found.figures] == [
         *("filters", "switches", "denoising", "recognition")
     ]

@@ -371,6 +371,8 @@ def test_denoising_takes_noise_away(rng):
     found = denoise_first(layer, noisy, 10.0)
     assert peak_ratio(found.images, clean) > peak_ratio(noisy, clean) + 3
     assert 0 < found.used < 1
+    sparser = denoise_first(layer, noisy, 40.0, 0.5)
+    assert 0 < sparser.used < denoise_first(layer, noisy, 40.0).used / 2
     words = np.eye(9)
     whole = denoise_patches(PatchDictionary(words, 3), noisy, 1e-6)
     torch.testing.assert_close(whole.images, noisy, atol=1e-4, rtol=0)

@@ -12,6 +12,7 @@ from whence.cli import main
 from whence.studies import FUNCTIONS, STUDIES
 from whence.studies.parameter_counts import PARAMETERS
 from whence.studies.parts.findings import Findings
+from whence.studies.parts.kept import KeptParts
 from whence.studies.parts.request import StudyRequest
 
 PAGES = [
@@ -61,6 +62,25 @@ def test_files_table_oracles_and_documentation_name_the_same_studies():
 @pytest.mark.parametrize("name", ORACLES)
 def test_a_study_finds_what_its_oracle_says(name):
     assert FUNCTIONS[name](StudyRequest()) == ORACLES[name]()
+
+
+class FirstPartError(Exception):
+    """A study has come so far that it computes."""
+
+
+@pytest.mark.parametrize("name", [name for name in STUDIES if "full" in STUDIES[name].takes])
+def test_the_published_size_comes_to_its_first_part(name, monkeypatch):
+    made_with = []
+
+    def stop(kept, part, compute):
+        made_with.append(kept.made_with)
+        raise FirstPartError
+
+    monkeypatch.setattr(KeptParts, "do", stop)
+    for full in (False, True):
+        with pytest.raises(FirstPartError):
+            FUNCTIONS[name](StudyRequest(full=full))
+    assert made_with[0] != made_with[1]
 
 
 @pytest.mark.parametrize("name", STUDIES)

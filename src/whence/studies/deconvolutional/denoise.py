@@ -15,7 +15,7 @@ from whence.studies.deconvolutional.layers import (
     rebuild_image,
     start_maps,
 )
-from whence.studies.deconvolutional.sparse import synthesise
+from whence.studies.deconvolutional.sparse import CONTINUATION, synthesise
 
 NOISE_DEVIATION = 0.1
 """Standard deviation, of pixels from 0 to 1."""
@@ -33,11 +33,21 @@ def peak_ratio(found: Tensor, images: Tensor) -> float:
     return -10 * math.log10(float((found.clamp(0, 1) - images).square().mean()))
 
 
-def denoise_first(layer: DeconvolutionalLayer, noisy: Tensor, fidelity: float) -> Denoised:
-    """Code noisy images `(N, 1, H, W)` by the first layer and put them together again."""
+def denoise_first(
+    layer: DeconvolutionalLayer, noisy: Tensor, fidelity: float, power: float = 1.0
+) -> Denoised:
+    """Code noisy images `(N, 1, H, W)` by the first layer and put them together again.
+
+    Args:
+        layer: learned.
+        noisy: in [0, 1] but for the noise.
+        fidelity: lambda, what an error counts.
+        power: p of the penalty |z|^p; below 1 by the table of solutions.
+    """
     smooth, rest = split_smooth(noisy)
     asked = layer._replace(fidelity=fidelity)
-    maps = infer_layer(asked, rest, start_maps(asked, rest))
+    plan = CONTINUATION._replace(power=power)
+    maps = infer_layer(asked, rest, start_maps(asked, rest), plan)
     return Denoised(smooth + synthesise(maps, layer.filters), count_used(maps, noisy))
 
 

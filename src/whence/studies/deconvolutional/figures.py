@@ -12,7 +12,13 @@ from whence.studies.parts.findings import StudyFigure
 
 MOST_PATTERNS = 18
 
-CURVE_COLOURS = {"layer 1": "#c04a00", "layer 2": "#007a5a", "patches": "#0072b2"}
+CURVE_COLOURS = {
+    "layer 1": "#c04a00",
+    "layer 2": "#007a5a",
+    "patches": "#0072b2",
+    "layer 1, p = 2/3": "#e69f00",
+    "layer 1, p = 1/2": "#cc79a7",
+}
 
 
 def draw_pattern_rows(rows: Mapping[str, Sequence[Any]]) -> bytes:

@@ -104,6 +104,12 @@ FIRST_TURNS = 2
 DENOISING_FIDELITIES = (2.0, 5.0, 10.0, 40.0)
 """Lambda, what an error counts, of the points of the curves."""
 
+SHARPER_POWERS = {"layer 1, p = 2/3": 2 / 3, "layer 1, p = 1/2": 1 / 2}
+"""Of the penalty, beside p = 1, which all else has."""
+
+SHARPER_FIDELITIES = (20.0, 40.0, 100.0, 250.0)
+"""Lambda with these: a small number costs more than with p = 1, so an error must count more."""
+
 PATCH_PENALTIES = (0.4, 0.2, 0.1, 0.05)
 
 DECONVOLUTION_SEEDS = 1
@@ -126,7 +132,7 @@ def study_deconvolution(request: StudyRequest, sizes: DeconvolutionSizes) -> Fin
         "test_fingerprint": fingerprint(dataset.test),
         **sizes._asdict(),
         "fidelities": (*FIDELITIES, *ADAPTIVE_FIDELITIES),
-        "denoising": (*DENOISING_FIDELITIES, *PATCH_PENALTIES),
+        "denoising": (*DENOISING_FIDELITIES, *SHARPER_FIDELITIES, *PATCH_PENALTIES),
     }
     kept = KeptParts(request.out, "deconvolutional", made_with)
     own = None if request.subject is None else dataset.train
@@ -264,6 +270,10 @@ def measure_denoising(
     curves = {
         "layer 1": [denoise_first(first, noisy, one) for one in DENOISING_FIDELITIES],
         "layer 2": [denoise_second(first, second, noisy, one) for one in DENOISING_FIDELITIES],
+        **{
+            name: [denoise_first(first, noisy, one, power) for one in SHARPER_FIDELITIES]
+            for name, power in SHARPER_POWERS.items()
+        },
         "patches": [denoise_patches(words, noisy, one) for one in PATCH_PENALTIES],
     }
     best = max(curves["layer 1"], key=lambda one: peak_ratio(one.images, clean))
