@@ -34,7 +34,7 @@ from whence.studies.concept_embedding.planted_parts import PART_NAMES, draw_part
 from whence.studies.concept_embedding.report import report_embedding
 from whence.studies.parts.findings import Findings
 from whence.studies.parts.kept import KeptParts
-from whence.studies.parts.request import StudyRequest
+from whence.studies.parts.request import StudyRequest, name_seeds
 from whence.studies.parts.subject import load_subject
 
 SMALLEST_SIDE = 4
@@ -128,7 +128,7 @@ def embed_concepts(data: Dataset | None, request: StudyRequest, sizes: Embedding
     parts = [
         kept.do(f"seed-{seed}", partial(explain_seed, data, sizes, seed)) for seed in range(seeds)
     ]
-    return report_embedding(parts, {**made_with, "seeds": f"0 to {seeds - 1}"})
+    return report_embedding(parts, {**made_with, "seeds": name_seeds(seeds)})
 
 
 def explain_seed(data: Dataset | None, sizes: EmbeddingSizes, seed: int) -> dict[str, Any]:

@@ -47,7 +47,7 @@ from whence.studies.parts.class_autoencoders import train_autoencoder, train_aut
 from whence.studies.parts.findings import Findings
 from whence.studies.parts.kept import KeptParts
 from whence.studies.parts.real_images import REAL, choose_real
-from whence.studies.parts.request import StudyRequest
+from whence.studies.parts.request import StudyRequest, name_seeds
 from whence.studies.parts.subject import load_subject
 
 EXPLAINED_SYSTEMS = ("Memory Wrap", "Only Memory", "votes", "Standard")
@@ -87,7 +87,7 @@ def compare_rivals(
         "data": data.name,
         "fingerprint": fingerprint(data.train)[:16],
         **sizes._asdict(),
-        "seeds": f"0 to {seeds - 1}",
+        "seeds": name_seeds(seeds),
         "autoencoder_steps": fit_steps,
     }
     kept = KeptParts(

@@ -27,3 +27,12 @@ class StudyRequest:
     where: Where = AS_SETTINGS_SAY
     concepts: tuple[Path, ...] = ()
     device: str = "cpu"
+
+
+def name_seeds(count: int) -> str:
+    """Name the first seeds.
+
+    >>> name_seeds(1), name_seeds(3)
+    ('0', '0 to 2')
+    """
+    return "0" if count == 1 else f"0 to {count - 1}"

@@ -8,7 +8,7 @@ from whence.data.fingerprint import fingerprint
 from whence.records.images import Dataset
 from whence.studies.parts.findings import Findings
 from whence.studies.parts.kept import KeptParts
-from whence.studies.parts.request import StudyRequest
+from whence.studies.parts.request import StudyRequest, name_seeds
 from whence.studies.parts.subject import load_subject
 from whence.studies.path_on_activations.compare_morphs import compare_morphs
 from whence.studies.path_on_activations.compare_views import compare_views
@@ -68,4 +68,4 @@ def follow_activations(data: Dataset, request: StudyRequest, sizes: PathSizes) -
         {name: kept.do(f"{name}-{seed}", partial(compute, name, seed)) for name in PATH_PARTS}
         for seed in range(seeds)
     ]
-    return report_paths(parts, data.train.class_names, {**made_with, "seeds": f"0 to {seeds - 1}"})
+    return report_paths(parts, data.train.class_names, {**made_with, "seeds": name_seeds(seeds)})

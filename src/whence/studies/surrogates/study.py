@@ -10,7 +10,7 @@ from whence.records.images import Dataset
 from whence.studies.parts.findings import Entry, Findings
 from whence.studies.parts.kept import KeptParts
 from whence.studies.parts.real_images import REAL
-from whence.studies.parts.request import StudyRequest
+from whence.studies.parts.request import StudyRequest, name_seeds
 from whence.studies.parts.subject import load_subject
 from whence.studies.parts.trends import say_parts
 from whence.studies.surrogates.anchors import AnchorPlan
@@ -70,7 +70,7 @@ def try_surrogates(data: Dataset, request: StudyRequest, sizes: SurrogateSizes) 
         "data": data.name,
         "fingerprint": fingerprint(data.train)[:16],
         **sizes._asdict(),
-        "seeds": f"0 to {seeds - 1}",
+        "seeds": name_seeds(seeds),
         **{f"anchor_{name}": value for name, value in PROMISED.items()},
     }
     kept = KeptParts(
