@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from scipy.linalg import sqrtm
 from sklearn.neural_network import BernoulliRBM
 from torch.nn import functional as F
 from torch.testing import assert_close
@@ -14,6 +15,7 @@ from whence.cli import main
 from whence.records.images import ImageSet
 from whence.studies.deep_belief import look_at_units as looking
 from whence.studies.deep_belief import study as whole
+from whence.studies.deep_belief.natural_patches import cut_patches, whiten
 from whence.studies.deep_belief.show_units import (
     GibbsPlan,
     agree,
@@ -92,6 +94,60 @@ def test_a_layer_gives_the_conditional_probabilities_of_its_energy(draw):
     assert_close(own.lift(below), torch.from_numpy(library.transform(below.numpy())).float())
 
 
+def test_gaussian_units_have_the_distribution_of_their_energy(draw):
+    """v given h has the mean c + W^T h and deviation 1; in turns, the mixture of all h."""
+    layer = random_layer(2, 3, draw, scale=0.7)._replace(gaussian=True)
+    above = torch.tensor([*itertools.product((0.0, 1.0), repeat=3)])
+    means = above @ layer.weights + layer.below
+    assert_close(layer.lower(above), means)
+    drawn = layer.draw_below(means.repeat(20_000, 1), generator=draw).view(-1, 8, 2)
+    assert_close(drawn.mean(0), means, atol=0.03, rtol=0)
+    assert_close(drawn.std(0), torch.ones(8, 2), atol=0.03, rtol=0)
+    # e^(-E) with E = (v - c)^2 / 2 - b h - v W h, added up over v
+    chances = (above @ layer.above + (means.square() - layer.below.square()).sum(1) / 2).softmax(0)
+    found = sample_clamped([layer], [None], GibbsPlan(400, 20, 5), generator=draw)
+    assert_close(found[0].mean(0), chances @ means, atol=0.05, rtol=0)
+    stepped = step_boltzmann(layer, found[0, :50], LayerRecipe(1, 50), draw)
+    assert stepped.gaussian
+
+
+def test_patches_are_whitened_and_stay_in_place(draw):
+    far = torch.randint(256, (50, 3, 14, 20), generator=draw, dtype=torch.uint8)
+    smooth = F.avg_pool2d(far.float(), 5, 1, padding=2).byte()
+    found, shape = cut_patches(
+        ImageSet(smooth, torch.zeros(50).long(), ("a", "b")), 900, generator=draw
+    )
+    assert shape == (12, 12)
+    assert found.shape == (900, 144)
+    assert_close(found.std(), torch.tensor(1.0))
+    assert_close(found.mean(1), torch.zeros(900), atol=1e-4, rtol=0)
+    raw = torch.randn(4000, 3, generator=draw) @ torch.tensor([[2.0, 1, 0], [0, 1, 1], [0, 0, 0.5]])
+    centred = raw - raw.mean(1, keepdim=True)
+    centred = centred - centred.mean(0)
+    common = (centred.T @ centred / 4000).double().numpy()
+    root = np.real(sqrtm(common + 0.1 * np.trace(common) / 3 * np.eye(3)))
+    expected = centred.double() @ torch.from_numpy(np.linalg.inv(root))
+    assert_close(whiten(raw).double(), expected / expected.std(), atol=1e-3, rtol=1e-3)
+    small, shape = cut_patches(
+        ImageSet(smooth[:, :, :5, :6], torch.zeros(50).long(), ("a", "b")), 7, generator=draw
+    )
+    assert (shape, small.shape) == ((5, 6), (7, 30))
+
+
+def test_the_first_of_gaussian_layers_learns_at_a_tenth_of_the_rates(draw):
+    images = torch.randn(20, 6, generator=draw)
+    recipe = LayerRecipe(1, 20)
+    one, two = train_layers(
+        "SDAE", images, (5, 3), recipe, gaussian=True, generator=torch.Generator().manual_seed(1)
+    )
+    assert (one.gaussian, two.gaussian) == (True, False)
+    again = torch.Generator().manual_seed(1)
+    start = start_layer(6, 5, gaussian=True, generator=again)
+    order = torch.randperm(20, generator=again)
+    slow = recipe._replace(denoising_rate=recipe.denoising_rate / 10)
+    assert_close(one.weights, step_denoising(start, images[order], slow, again).weights)
+
+
 def test_units_are_drawn_with_their_probabilities(draw):
     found = flip_units(torch.tensor([0.0, 0.2, 0.7, 1.0]).expand(20_000, 4), generator=draw)
     assert set(found.unique().tolist()) == {0.0, 1.0}
@@ -137,18 +193,23 @@ def test_contrastive_divergence_learns_as_well_as_scikit_learn(draw):
     assert ours > log_likelihood(theirs, images) - 0.3
 
 
-def test_a_denoising_step_goes_down_the_slope_of_its_loss(draw):
+@pytest.mark.parametrize("gaussian", [False, True])
+def test_a_denoising_step_goes_down_the_slope_of_its_loss(gaussian, draw):
     layer, values = random_layer(6, 4, draw), torch.rand(3, 6, generator=draw)
+    layer = layer._replace(gaussian=gaussian)
     recipe = LayerRecipe(1, 3, denoising_rate=0.2, kept=0.5)
     found = step_denoising(layer, values, recipe, torch.Generator().manual_seed(7))
     noisy = values * (torch.rand(3, 6, generator=torch.Generator().manual_seed(7)) < 0.5)
-    leaves = [one.clone().requires_grad_() for one in layer]
+    leaves = [one.clone().requires_grad_() for one in layer[:3]]
     units = torch.sigmoid(noisy @ leaves[0].T + leaves[1])
-    back = torch.sigmoid(units @ leaves[0] + leaves[2])
-    loss = F.binary_cross_entropy(back, values, reduction="none").sum(1).mean()
+    back = units @ leaves[0] + leaves[2]
+    loss = F.binary_cross_entropy_with_logits(back, values, reduction="none").sum(1).mean()
+    if gaussian:
+        loss = (back - values).square().sum(1).mean() / 2
     slopes = torch.autograd.grad(loss, leaves)
-    for new, old, slope in zip(found, layer, slopes, strict=True):
+    for new, old, slope in zip(found[:3], layer[:3], slopes, strict=True):
         assert_close(new, old - 0.2 * slope)
+    assert found.gaussian is gaussian
 
 
 @pytest.mark.parametrize("kind", DEEP_KINDS)

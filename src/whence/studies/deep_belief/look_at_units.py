@@ -62,18 +62,21 @@ def lay_flat(images: ImageSet) -> Tensor:
     return 1 - grey if float(grey.mean()) > 0.5 else grey
 
 
-def look_at_network(kind: str, pixels: Tensor, size: BeliefSize, seed: int) -> dict[str, Any]:
+def look_at_network(
+    kind: str, pixels: Tensor, size: BeliefSize, seed: int, *, gaussian: bool = False
+) -> dict[str, Any]:
     """Train a network and look at units of each layer; what JSON can hold.
 
     Args:
         kind: in ``DEEP_KINDS``.
-        pixels: `(N, V)` in [0, 1].
+        pixels: `(N, V)` in [0, 1], or Gaussian.
         size: how much is done.
         seed: of the training, the units and the starts.
+        gaussian: the pixels are.
     """
     generator = make_generator(seed)
     recipe = LayerRecipe(size.epochs, size.batch)
-    layers = train_layers(kind, pixels, size.widths, recipe, generator=generator)
+    layers = train_layers(kind, pixels, size.widths, recipe, gaussian=gaussian, generator=generator)
     found = []
     for depth in range(1, len(layers) + 1):
         count = min(size.units, size.widths[depth - 1])
@@ -83,7 +86,7 @@ def look_at_network(kind: str, pixels: Tensor, size: BeliefSize, seed: int) -> d
 
 
 def give_back(layers: Sequence[SigmoidLayer], pixels: Tensor) -> float:
-    """Average how far pixels are off, in [0, 1], once they went up and down again."""
+    """Average how far pixels are off once they went up and down again."""
     values = pixels
     for layer in layers:
         values = layer.lift(values)

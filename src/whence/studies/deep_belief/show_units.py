@@ -73,7 +73,7 @@ def sample_clamped(
     """Sample inputs of a deep belief net while a unit of its last layer is kept at 1.
 
     Erhan et al. (2009), section 3.2: turns of Gibbs sampling between the last two layers, then
-    one way down through the others; the pixels are probabilities.
+    one way down through the others; the pixels are probabilities, or means where they are Gaussian.
 
     Args:
         layers: from the pixels up to that of the units.
@@ -96,11 +96,11 @@ def sample_clamped(
             above = flip_units(top.lift(below), generator=generator)
             above = torch.where(on, 1.0, above)
             lowered = top.lower(above)
-            below = flip_units(lowered, generator=generator)
+            below = top.draw_below(lowered, generator=generator)
         seen, drawn = lowered, below
         for layer in reversed(layers[:-1]):
             seen = layer.lower(drawn)
-            drawn = flip_units(seen, generator=generator)
+            drawn = layer.draw_below(seen, generator=generator)
         found.append(seen.view(len(units), plan.chains, -1))
     return torch.cat(found, 1)
 

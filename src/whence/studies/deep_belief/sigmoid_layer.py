@@ -8,11 +8,16 @@ from torch import Tensor
 
 
 class SigmoidLayer(NamedTuple):
-    """Weights that units above share with those below."""
+    """Weights that units above share with those below.
+
+    Units below are sigmoid, too, or Gaussian with a deviation of 1 (``gaussian``), as pixels of
+    natural images need them.
+    """
 
     weights: Tensor  # (H, V)
     above: Tensor  # (H,) biases of the units above
     below: Tensor  # (V,) biases of the units below
+    gaussian: bool = False  # units below
 
     def rise(self, values: Tensor) -> Tensor:
         """Compute the inputs of the units above, before the sigmoid: `(B, V)` to `(B, H)`."""
@@ -23,14 +28,24 @@ class SigmoidLayer(NamedTuple):
         return self.rise(values).sigmoid()
 
     def lower(self, units: Tensor) -> Tensor:
-        """Compute the probabilities of the units below: `(B, H)` to `(B, V)`."""
-        return (units @ self.weights + self.below).sigmoid()
+        """Compute probabilities, or means, of the units below: `(B, H)` to `(B, V)`."""
+        inputs = units @ self.weights + self.below
+        return inputs if self.gaussian else inputs.sigmoid()
+
+    def draw_below(self, lowered: Tensor, *, generator: torch.Generator) -> Tensor:
+        """Draw the units below by what ``lower`` gives."""
+        if not self.gaussian:
+            return flip_units(lowered, generator=generator)
+        noise = torch.randn(lowered.shape, generator=generator, dtype=lowered.dtype)
+        return lowered + noise
 
 
-def start_layer(inputs: int, units: int, *, generator: torch.Generator) -> SigmoidLayer:
+def start_layer(
+    inputs: int, units: int, *, gaussian: bool = False, generator: torch.Generator
+) -> SigmoidLayer:
     """Make a layer with small random weights and biases of 0."""
     weights = torch.randn(units, inputs, generator=generator) * 0.1 / inputs**0.25
-    return SigmoidLayer(weights, torch.zeros(units), torch.zeros(inputs))
+    return SigmoidLayer(weights, torch.zeros(units), torch.zeros(inputs), gaussian)
 
 
 def lift_through(layers: Sequence[SigmoidLayer], values: Tensor) -> Tensor:

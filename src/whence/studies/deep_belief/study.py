@@ -8,6 +8,7 @@ from typing import Any
 from scipy.stats import wilcoxon
 
 from whence.data.fingerprint import fingerprint
+from whence.seeds import make_generator
 from whence.studies.deep_belief.figures import draw_belief
 from whence.studies.deep_belief.look_at_units import (
     STARTS,
@@ -15,6 +16,7 @@ from whence.studies.deep_belief.look_at_units import (
     lay_flat,
     look_at_network,
 )
+from whence.studies.deep_belief.natural_patches import cut_patches
 from whence.studies.deep_belief.train_layers import DEEP_KINDS, LayerRecipe
 from whence.studies.parts.findings import Entry, Findings
 from whence.studies.parts.kept import KeptParts
@@ -68,13 +70,16 @@ ABOUT_COLUMNS = (
 def deep_belief(request: StudyRequest) -> Findings:
     """Train a deep belief net and stacked denoising autoencoders, and look at their units.
 
+    Colour images are natural ones: patches of them are learned from, by Gaussian units.
+
     Raises:
         FileNotFoundError: if the images are not there.
         ValueError: if they are not in order.
     """
     size = FULL_BELIEF if request.full else SMALL_BELIEF
     seeds = list(range(request.seeds or 1))
-    dataset = load_subject(request, channels=1)
+    dataset = load_subject(request)
+    natural = dataset.train.images.shape[1] > 1
     made_with = {
         "data": dataset.name,
         "seeds": seeds,
@@ -82,15 +87,21 @@ def deep_belief(request: StudyRequest) -> Findings:
         "starts": STARTS,
         **LayerRecipe(size.epochs, size.batch)._asdict(),
         "train_fingerprint": fingerprint(dataset.train),
+        "pixels": "whitened patches" if natural else "whole images",
     }
     kept = KeptParts(request.out, "deep_belief", {**made_with, "seeds": None})  # more may come
     found: dict[str, list[dict[str, Any]]] = {kind: [] for kind in DEEP_KINDS}
-    for seed in seeds:
-        pixels = lay_flat(draw_part(dataset.train, size.images, seed))
-        for kind, networks in found.items():
-            look = partial(look_at_network, kind, pixels, size, seed)
-            networks.append(kept.do(f"{kind}-{seed}", look))
     height, width = dataset.train.images.shape[2:]
+    for seed in seeds:
+        if natural:
+            count = size.images or len(dataset.train)
+            draw = make_generator(seed)
+            pixels, (height, width) = cut_patches(dataset.train, count, generator=draw)
+        else:
+            pixels = lay_flat(draw_part(dataset.train, size.images, seed))
+        for kind, networks in found.items():
+            look = partial(look_at_network, kind, pixels, size, seed, gaussian=natural)
+            networks.append(kept.do(f"{kind}-{seed}", look))
     return report_belief(found, (height, width), made_with)
 
 
@@ -171,4 +182,4 @@ def describe_errors(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
         f"{kind} {fmean(float(one['error']) for one in networks):.3f}"
         for kind, networks in found.items()
     ]
-    return f"Mean error of a pixel in [0, 1] that went up all layers and down: {', '.join(parts)}."
+    return f"Mean error of a pixel that went up all layers and down: {', '.join(parts)}."

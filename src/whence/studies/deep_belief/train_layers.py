@@ -37,7 +37,7 @@ def step_boltzmann(
     """Take one step of contrastive divergence with one turn of Gibbs sampling.
 
     Hinton (2002): what goes with what in the data, less what goes with what after one turn. Units
-    above are drawn, those below are probabilities.
+    above are drawn, those below are probabilities, or means where they are Gaussian.
 
     Args:
         layer: as it is.
@@ -53,6 +53,7 @@ def step_boltzmann(
         layer.weights + rate * (first.T @ values - second.T @ below),
         layer.above + rate * (first - second).sum(0),
         layer.below + rate * (values - below).sum(0),
+        layer.gaussian,
     )
 
 
@@ -63,7 +64,8 @@ def step_denoising(
 
     Vincent et al. (2008), as on the slides: x^ = sigmoid(c + W^T sigmoid(b + W C(x))), where C
     leaves each value or makes it 0, and the loss is the cross-entropy of x and x^, added over
-    values and averaged over images. The gradient is written out.
+    values and averaged over images; where values are Gaussian, half the squared error of x and x^
+    without the last sigmoid, whose gradient is the same. It is written out.
 
     Args:
         layer: as it is.
@@ -80,6 +82,7 @@ def step_denoising(
         layer.weights - rate * (units.T @ away + back.T @ noisy),
         layer.above - rate * back.sum(0),
         layer.below - rate * away.sum(0),
+        layer.gaussian,
     )
 
 
@@ -89,30 +92,43 @@ DEEP_KINDS: Mapping[str, LayerStep] = MappingProxyType(
 """Deep belief nets and stacked denoising autoencoders, by the step that trains a layer."""
 
 
+def slow_down_rates(recipe: LayerRecipe) -> LayerRecipe:
+    """Take a tenth of both rates."""
+    return recipe._replace(
+        boltzmann_rate=recipe.boltzmann_rate / 10, denoising_rate=recipe.denoising_rate / 10
+    )
+
+
 def train_layers(
     kind: str,
     images: Tensor,
     widths: Sequence[int],
     recipe: LayerRecipe,
     *,
+    gaussian: bool = False,
     generator: torch.Generator,
 ) -> list[SigmoidLayer]:
     """Train layers greedily, each on the probabilities of the units of the one before.
 
     Args:
         kind: in ``DEEP_KINDS``.
-        images: `(N, V)` in [0, 1].
+        images: `(N, V)` in [0, 1], or Gaussian.
         widths: units of each layer.
-        recipe: of each layer.
+        recipe: of each layer; the first learns more slowly from Gaussian values, which have no
+            bound.
+        gaussian: the images are.
         generator: on the CPU.
     """
-    layers, values = [], images
+    layers: list[SigmoidLayer] = []
+    values = images
     for units in widths:
-        layer = start_layer(values.shape[1], units, generator=generator)
+        first = gaussian and not layers
+        layer = start_layer(values.shape[1], units, gaussian=first, generator=generator)
+        own = slow_down_rates(recipe) if first else recipe
         for _ in range(recipe.epochs):
             order = torch.randperm(len(values), generator=generator)
             for places in order.split(recipe.batch):
-                layer = DEEP_KINDS[kind](layer, values[places], recipe, generator)
+                layer = DEEP_KINDS[kind](layer, values[places], own, generator)
         layers.append(layer)
         values = layer.lift(values)
     return layers
