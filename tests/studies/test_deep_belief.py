@@ -15,7 +15,7 @@ from whence.cli import main
 from whence.records.images import ImageSet
 from whence.studies.deep_belief import look_at_units as looking
 from whence.studies.deep_belief import study as whole
-from whence.studies.deep_belief.natural_patches import cut_patches, whiten
+from whence.studies.deep_belief.natural_patches import cut_natural_patches, whiten
 from whence.studies.deep_belief.show_units import (
     GibbsPlan,
     agree,
@@ -114,7 +114,7 @@ def test_gaussian_units_have_the_distribution_of_their_energy(draw):
 def test_patches_are_whitened_and_stay_in_place(draw):
     far = torch.randint(256, (50, 3, 14, 20), generator=draw, dtype=torch.uint8)
     smooth = F.avg_pool2d(far.float(), 5, 1, padding=2).byte()
-    found, shape = cut_patches(
+    found, shape = cut_natural_patches(
         ImageSet(smooth, torch.zeros(50).long(), ("a", "b")), 900, generator=draw
     )
     assert shape == (12, 12)
@@ -128,7 +128,7 @@ def test_patches_are_whitened_and_stay_in_place(draw):
     root = np.real(sqrtm(common + 0.1 * np.trace(common) / 3 * np.eye(3)))
     expected = centred.double() @ torch.from_numpy(np.linalg.inv(root))
     assert_close(whiten(raw).double(), expected / expected.std(), atol=1e-3, rtol=1e-3)
-    small, shape = cut_patches(
+    small, shape = cut_natural_patches(
         ImageSet(smooth[:, :, :5, :6], torch.zeros(50).long(), ("a", "b")), 7, generator=draw
     )
     assert (shape, small.shape) == ((5, 6), (7, 30))

@@ -6,14 +6,14 @@ from torch import Tensor
 from whence.data.augment import to_float
 from whence.records.images import ImageSet
 
-PATCH_SIDE = 12
+NATURAL_SIDE = 12
 """Pixels of a side, as published; less where images are smaller."""
 
-LEAST_VARIANCE = 0.1
+LEAST_SHARED = 0.1
 """Of a direction, in the mean of all, which keeps those of nothing but noise from growing."""
 
 
-def cut_patches(
+def cut_natural_patches(
     images: ImageSet, count: int, *, generator: torch.Generator
 ) -> tuple[Tensor, tuple[int, int]]:
     """Cut grey patches out of images at random, and whiten them.
@@ -27,7 +27,7 @@ def cut_patches(
         `(count, V)` and the (h, w) of a patch, V = h w.
     """
     grey = to_float(images.images).mean(1)  # (N, H, W)
-    height, width = (min(PATCH_SIDE, side) for side in grey.shape[1:])
+    height, width = (min(NATURAL_SIDE, side) for side in grey.shape[1:])
     chosen = torch.randint(len(grey), (count,), generator=generator)
     tops, lefts = (
         torch.randint(whole - part + 1, (count,), generator=generator)
@@ -48,6 +48,6 @@ def whiten(patches: Tensor) -> Tensor:
     centred = patches - patches.mean(1, keepdim=True)
     centred = centred - centred.mean(0)
     values, vectors = torch.linalg.eigh(centred.T @ centred / len(centred))
-    raised = values.clamp_min(0) + LEAST_VARIANCE * values.mean()
+    raised = values.clamp_min(0) + LEAST_SHARED * values.mean()
     found: Tensor = centred @ (vectors * raised.rsqrt()) @ vectors.T
     return found.div(found.std())

@@ -16,7 +16,7 @@ from whence.studies.deep_belief.look_at_units import (
     lay_flat,
     look_at_network,
 )
-from whence.studies.deep_belief.natural_patches import cut_patches
+from whence.studies.deep_belief.natural_patches import cut_natural_patches
 from whence.studies.deep_belief.train_layers import DEEP_KINDS, LayerRecipe
 from whence.studies.parts.findings import Entry, Findings
 from whence.studies.parts.kept import KeptParts
@@ -96,7 +96,7 @@ def deep_belief(request: StudyRequest) -> Findings:
         if natural:
             count = size.images or len(dataset.train)
             draw = make_generator(seed)
-            pixels, (height, width) = cut_patches(dataset.train, count, generator=draw)
+            pixels, (height, width) = cut_natural_patches(dataset.train, count, generator=draw)
         else:
             pixels = lay_flat(draw_part(dataset.train, size.images, seed))
         for kind, networks in found.items():
