@@ -136,13 +136,14 @@ def test_settings_files_that_are_none(fails, tmp_path):
     fails("train", tmp_path / "link.toml", message="must be a plain file, it is a link")
 
 
-def test_a_study_finds_a_file_in_the_place_of_its_folder_before_it_begins(fails, tmp_path):
+def test_a_file_in_the_place_of_a_folder_is_found_before_anything_begins(fails, tmp_path):
     (tmp_path / "file").write_text("")
     for out in (tmp_path / "file", tmp_path / "file" / "below"):
-        fails(
-            *("study", "parameter_counts", "--out", out),
-            message=f"{out} must be a folder, but {tmp_path / 'file'} is a file.",
-        )
+        for command in (["study", "parameter_counts"], ["faithfulness", tmp_path]):
+            fails(
+                *(*command, "--out", out),
+                message=f"{out} must be a folder, but {tmp_path / 'file'} is a file.",
+            )
 
 
 def test_what_cannot_be_written_is_said_before_it_is_computed(fails, run, tmp_path, monkeypatch):

@@ -1,11 +1,14 @@
 """``whence faithfulness``: how far the relevance of pixels can be trusted, method by method."""
 
+from pathlib import Path
+
 from jsonargparse import ArgumentParser, Namespace
 
 from whence.attribution import METHODS
 from whence.attribution.baselines import BASELINES
 from whence.cli.checks import check_choices
 from whence.cli.faithful_choices import EVERY
+from whence.cli.files import check_folder_can_be
 from whence.cli.options import (
     add_batch_size,
     add_device,
@@ -94,6 +97,8 @@ def faithfulness(arguments: list[str]) -> None:
     """Measure methods on a run."""
     options = parse(build(), arguments)
     check_table(options)
+    if options.out is not None:
+        check_folder_can_be(Path(options.out))
     check_device(options.device)
     device = choose_device(options.device)
     from whence.cli.work.faithfulness import measure_run  # late: it loads torch
