@@ -118,5 +118,7 @@ def test_half_precision_is_computed_in_float32(rng, dtype):
 def test_rejects_nothing_and_integers():
     with pytest.raises(ValueError, match=r"scores must have an entry along dim 1, got \(2, 0\)"):
         sparsemax(torch.zeros(2, 0), 1)
+    with pytest.raises(ValueError, match=r"scores must have an entry along dim -1, got \(\)"):
+        sparsemax(torch.tensor(3.0))
     with pytest.raises(TypeError, match=r"scores must be floating point, got torch.int64"):
         sparsemax(torch.zeros(2, dtype=torch.int64))

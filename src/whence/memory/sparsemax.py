@@ -36,7 +36,7 @@ def sparsemax(scores: Tensor, dim: int = -1) -> Tensor:
     """
     if not scores.is_floating_point():
         raise TypeError(f"scores must be floating point, got {scores.dtype}.")
-    if scores.shape[dim] == 0:
+    if not -scores.ndim <= dim < scores.ndim or scores.shape[dim] == 0:
         raise ValueError(f"scores must have an entry along dim {dim}, got {tuple(scores.shape)}.")
     if scores.dtype in (torch.float16, torch.bfloat16):
         scores = scores.float()
