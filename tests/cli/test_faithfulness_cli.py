@@ -109,7 +109,7 @@ def test_a_folder_of_other_numbers_is_refused(table, capsys):
     ):
         code, _, error = call(capsys, *command, *more)
         assert code == 2
-        assert f"holds numbers of another {what}; choose another --out." in error
+        assert f"holds a table that differs in its {what}; choose another --out." in error
 
 
 def test_damaged_cells_are_refused(table, capsys):

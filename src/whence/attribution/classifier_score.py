@@ -140,7 +140,7 @@ class ClassifierScore:
         Returns:
             A score of E images, in the order of ``evidence``; None of a standard model.
         """
-        if self.alone or not self.model.has_memory:
+        if not self.model.has_memory:
             return None
         with torch.no_grad():
             queries = self.encode(images)

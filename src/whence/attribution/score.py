@@ -196,7 +196,8 @@ def explain_each(
         Relevance `(B, C, H, W)`, and `(E, C, h, w)` of the evidence, None without any.
     """
     own = find(score, score.pixels(images))
-    turned, evidence = score.of_evidence(images), score.evidence
+    evidence = score.evidence
+    turned = None if evidence is None else score.of_evidence(images)
     return own, None if turned is None or evidence is None else find(turned, evidence)
 
 

@@ -50,8 +50,8 @@ class CellFolder:
         for name, value in identity.items():
             if known.get(name) != value:
                 raise FileExistsError(
-                    f"{self.folder} holds numbers of another {name.replace('_', ' ')}; choose "
-                    "another --out."
+                    f"{self.folder} holds a table that differs in its {name.replace('_', ' ')}; "
+                    "choose another --out."
                 )
 
     def place(self, method: str, measure: str) -> Path:
