@@ -188,7 +188,7 @@ def measure(
     started = time.process_time()
     whole = learn(torch.arange(len(train)), None)
     seconds = time.process_time() - started
-    size = 2 * int(conflicting.sum())
+    size = max(2 * int(conflicting.sum()), len(pairs.unique()))
     smaller = design_memory(whole, size, by="balanced", groups=groups, seed=seed)
     kept = smaller.checked_bank().indices
     models = {
