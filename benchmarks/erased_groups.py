@@ -69,7 +69,8 @@ def measure(
     labels = parts.train.labels
     learner.remember(parts.train.images, labels, features=train).eval()
     tints, conflicting = read_tints(known)[parts.indices], problem.conflicting
-    size = 2 * int(conflicting.sum())
+    pairs = labels * 2 + conflicting
+    size = max(2 * int(conflicting.sum()), len(pairs.unique()))
     few = design_memory(learner, size, by="balanced", groups=conflicting.long(), seed=seed)
     kept = few.checked_bank().indices
     head = learner.memory_head
@@ -79,13 +80,13 @@ def measure(
         plain = keys @ asked_keys.T  # (M, N), scaled by the sharpness
         by_keys = compare_without(keys, asked_keys, labels, tints)
         by_features = compare_without(head.level(train), head.level(test), labels, tints)
-        alike = -(labels * 2 + conflicting).bincount(minlength=20).float().log()
+        alike = -pairs.bincount(minlength=20).float().log()
         scores = {
             "whole": sparsemax(plain.T),
             "balanced": sparsemax(plain[kept].T),
             "keys": sparsemax(sharpness * by_keys[kept].T),
             "both": sparsemax(sharpness * (by_keys + by_features)[kept].T / 2),
-            "features": (10 * by_features.T + alike[labels * 2 + conflicting]).softmax(1),
+            "features": (10 * by_features.T + alike[pairs]).softmax(1),
         }
     stored = {"whole": labels, "features": labels}
     return [
@@ -164,7 +165,7 @@ def print_table(cells: list[dict[str, Any]]) -> None:
             known = {one["seed"]: one[field] for one in groups[share, "whole"]}
             gains = [100 * (row[field] - known[row["seed"]]) for row in rows]
             differences += state_difference(gains)[1:]
-        print_row(f"{share:.0%}", WAYS[way], str(len(rows)), *means, *differences)
+        print_row(f"{share:.1%}", WAYS[way], str(len(rows)), *means, *differences)
 
 
 if __name__ == "__main__":
