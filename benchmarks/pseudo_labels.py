@@ -4,7 +4,8 @@ Claim: none beforehand; it reports what comes out. Votes on frozen features are 
 labelled images and calibrated on the validation images. Of the unlabelled images those are taken up
 with the class that the model answers whose probability of an error is at most ``--limit``: the
 calibrated one, or one less the softmax confidence; then votes are trained again on all. "As many"
-takes as many as the calibrated probability does, those of highest confidence.
+takes as many as the calibrated probability does, those of highest confidence; "weighed" takes what
+the calibrated probability takes, each counting in the training as much as its label is likely.
 
     python -m benchmarks.pseudo_labels DATA --encoder NAME --weights FILE --images 500 --seeds 5
 
@@ -41,6 +42,7 @@ WAYS = {
     "calibrated": "calibrated probability of error",
     "confidence": "softmax confidence",
     "as many": "as many by confidence",
+    "weighed": "calibrated probability, each by how likely it is",
 }
 
 
@@ -96,9 +98,12 @@ def measure(settings: Settings, dataset: Dataset, options: Namespace) -> list[di
     order = judged.confidences.argsort(descending=True, stable=True)
     most = order[: len(chosen["calibrated"].places)].sort().values
     chosen["as many"] = take(judged, most)
+    likely = 1 - chosen["calibrated"].errors.float()
+    counts = {"weighed": torch.cat([torch.ones(len(ours.train)), likely])}
+    chosen["weighed"] = chosen["calibrated"]
     rows = [describe("none", first, problem, truth, PseudoLabels(*empty()))]
     for way, labels in chosen.items():
-        again = train_with(problem, settings, labels, features, images)
+        again = train_with(problem, settings, labels, features, images, counts.get(way))
         rows.append(describe(way, again, problem, truth, labels))
     return rows
 
@@ -114,9 +119,14 @@ def take(judged: Any, places: Tensor) -> PseudoLabels:
 
 
 def train_with(
-    problem: Problem, settings: Settings, found: PseudoLabels, features: Tensor, images: Tensor
+    problem: Problem,
+    settings: Settings,
+    found: PseudoLabels,
+    features: Tensor,
+    images: Tensor,
+    counts: Tensor | None,
 ) -> Classifier:
-    """Train votes on the labelled images and those that are taken up."""
+    """Train votes on the labelled images and those that are taken up, by how much each counts."""
     ours = problem.parts.train
     train = ImageSet(
         torch.cat([ours.images, images[found.places]]),
@@ -127,7 +137,7 @@ def train_with(
         parts=replace(problem.parts, train=train),
         train=torch.cat([problem.train, features[found.places]]),
     )
-    return train_votes(larger, settings)
+    return train_votes(larger, settings, counts)
 
 
 def describe(
