@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from whence.evidence.choose_threshold import choose_threshold
     from whence.evidence.design_memory import design_memory
     from whence.evidence.edit import edit
+    from whence.evidence.erase_groups import erase_groups
     from whence.evidence.evaluate import evaluate
     from whence.evidence.explain import explain
     from whence.evidence.learn_again import learn_again
@@ -83,6 +84,7 @@ PLACES = {
     "choose_threshold": "whence.evidence.choose_threshold",
     "design_memory": "whence.evidence.design_memory",
     "edit": "whence.evidence.edit",
+    "erase_groups": "whence.evidence.erase_groups",
     "evaluate": "whence.evidence.evaluate",
     "explain": "whence.evidence.explain",
     "export_onnx": "whence.deploy.export_onnx",
@@ -141,6 +143,7 @@ __all__ = [
     "design_memory",
     "edit",
     "encoders",
+    "erase_groups",
     "evaluate",
     "explain",
     "export_onnx",

@@ -71,9 +71,9 @@ def test_classes_that_came_later_are_learned(model):
 def test_what_cannot_learn_again_is_one_sentence(model):
     blind = whence.edit(model, remove=0)
     blind.attach(replace(blind.bank, images=None))
-    with pytest.raises(ValueError, match="Keys are learned from the pixels of the stored images"):
+    with pytest.raises(ValueError, match="Keys are made from the pixels of the stored images"):
         whence.learn_again(blind)
     other = whence.wrap("small_cnn", 2, image_shape=(1, 8, 8)).eval()
     other.remember(torch.zeros(4, 1, 8, 8, dtype=torch.uint8), [0, 1, 0, 1])
-    with pytest.raises(ValueError, match="Votes alone learn their keys again"):
+    with pytest.raises(ValueError, match="Votes alone take other keys"):
         whence.learn_again(other)

@@ -84,6 +84,12 @@ def build() -> ArgumentParser:
         help="learn the keys of votes again from the memory that is kept, in seconds: where groups "
         "are to count alike",
     )
+    parser.add_argument(
+        "--erase-groups",
+        action="store_true",
+        help="compare images by what does not tell the groups of --groups apart, where a class is "
+        "known by its group, such as a camera; without --size all stored images stay",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of what is drawn (0)")
     parser.add_argument(
         "--figure", type=str, metavar="FILE", help="draw the measures against the size, as PNG"
@@ -108,6 +114,10 @@ def memory(arguments: list[str]) -> None:
         refuse_existing([Path(options.figure)], force=options.force)
     if options.group_column is not None and options.groups is None:
         raise ValueError("group-column is for a table of groups; name it with --groups.")
+    if options.erase_groups and options.groups is None:
+        raise ValueError("erase-groups needs the group of every stored image; name --groups.")
+    if options.erase_groups and options.learn_again:
+        raise ValueError("erase-groups and learn-again both make other keys; give one of them.")
     device = choose_device(options.device)
     from whence.cli.work.memory import measure_memories  # late: it loads torch
 
@@ -116,7 +126,7 @@ def memory(arguments: list[str]) -> None:
 
 def choose_selections(options: Namespace) -> list[str]:
     """Name the selections, where none is asked for: all that can do what is asked."""
-    if options.memory_size is not None:
+    if options.memory_size is not None or options.erase_groups:
         return [BEST]
     return list(SELECTIONS if options.groups is None else DIVIDING)
 
@@ -127,7 +137,7 @@ def choose_bank_folder(options: Namespace, by: list[str]) -> Path | None:
     Raises:
         ValueError: if it is not said how the images are chosen, or there is nothing to keep.
     """
-    if options.memory_size is None:
+    if options.memory_size is None and not options.erase_groups:
         if options.name is not None or options.out is not None or options.learn_again:
             raise ValueError(
                 "name, out and learn-again are for the memory that is kept; say how large: --size."
@@ -141,10 +151,16 @@ def choose_bank_folder(options: Namespace, by: list[str]) -> Path | None:
         raise ValueError("name and out both say where the memory is kept; give one of them.")
     if options.out is not None:
         return Path(options.out)
-    name = options.name or f"{by[0]}-{options.memory_size}"
+    name = options.name or name_memory(options, by[0])
     if name != Path(name).name or name in (".", ".."):
         raise ValueError(f"name must be that of a folder, without / and .., got {quote(name)}.")
     return Path(options.run) / BANKS / name
+
+
+def name_memory(options: Namespace, by: str) -> str:
+    """Name a memory by how its images were chosen and compared."""
+    parts = [] if options.memory_size is None else [by, str(options.memory_size)]
+    return "-".join([*parts, *(["erased"] if options.erase_groups else [])])
 
 
 def read_lists(chosen: list[str] | None, option: str) -> list[str] | None:

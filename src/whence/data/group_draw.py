@@ -13,6 +13,20 @@ SEEDS = 2**32
 """Seeds of NumPy's random states, which divide groups, are below this."""
 
 
+def list_groups(groups: Sequence[object] | Tensor, total: int) -> list[str]:
+    """List the name of the group of each of so many stored images.
+
+    Raises:
+        ValueError: if they are more, or fewer.
+    """
+    listed = groups.tolist() if isinstance(groups, Tensor) else list(groups)
+    if len(listed) != total:
+        raise ValueError(
+            f"groups must name the group of each of {total} stored images, got {len(listed)}."
+        )
+    return list(map(str, listed))
+
+
 def number_groups(groups: Sequence[str]) -> Tensor:
     """Number groups from 0 on, in the order in which they come; `(N,)` int64.
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from whence.bounds import BATCH_SIZE, check_number
+from whence.data.group_draw import list_groups
 from whence.evidence.answers import Memory, read_memory, rows_at_once
 from whence.evidence.choose_stored import Selection, choose, others
 from whence.evidence.edit import with_bank
@@ -177,12 +178,7 @@ def divide_classes(
     if not selection.divides:
         able = [name for name in SELECTIONS if cast("SelectionMethod", SELECTIONS[name]).divides]
         raise ValueError(f"Selection {by} keeps no groups apart; choose from: {', '.join(able)}.")
-    listed = groups.tolist() if isinstance(groups, Tensor) else list(groups)
-    if len(listed) != len(bank):
-        raise ValueError(
-            f"groups must name the group of each of {len(bank)} stored images, got {len(listed)}."
-        )
-    pairs = list(zip(bank.labels.tolist(), map(str, listed), strict=True))
+    pairs = list(zip(bank.labels.tolist(), list_groups(groups, len(bank)), strict=True))
     numbers = {pair: number for number, pair in enumerate(sorted(set(pairs)))}
     return torch.tensor([numbers[pair] for pair in pairs], device=bank.labels.device)
 

@@ -3,7 +3,10 @@
 import copy
 from typing import cast
 
+from torch import Tensor
+
 from whence.bounds import BATCH_SIZE
+from whence.memory.bank import Bank
 from whence.memory.votes import Votes
 from whence.models.as_image_set import LabelledImages
 from whence.models.classifier import Classifier
@@ -41,21 +44,13 @@ def learn_again(
         ValueError: if the model is none of votes, or the pixels of the stored images were not kept.
         RuntimeError: if the model has no bank that fits it.
     """
-    bank = model.fitting_bank()
-    if not isinstance(model.head, Votes):
-        raise ValueError(
-            f"Votes alone learn their keys again in seconds, this is a head {model.variant}; train "
-            "it again."
-        )
-    if bank.images is None:
-        raise ValueError(
-            "Keys are learned from the pixels of the stored images, and this model was saved "
-            "without; train it again."
-        )
+    bank = check_relearnable(model)
     learner = copy.deepcopy(model)
     head = cast("Votes", learner.head)
     head.plain_share, head.even_directions = 0.0, None  # the keys learn all classes now
-    images = ImageSet(bank.images, bank.labels.cpu(), model.class_names, bank.sources)
+    images = ImageSet(
+        cast("Tensor", bank.images), bank.labels.cpu(), model.class_names, bank.sources
+    )
     features = encode_frozen(learner, images.images, batch_size=batch_size)
     size = min(len(images), Plan(1).memory_size)
     plan = Plan(EPOCHS_AT_ONCE, size, seed, freeze_encoder=True)
@@ -63,3 +58,24 @@ def learn_again(
     return learner.remember(
         images.images, images.labels, bank.indices.cpu(), bank.sources, features=features
     )
+
+
+def check_relearnable(model: Classifier) -> Bank:
+    """Return the bank of votes that holds the pixels from which other keys are made.
+
+    Raises:
+        ValueError: if the model is none of votes, or the pixels of the stored images were not kept.
+        RuntimeError: if the model has no bank that fits it.
+    """
+    bank = model.fitting_bank()
+    if not isinstance(model.head, Votes):
+        raise ValueError(
+            f"Votes alone take other keys in seconds, this is a head {model.variant}; train it "
+            "again."
+        )
+    if bank.images is None:
+        raise ValueError(
+            "Keys are made from the pixels of the stored images, and this model was saved "
+            "without; train it again."
+        )
+    return bank

@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import one_hot
 
 from whence.messages import quote
 
@@ -53,6 +54,31 @@ def find_even_directions(features: Tensor, labels: Tensor) -> Tensor | None:
     kept = (variances > ROUNDING_SHARE * variances[-1]).nonzero().squeeze(1)[-EVEN_DIRECTIONS:]
     taken = 1 - (mean / (variances[kept] + mean)).sqrt()  # (R,)
     directions: Tensor = (vectors[:, kept] * taken.sqrt()).T.flip(0).contiguous()
+    return directions.to(features.dtype)
+
+
+def find_group_directions(features: Tensor, labels: Tensor, groups: Tensor) -> Tensor:
+    """Find the directions in which groups of images differ that have the same class.
+
+    Additive effects of K classes and G groups are fitted to the features together, by least squares
+    with a ridge of 1. What the effects of the groups span is what linear erasure takes out for a
+    single attribute (Belrose et al. 2023, arXiv:2306.03819).
+
+    Args:
+        features: `(N, D)`.
+        labels: `(N,)` in 0 .. K-1.
+        groups: `(N,)` in 0 .. G-1.
+
+    Returns:
+        `(G - 1, D)`, orthonormal; of fewer where features have fewer numbers.
+    """
+    exact = features.double()
+    classes, count = int(labels.max()) + 1, int(groups.max()) + 1
+    design = torch.cat([one_hot(labels, classes), one_hot(groups, count)], 1).to(exact)
+    inner = design.T @ design + torch.eye(classes + count).to(exact)
+    effects = torch.linalg.solve(inner, design.T @ (exact - exact.mean(0)))[classes:]  # (G, D)
+    differing = effects - effects.mean(0)
+    directions: Tensor = torch.linalg.svd(differing, full_matrices=False).Vh[: count - 1]
     return directions.to(features.dtype)
 
 

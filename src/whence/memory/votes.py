@@ -17,6 +17,7 @@ from whence.memory.keys import (
     build_keys,
     find_directions,
     find_even_directions,
+    find_group_directions,
 )
 from whence.messages import quote
 
@@ -177,10 +178,28 @@ class Votes(MemoryHead):
         known = at_least_float32(features)
         self.mean.copy_(known.mean(0))
         self.spread.fill_(1)
+        self.project_plainly(find_directions(self.level(known)))
+
+    @torch.no_grad()
+    def compare_within_groups(self, features: Tensor, labels: Tensor, groups: Tensor) -> None:
+        """Make keys of the features that do not tell groups of the same class apart.
+
+        Arguments as for ``find_group_directions``.
+        """
+        self.plain_share, self.even_directions, self.handicaps = 0.0, None, None
+        self.fit_features(features)
+        level = self.level(features)
+        telling = find_group_directions(level, labels, groups)  # (G - 1, D)
+        directions = find_directions(level - (level @ telling.T) @ telling)
+        self.project_plainly(directions - (directions @ telling.T) @ telling)
+
+    @torch.no_grad()
+    def project_plainly(self, directions: Tensor) -> None:
+        """Make keys that are the levelled features in some directions `(E, D)`."""
         plain = self.keys.plain if isinstance(self.keys, DeepKeys) else self.keys
         for parameter in self.keys.parameters():
             parameter.zero_()
-        plain.get_parameter("weight").copy_(find_directions(self.level(known)))
+        plain.get_parameter("weight").copy_(directions)
 
     def reset(self, keys: nn.Module) -> None:
         """Take other keys, and the scale that training begins with."""

@@ -12,6 +12,7 @@ from whence.cli.align import align
 from whence.cli.options import read_where
 from whence.cli.plain_text import escape, print_note
 from whence.evidence.design_memory import design_memory, encode_known
+from whence.evidence.erase_groups import erase_groups
 from whence.evidence.learn_again import learn_again
 from whence.evidence.trace_sizes import check_memories, trace_sizes
 from whence.memory.heads import find_head
@@ -56,12 +57,23 @@ def measure_memories(options: Namespace, by: Sequence[str], out: Path | None, de
         raise ValueError(f"{run} is a standard model, which has no memory.")
     model = load_to_answer(run, device)
     images = load_named_parts(run, about, MEASURED_PARTS, where=read_where(options))
+    if options.memory_size is None and out is not None:
+        options.memory_size = len(model.fitting_bank())
     sizes = choose_memory_sizes(options.sizes, model) if out is None else [options.memory_size]
     chosen: dict[str, Any] = {"pin": options.pin, "ban": options.ban, "seed": options.seed}
     if options.groups is not None:
         named = {} if options.group_column is None else {"group": options.group_column}
         chosen["groups"] = read_groups(options.groups, model.fitting_bank().sources, named)
     check_memories(model, sizes, **{name: one for name, one in chosen.items() if name != "seed"})
+    if options.erase_groups:
+        known = images["validation"]
+        model = erase_groups(
+            model,
+            chosen["groups"],
+            validation=known if len(known) else None,
+            seed=options.seed,
+            batch_size=options.batch_size,
+        )
     encoded = encode_measured(model, images, options.batch_size)
     measured = measure(model, encoded, sizes, by, chosen, batch_size=options.batch_size)
     if out is not None:
@@ -151,6 +163,7 @@ def keep(
         )
     made = {"selection": by, "size": options.memory_size, "learned_again": options.learn_again}
     made |= {name: chosen[name] for name in ("pin", "ban", "seed")}
+    made["erased_groups"] = options.erase_groups
     made["groups"] = options.groups and Path(options.groups).name
     made["before"] = len(model.fitting_bank())
     features = {name: part.features for name, part in encoded.items()}

@@ -1,0 +1,99 @@
+"""Votes that do not see what group an image is of: keys without the directions of the groups."""
+
+import copy
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from whence.bounds import BATCH_SIZE
+from whence.data.group_draw import list_groups, number_groups
+from whence.evidence.learn_again import check_relearnable
+from whence.memory.bank import Bank
+from whence.memory.votes import Votes
+from whence.models.as_image_set import LabelledImages, as_image_set
+from whence.models.classifier import Classifier
+from whence.models.using import encode_frozen
+from whence.training.labelled import Labelled
+from whence.training.plan import Plan
+from whence.training.voting import read_votes
+
+
+def erase_groups(
+    model: Classifier,
+    groups: Sequence[object] | Tensor,
+    *,
+    features: Tensor | None = None,
+    validation: LabelledImages | None = None,
+    seed: int = 0,
+    batch_size: int = BATCH_SIZE,
+) -> Classifier:
+    """Make votes whose keys do not tell groups of the same class apart; nothing is trained.
+
+    Where most images of a class are of one group (a camera, a colour, a hospital), keys learn the
+    group for the class. The new keys are the features themselves without the directions in which
+    stored images of one class differ by their group (``find_group_directions``), of more than 128
+    numbers the 128 principal directions of what is left.
+
+    Args:
+        model: votes, in eval mode, with a bank that holds pixels; it is left as it is.
+        groups: the group of each of the M stored images, in their order.
+        features: `(M, D)` of the stored images by the encoder, where they are known; None encodes
+            them.
+        validation: labelled images that choose how many stored images count; None keeps some of
+            the stored images for that.
+        seed: of what is kept for that.
+        batch_size: images encoded at once; changes memory use, not the result.
+
+    Returns:
+        A model of its own, with the same stored images.
+
+    Raises:
+        ValueError: if the model is none of votes, the pixels of the stored images were not kept, or
+            groups do not fit or cannot be told from the classes.
+        RuntimeError: if the model has no bank that fits it.
+    """
+    bank = check_relearnable(model)
+    numbers = check_groups(bank, groups, model.class_names)
+    learner = copy.deepcopy(model)
+    head = cast("Votes", learner.head)
+    images = cast("Tensor", bank.images)
+    if features is None:
+        features = encode_frozen(learner, images, batch_size=batch_size)
+    stored = Labelled(features.to(bank.labels.device), bank.labels)
+    head.compare_within_groups(*stored, numbers)
+    learner.decision = None  # it was chosen for the keys before
+    asked = None
+    if validation is not None and len(known := as_image_set(validation, model, name="validation")):
+        known = known.to(str(bank.labels.device))
+        asked = Labelled(encode_frozen(learner, known.images, batch_size=batch_size), known.labels)
+    read_votes(head, stored, asked, Plan(1, seed=seed))
+    return learner.remember(
+        images, bank.labels.cpu(), bank.indices.cpu(), bank.sources, features=features
+    )
+
+
+def check_groups(
+    bank: Bank, groups: Sequence[object] | Tensor, class_names: Sequence[str]
+) -> Tensor:
+    """Number the groups of M stored images from 0 on, `(M,)`.
+
+    Raises:
+        ValueError: if they are not M, all the same, or some classes share no group with others, so
+            that group and class cannot be told apart.
+    """
+    numbers = number_groups(list_groups(groups, len(bank))).to(bank.labels.device)
+    if len(numbers.unique()) < 2:
+        raise ValueError("groups must be at least two to be told apart, all images are of one.")
+    reached = bank.labels == bank.labels[0]
+    for _ in class_names:
+        met = torch.isin(numbers, numbers[reached].unique())
+        reached = torch.isin(bank.labels, bank.labels[met].unique())
+    if not bool(reached.all()):
+        apart = [class_names[int(bank.labels[places][0])] for places in (reached, ~reached)]
+        raise ValueError(
+            f"No group has images of {apart[0]} and of {apart[1]}, directly or by other classes, "
+            "so that groups cannot be told from classes; store images of the same group."
+        )
+    return numbers
