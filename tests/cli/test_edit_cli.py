@@ -117,3 +117,31 @@ def test_a_memory_keeps_groups_alike_and_learns_its_keys_again(striped, tmp_path
     assert (code, "must have a column group, it has none" in said) == (2, True)
     code, _, said = call(capsys, "memory", striped / "run", "--learn-again")
     assert (code, "say how large: --size" in said) == (2, True)
+
+
+def test_groups_are_erased_and_all_stored_images_stay(striped, tmp_path, capsys):
+    run, stored = striped / "run", whence.load(striped / "run").bank.sources
+    write_groups(tmp_path, "groups.csv", enumerate(stored))
+    words = ["memory", run, "--groups", tmp_path / "groups.csv", "--erase-groups"]
+    code, printed, _ = call(capsys, *words, "--out", tmp_path / "erased")
+    assert code == 0
+    assert f"{len(stored)} of {len(stored)} stored images stay" in printed
+    known = whence.load_parts(run).validation
+    groups = ["odd" if i % 8 == 0 else "usual" for i in range(len(stored))]
+    by_hand = whence.erase_groups(whence.load(run), groups, validation=known)
+    erased = whence.load(tmp_path / "erased")
+    assert sorted(erased.bank.sources) == sorted(stored)
+    torch.testing.assert_close(erased(known.images), by_hand(known.images))
+    assert not torch.allclose(erased(known.images), whence.load(run)(known.images))
+    record = json.loads((tmp_path / "erased" / "whence.json").read_text())["run"]["memory"]
+    assert (record["erased_groups"], record["size"]) == (True, len(stored))
+    code, _, said = call(capsys, *words, "--size", "4", "--json")
+    assert (code, (run / "banks" / "herding-4-erased").is_dir()) == (0, True), said
+    for more, message in (
+        (["--learn-again", "--size", "4"], "both make other keys"),
+        (["--sizes", "4", "5"], "sizes measures several memories, and one is kept here"),
+    ):
+        code, _, said = call(capsys, *words, *more)
+        assert (code, message in said) == (2, True), said
+    code, _, said = call(capsys, "memory", run, "--erase-groups")
+    assert (code, "needs the group of every stored image" in said) == (2, True)

@@ -71,6 +71,17 @@ def test_directions_are_those_of_a_ridge_regression():
     torch.testing.assert_close(differing @ found.T @ found, differing)
 
 
+def test_directions_are_those_of_groups_and_not_of_classes_that_mostly_go_with_them():
+    generator = torch.Generator().manual_seed(2)
+    labels = torch.arange(90) % 3
+    groups = torch.where(torch.rand(90, generator=generator) < 0.7, labels, labels.roll(1))
+    classes, effects = torch.eye(8)[:3] * 5, torch.eye(8)[4:7] * 9
+    found = find_group_directions(classes[labels] + effects[groups], labels, groups)
+    differences = effects[1:] - effects[:1]
+    torch.testing.assert_close(differences @ found.T @ found, differences, atol=0.5, rtol=0)
+    assert float((classes @ found.T).abs().max()) < 0.5  # a ridge bends a little
+
+
 @pytest.mark.parametrize("width", [20, KEY + 30])
 @pytest.mark.parametrize("classifier", ["mlp", "linear"])
 def test_keys_see_nothing_of_the_directions(width, classifier):

@@ -146,7 +146,7 @@ def choose_bank_folder(options: Namespace, by: list[str]) -> Path | None:
     if len(by) > 1:
         raise ValueError("A memory of --size is kept by one selection; name one with --by.")
     if options.sizes is not None:
-        raise ValueError("size keeps one memory, sizes measures several; give one of them.")
+        raise ValueError("sizes measures several memories, and one is kept here; leave it out.")
     if options.name is not None and options.out is not None:
         raise ValueError("name and out both say where the memory is kept; give one of them.")
     if options.out is not None:
