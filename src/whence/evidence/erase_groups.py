@@ -55,7 +55,7 @@ def erase_groups(
         RuntimeError: if the model has no bank that fits it.
     """
     bank = check_relearnable(model)
-    numbers = check_groups(bank, groups, model.class_names)
+    numbers = number_mixed_groups(bank, groups, model.class_names)
     learner = copy.deepcopy(model)
     head = cast("Votes", learner.head)
     images = cast("Tensor", bank.images)
@@ -74,7 +74,7 @@ def erase_groups(
     )
 
 
-def check_groups(
+def number_mixed_groups(
     bank: Bank, groups: Sequence[object] | Tensor, class_names: Sequence[str]
 ) -> Tensor:
     """Number the groups of M stored images from 0 on, `(M,)`.
