@@ -8,7 +8,7 @@ import torch
 from sklearn.linear_model import Ridge
 
 import whence
-from whence.memory.keys import KEY, find_group_directions
+from whence.memory.keys import KEY, find_group_directions, link_groups
 from whence.memory.votes import Votes
 from whence.models.using import encode_frozen
 from whence.records.images import ImageSet
@@ -82,6 +82,18 @@ def test_directions_are_those_of_groups_and_not_of_classes_that_mostly_go_with_t
     assert float((classes @ found.T).abs().max()) < 0.5  # a ridge bends a little
 
 
+def test_what_is_of_the_class_alone_stays_where_no_group_links_it():
+    """Classes 0 and 1 share the groups 0 and 1; class 2 has a group of its own."""
+    labels = torch.tensor([0, 0, 0, 1, 1, 2, 2]).repeat(6)
+    groups = torch.tensor([0, 0, 1, 1, 0, 2, 2]).repeat(6)
+    assert link_groups(labels, groups).tolist() == [0, 0, 1]
+    features = torch.eye(6)[labels] * 5 + torch.eye(6)[3 + groups] * 9
+    found = find_group_directions(features, labels, groups)
+    assert found.shape == (1, 6)
+    wanted = torch.tensor([[0, 0, 0, 1.0, -1.0, 0]]) / 2**0.5
+    assert abs(float(found @ wanted.T)) > 0.99
+
+
 @pytest.mark.parametrize("width", [20, KEY + 30])
 @pytest.mark.parametrize("classifier", ["mlp", "linear"])
 def test_keys_see_nothing_of_the_directions(width, classifier):
@@ -122,10 +134,9 @@ def test_what_cannot_be_erased_is_one_sentence(biased):
     model, groups = biased
     with pytest.raises(ValueError, match="the group of each of 120 stored images, got 3"):
         whence.erase_groups(model, ["a", "b", "c"])
-    with pytest.raises(ValueError, match="must be at least two to be told apart"):
-        whence.erase_groups(model, ["a"] * 120)
-    with pytest.raises(ValueError, match="No group has images of a and of b"):
-        whence.erase_groups(model, model.bank.labels)
+    for same in (["a"] * 120, model.bank.labels):
+        with pytest.raises(ValueError, match="no class has stored images of two groups"):
+            whence.erase_groups(model, same)
     blind = whence.edit(model, remove=0)
     blind.attach(replace(blind.bank, images=None))
     with pytest.raises(ValueError, match="Keys are made from the pixels"):

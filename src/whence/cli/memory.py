@@ -151,13 +151,13 @@ def choose_bank_folder(options: Namespace, by: list[str]) -> Path | None:
         raise ValueError("name and out both say where the memory is kept; give one of them.")
     if options.out is not None:
         return Path(options.out)
-    name = options.name or name_folder(options, by[0])
+    name = options.name or name_kept_memory(options, by[0])
     if name != Path(name).name or name in (".", ".."):
         raise ValueError(f"name must be that of a folder, without / and .., got {quote(name)}.")
     return Path(options.run) / BANKS / name
 
 
-def name_folder(options: Namespace, by: str) -> str:
+def name_kept_memory(options: Namespace, by: str) -> str:
     """Name a memory by how its images were chosen and compared."""
     parts = [] if options.memory_size is None else [by, str(options.memory_size)]
     return "-".join([*parts, *(["erased"] if options.erase_groups else [])])

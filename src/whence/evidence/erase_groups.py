@@ -4,13 +4,13 @@ import copy
 from collections.abc import Sequence
 from typing import cast
 
-import torch
 from torch import Tensor
 
 from whence.bounds import BATCH_SIZE
 from whence.data.group_draw import list_groups, number_groups
 from whence.evidence.learn_again import check_relearnable
 from whence.memory.bank import Bank
+from whence.memory.keys import link_groups
 from whence.memory.votes import Votes
 from whence.models.as_image_set import LabelledImages, as_image_set
 from whence.models.classifier import Classifier
@@ -51,11 +51,11 @@ def erase_groups(
 
     Raises:
         ValueError: if the model is none of votes, the pixels of the stored images were not kept, or
-            groups do not fit or cannot be told from the classes.
+            groups do not fit, or no class has images of two of them.
         RuntimeError: if the model has no bank that fits it.
     """
     bank = check_relearnable(model)
-    numbers = number_mixed_groups(bank, groups, model.class_names)
+    numbers = number_mixed_groups(bank, groups)
     learner = copy.deepcopy(model)
     head = cast("Votes", learner.head)
     images = cast("Tensor", bank.images)
@@ -74,26 +74,16 @@ def erase_groups(
     )
 
 
-def number_mixed_groups(
-    bank: Bank, groups: Sequence[object] | Tensor, class_names: Sequence[str]
-) -> Tensor:
+def number_mixed_groups(bank: Bank, groups: Sequence[object] | Tensor) -> Tensor:
     """Number the groups of M stored images from 0 on, `(M,)`.
 
     Raises:
-        ValueError: if they are not M, all the same, or some classes share no group with others, so
-            that group and class cannot be told apart.
+        ValueError: if they are not M, or no class has images of two groups.
     """
     numbers = number_groups(list_groups(groups, len(bank))).to(bank.labels.device)
-    if len(numbers.unique()) < 2:
-        raise ValueError("groups must be at least two to be told apart, all images are of one.")
-    reached = bank.labels == bank.labels[0]
-    for _ in class_names:
-        met = torch.isin(numbers, numbers[reached].unique())
-        reached = torch.isin(bank.labels, bank.labels[met].unique())
-    if not bool(reached.all()):
-        apart = [class_names[int(bank.labels[places][0])] for places in (reached, ~reached)]
+    sets = link_groups(bank.labels, numbers)
+    if len(sets) == len(sets.unique()):
         raise ValueError(
-            f"No group has images of {apart[0]} and of {apart[1]}, directly or by other classes, "
-            "so that groups cannot be told from classes; store images of the same group."
+            "groups are told apart within classes, and no class has stored images of two groups."
         )
     return numbers

@@ -62,7 +62,9 @@ def find_group_directions(features: Tensor, labels: Tensor, groups: Tensor) -> T
 
     Additive effects of K classes and G groups are fitted to the features together, by least squares
     with a ridge of 1. What the effects of the groups span is what linear erasure takes out for a
-    single attribute (Belrose et al. 2023, arXiv:2306.03819).
+    single attribute (Belrose et al. 2023, arXiv:2306.03819). Only groups that are linked are told
+    apart, which share a class or are linked to the same third one: elsewhere nobody knows what is
+    of the group and what of the class.
 
     Args:
         features: `(N, D)`.
@@ -70,16 +72,30 @@ def find_group_directions(features: Tensor, labels: Tensor, groups: Tensor) -> T
         groups: `(N,)` in 0 .. G-1.
 
     Returns:
-        `(G - 1, D)`, orthonormal; of fewer where features have fewer numbers.
+        `(R, D)`, orthonormal: R is at most D, and G less the sets of groups that are linked.
     """
     exact = features.double()
     classes, count = int(labels.max()) + 1, int(groups.max()) + 1
     design = torch.cat([one_hot(labels, classes), one_hot(groups, count)], 1).to(exact)
     inner = design.T @ design + torch.eye(classes + count).to(exact)
     effects = torch.linalg.solve(inner, design.T @ (exact - exact.mean(0)))[classes:]  # (G, D)
-    differing = effects - effects.mean(0)
-    directions: Tensor = torch.linalg.svd(differing, full_matrices=False).Vh[: count - 1]
+    linked = link_groups(labels, groups).to(exact.device)  # (G,)
+    sets = one_hot(linked).to(exact)  # (G, S)
+    means = sets.T @ effects / sets.sum(0)[:, None]
+    rank = count - sets.shape[1]
+    directions: Tensor = torch.linalg.svd(effects - means[linked], full_matrices=False).Vh[:rank]
     return directions.to(features.dtype)
+
+
+def link_groups(labels: Tensor, groups: Tensor) -> Tensor:
+    """Number the sets `(G,)` of groups that are linked by classes which hold images of both."""
+    from scipy.sparse.csgraph import connected_components  # late: few memories have groups
+
+    classes, count = int(labels.max()) + 1, int(groups.max()) + 1
+    met = torch.zeros(count, classes, dtype=torch.float64)
+    met[groups.cpu(), labels.cpu()] = 1
+    _, sets = connected_components((met @ met.T).numpy(), directed=False)
+    return torch.from_numpy(sets).long()
 
 
 class DeepKeys(nn.Module):
