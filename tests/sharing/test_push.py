@@ -1,6 +1,9 @@
 """Sharing a model: a folder stands in for the Hub, and nothing but safetensors and JSON is read."""
 
+import os
 import shutil
+import subprocess
+import sys
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -197,3 +200,17 @@ def test_without_the_client_the_extra_is_named(hub, model, monkeypatch):
 
 def test_markdown_is_escaped():
     assert escape_markdown("*a*\n`b` [c]") == r"\*a\* \`b\` \[c\]"
+
+
+def test_a_process_that_imported_nothing_of_the_client_loads(tmp_path):
+    """Its modules are attributes only once they are imported, as this file does."""
+    program = (
+        "import whence\n"
+        "try: whence.load('hf://nobody/none-such')\n"
+        "except (ConnectionError, FileNotFoundError) as error: print(error)"
+    )
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
+    found = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
+    assert found.stdout.startswith("hf://nobody/none-such "), found.stderr

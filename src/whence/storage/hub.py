@@ -59,6 +59,8 @@ def import_hub() -> Any:
         ModuleNotFoundError: if it is not installed.
     """
     try:
+        for part in ("constants", "errors"):  # they are attributes only when they are imported
+            import_module(f"huggingface_hub.{part}")
         return import_module("huggingface_hub")
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(NO_HUB) from error
