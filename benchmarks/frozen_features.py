@@ -4,8 +4,6 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from benchmarks.kept_cells import thin
 from benchmarks.simple_heads import Problem
 from whence.models.classifier import Classifier
@@ -59,14 +57,8 @@ def choose_counts(images: int) -> dict[str, int]:
     return {"train_examples": images, "validation_examples": max(150, images // 5)}
 
 
-def train_votes(problem: Problem, settings: Settings, counts: Tensor | None = None) -> Classifier:
-    """Train votes by the defaults of ``whence train --freeze-encoder``, and let them remember.
-
-    Args:
-        problem: encoded.
-        settings: of the run.
-        counts: `(N,)` how much each training image counts; None counts all alike.
-    """
+def train_votes(problem: Problem, settings: Settings) -> Classifier:
+    """Train votes by the defaults of ``whence train --freeze-encoder``, and let them remember."""
     parts, ours = prepare(settings, problem.dataset), problem.parts
     fit(
         parts.model,
@@ -76,7 +68,6 @@ def train_votes(problem: Problem, settings: Settings, counts: Tensor | None = No
         features=problem.train,
         validation=ours.validation,
         validation_features=problem.validation,
-        counts=counts,
     )
     images, labels = ours.train.images, ours.train.labels
     return parts.model.remember(images, labels, features=problem.train).eval()

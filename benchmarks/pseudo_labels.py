@@ -4,8 +4,7 @@ Claim: none beforehand; it reports what comes out. Votes on frozen features are 
 labelled images and calibrated on the validation images. Of the unlabelled images those are taken up
 with the class that the model answers whose probability of an error is at most ``--limit``: the
 calibrated one, or one less the softmax confidence; then votes are trained again on all. "As many"
-takes as many as the calibrated probability does, those of highest confidence; "weighed" takes what
-the calibrated probability takes, each counting in the training as much as its label is likely.
+takes as many as the calibrated probability does, those of highest confidence.
 
     python -m benchmarks.pseudo_labels DATA --encoder NAME --weights FILE --images 500 --seeds 5
 
@@ -42,7 +41,6 @@ WAYS = {
     "calibrated": "calibrated probability of error",
     "confidence": "softmax confidence",
     "as many": "as many by confidence",
-    "weighed": "calibrated probability, each by how likely it is",
 }
 
 
@@ -98,12 +96,9 @@ def measure(settings: Settings, dataset: Dataset, options: Namespace) -> list[di
     order = judged.confidences.argsort(descending=True, stable=True)
     most = order[: len(chosen["calibrated"].places)].sort().values
     chosen["as many"] = take(judged, most)
-    likely = 1 - chosen["calibrated"].errors.float()
-    counts = {"weighed": torch.cat([torch.ones(len(ours.train)), likely])}
-    chosen["weighed"] = chosen["calibrated"]
     rows = [describe("none", first, problem, truth, PseudoLabels(*empty()))]
     for way, labels in chosen.items():
-        again = train_with(problem, settings, labels, features, images, counts.get(way))
+        again = train_with(problem, settings, labels, features, images)
         rows.append(describe(way, again, problem, truth, labels))
     return rows
 
@@ -119,14 +114,9 @@ def take(judged: Any, places: Tensor) -> PseudoLabels:
 
 
 def train_with(
-    problem: Problem,
-    settings: Settings,
-    found: PseudoLabels,
-    features: Tensor,
-    images: Tensor,
-    counts: Tensor | None,
+    problem: Problem, settings: Settings, found: PseudoLabels, features: Tensor, images: Tensor
 ) -> Classifier:
-    """Train votes on the labelled images and those that are taken up, by how much each counts."""
+    """Train votes on the labelled images and those that are taken up."""
     ours = problem.parts.train
     train = ImageSet(
         torch.cat([ours.images, images[found.places]]),
@@ -137,7 +127,7 @@ def train_with(
         parts=replace(problem.parts, train=train),
         train=torch.cat([problem.train, features[found.places]]),
     )
-    return train_votes(larger, settings, counts)
+    return train_votes(larger, settings)
 
 
 def describe(
