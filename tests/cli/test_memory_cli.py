@@ -82,7 +82,7 @@ def test_every_image_is_encoded_once(run_in, measured_run, monkeypatch):
     "asked, message",
     [
         (["--size", "20", "--by", "support", "random"], "kept by one selection"),
-        (["--size", "20", "--by", "support", "--sizes", "9"], "give one of them"),
+        (["--size", "20", "--by", "support", "--sizes", "9"], "sizes measures several memories"),
         (["--name", "x"], "say how large: --size"),
         (["--by", "best"], "Unknown selection 'best'. Choose from: balanced, herding"),
         (["--size", "20", "--by", "support", "--name", "../x"], "must be that of a folder"),
