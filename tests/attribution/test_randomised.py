@@ -81,7 +81,9 @@ def test_a_method_is_asked_again_with_the_same_draws(images, stored):
     other = AskedMethod(model, "smoothgrad", {"samples": 2}, classes, 6, 128)
     assert not torch.equal(other(as_pixels(images), rows), one)
     turned = asked.toward((classes + 1) % 4)
-    assert turned.find(as_pixels(images), rows, evidence=True).target[0] == expected.target[0].replace("1", "2")
+    assert turned.find(as_pixels(images), rows, evidence=True).target[0] == expected.target[
+        0
+    ].replace("1", "2")
 
 
 def test_a_cascade_explains_the_copies(images):

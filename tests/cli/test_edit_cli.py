@@ -126,6 +126,11 @@ def test_groups_are_erased_and_all_stored_images_stay(striped, tmp_path, capsys)
     code, printed, _ = call(capsys, *words, "--out", tmp_path / "erased")
     assert code == 0
     assert f"{len(stored)} of {len(stored)} stored images stay" in printed
+    rows = [line.split() for line in printed.splitlines()[1:4]]
+    test = whence.load_parts(run).test
+    right = (whence.load(run)(test.images).argmax(1) == test.labels).double().mean()
+    assert rows[0][:4] == ["not", "erased", str(len(stored)), f"{float(right):.2%}"]
+    assert [row[0] for row in rows[1:]] == ["all", "herding"]
     known = whence.load_parts(run).validation
     groups = ["odd" if i % 8 == 0 else "usual" for i in range(len(stored))]
     by_hand = whence.erase_groups(whence.load(run), groups, validation=known)

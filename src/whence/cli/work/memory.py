@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,12 @@ def measure_memories(options: Namespace, by: Sequence[str], out: Path | None, de
         named = {} if options.group_column is None else {"group": options.group_column}
         chosen["groups"] = read_groups(options.groups, model.fitting_bank().sources, named)
     check_memories(model, sizes, **{name: one for name, one in chosen.items() if name != "seed"})
+    before: tuple[MemorySize, ...] = ()
     if options.erase_groups:
+        encoded = encode_measured(model, images, options.batch_size)
+        whole = len(model.fitting_bank())
+        found = measure(model, encoded, [whole], by, chosen, batch_size=options.batch_size)[0]
+        before = (replace(found, selection="not erased"),)
         known = images["validation"]
         model = erase_groups(
             model,
@@ -76,6 +81,7 @@ def measure_memories(options: Namespace, by: Sequence[str], out: Path | None, de
         )
     encoded = encode_measured(model, images, options.batch_size)
     measured = measure(model, encoded, sizes, by, chosen, batch_size=options.batch_size)
+    measured = (*before, *measured)
     if out is not None:
         keep(model, run, out, images, encoded, by[0], chosen, options)
     if options.figure is not None:
