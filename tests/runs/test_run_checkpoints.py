@@ -30,7 +30,6 @@ from whence.storage.checkpoint import (
     write_checkpoint,
 )
 from whence.storage.plain_files import read_json
-from whence.training.recipes import RECIPES
 
 
 def test_the_newest_two_are_kept(interrupted, digits, finished):
@@ -206,25 +205,20 @@ def test_seldom_checkpoints_are_seldom(digits, tmp_path, options, left):
     assert find_checkpoints(tmp_path / "a") == left
 
 
-def test_a_run_of_before_averaged_weights_goes_on_without_them(digits, tmp_path, monkeypatch):
-    """What the recipe has learned since is not done from the middle of a training on."""
-    alone, older = tmp_path / "alone", tmp_path / "older"
-    before = replace(RECIPES["default"], weight_averaging=0.0)
-    with monkeypatch.context() as patch:
-        patch.setattr(recipe_and_plan, "RECIPES", {"default": before})
-        run(SETTINGS, alone, digits)
-        interrupt(older, digits, monkeypatch, step=4)
-    for path in older.glob("checkpoint-*.json"):
-        numbers = read_json(path)
-        del numbers["run"]["recipe"]["weight_averaging"]
-        path.write_text(json.dumps(numbers))
-    run(SETTINGS, older, digits, resume=True)
-    assert_same_result(older, alone)
-    asked = replace(SETTINGS, weight_averaging=0.5)
-    interrupt(tmp_path / "other", digits, monkeypatch, step=4, settings=asked)
-    for path in (tmp_path / "other").glob("checkpoint-*.json"):
-        numbers = read_json(path)
-        del numbers["run"]["recipe"]["weight_averaging"]
-        path.write_text(json.dumps(numbers))
+def test_a_run_of_before_averaged_weights_goes_on_without_them(
+    digits, finished, tmp_path, monkeypatch
+):
+    """Checkpoints of before do not say that they have none."""
+    for folder, settings in (
+        (tmp_path / "older", SETTINGS),
+        (tmp_path / "other", replace(SETTINGS, weight_averaging=0.5)),
+    ):
+        interrupt(folder, digits, monkeypatch, step=4, settings=settings)
+        for path in folder.glob("checkpoint-*.json"):
+            numbers = read_json(path)
+            del numbers["run"]["recipe"]["weight_averaging"]
+            path.write_text(json.dumps(numbers))
+    run(SETTINGS, tmp_path / "older", digits, resume=True)
+    assert_same_result(tmp_path / "older", finished)
     with pytest.raises(FileExistsError, match="was started with other recipe; choose another"):
-        run(asked, tmp_path / "other", digits, resume=True)
+        run(settings, tmp_path / "other", digits, resume=True)

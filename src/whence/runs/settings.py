@@ -166,7 +166,7 @@ class Settings:
     weight_averaging: float | None = option(
         None,
         "in [0, 1): answer by the mean of the weights over the last steps, of which so much stays "
-        "at every step, such as 0.99; the recipe's by default, 0 for the last weights alone",
+        "at every step, such as 0.99; the recipe's by default, which is 0: the last weights alone",
     )
     target_recall: str | None = option(
         None,

@@ -66,7 +66,6 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             batch_size=32,
             augmentation="shift",
             label_smoothing=0.1,
-            weight_averaging=0.99,
             least_steps=2000,
         ),
         "paper": Recipe(),
