@@ -8,9 +8,8 @@ import pytest
 import torch
 from scipy.optimize import brentq
 from scipy.stats import entropy
-from torch import nn
 
-import whence
+from tests.helpers.study_images import make_linear_model
 from whence.studies.surrogates.anchors import (
     AnchorPlan,
     Tally,
@@ -36,17 +35,6 @@ QUICK = AnchorPlan(draws=40, most=4000)
 @pytest.fixture
 def rng():
     return torch.Generator().manual_seed(7)
-
-
-def make_linear_model(weights):
-    """A classifier of `(1, H, W)` images by a linear map `(K, H * W)`."""
-    model = whence.wrap(
-        nn.Flatten(), len(weights), variant="standard", image_shape=(1, *weights.shape[1:])
-    )
-    with torch.no_grad():
-        model.head.classifier.weight.copy_(weights.flatten(1))
-        model.head.classifier.bias.zero_()
-    return model.eval().requires_grad_(False)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.95, 1.0])

@@ -7,7 +7,7 @@ from sklearn.metrics.pairwise import cosine_similarity
 from sklearn.neighbors import NearestCentroid
 from torch.testing import assert_close
 
-from whence.records.images import Dataset, ImageSet
+from tests.helpers.study_images import draw_shapes
 from whence.studies.few_shot_rivals.heads import FullContext, MatchingHead, PrototypicalHead
 from whence.studies.few_shot_rivals.trained import (
     RivalSizes,
@@ -24,15 +24,7 @@ def rng():
 
 @pytest.fixture(scope="module")
 def few_shapes():
-    rng = torch.Generator().manual_seed(0)
-    patterns = torch.rand(3, 1, 8, 9, generator=rng)
-
-    def draw(total):
-        labels = torch.arange(total) % 3
-        noise = 0.2 * torch.rand(total, 1, 8, 9, generator=rng)
-        return ImageSet(((0.8 * patterns[labels] + noise) * 255).byte(), labels, ("a", "b", "c"))
-
-    return Dataset("shapes", draw(60), draw(21))
+    return draw_shapes()
 
 
 def test_matching_weighs_labels_by_a_softmax_of_cosines(rng):

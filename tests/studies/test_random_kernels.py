@@ -9,6 +9,7 @@ from sklearn.metrics.pairwise import rbf_kernel
 from torch.nn import functional as F
 from torch.testing import assert_close
 
+from tests.helpers.study_images import draw_shades
 from whence.records.images import Dataset, ImageSet
 from whence.studies.random_labels.exact_network import build_exact_network
 from whence.studies.random_labels.filtered import (
@@ -37,17 +38,7 @@ def draw():
 
 @pytest.fixture
 def dataset():
-    """Two classes of 6 x 5 pixels, dark and light, told apart with a glance."""
-    generator = torch.Generator().manual_seed(1)
-
-    def make(count):
-        labels = torch.arange(count) % 2
-        noise = torch.randint(0, 90, (count, 1, 6, 6), generator=generator)
-        return ImageSet(
-            (noise + 120 * labels[:, None, None, None]).byte(), labels, ("dark", "light")
-        )
-
-    return Dataset("shades", make(60), make(24))
+    return draw_shades()
 
 
 def test_a_network_of_2n_plus_d_weights_fits_any_numbers(draw):

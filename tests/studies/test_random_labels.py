@@ -8,8 +8,8 @@ from torch import nn
 from torch.nn import functional as F
 from torch.testing import assert_close
 
+from tests.helpers.study_images import draw_shades
 from whence.cli import main
-from whence.records.images import Dataset, ImageSet
 from whence.studies.parts.request import StudyRequest
 from whence.studies.random_labels import study as whole
 from whence.studies.random_labels.fit_labels import FittingRecipe, count_errors, fit_labels
@@ -50,17 +50,7 @@ def draw():
 
 @pytest.fixture
 def dataset():
-    """Two classes of 6 x 5 pixels, dark and light, told apart with a glance."""
-    generator = torch.Generator().manual_seed(1)
-
-    def make(count):
-        labels = torch.arange(count) % 2
-        noise = torch.randint(0, 90, (count, 1, 6, 6), generator=generator)
-        return ImageSet(
-            (noise + 120 * labels[:, None, None, None]).byte(), labels, ("dark", "light")
-        )
-
-    return Dataset("shades", make(60), make(24))
+    return draw_shades()
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import LinearRegression
-from torch import nn
 from torch.testing import assert_close
 
-import whence
+from tests.helpers.study_images import make_linear_model
 from whence.data.augment import to_float
 from whence.records.images import Dataset, ImageSet
 from whence.studies.parts.request import StudyRequest
@@ -45,17 +44,6 @@ from whence.studies.surrogates.teachers import SurrogateSizes
 @pytest.fixture
 def rng():
     return torch.Generator().manual_seed(7)
-
-
-def make_linear_model(weights):
-    """A classifier of `(1, H, W)` images by a linear map `(K, H * W)`."""
-    model = whence.wrap(
-        nn.Flatten(), len(weights), variant="standard", image_shape=(1, *weights.shape[1:])
-    )
-    with torch.no_grad():
-        model.head.classifier.weight.copy_(weights.flatten(1))
-        model.head.classifier.bias.zero_()
-    return model.eval().requires_grad_(False)
 
 
 def test_numbers_of_regions_are_read_off_a_map(rng):
