@@ -106,6 +106,16 @@ def test_of_several_solutions_the_shortest_is_taken(draw):
     features[:, 2] = features[:, 0]  # and where features say the same
     gram = compare_features(features, features, None)
     assert_close(solve_few_features(features, targets), solve_gram(gram, targets, 0.0))
+
+
+def test_few_features_of_very_different_size_are_fitted_exactly(draw):
+    """What is fitted is the projection of the numbers on the columns, however small some are."""
+    columns = torch.linalg.qr(torch.randn(40, 6, dtype=torch.float64, generator=draw)).Q
+    mixing = torch.linalg.qr(torch.randn(6, 6, dtype=torch.float64, generator=draw)).Q
+    features = columns * torch.logspace(0, -5, 6, dtype=torch.float64) @ mixing
+    targets = torch.randn(40, 3, dtype=torch.float64, generator=draw)
+    fitted = features @ (features.T @ solve_few_features(features, targets))
+    assert_close(fitted, columns @ (columns.T @ targets), rtol=0, atol=1e-4)
     known, labels = features[:5], torch.tensor([0, 1, 1, 0, 1])
     few = fit_gram(known, labels, known, labels, GramRecipe())
     line = known @ torch.linalg.pinv(known) @ F.one_hot(labels).double()
