@@ -11,7 +11,9 @@ Votes on the features of a frozen encoder, by the defaults, calibrated on the va
 on the training images by votes that were trained without them, as ``whence train`` does; everything
 is measured on test images. Every finished cell is a line of JSON in ``--cells``; the table of all
 that are there is printed at the end. ``chance`` is the calibration error of which 95 % of perfectly
-calibrated answers of the same probabilities stay below (1,000 draws).
+calibrated answers of the same probabilities stay below (1,000 draws): those of a calibration that
+is known, as if from endless images. ``fitted`` is what 95 % stay below if the calibration must be
+fitted on as many images as here, and errors do follow its curve (200 draws).
 """
 
 import json
@@ -30,11 +32,13 @@ from benchmarks.frozen_features import build_parser, choose_counts, read_problem
 from benchmarks.kept_cells import print_row, read_cells
 from benchmarks.simple_heads import PENALTIES, Problem, encode, standardise
 from whence.evidence.answers import Memory, answer, signals_of
-from whence.evidence.calibrate import calibrate
+from whence.evidence.calibrate import build_regression, calibrate
 from whence.evidence.out_of_fold import Encoded, answer_out_of_fold
 from whence.metrics.flag import auroc, expected_calibration_error
 from whence.models.calibration import error_probability
+from whence.models.calibration import prepare as prepare_signals
 from whence.models.evaluating import evaluating
+from whence.records.measures import Calibration
 from whence.runs.prepare import prepare
 from whence.runs.settings import Settings
 from whence.seeds import make_generator
@@ -44,6 +48,8 @@ CELLS = Path(__file__).parents[1] / "docs" / "cells" / "doubt.jsonl"
 
 SIGNS = ("error_probability", "softmax", "entropy", "nearest")
 DRAWS = 1000
+FITS = 200
+BANDS = ("chance", "fitted")
 
 
 def main() -> None:
@@ -81,10 +87,19 @@ def measure(problem: Problem, settings: Settings) -> dict[str, Any]:
             raise ValueError("fewer than five validation images are answered wrong, or right.")
         labels, names = ours.test.labels, signals_of(model)
         found = answer(model, asked, labels, Memory.of(model), signals=names, batch_size=len(asked))
+        known = answer(
+            model,
+            held,
+            ours.validation.labels,
+            Memory.of(model),
+            signals=names,
+            batch_size=len(held),
+        )
     errors = found.predicted != labels
     signs = dict(zip(names, found.doubts.unbind(1), strict=True))
-    columns = torch.stack([signs[one] for one in calibration.names], 1)
+    columns = found.doubts[:, : len(calibration.names)]
     signs["error_probability"] = told = error_probability(calibration, columns)
+    fitted_on = known.doubts if more is None else torch.cat([known.doubts, more.doubts])
     probe = measure_probe(problem)
     return {
         "accuracy": 1 - float(errors.double().mean()),
@@ -93,6 +108,7 @@ def measure(problem: Problem, settings: Settings) -> dict[str, Any]:
         "nll": nll(told, errors),
         "ece": expected_calibration_error(told, errors),
         "chance": chance_of_error(told, settings.seed),
+        "fitted": chance_of_fit(calibration, fitted_on, columns, settings.seed),
         "signals": calibration.names,
         "probe": probe,
     }
@@ -138,6 +154,31 @@ def chance_of_error(told: Tensor, seed: int) -> float:
     return float(np.quantile(found, 0.95))
 
 
+def chance_of_fit(calibration: Calibration, fitted_on: Tensor, asked: Tensor, seed: int) -> float:
+    """Find the calibration error that 95 % of calibrations fitted on so many images stay below.
+
+    Args:
+        calibration: whose probabilities are taken for the truth, and drawn from.
+        fitted_on: `(n, S)` signals of the answers that a calibration is fitted on.
+        asked: `(T, s)` signals that the calibration takes, of the answers that are measured.
+        seed: of the draws.
+    """
+    names, generator = calibration.names, make_generator(seed)
+    given = fitted_on[:, : len(names)]
+    of_given, of_asked = (error_probability(calibration, one) for one in (given, asked))
+    means, scales = torch.tensor(calibration.means), torch.tensor(calibration.scales)
+    known, new = ((prepare_signals(one, names) - means) / scales for one in (given, asked))
+    found = []
+    while len(found) < FITS:
+        errors = torch.rand(of_given.shape, generator=generator, dtype=of_given.dtype) < of_given
+        if len(errors.unique()) < 2:
+            continue
+        told = build_regression().fit(known.numpy(), errors.numpy()).predict_proba(new.numpy())
+        drawn = torch.rand(of_asked.shape, generator=generator, dtype=of_asked.dtype) < of_asked
+        found.append(expected_calibration_error(torch.from_numpy(told[:, 1]), drawn))
+    return float(np.quantile(found, 0.95))
+
+
 def print_table(cells: list[dict[str, Any]]) -> None:
     """Print the means of all cells over their seeds."""
     problems: dict[tuple[str, int], list[dict[str, Any]]] = {}
@@ -152,15 +193,16 @@ def print_table(cells: list[dict[str, Any]]) -> None:
         "NLL",
         "ECE",
         "chance",
+        "fitted",
         "probe: AUROC",
         "Brier",
         "NLL",
         "ECE",
     )
-    print_row(*["---"] * (11 + len(SIGNS)))
+    print_row(*["---"] * (12 + len(SIGNS)))
     for (name, count), mine in sorted(problems.items()):
         ranks = [mean([one["auroc"][sign] for one in mine]) for sign in SIGNS]
-        rest = [mean([one[key] for one in mine]) for key in ("brier", "nll", "ece", "chance")]
+        rest = [mean([one[key] for one in mine]) for key in ("brier", "nll", "ece", *BANDS)]
         probes = [
             mean([one["probe"][key] for one in mine]) for key in ("auroc", "brier", "nll", "ece")
         ]

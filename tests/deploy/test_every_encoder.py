@@ -96,16 +96,20 @@ def settle_statistics(model, images, *, batch_size=100):
     model.eval()
 
 
-@torch.no_grad()
 @pytest.mark.parametrize("variant", [name for name in HEADS if name != "standard"])
 def test_a_memory_of_many_images(tmp_path, variant):
     torch.manual_seed(0)
-    model = whence.wrap("small_cnn", 4, variant=variant, image_shape=(1, 8, 8)).eval()
+    train, stored = whence.load_dataset("digits").train, 50_000
+    shape = (1, *train.images.shape[2:])
+    model = whence.wrap("small_cnn", train.class_names, variant=variant, image_shape=shape)
+    whence.fit(model, train, plan=whence.Plan(epochs=2, memory_size=50))
+    many = torch.arange(stored) % len(train)
+    noise = torch.randint(0, 32, (stored, *shape))
+    images = (train.images[many] + noise).clamp(max=255).to(torch.uint8)
     if variant == "votes":
-        model.head.fit_features(model.encode_features(pictures(model, 400, seed=2)))
-    stored = 50_000
-    model.remember(pictures(model, stored, seed=1), torch.arange(stored) % 4)
+        model.head.fit_features(model.encode_features(train.images))
+    model.remember(images, train.labels[many])
     whence.export_onnx(model, tmp_path / "model.onnx")
-    images = pictures(model, 5)
-    images[1] = model.bank.images[31_007]
-    check_answers(model, tmp_path / "model.onnx", images)
+    asked = train.images[:5].clone()
+    asked[1] = model.bank.images[31_007]
+    check_answers(model, tmp_path / "model.onnx", asked)
