@@ -20,7 +20,7 @@ from benchmarks.kept_cells import print_row, state_difference
 from benchmarks.simple_heads import Problem, encode
 from whence.encoders.at_layers import OUTPUT, list_depths
 from whence.records.images import Dataset
-from whence.runs.compare_encoders import leave_each_out, list_combinations
+from whence.runs.leave_out import leave_each_out, list_combinations
 from whence.runs.prepare import prepare
 from whence.runs.settings import Settings
 from whence.training.labelled import Labelled

@@ -14,12 +14,8 @@ from tests.helpers.label_tables import name_columns
 from whence.cli import main
 from whence.encoders import ENCODERS
 from whence.models.classifier import Classifier
-from whence.runs.compare_encoders import (
-    SHARES,
-    compare_encoders,
-    cross_validate,
-    leave_each_out,
-)
+from whence.runs.compare_encoders import compare_encoders, cross_validate
+from whence.runs.leave_out import SHARES, leave_each_out
 from whence.runs.settings import Settings
 from whence.training.labelled import Labelled
 

@@ -13,6 +13,9 @@ from whence.messages import quote
 OUTPUT = "output"
 """In a list of layers, the encoder's own output."""
 
+ALL_DEPTHS = "all"
+"""Alone in a list of layers, all depths of the encoder and its output."""
+
 WATCHING = threading.RLock()
 """Layers are listened to by one thread at a time."""
 
@@ -120,11 +123,13 @@ def pool(given: Tensor, images: Tensor) -> Tensor:
 def take_layers(
     network: nn.Module, layers: Sequence[str], image_shape: tuple[int, int, int]
 ) -> AtLayers:
-    """Let a network give features of some of its layers, once it is seen that it can.
+    """Let a network give features of some layers, or of all depths, once it is seen that it can.
 
     Raises:
         ValueError: if it has no such layer, listing some that it has.
     """
+    if tuple(layers) == (ALL_DEPTHS,):
+        return AtLayers(network, [*list_depths(network, image_shape), OUTPUT])
     try:
         found = AtLayers(network, layers)
         with probing(network, image_shape) as images:

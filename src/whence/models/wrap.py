@@ -54,7 +54,8 @@ def wrap(
             with an attribute fc, classifier, head or heads, also inside wrappers such as
             DataParallel; False keeps everything.
         layers: names of the encoder's modules; features are the means over the image of what they
-            give, one behind the other, "output" among them being the encoder's own; none: its own.
+            give, one behind the other, "output" among them being the encoder's own; ["all"]: of all
+            its depths and its output; none: its own.
         similarity: "cosine", "l2" or "dot".
         classifier: the last layers, "mlp" or "linear"; None is the paper's choice: linear for
             the standard variant, mlp for the others.
@@ -80,10 +81,8 @@ def wrap(
                 f"has {image_shape[0]}; give mean and std."
             )
     if layers:
-        network, kind = (
-            take_layers(network, layers, image_shape),
-            replace(kind, layers=tuple(layers)),
-        )
+        network = taken = take_layers(network, layers, image_shape)
+        kind = replace(kind, layers=taken.layers)
     mean = [0.0] * image_shape[0] if mean is None else list(mean)
     std = [1.0] * image_shape[0] if std is None else list(std)
     check_normalisation(mean, std, channels=image_shape[0])

@@ -7,16 +7,14 @@ from dataclasses import dataclass, replace
 import torch
 from sklearn.model_selection import StratifiedKFold
 from torch import Tensor
-from torch.nn import functional as F
 
-from whence.data.stratify import stratified
 from whence.encoders.at_layers import OUTPUT, AtLayers, list_depths
 from whence.runs.beside import ask_neighbours
 from whence.runs.images import load_to_train
+from whence.runs.leave_out import leave_each_out, list_combinations
 from whence.runs.prepare import prepare
 from whence.runs.settings import Settings
 from whence.runs.where import AS_SETTINGS_SAY, Where
-from whence.seeds import make_generator
 from whence.training.distributed import Team
 from whence.training.labelled import Labelled
 from whence.training.probe import fit_probe
@@ -24,12 +22,6 @@ from whence.training.shared_step import encode_together
 
 FOLDS = 5
 """Parts of the images, each of which is answered by a linear probe of the others."""
-
-LEFT_OUT = 2000
-"""Images that are left out in turn, at most."""
-
-SHARES = (0.01, 0.1, 1.0, 10.0)
-"""Penalties of the ridge regression, in times the number of features."""
 
 
 @dataclass(frozen=True)
@@ -138,42 +130,6 @@ def measure_encoder(
             layers=() if chosen == (OUTPUT,) else chosen,
             left_out=leave_each_out(known, settings.seed) if layers else None,
         )
-
-
-def list_combinations(names: Sequence[str]) -> list[tuple[str, ...]]:
-    """List each layer alone, and the last one with 1, 2, ... of those before it.
-
-    >>> list_combinations(["a", "b", "output"])
-    [('a',), ('b',), ('output',), ('b', 'output'), ('a', 'b', 'output')]
-    """
-    together = [tuple(names[first:]) for first in range(len(names) - 2, -1, -1)]
-    return [*((name,) for name in names), *together]
-
-
-def leave_each_out(known: Labelled, seed: int) -> float:
-    """Answer every image by a ridge regression on all others; the share of right ones.
-
-    Without fitting anew for each: what an image is answered without itself follows from the
-    regression on all (Allen 1974), here in its dual form with an intercept. The penalty is the one
-    of the smallest error. Of very many images so many are drawn, class by class.
-    """
-    if len(known.labels) > LEFT_OUT:
-        known = known.take(stratified(known.labels, LEFT_OUT, generator=make_generator(seed)))
-    features, labels = known.features.double(), known.labels
-    deviation = features.std(0, correction=0)
-    standard = (features - features.mean(0)) / torch.where(deviation > 0, deviation, 1)
-    values, vectors = torch.linalg.eigh(standard @ standard.T)  # (N,), (N, N)
-    wanted = F.one_hot(labels).double()  # (N, K)
-    found = []
-    for share in SHARES:
-        penalty = share * standard.shape[1]
-        inverse = (vectors / (values.clamp_min(0) + penalty)) @ vectors.T  # (N, N)
-        sums = inverse.sum(1, keepdim=True)
-        inverse -= sums @ sums.T / sums.sum()  # the intercept
-        off = inverse @ wanted / inverse.diagonal()[:, None]  # (N, K) wanted less answered
-        right = float(((wanted - off).argmax(1) == labels).double().mean())
-        found.append((float(off.square().mean()), right))
-    return min(found)[1]
 
 
 def cross_validate(known: Labelled, classes: int, seed: int) -> float | None:

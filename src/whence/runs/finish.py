@@ -1,7 +1,7 @@
 """The end of a run: remember, measure, calibrate, save."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from whence.records.images import ImageSet
 from whence.records.measures import Calibration
 from whence.runs.before import CORRECTIONS
 from whence.runs.beside import Beside, measure_beside
+from whence.runs.best_layers import ChosenLayers
 from whence.runs.class_counts import count_images
 from whence.runs.folder import METRICS
 from whence.runs.image_record import RECORD_HASH, hash_parts, write_image_record
@@ -44,6 +45,7 @@ def finish(
     identity: Mapping[str, Any],
     features: Mapping[str, Tensor],
     beside: Beside | None,
+    layers: ChosenLayers | None,
     *,
     device: str,
     seconds: float,
@@ -59,6 +61,7 @@ def finish(
         identity: JSON that says what the training is made of.
         features: `(n, D)` of the images of each part by a frozen encoder; empty for another.
         beside: simple classifiers of the same features; None for an encoder that is trained.
+        layers: that were chosen for the features, if any were.
         device: that it was trained on.
         seconds: that it took.
         batch_size: images encoded at once.
@@ -94,6 +97,8 @@ def finish(
     metrics = {**measured, "train_seconds": round(seconds, 3), "device": device}
     if parts.before is not None:
         metrics["before"] = parts.before
+    if layers is not None:
+        metrics["layers"] = {**asdict(layers), "layers": list(layers.layers)}
     write_json(folder / METRICS, metrics)
     best = measured.get("test", measured.get("validation", {}))
     about = {**identity, "device": device, "reliance": best.get("reliance")}

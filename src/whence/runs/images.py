@@ -23,7 +23,7 @@ from whence.runs.mirroring import describe_mirroring
 from whence.runs.near_across import describe_near
 from whence.runs.normalisation import named
 from whence.runs.recipe_and_plan import choose_recipe
-from whence.runs.settings import Settings
+from whence.runs.settings import BEST_LAYERS, Settings
 from whence.runs.target import read_target
 from whence.runs.where import AS_SETTINGS_SAY, Where
 from whence.training.plan import check_balance
@@ -202,7 +202,16 @@ def check_before_images(settings: Settings) -> Weights | None:
 
 
 def check_frozen(settings: Settings) -> None:
-    """Refuse to freeze an encoder that has no weights, and to keep what does not change."""
+    """Refuse to freeze an encoder that has no weights, and to keep or choose what does not change.
+
+    Raises:
+        ValueError: naming what to add or leave out.
+    """
+    if settings.layers == BEST_LAYERS and not settings.freeze_encoder:
+        raise ValueError(
+            "layers best chooses among features that stay as they are; add --freeze-encoder, or "
+            "name layers."
+        )
     if settings.freeze_encoder and settings.keep_checkpoints is not None:
         raise ValueError(
             "keep_checkpoints is for encoders that learn, a frozen one stays as it is; "

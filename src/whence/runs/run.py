@@ -16,6 +16,7 @@ from whence.models.saved_bank import check_sources
 from whence.models.sound import check_sound
 from whence.records.images import Dataset
 from whence.runs.beside import Beside, fit_beside
+from whence.runs.best_layers import take_best_layers
 from whence.runs.budget import keep_to_budget, read_epochs
 from whence.runs.check_epochs import EpochChecks
 from whence.runs.encode_parts import encode_parts
@@ -100,6 +101,9 @@ def run(
         parts.model.to(device)
         kept = features_folder or folder / FEATURES
         features = encode_parts(parts, dataset, kept, team, pooled, batch_size=batch_size)
+        parts, features, layers = take_best_layers(parts, settings, features, folder, team)
+        if checks is not None:
+            checks.parts = parts
         parts = replace(parts, plan=keep_to_budget(settings, parts, features, folder, team))
         beside = fit_beside(parts, features)
         seconds = train(
@@ -122,6 +126,7 @@ def run(
                 identify(parts),
                 features,
                 beside,
+                layers,
                 device=device,
                 seconds=seconds,
                 batch_size=batch_size,

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 CHECKPOINT_SECONDS = 30.0
 """Least time between two checkpoints, unless the command line says another."""
 
+BEST_LAYERS = "best"
+"""In place of layers: those that the training images choose."""
+
 DATA_ROOT = "datasets"
 """Folder of the named datasets, unless the user says another."""
 
@@ -89,8 +92,9 @@ class Settings:
     layers: str | None = option(
         None,
         "names of layers of the encoder with commas between them, output among them being its own; "
-        "their means over the image are the features, in place of the output "
-        "(whence encoders --layers compares them)",
+        "their means over the image are the features, in place of the output; all: all of its "
+        "depths; best: those that answer most training images right, each left out in turn, of a "
+        "frozen encoder (whence encoders --layers compares them)",
     )
     freeze_encoder: bool = option(False, "train the head alone, on features encoded once")
     variant: str | None = option(

@@ -12,6 +12,7 @@ from filelock import FileLock
 from whence.bounds import BATCH_SIZE
 from whence.records.images import Dataset
 from whence.runs.beside import fit_beside
+from whence.runs.best_layers import take_best_layers
 from whence.runs.encode_parts import encode_parts
 from whence.runs.folder import SETTINGS, TUNING
 from whence.runs.kept_features import FEATURES
@@ -162,6 +163,7 @@ def tune(
     parts.model.to(device)
     kept = place_features(folder)
     features = encode_parts(parts, dataset, kept, Team(), None, batch_size=BATCH_SIZE)
+    parts, features, _ = take_best_layers(parts, settings, features, folder / TUNING, Team())
     tried = Tried(parts, features, fit_beside(parts, features))
     study = open_study(folder, seed=settings.seed + number)
     names = open_settings(settings)

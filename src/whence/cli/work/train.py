@@ -26,6 +26,7 @@ from whence.report.checked import describe_checks
 from whence.report.dependence import say_dependence
 from whence.report.known import say_known
 from whence.runs.beside import say_beside
+from whence.runs.best_layers import ChosenLayers
 from whence.runs.check_run import check_run
 from whence.runs.images import load_data, load_to_train
 from whence.runs.kept_features import FEATURES, remove_features
@@ -161,6 +162,8 @@ def describe_trained(results: dict[str, dict[str, Any]]) -> str:
                 f" with the whole memory, {test['accuracy_draws']['mean']:.2%} with random draws"
             )
         lines.append(f"{line} ({metrics['train_seconds']:.0f} s of training)")
+        if "layers" in metrics:
+            lines.append(f"  {escape(ChosenLayers(**metrics['layers']).describe())}")
         lines += [f"  {sentence}" for sentence in say_measured(test)]
         if "before" in metrics:
             lines += compare_accuracies(metrics["before"], test)
