@@ -18,6 +18,7 @@ from whence.metrics.faithfulness_measure import find_measure
 from whence.models.wrap import wrap
 from whence.records.faithfulness import FaithfulnessCell, MeasureFacts
 from whence.records.images import ImageSet
+from whence.report.faithfulness_page import write_cell
 from whence.seeds import make_generator
 
 FACTS = MeasureFacts("deletion", "lower", "How much.", "random", None)
@@ -94,6 +95,9 @@ def cell(*values, refused="", curve=None):
 def test_a_summary_leaves_out_images_without_a_number():
     found = summarise_cell(cell(0.2, None, 0.4), cell(0.5, 0.5, 0.6), FACTS, "gradient", 0)
     assert (found.mean, found.images, found.passes) == (pytest.approx(0.3), 2, True)
+    assert found.looked_at == 3
+    assert " of 2" in write_cell(found)
+    assert " of " not in write_cell(summarise_cell(cell(0.2, 0.4), None, FACTS, "gradient", 0))
     for own in (cell(None, None, None), cell(refused="no graph")):
         empty = summarise_cell(own, cell(0.5, 0.5, 0.6), FACTS, "gradient", 0)
         assert (empty.mean, empty.images, empty.passes) == (None, 0, None)

@@ -1,6 +1,6 @@
 """Measures of faithfulness against captum, and on relevance that is not exact."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from captum.metrics import infidelity as infidelity_of_captum
 from captum.metrics import sensitivity_max
 from torch.testing import assert_close
 
-from tests.helpers.faithful import black_out, make_linear_case, seeded
+from tests.helpers.faithful import Linear, black_out, make_linear_case, seeded
 from whence.metrics.attributed import Attributed
 from whence.metrics.correlation import correlate_ranks, correlate_rows
 from whence.metrics.faithfulness.idsds import cut_patches
@@ -139,6 +139,33 @@ def test_maps_without_a_difference_are_not_correlated():
         assert bool(found.values.isnan().all()), name
     for name in ("trigger_mass", "unexplained"):
         assert bool(find_measure(name)(flat).values.isfinite().all())
+
+
+@dataclass(frozen=True, eq=False)
+class Silenced(Linear):
+    """Another class, and randomised copies, have maps of one number for the first image."""
+
+    level: float = 0.0
+
+    def __call__(self, images, rows):
+        maps = super().__call__(images, rows)
+        return maps.where(rows[:, None, None] > 0, self.level * images[:, :1, :1, 0])
+
+    def toward(self, classes):
+        return replace(self, classes=classes)
+
+    def cascade(self):
+        return iter([("all", self)])
+
+
+@pytest.mark.parametrize("level", [0.0, 0.3])
+@pytest.mark.parametrize("name", ["mprt", "smprt", "emprt", "random_logit"])
+def test_an_image_whose_other_map_is_one_number_has_none(name, level):
+    case, measure = make_linear_case(), find_measure(name)
+    silent = Silenced(case.explain.weights, case.classes, level)
+    drawn = {"generator": seeded()} if measure.draws else {}
+    found = measure(replace(case, explain=silent), **drawn)
+    assert found.values.isnan().tolist() == [True, False, False, False, False]
 
 
 def test_equal_pixels_come_in_an_order_that_all_images_share():

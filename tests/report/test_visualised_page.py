@@ -20,6 +20,7 @@ def unit(**changes):
         "mean": 0.5,
         "deviation": 2.0,
         "highest": 4.0,
+        "averaged": False,
         "made": (MADE, replace(MADE, kept_natural_by="norm", cut=0.25, rising=True)),
         "patches": (PATCH, replace(PATCH, label=None)),
         "evolution": ((0, PATCH), (3, PATCH)),
@@ -44,6 +45,25 @@ def test_cards_say_what_was_made_and_found():
     assert (card.label, unknown.label) == ("cat", "no label")
     assert card.lines == ("activation 3.5", "8 x 5 pixels, from column 1, row 2")
     assert [one.badge for one in evolution.shown[0].cards] == ["before training", "after epoch 3"]
+
+
+def test_a_part_that_is_all_is_the_whole_image():
+    height, width = MADE.image.shape[1:]
+    found = replace(PATCH, box=(0, 0, height, width))
+    part = replace(PATCH, box=(0, 0, height, width - 1))
+    section = unit_section(unit(patches=(found, part)), CLASSES, 1)
+    first, second = section.blocks[2].shown[0].cards
+    assert first.lines[1] == "the whole image"
+    assert second.lines[1] == f"{width - 1} x {height} pixels, from column 0, row 0"
+
+
+def test_the_activation_of_a_channel_is_said_to_be_a_mean_and_that_of_a_patch_is_not():
+    usual, _, found, _ = unit_section(unit(averaged=True), CLASSES, 1).blocks
+    assert usual.sentences[0].endswith("the highest is 4, each time as the mean over all places.")
+    assert "of this place alone" in found.sentences[0]
+    *_, plain, _ = unit_section(unit(), CLASSES, 1).blocks
+    assert len(plain.sentences) == 1
+    assert plain.sentences[0].startswith("Below each")
 
 
 def test_a_unit_that_never_varies_is_said():

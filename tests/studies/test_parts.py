@@ -6,7 +6,7 @@ import pytest
 
 from whence.studies.parts.findings import Findings, StudyFigure
 from whence.studies.parts.kept import KeptParts
-from whence.studies.parts.page import render_findings
+from whence.studies.parts.page import render_findings, tabulate_findings
 from whence.studies.parts.request import StudyRequest
 from whence.studies.parts.subject import find_run, load_subject
 
@@ -75,6 +75,25 @@ def test_the_page_shows_claim_verdict_numbers_figures_and_what_it_was_made_with(
     assert "It was not borne out" not in render_findings(
         "two_words", "A claim.", "Someone 2017", Findings(("a",), (), None, "So it is.")
     )
+
+
+@pytest.mark.parametrize(
+    ("rows", "names", "header"),
+    [
+        ((("a", "x", "p", 1), ("b", "x", "p", 2)), ["a", "b"], ("two", "three", "four")),
+        ((("a", "x", "p", 1), ("a", None, "p", 2)), ["a, x", "a"], ("three", "four")),
+        ((("a", "x", "p", 1), ("a", "x", "p", 2)), ["a, x, p", "a, x, p"], ("four",)),
+        ((("a", "x", "p", "s"), ("a", "x", "p", "t")), ["a, x, p", "a, x, p"], ("four",)),
+        ((("a", 1, "p", 1), ("a", 2, "p", 2)), ["a", "a"], ("two", "three", "four")),
+    ],
+)
+def test_rows_are_named_by_as_many_columns_of_text_as_tell_them_apart(rows, names, header):
+    table = tabulate_findings(Findings(("one", "two", "three", "four"), rows, True, "Found."))
+    assert [row.name for row in table.rows] == names
+    assert table.header == header
+    assert [len(row.cells) for row in table.rows] == [len(header)] * 2
+    said = {2: "Rows: one, two.", 1: "Rows: one, two, three."}
+    assert table.caption == said.get(len(header), "")
 
 
 def test_images_of_a_study_are_its_own_unless_others_are_named():

@@ -114,8 +114,9 @@ def ask_method(
         kind = choose_kind(model, target, score)
         made, facts = make_score(model, asked, target, kind, batch_size)
         check_scores(facts.values)
-        if chosen.separable and not evidence and isinstance(made, ClassifierScore):
-            made = replace(made, alone=True)
+        if isinstance(made, ClassifierScore) and made.model.has_memory and not evidence:
+            alone, encoded = chosen.lighter == "evidence", chosen.lighter in ("pixels", "maps")
+            made = replace(made, alone=alone, encoded=encoded)
         found = chosen.compute(made, asked, **used)
     check_found(found, method)
     return record(found, facts, method, used)

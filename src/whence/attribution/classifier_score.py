@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from whence.attribution.baseline_images import Baseline
 from whence.attribution.graph.tape import as_part, is_recording
 from whence.attribution.read_moved import read_moved
 from whence.attribution.score import FunctionScore, StoredImages
@@ -40,6 +41,7 @@ class ClassifierScore:
             a target.
         twin: of the encoder, which images go through in its place; None for the encoder itself.
         alone: evidence is left out of what is explained; it is read as it is.
+        encoded: evidence enters as features, and is explained no further than that.
     """
 
     model: Classifier
@@ -53,6 +55,7 @@ class ClassifierScore:
     sides: tuple[Tensor, ...] | None = None
     twin: nn.Module | None = None
     alone: bool = False
+    encoded: bool = False
 
     @property
     def bounded(self) -> bool:
@@ -90,16 +93,20 @@ class ClassifierScore:
     def evidence(self) -> Tensor | None:
         """Return the pixels `(E, C, h, w)` of all evidence images; None of a standard model.
 
+        Where it enters as features, these `(E, D)`.
+
         Raises:
-            ValueError: if the bank was saved without them.
+            ValueError: if the bank was saved without pixels.
         """
         if self.alone or not self.model.has_memory:
             return None
-        stored = stored_pixels(self.model.checked_bank())
-        return self.pixels(take_images(stored, torch.cat(self.places)))
+        bank, places = self.model.checked_bank(), torch.cat(self.places)
+        if self.encoded:
+            return bank.features[places]
+        return self.pixels(take_images(stored_pixels(bank), places))
 
     def __call__(self, images: Tensor, evidence: Tensor | None = None) -> Tensor:
-        """Score variants `(B, C, H, W)` of the images, and `(E, C, h, w)` of their evidence.
+        """Score variants `(B, C, H, W)` of the images, and of their evidence as ``evidence`` is.
 
         A moved evidence image is moved for the image whose evidence it is, and all weights are
         computed anew. With gradients on, what does not go through the encoder at once goes through
@@ -111,7 +118,21 @@ class ClassifierScore:
         queries = self.encode(images)
         if not self.model.has_memory:
             return self.target.of(self.model.head(queries), self.rows)
-        return self.read(queries, None if evidence is None else self.encode(evidence))
+        return self.read(queries, None if evidence is None else self.embed(evidence))
+
+    def embed(self, evidence: Tensor) -> Tensor:
+        """Bring what is like ``evidence`` to features `(E, D)`."""
+        return evidence if self.encoded else self.encode(evidence)
+
+    def begin_evidence(self, baseline: Baseline) -> Tensor | None:
+        """Put what is like ``evidence`` where a path starts; None where there is nothing."""
+        found = self.evidence
+        if found is None or not self.encoded:
+            return None if found is None else baseline(found)
+        places, columns = torch.cat(self.places).unique(return_inverse=True)
+        stored = take_images(stored_pixels(self.model.checked_bank()), places)
+        with torch.no_grad():
+            return self.encode(baseline(self.pixels(stored)))[columns]
 
     def pixels(self, images: Tensor) -> Tensor:
         """Bring images `(B, C, H, W)`, uint8 or in [0, 1], to floats in [0, 1]."""

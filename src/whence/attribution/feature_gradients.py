@@ -13,7 +13,6 @@ from torch import Tensor
 from whence.attribution.target import Target
 from whence.memory import SIMILARITIES
 from whence.memory.attention import at_least_float32, weigh
-from whence.memory.feature_heads import Standard
 from whence.memory.heads import MemoryHead
 
 PAIRS = 8192
@@ -144,24 +143,3 @@ def differentiate_active(
         vectors = (weights[:, None] @ head.values(stored, labels))[:, 0]  # (n, V)
     found = target.of(head.respond(query, vectors), numbers)
     return found.detach(), torch.autograd.grad(found.sum(), leaves)
-
-
-def differentiate_alone(
-    head: Standard, queries: Tensor, target: Target, numbers: Tensor
-) -> Gradients:
-    """Differentiate the score of each input for ``Standard``, which reads nothing.
-
-    Args:
-        head: its classifier.
-        queries: `(S, B, D)`.
-        target: makes scores of logits.
-        numbers: `(B,)` by which it knows the inputs.
-    """
-    steps, total = queries.shape[:2]
-    leaf = queries.flatten(0, 1).detach().requires_grad_()  # (S * B, D)
-    scores = target.of(head(leaf), numbers.repeat(steps))
-    (gradients,) = torch.autograd.grad(scores.sum(), leaf)
-    rows = torch.arange(steps * total, device=leaf.device)
-    nothing = rows[:, None][:, :0]
-    read = gradients[:, None][:, :0]
-    return Gradients(rows, scores.detach(), gradients, read, nothing, nothing.bool())

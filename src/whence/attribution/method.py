@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from torch import Tensor
 
@@ -11,6 +11,11 @@ from whence.attribution import METHODS
 from whence.attribution.found import FoundRelevance
 from whence.attribution.score import Score
 from whence.messages import quote
+
+Lighter = Literal["nothing", "evidence", "pixels", "maps"]
+"""What may be left out of the evidence, and images get the same numbers: nothing; all of it, which
+is then read as it is; its pixels, so that it enters as features; or its maps, of which the ledger
+still has the sum."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,13 +26,13 @@ class Method:
         name: the one in ``METHODS``.
         compute: takes a score of B images, these images `(B, C, H, W)`, and options by name.
         adds_up: its numbers are parts of the score, so that a ledger can be kept.
-        separable: numbers of images are the same where evidence images are not looked at.
+        lighter: what may be left out of the evidence where only numbers of images are asked for.
     """
 
     name: str
     compute: Callable[..., FoundRelevance]
     adds_up: bool
-    separable: bool = False
+    lighter: Lighter = "nothing"
 
     def __call__(self, score: Score, images: Tensor, **options: Any) -> FoundRelevance:
         """Find relevance, once all options are known to be options of this method."""

@@ -37,7 +37,7 @@ def score_own(
         return score.target.of(score.model.head(queries), score.rows)
     head, bank = score.model.memory_head, score.model.checked_bank()
     slots, allowed = number_by_image(score.counts, queries.device)  # (B, A)
-    read = at_least_float32(score.encode(evidence))[slots]  # (B, A, D)
+    read = at_least_float32(score.embed(evidence))[slots]  # (B, A, D)
     labels = bank.labels[torch.cat(score.places)][slots]
     with torch.autocast(queries.device.type, enabled=False):
         asked, stored = head.pair(at_least_float32(queries)[:, None], read, labels)

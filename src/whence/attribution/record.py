@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from whence.attribution.found import FoundRelevance
-from whence.records.relevance import OUTSIDE, WITHOUT_VOTE, Relevance
+from whence.records.relevance import EVIDENCE, OUTSIDE, WITHOUT_VOTE, Relevance
 
 STAYS = " Evidence images stay as they are, and get nothing."
 
@@ -35,7 +35,7 @@ def record(
     if found.lines is not None:
         ledger = {"image": images.sum((1, 2, 3), dtype=torch.float64)}
         if found.evidence is not None or any(facts.evidence):
-            ledger["evidence"] = sum_each(evidence)
+            ledger[EVIDENCE] = sum_each(evidence)
         if found.evidence is not None and any(facts.compared):
             ledger[WITHOUT_VOTE] = sum_each(compared)
         ledger |= {name: amounts.detach().cpu().double() for name, amounts in found.lines.items()}

@@ -1,7 +1,7 @@
 """What moves on the way to images and their evidence, and the gradients at its points."""
 
 from collections.abc import Iterator
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,14 +12,12 @@ from whence.attribution.feature_gradients import (
     Gradients,
     Memory,
     differentiate,
-    differentiate_alone,
 )
 from whence.attribution.path import differentiate_along, encode_along
-from whence.memory.feature_heads import Standard
 
 
 class Scene(NamedTuple):
-    """Images and stored images; M and U are 0 for a standard model."""
+    """Images and stored images."""
 
     score: ClassifierScore  # of these images
     images: Tensor  # (B, C, H, W) on the model's device
@@ -36,9 +34,6 @@ def set_scene(
 ) -> Scene:
     """Choose what moves with images `(B, C, H, W)`: their evidence, or every stored image."""
     images = images.to(score.values.device)
-    if not score.model.has_memory:
-        none, moves = images[:0], images.new_zeros((len(images), 0), dtype=torch.bool)
-        return Scene(score, images, none, none, moves, score.rows[:0], False, baseline)
     bank = score.model.checked_bank()
     moves = torch.full((len(images), len(bank)), everything, device=images.device)
     for row, places in enumerate(score.places):
@@ -64,15 +59,12 @@ def differentiate_at(scene: Scene, times: Tensor, moved: Tensor) -> Iterator[Gra
     Args:
         scene: what moves; its model in eval mode, with gradients.
         times: `(S,)`.
-        moved: `(S, U, D)` features of the stored images that move; not read without a memory.
+        moved: `(S, U, D)` features of the stored images that move.
     """
     score, inputs = scene.score, torch.arange(len(scene.images), device=times.device)
     queries = encode_along(
         score.model, scene.images, inputs, times, scene.baseline, batch_size=score.batch_size
     )  # (S, B, D)
-    if not score.model.has_memory:
-        head = cast(Standard, score.model.head)
-        return iter([differentiate_alone(head, queries, score.target, score.rows)])
     labels = score.model.checked_bank().labels
     memory = Memory(scene.features, labels, moved, scene.places, scene.moves, score.mask)
     return differentiate(score.model.memory_head, queries, memory, score.target, score.rows)

@@ -226,7 +226,7 @@ def summarise_cell(
     values = to_numbers(cell)
     known = values[~values.isnan()]
     if len(known) == 0:
-        return CellSummary(None, None, None, 0, None, cell.curve, cell.refused)
+        return CellSummary(None, None, None, 0, len(values), None, cell.curve, cell.refused)
     found = bootstrap_mean(known, make_generator(seed))
     passes = None
     if method not in KNOWING_NOTHING and measure.limit is not None:
@@ -235,7 +235,7 @@ def summarise_cell(
         method not in KNOWING_NOTHING and control is not None and len(control.values) == len(values)
     ):
         passes = beats(values, to_numbers(control), measure.better == "lower", seed)
-    return CellSummary(*found, len(known), passes, cell.curve, cell.refused)
+    return CellSummary(*found, len(known), len(values), passes, cell.curve, cell.refused)
 
 
 def to_numbers(cell: FaithfulnessCell) -> Tensor:

@@ -82,6 +82,7 @@ def visualise_units(
                     mean=known.mean,
                     deviation=known.deviation,
                     highest=known.highest,
+                    averaged=unit.kind == "channel",
                     made=tuple(made[number]),
                     patches=find_patches(model, model.encoder, unit, training, top, batch_size),
                     evolution=look_back(model, unit, training, kept, batch_size),

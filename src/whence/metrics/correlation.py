@@ -21,9 +21,18 @@ def correlate_rows(one: Tensor, other: Tensor) -> Tensor:
 def standardise(rows: Tensor) -> Tensor:
     """Bring rows `(B, P)` to mean 0 and length 1; constant ones to NaN."""
     rest = rows - rows.mean(1, keepdim=True)
-    constant = rest.abs().amax(1) <= LEAST_SPREAD * rows.abs().amax(1)
     lengths: Tensor = torch.linalg.vector_norm(rest, dim=1)
-    return rest / lengths.masked_fill(constant, torch.nan)[:, None]
+    return rest / lengths.masked_fill(find_constant(rows), torch.nan)[:, None]
+
+
+def find_constant(rows: Tensor) -> Tensor:
+    """Find the rows of `(B, P)` that are the same number everywhere, but for rounding; `(B,)`.
+
+    >>> find_constant(torch.tensor([[0.0, 0.0], [3.0, 3.0], [3.0, 3.1]]))
+    tensor([ True,  True, False])
+    """
+    rest = rows - rows.mean(1, keepdim=True)
+    return rest.abs().amax(1) <= LEAST_SPREAD * rows.abs().amax(1)
 
 
 def correlate_ranks(one: Tensor, other: Tensor) -> Tensor:

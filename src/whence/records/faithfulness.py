@@ -45,7 +45,8 @@ class CellSummary:
 
     Attributes:
         mean, low, high: of the images' numbers, with the 95 % interval; None without any.
-        images: how many have a number.
+        images: how many have a number; the mean leaves the others out.
+        looked_at: how many were measured.
         passes: whether the method does better than the measure's control, or reaches its limit;
             None where that is no question.
         curve: means over the images.
@@ -56,6 +57,7 @@ class CellSummary:
     low: float | None
     high: float | None
     images: int
+    looked_at: int
     passes: bool | None
     curve: tuple[float, ...] | None
     refused: str

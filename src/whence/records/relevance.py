@@ -9,6 +9,9 @@ from torch import Tensor
 from whence.messages import format_number
 from whence.records.picture import colour, find_factor, find_limit, shown_size, to_data_uri
 
+EVIDENCE = "evidence"
+"""The line of a ledger for the evidence of an image."""
+
 OUTSIDE = "outside the evidence"
 """The line of a ledger for stored images that are not evidence of the image."""
 

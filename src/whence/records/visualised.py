@@ -60,6 +60,7 @@ class VisualisedUnit:
     Attributes:
         name: of the unit.
         mean, deviation, highest: of its activation over training images.
+        averaged: its activation is a mean over places, that of a patch is of one place.
         made: inputs, the one that nothing keeps natural first.
         patches: the most active first.
         evolution: epochs of the training with the most active patch after each.
@@ -69,6 +70,7 @@ class VisualisedUnit:
     mean: float
     deviation: float
     highest: float
+    averaged: bool
     made: tuple[MadeInput, ...]
     patches: tuple[FoundPatch, ...]
     evolution: tuple[tuple[int, FoundPatch], ...]

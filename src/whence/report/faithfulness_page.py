@@ -104,7 +104,8 @@ def show_tables(found: Faithfulness) -> tuple[PageBlock, ...]:
     sentence = (
         "Mean over the images, and its 95% interval (bootstrap over images). A cross marks a "
         "method that is not better than the control of the measure, image by image, or misses its "
-        "limit."
+        "limit. Where only some images have a number (most measures have none of a map that is the "
+        "same everywhere) the cell says of how many; where none has, it is a dash."
     )
     return (PageBlock(sentences=(sentence,), shown=tables),)
 
@@ -115,15 +116,17 @@ def show_summary(cell: CellSummary) -> TableCell:
 
 
 def write_cell(cell: CellSummary) -> str:
-    """Write a mean with its interval, and a cross where a check is failed.
+    """Write a mean with its interval, of how many images if not of all, and a cross for a failure.
 
-    >>> write_cell(CellSummary(0.5, 0.25, 0.75, 4, False, None, ""))
-    '0.5 [0.25, 0.75] \N{MULTIPLICATION SIGN}'
+    >>> write_cell(CellSummary(0.5, 0.25, 0.75, 3, 4, False, None, ""))
+    '0.5 [0.25, 0.75] of 3 \N{MULTIPLICATION SIGN}'
     """
     if cell.mean is None or cell.low is None or cell.high is None:
         return "\N{EN DASH}"
     mean, low, high = (format_number(one, ".3g") for one in (cell.mean, cell.low, cell.high))
-    return f"{mean} [{low}, {high}]" + (" \N{MULTIPLICATION SIGN}" if cell.passes is False else "")
+    some = f" of {cell.images:,}" if cell.images < cell.looked_at else ""
+    cross = " \N{MULTIPLICATION SIGN}" if cell.passes is False else ""
+    return f"{mean} [{low}, {high}]{some}{cross}"
 
 
 def show_failures(found: Faithfulness) -> PageBlock:

@@ -87,15 +87,16 @@ def render_visualised(
 
 def unit_section(unit: VisualisedUnit, classes: Sequence[str], number: int) -> PageSection:
     """Describe one unit; ``number`` is its place on the page, from 1."""
-    made = Strip(tuple(make_input_card(one, classes) for one in unit.made), 150)
-    patches = make_strip([make_patch_card(one, classes) for one in unit.patches])
+    made = Strip(tuple(make_input_card(one, classes) for one in unit.made), 140)
+    whole = unit.made[0].image.shape[1:]
+    patches = make_strip([make_patch_card(one, classes, whole) for one in unit.patches])
     blocks = [
         PageBlock(sentences=(say_usual(unit),)),
         PageBlock("Inputs made for it", shown=(made,), after=say_rising(unit)),
-        PageBlock("Training images that activate it most", shown=(patches,)),
+        PageBlock("Training images that activate it most", say_patches(unit), shown=(patches,)),
     ]
     if unit.evolution:
-        cards = [make_epoch_card(epoch, one, classes) for epoch, one in unit.evolution]
+        cards = [make_epoch_card(epoch, one, classes, whole) for epoch, one in unit.evolution]
         text = "The patch that activated it most after each of these epochs of the training."
         blocks.append(PageBlock("How it came about", (text,), shown=(make_strip(cards),)))
     return PageSection(f"unit-{number}", unit.name, tuple(blocks), jump=unit.name)
@@ -111,9 +112,25 @@ def say_usual(unit: VisualisedUnit) -> str:
     mean, deviation, highest = (
         format_number(value, ".3g") for value in (unit.mean, unit.deviation, unit.highest)
     )
+    places = ", each time as the mean over all places" if unit.averaged else ""
     return (
         f"Over the training images its activation is {mean} on average, with a standard deviation "
-        f"of {deviation}; the highest is {highest}."
+        f"of {deviation}; the highest is {highest}{places}."
+    )
+
+
+def say_patches(unit: VisualisedUnit) -> tuple[str, ...]:
+    """Say what a card of a training image shows."""
+    told = (
+        "Below each is which of its pixels count for that: red raises the activation, blue lowers "
+        "it. Each map has a scale of its own.",
+    )
+    if not unit.averaged:
+        return told
+    return (
+        "The part that the channel sees where it is most active; the activation is that of this "
+        "place alone, and so may be above the highest mean.",
+        *told,
     )
 
 
@@ -144,12 +161,15 @@ def make_input_card(made: MadeInput, classes: Sequence[str]) -> Card:
     )
 
 
-def make_patch_card(found: FoundPatch, classes: Sequence[str]) -> Card:
-    """Describe the part of a training image that activates a unit."""
+def make_patch_card(found: FoundPatch, classes: Sequence[str], whole: Sequence[int]) -> Card:
+    """Describe the part of a training image of ``whole`` height and width that activates a unit."""
     label, place = name_label(found.label, classes), name_place(found.index, found.source)
     limit = find_limit([found.projection])
     alt = f"pixels of {place} that count for the activation"
     top, left, bottom, right = found.box
+    seen = f"{right - left} x {bottom - top} pixels, from column {left}, row {top}"
+    if found.box == (0, 0, *whole):
+        seen = "the whole image"
     return Card(
         role="stored",
         badge="",
@@ -157,7 +177,7 @@ def make_patch_card(found: FoundPatch, classes: Sequence[str]) -> Card:
         label=label,
         lines=(
             f"activation {format_number(found.activation, '.3g')}",
-            f"{right - left} x {bottom - top} pixels, from column {left}, row {top}",
+            seen,
         ),
         place=place,
         relevance=draw_picture(colour(found.projection, limit), alt),
@@ -165,9 +185,11 @@ def make_patch_card(found: FoundPatch, classes: Sequence[str]) -> Card:
     )
 
 
-def make_epoch_card(epoch: int, found: FoundPatch, classes: Sequence[str]) -> Card:
+def make_epoch_card(
+    epoch: int, found: FoundPatch, classes: Sequence[str], whole: Sequence[int]
+) -> Card:
     """Describe the most active patch after an epoch."""
-    card = make_patch_card(found, classes)
+    card = make_patch_card(found, classes, whole)
     badge = "before training" if epoch == 0 else f"after epoch {epoch}"
     return Card(
         role=card.role,

@@ -59,7 +59,7 @@ def find_by_layers(
         found.append(explain(recording))
         values.append(recording.output.value)
         del recording  # before the next one is made
-    evidence = [one.evidence for one in found if one.evidence is not None]
+    evidence = list_stored_maps(score, found)
     return FoundRelevance(
         torch.cat([one.images for one in found]),
         torch.cat(evidence) if evidence else None,
@@ -69,6 +69,13 @@ def find_by_layers(
         else None,
         score=torch.cat(values) if is_of_weights(score) else None,
     )
+
+
+def list_stored_maps(score: Score, found: Sequence[FoundByLayers]) -> list[Tensor]:
+    """List the relevance of evidence images; nothing where these entered as features."""
+    if isinstance(score, ClassifierScore) and score.encoded:
+        return []
+    return [one.evidence for one in found if one.evidence is not None]
 
 
 def choose_weights(score: Score, weights: str | None) -> bool:
@@ -111,7 +118,9 @@ def is_of_weights(score: Score) -> bool:
 
 def gather_rows(score: Score, total: int) -> Iterator[Tensor]:
     """Gather the rows of images that, with their evidence, go through a network at once."""
-    counts = score.counts if isinstance(score, ClassifierScore) else [0] * total
+    counts = [0] * total
+    if isinstance(score, ClassifierScore) and not score.encoded:
+        counts = score.counts
     rows: list[int] = []
     held = 0
     for row in range(total):
@@ -140,7 +149,7 @@ def record_part(
         known: operations that there is a rule for.
         constant: weights of the evidence are constants.
         merged: as for ``record_score``.
-        evidence: `(E, C, h, w)` in the place of the evidence; None takes it as it is.
+        evidence: in the place of the evidence, and like it; None takes it as it is.
     """
     owners = torch.arange(len(images), device=images.device)
     if not isinstance(score, ClassifierScore):

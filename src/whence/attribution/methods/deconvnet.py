@@ -38,4 +38,4 @@ def rectify_back(node: Node, arriving: Tensor) -> Tensor:
     return passed if saturated is None else torch.where(saturated, 0, passed)
 
 
-DECONVNET = Method("deconvnet", deconvnet, adds_up=False)
+DECONVNET = Method("deconvnet", deconvnet, adds_up=False, lighter="pixels")

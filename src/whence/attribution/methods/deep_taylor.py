@@ -58,4 +58,4 @@ def deep_taylor(
     )
 
 
-DEEP_TAYLOR = Method("deep_taylor", deep_taylor, adds_up=True)
+DEEP_TAYLOR = Method("deep_taylor", deep_taylor, adds_up=True, lighter="pixels")

@@ -4,12 +4,14 @@ import torch
 from torch import Tensor
 
 from whence.attribution.baseline_images import PathStart, find_start
+from whence.attribution.classifier_score import ClassifierScore
 from whence.attribution.found import FoundRelevance
 from whence.attribution.graph.chords import ChordPass
 from whence.attribution.graph.layers import (
     FoundByLayers,
     gather_rows,
     is_of_weights,
+    list_stored_maps,
     record_part,
     split_found,
 )
@@ -51,7 +53,7 @@ def deeplift(score: Score, images: Tensor, *, baseline: str | Tensor = "white") 
         explain_part(score.take(rows), images[rows.to(images.device)], start)
         for rows in gather_rows(score, len(images))
     ]
-    stored = [one.evidence for one in parts if one.evidence is not None]
+    stored = list_stored_maps(score, parts)
     return FoundRelevance(
         torch.cat([one.images for one in parts]),
         torch.cat(stored) if stored else None,
@@ -69,14 +71,14 @@ def explain_part(score: Score, images: Tensor, start: PathStart) -> FoundByLayer
     Returns:
         Relevance, and as lines the score `(n,)` at both ends.
     """
-    pixels, evidence = score.pixels(images), score.evidence
+    pixels = score.pixels(images)
     here = record_part(score, pixels, Everything(), constant=False)
     there = record_part(
         score,
         start.of(pixels),
         Everything(),
         constant=False,
-        evidence=None if evidence is None else start.of(evidence),
+        evidence=score.begin_evidence(start.of) if isinstance(score, ClassifierScore) else None,
     )
     own = ChordPass(here, there)
     slopes = walk_back(here, torch.ones_like(here.output.value), own, own.enter)
@@ -85,4 +87,4 @@ def explain_part(score: Score, images: Tensor, start: PathStart) -> FoundByLayer
     return split_found(found, {BEGIN: there.output.value, END: here.output.value})
 
 
-DEEPLIFT = Method("deeplift", deeplift, adds_up=True)
+DEEPLIFT = Method("deeplift", deeplift, adds_up=True, lighter="pixels")

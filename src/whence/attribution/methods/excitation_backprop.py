@@ -104,4 +104,6 @@ class ExcitationPass(LayerwisePass):
         return [(layer.slot, towards - against)]
 
 
-EXCITATION_BACKPROP = Method("excitation_backprop", excitation_backprop, adds_up=False)
+EXCITATION_BACKPROP = Method(
+    "excitation_backprop", excitation_backprop, adds_up=False, lighter="pixels"
+)

@@ -82,4 +82,4 @@ def differentiate_layer(total: Tensor, output: Tensor) -> Tensor:
     return slopes
 
 
-GRAD_CAM = Method("grad_cam", grad_cam, adds_up=False, separable=True)
+GRAD_CAM = Method("grad_cam", grad_cam, adds_up=False, lighter="evidence")

@@ -30,4 +30,4 @@ def gradient(score: Score, images: Tensor) -> FoundRelevance:
     return FoundRelevance(*find_all_slopes(score, images), SLOPE)
 
 
-GRADIENT = Method("gradient", gradient, adds_up=False, separable=True)
+GRADIENT = Method("gradient", gradient, adds_up=False, lighter="evidence")

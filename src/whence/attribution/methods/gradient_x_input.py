@@ -34,4 +34,4 @@ def gradient_x_input(score: Score, images: Tensor) -> FoundRelevance:
     return FoundRelevance(found, stored_slopes, PRODUCT, lines={})
 
 
-GRADIENT_X_INPUT = Method("gradient_x_input", gradient_x_input, adds_up=True, separable=True)
+GRADIENT_X_INPUT = Method("gradient_x_input", gradient_x_input, adds_up=True, lighter="evidence")

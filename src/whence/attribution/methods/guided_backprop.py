@@ -41,4 +41,4 @@ def guide_back(node: Node, arriving: Tensor) -> Tensor:
     return torch.where(slot.value > 0, passed, 0)
 
 
-GUIDED_BACKPROP = Method("guided_backprop", guided_backprop, adds_up=False)
+GUIDED_BACKPROP = Method("guided_backprop", guided_backprop, adds_up=False, lighter="pixels")

@@ -121,4 +121,4 @@ def regress(regions: Regions, shown: Tensor, values: Tensor, ridge: float) -> Te
     return found
 
 
-LIME = Method("lime", lime, adds_up=False, separable=True)
+LIME = Method("lime", lime, adds_up=False, lighter="evidence")

@@ -88,4 +88,4 @@ def check_lrp_numbers(
         raise ValueError(f"low must be below high, got {low} and {high}.")
 
 
-LRP = Method("lrp", lrp, adds_up=True)
+LRP = Method("lrp", lrp, adds_up=True, lighter="pixels")

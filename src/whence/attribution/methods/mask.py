@@ -87,4 +87,4 @@ def say_masks(words: str, settled: Tensor, iterations: int) -> str:
     return sentence
 
 
-MASK = Method("mask", mask, adds_up=False, separable=True)
+MASK = Method("mask", mask, adds_up=False, lighter="evidence")

@@ -66,4 +66,4 @@ def occlusion(
     return FoundRelevance(*explain_each(score, images, lose), sentence)
 
 
-OCCLUSION = Method("occlusion", occlusion, adds_up=False, separable=True)
+OCCLUSION = Method("occlusion", occlusion, adds_up=False, lighter="evidence")

@@ -63,4 +63,4 @@ def say_slopes(samples: int, noise: float) -> str:
     )
 
 
-SMOOTHGRAD = Method("smoothgrad", smoothgrad, adds_up=False, separable=True)
+SMOOTHGRAD = Method("smoothgrad", smoothgrad, adds_up=False, lighter="evidence")

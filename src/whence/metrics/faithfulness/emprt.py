@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from whence.metrics.attributed import Attributed
+from whence.metrics.correlation import find_constant
 from whence.metrics.faithfulness_measure import FaithfulnessMeasure, MeasuredFaithfulness
 
 
@@ -18,27 +19,31 @@ def emprt(attributed: Attributed, *, bins: int = 100) -> MeasuredFaithfulness:
         bins: of the histogram, of equal width.
 
     Returns:
-        Relative rises, higher is better. NaN where the map is the same everywhere.
+        Relative rises, higher is better. NaN where one of the two maps is the same everywhere: a
+        randomised model whose units are all silent says nothing of the method.
     """
     *_, (_, explain) = attributed.method.cascade()
-    own = histogram_entropy(attributed.relevance, bins)
-    other = histogram_entropy(explain(attributed.images, attributed.rows), bins)
-    return MeasuredFaithfulness((other - own) / own.where(own > 0, torch.nan))
+    own, other = (
+        histogram_entropy(maps, bins)
+        for maps in (attributed.relevance, explain(attributed.images, attributed.rows))
+    )
+    return MeasuredFaithfulness((other - own) / own)
 
 
 def histogram_entropy(maps: Tensor, bins: int) -> Tensor:
     """Compute the entropy, in nats, of the histogram of each map `(B, H, W)`; `(B,)` float64.
 
-    The bins lie between the least and the largest value of each map.
+    The bins lie between the least and the largest value of each map; NaN where it has one value.
     """
     flat = maps.flatten(1).double()
     low, high = flat.amin(1, keepdim=True), flat.amax(1, keepdim=True)
-    width = (high - low).where(high > low, 1.0) / bins
+    constant = find_constant(flat)
+    width = (high - low).masked_fill(constant[:, None], 1.0) / bins
     places = ((flat - low) / width).long().clamp(0, bins - 1)
     counts = torch.zeros(len(flat), bins, dtype=torch.float64)
     counts.scatter_add_(1, places, torch.ones_like(flat))
     entropy: Tensor = torch.special.entr(counts / flat.shape[1]).sum(1)
-    return entropy
+    return entropy.masked_fill(constant, torch.nan)
 
 
 EMPRT = FaithfulnessMeasure(

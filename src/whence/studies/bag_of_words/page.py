@@ -15,6 +15,7 @@ ABOUT_HEATMAPS = (
     "A classifier was taught to find polygons, whether circles are there or not. It counts visual "
     "words: small patterns of edges, anywhere in a tile. Its decision is divided over the words, "
     "from these over the places where they were seen, and from these over the pixels.",
+    "All tiles shown have a polygon and a circle; above each stands what the classifier answers.",
     "Red pixels speak for a polygon, blue ones against it. Each map has a scale of its own, with "
     "its end below. A map shows what the classifier used: red on a circle is a mistake of the "
     "classifier, or of a word that both shapes have, not of the map.",

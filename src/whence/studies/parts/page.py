@@ -80,17 +80,36 @@ def show_fact(fact: Any) -> str:
 
 
 def tabulate_findings(findings: Findings) -> NumberTable:
-    """Lay the table out for a page; its first column names the rows."""
+    """Lay the table out for a page; its first columns name the rows."""
+    names = count_names(findings)
     return NumberTable(
         label=findings.verdict,
-        header=findings.columns[1:],
+        header=findings.columns[names:],
         rows=tuple(
             TableRow(
-                show_entry(row[0]), "", tuple(TableCell(show_entry(entry)) for entry in row[1:])
+                ", ".join(filter(None, map(show_entry, row[:names]))),
+                "",
+                tuple(TableCell(show_entry(entry)) for entry in row[names:]),
             )
             for row in findings.rows
         ),
+        caption=f"Rows: {', '.join(findings.columns[:names])}." if names > 1 else "",
     )
+
+
+def count_names(findings: Findings) -> int:
+    """Count the columns of text that it takes, from the first on, to tell the rows apart.
+
+    >>> rows = (("rank", "mean", "linear", 1), ("rank", "largest", "linear", 2))
+    >>> count_names(Findings(("mapping", "pooling", "kernel", "found"), rows, True, "Found."))
+    2
+    """
+    names, most = 1, len(findings.columns) - 1
+    while names < most and len({row[:names] for row in findings.rows}) < len(findings.rows):
+        if not all(isinstance(row[names], str | None) for row in findings.rows):
+            break
+        names += 1
+    return names
 
 
 def show_figure(figure: StudyFigure) -> Illustration:
