@@ -22,8 +22,18 @@ def build(command):
 
 def numbers_of(command):
     """The names of the options of a command that are numbers."""
-    kinds = {action.dest: getattr(action, "type", None) for action in build(command)._actions}
-    return [name for name, kind in kinds.items() if kind in (int, float)]
+    kinds = {action.dest: getattr(action, "_typehint", None) for action in build(command)._actions}
+    return [name for name, kind in kinds.items() if list_types(kind) & {int, float}]
+
+
+def list_types(kind):
+    """All types that a type is made of, as int of list[int]."""
+    return {kind}.union(*map(list_types, get_args(kind)))
+
+
+def test_options_that_are_numbers_are_found():
+    assert {"memory_size", "sizes", "batch_size", "seed"} <= set(numbers_of("memory"))
+    assert "learning_rate" in numbers_of("train")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -88,6 +98,16 @@ def test_whole_numbers_of_other_libraries_count_and_parts_do_not():
             check_number("steps", value)
 
 
+def test_what_is_no_number_is_refused_as_such():
+    for value in ("0.5", None, [0.5], torch.tensor([0.5, 1.0]), 1j):
+        with pytest.raises(TypeError, match=r"^recall must be a number, got "):
+            check_number("recall", value)
+    for value in (1, 0.5, np.float32(0.5), torch.tensor(0.5)):
+        check_number("recall", value)
+    with pytest.raises(TypeError, match=r"^share must be a number, got 'a'"):
+        check_number("recall", "a", shown="share")
+
+
 def test_lists_are_checked_one_by_one_and_what_has_no_bounds_passes():
     check_numbers([("mean", (0.0, 1.0)), ("milestones", [1, 2]), ("width", -1), ("size", None)])
     with pytest.raises(ValueError, match=r"^mean must be in \[0, 1\].*, got 104\."):
@@ -119,6 +139,9 @@ REFUSED = [
     ),
     (["explain", "RUN", "x.png", "--draws", str(2**63)], "draws must be at most 100,000, got 922"),
     (["explain", "RUN", "x.png", "--memory-size", "0"], "memory-size must be at least 1, got 0."),
+    (["memory", "RUN", "--size", "0"], "whence: size must be at least 1, got 0."),
+    (["memory", "RUN", "--size", "a"], "whence: size must be a whole number, got 'a'."),
+    (["memory", "RUN", "--sizes", "0", "9"], "whence: sizes must be at least 1, got 0."),
     (["explain", "RUN", "--test", "-1"], "test must be at least 0, got -1."),
     (
         ["morph", "RUN", "x.png", "--vae", "V", "--norm-weight", ".inf"],

@@ -11,6 +11,7 @@ STAGES = [
     "messages",
     "table",
     "bounds",
+    "kinds",
     "shapes",
     "seeds",
     "freed_memory",

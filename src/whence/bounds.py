@@ -4,7 +4,7 @@ import operator
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import SupportsIndex
+from typing import SupportsFloat, SupportsIndex
 
 from whence.messages import quote
 
@@ -45,11 +45,14 @@ BOUNDS: Mapping[str, Bounds] = MappingProxyType(
         "batch_size": Bounds(1, 10**6),
         "channels": Bounds(1, 3),
         "checkpoint_seconds": Bounds(0, MANY, whole=False),
+        "classes": Bounds(1, 10**5),
         "codes": Bounds(1, 2**16),
         "cost": Bounds(0, LARGE, whole=False, above=True),
         "draw_batch": Bounds(1, MANY),
         "draws": Bounds(0, 10**5),
         "epochs": Bounds(1, 10**6),
+        "features": Bounds(1, 2**24),
+        "final_learning_rate": Bounds(0, LARGE, whole=False),
         "folds": Bounds(2, 1000),
         "hard": Bounds(0, 10**4),
         "images": Bounds(1, 10**6),
@@ -57,6 +60,8 @@ BOUNDS: Mapping[str, Bounds] = MappingProxyType(
         "keep_checkpoints": Bounds(1, 10**6),
         "label_smoothing": Bounds(0, 1 - 2**-53, whole=False, words="in [0, 1)"),
         "learning_rate": Bounds(0, LARGE, whole=False),
+        "least_steps": Bounds(1, MANY),
+        "looks": Bounds(1, 10**6),
         "mean": Bounds(0, 1, whole=False, words="in [0, 1], as pixels are"),
         "memory_size": Bounds(1, MANY),
         "milestones": Bounds(1, 10**6),
@@ -64,6 +69,7 @@ BOUNDS: Mapping[str, Bounds] = MappingProxyType(
         "neighbours": Bounds(1, 10**6),
         "noise": Bounds(0, 100, whole=False),
         "norm_weight": Bounds(0, LARGE, whole=False),
+        "port": Bounds(0, 2**16 - 1, words="in 0 to 65535"),
         "pseudo_limit": Bounds(0, 1 - 2**-53, whole=False, above=True, words="above 0 and below 1"),
         "patch": Bounds(1, 2**13),
         "patience": Bounds(0, 10**6),
@@ -76,6 +82,7 @@ BOUNDS: Mapping[str, Bounds] = MappingProxyType(
         "seeds": Bounds(1, 10**5),
         "sharpness_radius": Bounds(0, LARGE, whole=False),
         "size": Bounds(1, 2**13),
+        "sizes": Bounds(1, MANY),
         "smoothness": Bounds(0, LARGE, whole=False),
         "std": Bounds(0, 1, whole=False, above=True, words="above 0 and at most 1, as pixels are"),
         "steps": Bounds(1, 10**5),
@@ -87,6 +94,7 @@ BOUNDS: Mapping[str, Bounds] = MappingProxyType(
         "train_examples": Bounds(1, MANY),
         "validation_examples": Bounds(0, MANY),
         "variance": Bounds(1e-6, 1e6, whole=False, words="in 1e-06 to 1e+06"),
+        "warmup_epochs": Bounds(0, 10**6),
         "weight_averaging": Bounds(0, 1 - 2**-53, whole=False, words="in [0, 1)"),
         "weight_decay": Bounds(0, LARGE, whole=False),
         "workers": Bounds(1, 10**4),
@@ -96,7 +104,12 @@ BOUNDS: Mapping[str, Bounds] = MappingProxyType(
 
 
 def check_number(
-    name: str, value: float, *, least: float | None = None, above: float | None = None
+    name: str,
+    value: float,
+    *,
+    least: float | None = None,
+    above: float | None = None,
+    shown: str | None = None,
 ) -> None:
     """Refuse a number that is not within the bounds of its name, or is none.
 
@@ -105,18 +118,20 @@ def check_number(
         value: the number.
         least: the smallest that it may be here, in place of the low bound.
         above: what it must be above here, in place of the low bound.
+        shown: what it is called where that is another name than the bounds'.
 
     Raises:
-        TypeError: if it is not a whole number where it must be.
+        TypeError: if it is no number, or not a whole one where it must be.
         ValueError: if it is too small, too large or not a number.
 
     >>> check_number("epochs", 0)
     Traceback (most recent call last):
     ValueError: epochs must be at least 1, got 0.
     """
-    bounds = BOUNDS[name.replace("-", "_")]
-    if bounds.whole and not is_whole(value):
-        raise TypeError(f"{name} must be a whole number, got {quote(value)}.")
+    bounds, shown = BOUNDS[name.replace("-", "_")], shown or name
+    if not (is_whole(value) if bounds.whole else is_real(value)):
+        kind = "a whole number" if bounds.whole else "a number"
+        raise TypeError(f"{shown} must be {kind}, got {quote(value)}.")
     low, open_low = bounds.low, bounds.above
     if least is not None or above is not None:
         low, open_low = (least, False) if least is not None else (above or 0, True)
@@ -128,7 +143,18 @@ def check_number(
         wanted = "a number"
     else:
         wanted = f"{'above' if open_low else 'at least'} {low:,}"
-    raise ValueError(f"{name} must be {bounds.words or wanted}, got {quote(value)}.")
+    raise ValueError(f"{shown} must be {bounds.words or wanted}, got {quote(value)}.")
+
+
+def is_real(value: object) -> bool:
+    """Say whether a value is one real number: of Python, NumPy or torch."""
+    if not isinstance(value, SupportsFloat):
+        return False
+    try:
+        float(value)
+    except (TypeError, ValueError, OverflowError, RuntimeError):  # of more than one, or complex
+        return isinstance(value, int)
+    return True
 
 
 def is_whole(value: object) -> bool:
@@ -142,11 +168,14 @@ def is_whole(value: object) -> bool:
     return True
 
 
-def check_numbers(values: Iterable[tuple[str, object]]) -> None:
+def check_numbers(
+    values: Iterable[tuple[str, object]], *, shown: Mapping[str, str] = MappingProxyType({})
+) -> None:
     """Check all numbers that have bounds, also those in tuples and lists; what is None passes.
 
     Args:
         values: names and values of options or settings.
+        shown: what some of them are called in messages, by name.
 
     Raises:
         TypeError: if one is not a whole number where it must be.
@@ -156,4 +185,4 @@ def check_numbers(values: Iterable[tuple[str, object]]) -> None:
         if name.replace("-", "_") in BOUNDS:
             for number in value if isinstance(value, tuple | list) else (value,):
                 if isinstance(number, int | float):
-                    check_number(name, number)
+                    check_number(name, number, shown=shown.get(name))

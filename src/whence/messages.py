@@ -1,5 +1,7 @@
 """What a message may say of a value or a failure: enough to know it by, never all of a long one."""
 
+import re
+
 LONGEST = 200
 """Characters of a value that a message repeats."""
 
@@ -22,12 +24,12 @@ def shorten_text(text: str) -> str:
 
 
 def quote(value: object) -> str:
-    """Write a value as Python would, at most 200 characters of it.
+    """Write a value as Python would, in one line of at most 200 characters.
 
     >>> quote("red"), quote((1, 2)), len(quote("x" * 1000))
     ("'red'", '(1, 2)', 200)
     """
-    return shorten_text(repr(value))
+    return shorten_text(re.sub(r"\s*\n\s*", " ", repr(value)))
 
 
 def format_number(value: float, form: str) -> str:

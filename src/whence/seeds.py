@@ -3,6 +3,8 @@
 import numpy as np
 import torch
 
+from whence.bounds import check_number
+
 WORD = 2**32
 """Seeds below it are torch's own; of a larger one its CPU generator sees the low bits alone."""
 
@@ -15,7 +17,12 @@ def make_generator(seed: int) -> torch.Generator:
 
     Args:
         seed: in 0 to 2**63 - 1. Below 2**32 the numbers are those of torch's ``manual_seed``.
+
+    Raises:
+        TypeError: if it is no whole number.
+        ValueError: if it is out of these bounds.
     """
+    check_number("seed", seed)
     generator = torch.Generator()
     seed_words(generator, seed)
     return generator

@@ -29,6 +29,7 @@ def check_shape(name: str, tensor: Tensor, axes: str, **sizes: int) -> dict[str,
         **sizes: sizes already known, usually from an earlier call.
 
     Raises:
+        TypeError: if it is no tensor.
         ValueError: if the rank differs, or a letter already has another size.
 
     >>> import torch
@@ -36,6 +37,9 @@ def check_shape(name: str, tensor: Tensor, axes: str, **sizes: int) -> dict[str,
     {'B': 2, 'D': 5}
     """
     letters = axes.split()
+    if not isinstance(tensor, Tensor):
+        kind = type(tensor).__name__
+        raise TypeError(f"{name} must be a tensor ({', '.join(letters)}), got {kind}.")
     found = tuple(tensor.shape)
     if len(found) != len(letters):
         raise ValueError(f"{name} must be ({', '.join(letters)}), got shape {found}.")

@@ -31,7 +31,7 @@ class Table(Mapping[str, Callable[..., Any]]):
         return found
 
     def __contains__(self, name: object) -> bool:
-        return name in self._entries
+        return isinstance(name, str) and name in self._entries
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._entries)
@@ -54,7 +54,7 @@ class Table(Mapping[str, Callable[..., Any]]):
         Raises:
             ValueError: with the choices.
         """
-        if name not in self._entries:
+        if name not in self:
             raise ValueError(
                 f"Unknown {self.family} {quote(name)}. Choose from: {', '.join(self)}."
             )

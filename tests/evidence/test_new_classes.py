@@ -180,7 +180,7 @@ def test_handicaps_and_thresholds_stay_those_of_the_old_classes():
 def test_what_cannot_grow_is_one_sentence(model):
     with pytest.raises(ValueError, match="new_classes must come with images of them"):
         whence.edit(model, new_classes=["dog"])
-    with pytest.raises(ValueError, match="must be a list of names, got the text 'dog'"):
+    with pytest.raises(TypeError, match="new_classes must be a list, got 'dog'"):
         whence.edit(model, add=(draw(1, 1), ["dog"]), new_classes="dog")
     with pytest.raises(ValueError, match="different names, got 'bee' twice"):
         whence.edit(model, add=(draw(1, 1), ["bee"]), new_classes=["bee"])

@@ -141,7 +141,7 @@ def test_what_is_no_shape_of_images_is_refused(shape):
 def test_what_is_no_model_and_no_list_of_layers_is_refused(images):
     with pytest.raises(TypeError, match=r"whence.load\(RUN\) returns, got 'runs/photos'"):
         whence.predict("runs/photos", images)
-    with pytest.raises(ValueError, match="layers must be a list of names, got the text 'output'"):
+    with pytest.raises(TypeError, match="layers must be a list, got 'output'"):
         whence.wrap("small_cnn", 2, layers="output")
 
 

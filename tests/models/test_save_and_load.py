@@ -126,7 +126,7 @@ def test_a_wrong_encoder_is_refused(stored_images, tmp_path, encoder, message):
 
 def test_an_encoder_must_be_a_module(stored_images, tmp_path):
     whence.save(make(stored_images, Own()), tmp_path)
-    with pytest.raises(TypeError, match=r"encoder must be an nn.Module or None, got str"):
+    with pytest.raises(TypeError, match=r"encoder must be an nn.Module or None, got '"):
         whence.load(tmp_path, encoder="small_cnn")
 
 

@@ -23,6 +23,7 @@ from whence.attribution.score_kinds import SCORE_KINDS, ScoreKind
 from whence.attribution.target import TargetLike, find_target
 from whence.bounds import BATCH_SIZE
 from whence.data.as_images import Images, as_images
+from whence.kinds import check_arguments
 from whence.messages import quote
 from whence.models.classifier import Classifier
 from whence.models.sound import check_outputs
@@ -31,6 +32,7 @@ from whence.records.relevance import Relevance
 from whence.shapes import check_batch_size, check_shape
 
 
+@check_arguments
 def attribute(
     model: nn.Module,
     images: Images,
@@ -108,7 +110,7 @@ def ask_method(
     """
     chosen = find_method(method)
     used = chosen.complete(options)
-    asked = take_asked(check_model(model), images)
+    asked = take_asked(model, images)
     check_request(model, asked, batch_size)
     with differentiating(model):
         kind = choose_kind(model, target, score)
@@ -136,20 +138,6 @@ def take_asked(model: nn.Module, images: Images) -> Tensor:
             f"{type(images).__name__}."
         )
     return images.detach()
-
-
-def check_model(model: object) -> nn.Module:
-    """Refuse what is no module.
-
-    Raises:
-        TypeError: with what came.
-    """
-    if not isinstance(model, nn.Module):
-        raise TypeError(
-            "model must be a whence classifier or a torch module from images to logits, "
-            f"got {type(model).__name__}."
-        )
-    return model
 
 
 def check_request(model: nn.Module, images: Tensor, batch_size: int) -> None:

@@ -10,6 +10,7 @@ from torch import Tensor
 from whence.attribution import METHODS
 from whence.attribution.found import FoundRelevance
 from whence.attribution.score import Score
+from whence.kinds import check_kind, read_kinds
 from whence.messages import quote
 
 Lighter = Literal["nothing", "evidence", "pixels", "maps"]
@@ -48,6 +49,7 @@ class Method:
         """Add the defaults to the options that were given.
 
         Raises:
+            TypeError: if an option is of another kind than the method takes.
             ValueError: on an option that the method does not have, or lacks.
         """
         known = self.options
@@ -56,9 +58,11 @@ class Method:
                 choices = f"Choose from: {', '.join(known)}." if known else "It has none."
                 raise ValueError(f"Unknown option {quote(name)} of {self.name}. {choices}")
         used = known | dict(given)
+        kinds = read_kinds(self.compute)
         for name, value in used.items():
             if value is inspect.Parameter.empty:
                 raise ValueError(f"{self.name} needs the option {name}, which was not given.")
+            check_kind(name, value, kinds[name])
         return used
 
 

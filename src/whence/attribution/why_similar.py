@@ -14,6 +14,7 @@ from whence.attribution.record import ScoreFacts, record
 from whence.attribution.score import differentiating
 from whence.bounds import BATCH_SIZE
 from whence.data.as_images import Images, as_images
+from whence.kinds import check_arguments
 from whence.memory import SIMILARITIES, VARIANT
 from whence.memory.attention import at_least_float32
 from whence.memory.bank import take_images
@@ -23,6 +24,7 @@ from whence.models.classifier import Classifier
 from whence.records.relevance import Relevance
 
 
+@check_arguments
 def why_similar(
     model: Classifier,
     images: Images,

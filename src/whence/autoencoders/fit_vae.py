@@ -12,6 +12,7 @@ from whence.autoencoders.best_epoch import BestEpoch
 from whence.autoencoders.vae import VAE
 from whence.bounds import BATCH_SIZE, check_number
 from whence.data.as_images import Images, as_images
+from whence.kinds import check_arguments, check_fields
 from whence.models.evaluating import evaluating
 from whence.seeds import make_generator
 from whence.storage.checkpoint import Checkpoint
@@ -53,6 +54,7 @@ class VAEReport:
     learning_rate: float
 
 
+@check_arguments
 def fit_vae(
     vae: VAE,
     images: Images,
@@ -193,6 +195,7 @@ def check_vae_plan(plan: VAEPlan, total: int) -> None:
     """Refuse a training that cannot start."""
     if total < 2:
         raise ValueError(f"images must be at least 2, got {total}.")
+    check_fields(plan)
     for name in ("epochs", "patience", "seed"):
         check_number(name, getattr(plan, name))
     check_number("batch_size", plan.batch_size, least=2)

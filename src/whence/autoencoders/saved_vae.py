@@ -9,7 +9,8 @@ import torch
 from whence.autoencoders import VAES
 from whence.autoencoders.vae import VAE
 from whence.bounds import BOUNDS
-from whence.encoders.weights import copy_into
+from whence.encoders.weights import copy_into, put_on
+from whence.kinds import check_arguments
 from whence.messages import quote
 from whence.models.about import find_problem_of_origin, find_problem_of_shape
 from whence.models.sound import check_sound
@@ -32,6 +33,7 @@ MOST_CODES = int(BOUNDS["codes"].high)
 PACKAGES = ("whence", "torch")
 
 
+@check_arguments
 def save_vae(vae: VAE, folder: str | Path, *, about: dict[str, Any] | None = None) -> None:
     """Write an autoencoder; ``vae.json``, written last, marks the folder as finished.
 
@@ -68,6 +70,7 @@ def write_vae(vae: VAE, folder: Path, *, about: dict[str, Any] | None = None) ->
     write_json(folder / DONE, {**description, "sha256": digest, "run": about or {}})
 
 
+@check_arguments
 def load_vae(folder: str | Path, *, device: str | torch.device | None = None) -> VAE:
     """Read an autoencoder that ``save_vae`` or ``whence train-vae`` wrote.
 
@@ -100,7 +103,8 @@ def load_vae(folder: str | Path, *, device: str | torch.device | None = None) ->
     copy_into(vae, tensors)
     if not float(vae.variance) > 0:
         raise ValueError(f"{path} must hold a positive variance, it is damaged.")
-    return vae.eval().to(device or "cpu")
+    put_on(vae.eval(), device)
+    return vae
 
 
 def build(folder: Path, about: dict[str, Any]) -> VAE:

@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 from whence.checks.expectations import read_expectation, refuse_unknown_classes
 from whence.checks.judging import judge_expectation
 from whence.checks.rule import AskedAnswers
+from whence.kinds import check_arguments
 from whence.messages import quote, shorten_text
 from whence.records.answers import Explanation, Prediction
 from whence.records.checked import NAMED_PROBLEMS, Checked, Checks
@@ -16,6 +17,7 @@ OneRule: TypeAlias = Assertion | Mapping[str, Any]
 WINDOW = 1
 
 
+@check_arguments
 def check(
     predictions: SomeAnswers,
     rules: OneRule | Iterable[OneRule],

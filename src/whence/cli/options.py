@@ -42,10 +42,11 @@ def parse(parser: ArgumentParser, arguments: list[str]) -> Namespace:
     Raises:
         ValueError: if anything is wrong with them, in one sentence.
     """
+    shown = list_typed_names(parser)
     try:
         options = parser.parse_args(arguments)
     except ArgumentError as error:
-        sentence = one_sentence(str(error))
+        sentence = one_sentence(str(error), shown=shown)
         unknown = sentence.removeprefix("unrecognized arguments: ")
         if unknown != sentence:
             order = (
@@ -53,11 +54,19 @@ def parse(parser: ArgumentParser, arguments: list[str]) -> Namespace:
             )
             sentence += f"; {order}{parser.prog} --help lists the options."
         raise ValueError(sentence) from error
-    check_numbers((name.replace("_", "-"), value) for name, value in vars(options).items())
+    check_numbers(vars(options).items(), shown=shown)
     for name, value in vars(options).items():
         if name in PATHS and isinstance(value, str):
             options[name] = expand(value)
     return options
+
+
+def list_typed_names(parser: ArgumentParser) -> dict[str, str]:
+    """Map the name of each value to how it is typed: the option without its hyphens."""
+    return {
+        action.dest: (action.option_strings or [action.dest])[0].lstrip("-")
+        for action in parser._actions
+    }
 
 
 def expand(text: str) -> str:

@@ -65,11 +65,9 @@ def view(arguments: list[str]) -> None:
 
     Raises:
         ModuleNotFoundError: if the extra is not installed.
-        ValueError: if the port is none.
+        ValueError: if an option does not fit.
     """
     options = parse(build(), arguments)
-    if not 0 <= options.port < 2**16:
-        raise ValueError(f"port must be in 0 to 65535, got {options.port}.")
     if options.host in ("0.0.0.0", "::"):  # refused, nothing listens there
         raise ValueError(
             f"host must be the one address of this machine that others call it by, not all of them "

@@ -11,14 +11,16 @@ from whence.data.folder import image_folder
 from whence.data.label_list import label_list
 from whence.data.label_table import NO_COLUMNS, is_frame, is_table
 from whence.data.resize import check_size, resize
+from whence.kinds import check_arguments, check_kind
 from whence.messages import quote
 from whence.records.images import Dataset, ImageSet
 
 
+@check_arguments
 def load_dataset(
     name_or_path: str | Path | Any,
     *,
-    root: Path = Path("datasets"),
+    root: str | Path = Path("datasets"),
     size: int | None = None,
     channels: int | None = None,
     default_large_size: int = 64,
@@ -95,6 +97,7 @@ def find_folder(name_or_path: str | Path) -> Path:
     Raises:
         ValueError: if a text leads to nothing.
     """
+    check_kind("name_or_path", name_or_path, (str, Path))
     path = Path(name_or_path).expanduser()
     if isinstance(name_or_path, str) and not path.exists():
         raise ValueError(

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from whence.data.augment import to_float
 from whence.data.hash_pairs import pair_hashes
+from whence.kinds import check_arguments
 from whence.records.images import ImageSet
 from whence.records.near_pairs import NearPair
 from whence.shapes import check_shape
@@ -46,6 +47,7 @@ def hash_perceptually(images: Tensor) -> Tensor:
     return found
 
 
+@check_arguments
 def find_near_duplicates(
     images: ImageSet, *, measured: ImageSet | None = None
 ) -> tuple[NearPair, ...]:

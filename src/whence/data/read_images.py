@@ -24,6 +24,7 @@ from whence.data.image_file import (
 )
 from whence.data.layout import split_images, to_tensor
 from whence.data.names import list_images
+from whence.kinds import check_arguments
 
 Pictures: TypeAlias = Tensor | NDArray[np.generic] | Image.Image | str | Path
 """An image, or a batch of them."""
@@ -36,6 +37,7 @@ class Shaped(Protocol):
     """(C, H, W)."""
 
 
+@check_arguments
 def read_images(images: Pictures | Sequence[Pictures], *, like: Shaped) -> FileImages:
     """Bring images of any size and kind to the size and channels that a model was made for.
 
@@ -57,6 +59,9 @@ def read_images(images: Pictures | Sequence[Pictures], *, like: Shaped) -> FileI
         ValueError: if a file cannot be read as an image, there is none, or shapes do not fit.
         TypeError: if something is of another kind.
     """
+    if not hasattr(like, "image_shape"):
+        kind = type(like).__name__
+        raise TypeError(f"like must be a classifier or an autoencoder, got {kind}.")
     channels, height, width = like.image_shape
     items: list[Path | Decoded] = []
     for number, one in enumerate(images if isinstance(images, list | tuple) else [images]):

@@ -13,6 +13,7 @@ from whence.data.label_table import NO_COLUMNS, is_frame, is_table
 from whence.data.names import SUFFIXES, find_path
 from whence.data.sample_classes import match_classes
 from whence.data.sample_table import load_sample_table
+from whence.kinds import check_arguments
 from whence.records.images import ImageSet, Sample
 from whence.records.labels import NAMED
 
@@ -21,6 +22,7 @@ MEASURED_FIRST = ("test", "train")
 """Folders of a folder that is divided already; the first that is there is measured."""
 
 
+@check_arguments
 def load_sample(
     path: str | Path,
     class_names: Sequence[str],

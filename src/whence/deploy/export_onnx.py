@@ -16,6 +16,7 @@ from torch import Tensor
 from whence.deploy.answering_graph import AnsweringGraph
 from whence.deploy.described import describe_export
 from whence.evidence.predict import predict
+from whence.kinds import check_arguments
 from whence.messages import shorten_text
 from whence.models.classifier import Classifier
 from whence.seeds import make_generator
@@ -44,6 +45,7 @@ class RoundingWarning(UserWarning):
     """Rounding moves a model's probabilities, so that other runtimes answer a little otherwise."""
 
 
+@check_arguments
 def export_onnx(model: Classifier, path: str | Path, *, overwrite: bool = False) -> float:
     """Write a model with its memory as one ONNX file, and a JSON file of the same name about it.
 
@@ -87,7 +89,7 @@ def export_onnx(model: Classifier, path: str | Path, *, overwrite: bool = False)
         stored = count_stored(model)
         some = images[:stored], shares[:stored]
         alone = measure_difference(content, graph.outputs, *some) if stored else worst
-        warnings.warn(say_rounding(model, worst, alone), RoundingWarning, stacklevel=2)
+        warnings.warn(say_rounding(model, worst, alone), RoundingWarning, stacklevel=3)
     about = describe_export(model, graph) | {
         "sha256": hashlib.sha256(content).hexdigest(),
         "file": path.name,

@@ -88,6 +88,8 @@ def adopt_encoder(
         TypeError: if the encoder is neither a module nor a name.
         ValueError: on an unknown name, or where ``drop`` cannot be done.
     """
+    if drop not in (True, False, "auto"):
+        raise ValueError(f"drop_classifier must be True, False or 'auto', got {quote(drop)}.")
     if isinstance(encoder, str):
         network, kind = build_encoder(encoder, image_shape)
         if drop is False and kind.family != "whence":

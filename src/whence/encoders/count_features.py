@@ -25,7 +25,7 @@ def count_features(encoder: nn.Module, image_shape: tuple[int, int, int]) -> int
     """
     with probing(encoder, image_shape) as images, explained("encoder", image_shape):
         features: object = encoder(images)
-    return check_features(features, image_shape)
+    return check_known_features(features, image_shape)
 
 
 @contextmanager
@@ -50,7 +50,7 @@ def probing(encoder: nn.Module, image_shape: tuple[int, int, int]) -> Iterator[T
             module.training = mode
 
 
-def check_features(features: object, image_shape: tuple[int, int, int]) -> int:
+def check_known_features(features: object, image_shape: tuple[int, int, int]) -> int:
     """Check that an encoder's output for two images is `(2, D)` float, and return D.
 
     Raises:

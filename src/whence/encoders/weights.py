@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from whence.encoders.weights_file import AVERAGED, CONTAINERS
+from whence.messages import quote
 
 SEGMENTS = frozenset({*AVERAGED, *CONTAINERS, "_orig_mod", "backbone"})
 """Names of modules around a network, which stand before its parameters' names in files."""
@@ -114,6 +115,22 @@ def refuse(problems: Sequence[str | None], source: str) -> None:
 
 
 @torch.no_grad()
+def put_on(network: nn.Module, device: str | torch.device | None) -> None:
+    """Move a network to a device; None is the CPU.
+
+    Raises:
+        ValueError: if there is no such device here.
+    """
+    try:
+        network.to(device or "cpu")
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, AssertionError) as error:  # a name that is none, torch without CUDA
+        raise ValueError(
+            f"device must be one that this machine has, such as cpu, got {quote(str(device))}."
+        ) from error
+
+
 def copy_into(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     """Copy tensors into the parameters and buffers of those names, which must fit.
 

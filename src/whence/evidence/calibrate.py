@@ -13,11 +13,12 @@ from whence.data.fingerprint import content_hashes
 from whence.evidence.answers import Memory, answer, signals_of
 from whence.evidence.known import is_known
 from whence.evidence.out_of_fold import Judged
+from whence.kinds import check_arguments
 from whence.models.as_image_set import LabelledImages, as_image_set
 from whence.models.calibration import prepare
 from whence.models.classifier import Classifier
 from whence.models.evaluating import evaluating
-from whence.models.using import encode_all
+from whence.models.using import encode_unless_known
 from whence.records.measures import Calibration
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ NOISE = 1e-6
 """A signal that varies less, relative to its mean, does not vary: it comes from float32."""
 
 
+@check_arguments
 def calibrate(
     model: Classifier,
     images: LabelledImages,
@@ -67,8 +69,7 @@ def calibrate(
         raise ValueError("images must hold at least one image to calibrate on, got none.")
     with evaluating(model):
         memory = Memory.of(model) if model.has_memory else None
-        if features is None:
-            features = encode_all(model, held_out.images, batch_size=batch_size)
+        features = encode_unless_known(model, held_out.images, features, batch_size=batch_size)
         labels, names = held_out.labels.to(features.device), signals_of(model)
         if model.bank is not None:
             known = is_known(content_hashes(held_out.images), {"memory": model.bank.places})

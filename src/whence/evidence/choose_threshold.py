@@ -7,13 +7,14 @@ from torch import Tensor
 from whence.bounds import BATCH_SIZE, check_number
 from whence.evidence.answers import Memory, answer
 from whence.evidence.head_start import HALF, choose_head_start, find_leads
+from whence.kinds import check_arguments
 from whence.memory.votes import Votes
 from whence.messages import quote
 from whence.metrics.threshold import cost_threshold, recall_threshold
 from whence.models.as_image_set import LabelledImages, as_image_set
 from whence.models.classifier import Classifier
 from whence.models.evaluating import evaluating
-from whence.models.using import encode_all
+from whence.models.using import encode_unless_known
 from whence.records.class_measures import ClassMeasures
 from whence.records.decision import Decision
 from whence.records.labels import list_names
@@ -23,6 +24,7 @@ class NoThresholdError(ValueError):
     """The images do not allow what was asked for."""
 
 
+@check_arguments
 def choose_threshold(
     model: Classifier,
     images: LabelledImages,
@@ -66,8 +68,7 @@ def choose_threshold(
     of_class = held_out.labels == place
     check_there_are(class_name, len(held_out), int(of_class.sum()))
     with evaluating(model):
-        if features is None:
-            features = encode_all(model, held_out.images, batch_size=batch_size)
+        features = encode_unless_known(model, held_out.images, features, batch_size=batch_size)
         if isinstance(model.head, Votes):
             leads = find_leads(
                 model.head, features, model.checked_bank(), place, batch_size=batch_size

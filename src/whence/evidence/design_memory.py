@@ -11,6 +11,7 @@ from whence.data.group_draw import list_groups
 from whence.evidence.answers import Memory, read_memory, rows_at_once
 from whence.evidence.choose_stored import Selection, choose, others
 from whence.evidence.edit import with_bank
+from whence.kinds import check_arguments
 from whence.memory.attention import at_least_float32
 from whence.memory.bank import Bank
 from whence.memory.cosine import to_unit_length
@@ -26,6 +27,7 @@ from whence.selections.selection import SelectionMethod, StoredCandidates
 from whence.training.labelled import Labelled
 
 
+@check_arguments
 def design_memory(
     model: Classifier,
     memory_size: int,
@@ -68,7 +70,7 @@ def design_memory(
     bank = model.fitting_bank()
     asked = None
     if validation is not None and cast("SelectionMethod", SELECTIONS.find(by)).asks:
-        asked = encode_known(model, validation, batch_size)
+        asked = encode_known(model, validation, batch_size, name="validation")
     order = order_memory(
         model, memory_size, by=by, validation=asked, pin=pin, ban=ban, groups=groups, seed=seed
     )
@@ -76,11 +78,19 @@ def design_memory(
     return with_bank(model, bank.take(order.sort().values), pool)
 
 
-def encode_known(model: Classifier, images: LabelledImages | Labelled, batch_size: int) -> Labelled:
-    """Encode labelled images once, for a selection or for measurements, unless they are encoded."""
+def encode_known(
+    model: Classifier, images: LabelledImages | Labelled, batch_size: int, *, name: str = "images"
+) -> Labelled:
+    """Encode labelled images once, for a selection or for measurements, unless they are encoded.
+
+    Raises:
+        ValueError: if there are none; messages call them by ``name``.
+    """
     if isinstance(images, Labelled):
         return images
-    known = as_image_set(images, model)
+    known = as_image_set(images, model, name=name)
+    if len(known) == 0:
+        raise ValueError(f"{name} must hold at least one image, got none.")
     features = encode_all(model, known.images, batch_size=batch_size)
     return Labelled(features, known.labels.to(features.device))
 
@@ -95,16 +105,18 @@ def order_memory(
     ban: Selection | None = None,
     groups: Sequence[object] | Tensor | None = None,
     seed: int = 0,
+    name: str = "memory_size",
 ) -> Tensor:
     """List the places `(size,)` of the stored images to keep, the one to keep first at the front.
 
     Its first m, from the number of classes and pinned images on, are a memory of m images.
 
-    Args and errors as for ``design_memory``; ``validation`` is encoded.
+    Args and errors as for ``design_memory``; ``validation`` is encoded, and messages call the size
+    by ``name``.
     """
     selection = cast("SelectionMethod", SELECTIONS.find(by))
     bank, names = model.fitting_bank(), model.class_names
-    check_number("memory_size", memory_size)
+    check_number("memory_size", memory_size, shown=name)
     if selection.asks and (validation is None or len(validation.labels) == 0):
         raise ValueError(f"Selection {by} needs validation images, got none.")
     if bool((bank.labels < 0).any()):
@@ -118,12 +130,12 @@ def order_memory(
             f"pin and ban must choose different images, both choose {image.source or image.index}."
         )
     allowed = others(bank, banned)
-    check_memory_size(memory_size, bank, allowed, pinned, names)
+    check_memory_size(memory_size, bank, allowed, pinned, names, name)
     parts = bank.labels if groups is None else divide_classes(bank, groups, by, selection)
     least = len(parts[allowed].unique())
     if groups is not None and memory_size < least:
         raise ValueError(
-            f"memory_size must be at least {least}, one image of every group of every class, "
+            f"{name} must be at least {least}, one image of every group of every class, "
             f"got {memory_size}."
         )
     with torch.no_grad():
@@ -137,7 +149,12 @@ def order_memory(
 
 
 def check_memory_size(
-    memory_size: int, bank: Bank, allowed: Tensor, pinned: Tensor, names: Sequence[str]
+    memory_size: int,
+    bank: Bank,
+    allowed: Tensor,
+    pinned: Tensor,
+    names: Sequence[str],
+    name: str,
 ) -> None:
     """Refuse a size that the images do not fit, or that leaves a class without one.
 
@@ -158,12 +175,12 @@ def check_memory_size(
         if len(pinned):
             what += f" and {len(pinned)} pinned images"
         raise ValueError(
-            f"memory_size must be at least {least}, so that {what} have a stored image, "
+            f"{name} must be at least {least}, so that {what} have a stored image, "
             f"got {memory_size}."
         )
     if memory_size > len(allowed):
         raise ValueError(
-            f"memory_size must be at most {len(allowed)}, what there is, got {memory_size}."
+            f"{name} must be at most {len(allowed)}, what there is, got {memory_size}."
         )
 
 

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from whence.bounds import BATCH_SIZE
 from whence.evidence.choose_stored import One, Selection, choose, others
+from whence.kinds import check_arguments
 from whence.memory.bank import Bank
-from whence.messages import quote
 from whence.models.as_image_set import LabelledImages, as_image_set
 from whence.models.classifier import Classifier
 from whence.models.left_out import predict_left_out
@@ -19,6 +19,7 @@ from whence.models.using import encode_frozen
 from whence.records.labels import check_every_label, list_names, read_class_names, read_labels
 
 
+@check_arguments
 def edit(
     model: Classifier,
     *,
@@ -130,8 +131,6 @@ def with_new_classes(
         ValueError: if the head takes none, a name is there already, or the pixels of the stored
             images were not kept.
     """
-    if isinstance(new, str):
-        raise ValueError(f"new_classes must be a list of names, got the text {quote(new)}.")
     names = read_class_names([*model.class_names, *new])
     known = encode_plainly(model, pool, batch_size=batch_size)
     grown = copy.copy(model)
@@ -140,7 +139,7 @@ def with_new_classes(
     warnings.warn(
         f"The keys of this model were learned without {list_names(new)}; measure its answers "
         "before you rely on them.",
-        stacklevel=3,
+        stacklevel=4,
     )
     with torch.no_grad():
         whole = replace(pool, features=grown.head.embed(known))

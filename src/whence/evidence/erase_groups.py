@@ -9,17 +9,20 @@ from torch import Tensor
 from whence.bounds import BATCH_SIZE
 from whence.data.group_draw import list_groups, number_groups
 from whence.evidence.learn_again import check_relearnable
+from whence.kinds import check_arguments
 from whence.memory.bank import Bank
 from whence.memory.keys import link_groups
 from whence.memory.votes import Votes
 from whence.models.as_image_set import LabelledImages, as_image_set
 from whence.models.classifier import Classifier
+from whence.models.sound import check_given_features
 from whence.models.using import encode_frozen
 from whence.training.labelled import Labelled
 from whence.training.plan import Plan
 from whence.training.voting import read_votes
 
 
+@check_arguments
 def erase_groups(
     model: Classifier,
     groups: Sequence[object] | Tensor,
@@ -61,6 +64,8 @@ def erase_groups(
     images = cast("Tensor", bank.images)
     if features is None:
         features = encode_frozen(learner, images, batch_size=batch_size)
+    else:
+        check_given_features("features", features, total=len(images), width=model.features)
     stored = Labelled(features.to(bank.labels.device), bank.labels)
     head.compare_within_groups(*stored, numbers)
     learner.decision = None  # it was chosen for the keys before

@@ -12,6 +12,7 @@ from whence.evidence.controls import has_labels, measure_nearest, measure_random
 from whence.evidence.dependence import measure_dependence
 from whence.evidence.known import count_known
 from whence.evidence.predict import predict
+from whence.kinds import check_arguments
 from whence.metrics import PROBABILITIES
 from whence.metrics.class_curves import choose_tabulated, tabulate_thresholds, trace_classes
 from whence.metrics.classes import measure_classes
@@ -21,7 +22,7 @@ from whence.models.as_image_set import LabelledImages, as_image_set
 from whence.models.calibration import error_probability
 from whence.models.classifier import Classifier
 from whence.models.evaluating import evaluating
-from whence.models.using import encode_all
+from whence.models.using import encode_unless_known
 from whence.records.class_curves import Answered, ThresholdTable
 from whence.records.decision import Decision
 from whence.records.images import ImageSet
@@ -34,6 +35,7 @@ MISTAKES = 6
 """Wrong answers that are kept with their evidence."""
 
 
+@check_arguments
 def evaluate(
     model: Classifier,
     images: LabelledImages,
@@ -74,8 +76,7 @@ def evaluate(
     check_number("seed", seed)
     with evaluating(model):
         memory = Memory.of(model) if model.has_memory else None
-        if features is None:
-            features = encode_all(model, measured.images, batch_size=batch_size)
+        features = encode_unless_known(model, measured.images, features, batch_size=batch_size)
         labels, names = measured.labels.to(features.device), signals_of(model)
         whole = answer(
             model,

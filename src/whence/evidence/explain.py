@@ -14,6 +14,7 @@ from whence.evidence.predict import answer_without_memory, explain_read, list_le
 from whence.evidence.random_memories import Plan, measure_draws, plan_draws
 from whence.evidence.reliance import measure_reliance
 from whence.evidence.reread import Cached, cache, read_whole
+from whence.kinds import check_arguments
 from whence.memory.bank import Bank
 from whence.memory.heads import Read
 from whence.messages import format_number
@@ -33,6 +34,7 @@ LIKELY = 3
 NO_MEMORY = "A standard model has no memory."
 
 
+@check_arguments
 def explain(
     model: Classifier,
     images: Images,

@@ -6,6 +6,7 @@ from typing import cast
 from torch import Tensor
 
 from whence.bounds import BATCH_SIZE
+from whence.kinds import check_arguments
 from whence.memory.bank import Bank
 from whence.memory.votes import Votes
 from whence.models.as_image_set import LabelledImages
@@ -16,6 +17,7 @@ from whence.training.fit import fit
 from whence.training.plan import EPOCHS_AT_ONCE, Plan
 
 
+@check_arguments
 def learn_again(
     model: Classifier,
     *,

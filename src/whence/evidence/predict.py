@@ -11,6 +11,7 @@ from torch import Tensor
 from whence.bounds import BATCH_SIZE
 from whence.data.as_images import Images, as_images
 from whence.evidence.judge import judge, judge_pairs
+from whence.kinds import check_arguments
 from whence.memory.attend import Pairs, attend
 from whence.memory.bank import Bank
 from whence.memory.copies import mask_copies
@@ -18,16 +19,17 @@ from whence.memory.heads import MemoryHead, Read
 from whence.metrics.doubt import read_alone
 from whence.models.classifier import Classifier
 from whence.models.evaluating import evaluating
-from whence.models.sound import check_outputs
+from whence.models.sound import check_given_features, check_outputs
 from whence.records.answer_pixels import AnswerPixels
 from whence.records.answer_tuple import AnAnswer, AnswerTuple
 from whence.records.answers import Evidence, Prediction
-from whence.shapes import check_batch_size, check_shape
+from whence.shapes import check_batch_size
 
 KEPT_IMAGES = 1000
 """Images asked about at once that their answers hold on to; those of more are let go."""
 
 
+@check_arguments
 def predict(
     model: Classifier,
     images: Images,
@@ -57,9 +59,9 @@ def predict(
     answers: list[Prediction] = []
     with evaluating(model):
         pixels = as_images(images, model)
-        known = None if features is None else features.split(batch_size)
         if features is not None:
-            check_shape("features", features, "B E", B=len(pixels))
+            check_given_features("features", features, total=len(pixels), width=model.head.width)
+        known = None if features is None else features.split(batch_size)
         for number, batch in enumerate(pixels.split(batch_size) if len(pixels) else ()):
             queries = model.encode(batch) if known is None else known[number]
             if model.has_memory:

@@ -8,6 +8,7 @@ from torch import Tensor
 from whence.bounds import BATCH_SIZE
 from whence.data.as_images import Images, as_images
 from whence.evidence.reread import Cached, answer_without, cache, read_whole, weigh_without
+from whence.kinds import check_arguments
 from whence.memory.bank import Bank
 from whence.models.classifier import Classifier
 from whence.models.evaluating import evaluating
@@ -29,6 +30,7 @@ class Found(NamedTuple):
     margin: float  # below 0
 
 
+@check_arguments
 def find_removals(
     model: Classifier, images: Images, *, limit: int = LIMIT, batch_size: int = BATCH_SIZE
 ) -> tuple[Removal, ...]:

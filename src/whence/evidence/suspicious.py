@@ -8,15 +8,16 @@ from torch.nn import functional as F
 
 from whence.bounds import BATCH_SIZE
 from whence.evidence.held_out import PART, RIDGES, answer_held_out, divide_evenly
+from whence.kinds import check_arguments
 from whence.memory import VARIANT
 from whence.memory.attend import attend
 from whence.memory.bank import Bank
 from whence.memory.cosine import cosine, unit_scale
 from whence.models.classifier import Classifier
-from whence.models.sound import check_outputs
+from whence.models.sound import check_given_features, check_outputs
 from whence.models.using import encode_frozen
 from whence.records.measures import Suspicion
-from whence.shapes import check_batch_size, check_shape
+from whence.shapes import check_batch_size
 
 TEMPERATURE = 0.1
 """Of the votes: a cosine that is 0.1 higher counts 2.7 times as much."""
@@ -34,6 +35,7 @@ class Ballots(NamedTuple):
     shares: Tensor  # (R, K), rows sum to one
 
 
+@check_arguments
 def find_suspicious(
     model: Classifier,
     *,
@@ -77,6 +79,8 @@ def find_suspicious(
             f'build it with variant="{VARIANT}".'
         )
     check_batch_size(batch_size)
+    if features is not None:
+        check_given_features("features", features, total=len(model.fitting_bank()), width=None)
     if not 0 <= least <= 1:
         raise ValueError(f"least must be in [0, 1], got {least}.")
     bank = model.fitting_bank()
@@ -93,7 +97,6 @@ def find_suspicious(
         plain = features
         if plain is None:
             plain = find_plain_features(model, bank, batch_size=batch_size)
-        check_shape("features", plain, "M D", M=len(bank))
         lengths = unit_scale(plain)  # (M,)
         parts = [
             collect_votes(model, bank, groups, part, plain, lengths)

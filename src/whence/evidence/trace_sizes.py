@@ -5,12 +5,13 @@ from typing import cast
 
 from torch import Tensor
 
-from whence.bounds import BATCH_SIZE
+from whence.bounds import BATCH_SIZE, check_number
 from whence.evidence.answers import Memory, answer
 from whence.evidence.choose_stored import Selection
 from whence.evidence.design_memory import encode_known, order_memory
 from whence.evidence.edit import with_bank
 from whence.evidence.evaluate import describe_evidence
+from whence.kinds import check_arguments
 from whence.metrics.classes import measure_classes
 from whence.models.as_image_set import LabelledImages
 from whence.models.classifier import Classifier
@@ -54,15 +55,19 @@ def check_memories(
     pin: Selection | None = None,
     ban: Selection | None = None,
     groups: Sequence[object] | Tensor | None = None,
+    name: str = "sizes",
 ) -> None:
     """Refuse sizes, pins, bans and groups that do not fit, before anything is encoded.
 
-    Arguments and errors as for ``design_memory``.
+    Arguments and errors as for ``design_memory``; ``name`` is what messages call the sizes.
     """
+    if not len(sizes):
+        raise ValueError(f"{name} must hold at least one size, got an empty list.")
     for size in {min(sizes), max(sizes)}:  # a draw of as many of each class costs nothing
-        order_memory(model, size, by="balanced", pin=pin, ban=ban, groups=groups)
+        order_memory(model, size, by="balanced", pin=pin, ban=ban, groups=groups, name=name)
 
 
+@check_arguments
 def trace_sizes(
     model: Classifier,
     images: LabelledImages | Labelled,
@@ -97,10 +102,16 @@ def trace_sizes(
     Raises:
         ValueError: as in ``design_memory``, before anything is encoded.
     """
+    for size in sizes:
+        check_number("sizes", size)
     check_memories(model, sizes, pin=pin, ban=ban, groups=groups)
     bank = model.fitting_bank()
     asked = encode_known(model, images, batch_size)
-    known = None if validation is None else encode_known(model, validation, batch_size)
+    known = (
+        None
+        if validation is None
+        else encode_known(model, validation, batch_size, name="validation")
+    )
     rising = sorted(set(sizes))
     found = [measure_memory(model, asked, selection="all", batch_size=batch_size)]
     for name in by:

@@ -8,6 +8,7 @@ from typing import Any
 from whence.bounds import BATCH_SIZE
 from whence.data.read_images import Pictures, read_images
 from whence.gather.explained import explain_images
+from whence.kinds import check_arguments
 from whence.models.classifier import Classifier
 from whence.records.explained import Answer
 from whence.records.labels import read_labels
@@ -38,6 +39,7 @@ class Viewed:
         return "\n".join(parts)
 
 
+@check_arguments
 def view(
     model: Classifier,
     images: Pictures | Sequence[Pictures],

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from whence.kinds import check_kind
 from whence.memory.attention import (
     at_least_float32,
     check_mask,
@@ -79,6 +80,7 @@ def attend(
     tensor([1.])
     """
     check_pair(queries, memory)
+    check_kind("block", block, (int,))
     known = find_similarity(similarity)
     other = None if values is memory else values
     if other is not None:

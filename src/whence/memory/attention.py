@@ -64,6 +64,9 @@ def check_pair(queries: Tensor, memory: Tensor) -> None:
     """Refuse queries and a memory that cannot be compared."""
     sizes = check_shape("queries", queries, "B D")
     check_shape("memory", memory, "M D", D=sizes["D"])
+    for name, features in (("queries", queries), ("memory", memory)):
+        if not features.is_floating_point():
+            raise TypeError(f"{name} must be floats, got {features.dtype}.")
     if len(memory) == 0:
         raise ValueError("memory must hold at least one image, got none.")
 

@@ -8,6 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from whence.bounds import check_number
 from whence.memory.attention import at_least_float32
 from whence.memory.heads import Head, MemoryHead
 from whence.memory.similarity import find_similarity
@@ -31,6 +32,8 @@ class FeatureHead(MemoryHead):
         self, features: int, classes: int, *, similarity: str = "cosine", classifier: str = "mlp"
     ) -> None:
         find_similarity(similarity)  # refuses an unknown one
+        check_number("features", features)
+        check_number("classes", classes)
         super().__init__(features, last_layers=classifier, similarity=similarity)
         width = self.vectors * features
         self.classifier = build_classifier(width, 2 * width, classes, classifier)

@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from whence.kinds import check_kind
+
 FIRST_LOOK = 128
 """How many of the largest scores are looked at first; the support is rarely larger."""
 
@@ -34,6 +36,8 @@ def sparsemax(scores: Tensor, dim: int = -1) -> Tensor:
     >>> sparsemax(torch.tensor([1.0, 0.5, -3.0]))
     tensor([0.7500, 0.2500, 0.0000])
     """
+    check_kind("scores", scores, (Tensor,))
+    check_kind("dim", dim, (int,))
     if not scores.is_floating_point():
         raise TypeError(f"scores must be floating point, got {scores.dtype}.")
     if not -scores.ndim <= dim < scores.ndim or scores.shape[dim] == 0:

@@ -1,6 +1,6 @@
 """Labelled images as people hold them, as the one record that fitting and measuring take."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
@@ -79,7 +79,7 @@ def refuse_other(data: object, name: str) -> None:
         way_out = "; read a folder with whence.load_dataset(folder)"
     elif isinstance(data, Tensor) or hasattr(data, "__array__"):
         way_out = "; pass its labels as well, as (X, y)"
-    elif not isinstance(data, IterableDataset) and all(
+    elif not isinstance(data, IterableDataset | Mapping) and all(
         hasattr(data, method) for method in ("__getitem__", "__len__")
     ):
         return

@@ -11,17 +11,17 @@ from whence.bounds import BATCH_SIZE
 from whence.data.as_images import Images, as_images
 from whence.data.augment import to_float
 from whence.encoders.adopt import EncoderKind
+from whence.kinds import check_kind
 from whence.memory.bank import Bank
 from whence.memory.heads import Head, Read
 from whence.models.evaluating import check_mode
 from whence.models.merged import Merged
 from whence.models.remembered import make_bank, read_remembered
 from whence.models.remembering import Remembering
-from whence.models.sound import check_outputs
+from whence.models.sound import check_given_features, check_outputs
 from whence.models.stamp import Stamp
-from whence.records.labels import check_every_label, list_names
+from whence.records.labels import check_every_label, list_names, read_labels
 from whence.records.notebook import NOTEBOOK_VIEWS
-from whence.shapes import check_shape
 
 
 class Classifier(Remembering):
@@ -126,7 +126,7 @@ class Classifier(Remembering):
 
         For searches, where one image that goes wrong must not end those of the others.
         """
-        mask = None if mask is None else mask.to(self.mean.device)
+        mask = self._place_mask(mask)
         if not self.has_memory:
             self._refuse_memory(memory_images is None and mask is None)
             logits: Tensor = self.head(self._encode(images))
@@ -143,7 +143,7 @@ class Classifier(Remembering):
     ) -> Read:
         """Do what ``forward`` does and return logits, weights and scores."""
         head = self.memory_head
-        mask = None if mask is None else mask.to(self.mean.device)
+        mask = self._place_mask(mask)
         queries, memory, labels, scale = self._encode_both(images, memory_images, memory_labels)
         found: Read = head(queries, memory, mask, labels=labels, scale=scale)
         self._check_outputs("logits", found.logits)
@@ -179,12 +179,23 @@ class Classifier(Remembering):
         """
         if memory_images is not None:
             stored = as_images(memory_images, self, name="memory_images")
-            known = None if labels is None else labels.to(self.mean.device)
+            known = None
+            if labels is not None:
+                known = read_labels(labels, self.class_names, len(stored)).to(self.mean.device)
             return self._encode(images), self._encode(stored), known, None
+        if labels is not None:
+            raise ValueError(
+                "memory_labels are of memory_images, which are missing; the stored images have "
+                "their own."
+            )
         bank = self.checked_bank()
         exporting = torch.compiler.is_exporting()  # what is computed then is no number to keep
         scale = None if exporting else bank.scale(self.memory_head.similarity)
         return self._encode(images), bank.features, bank.labels, scale
+
+    def _place_mask(self, mask: Tensor | None) -> Tensor | None:
+        check_kind("mask", mask, (Tensor, type(None)))
+        return None if mask is None else mask.to(self.mean.device)
 
     def _check_outputs(self, name: str, outputs: Tensor) -> None:
         """Refuse NaN in eval mode; a step of training does not wait for its numbers."""
@@ -276,8 +287,7 @@ class Classifier(Remembering):
             reads_labels=head.reads_labels,
         )
         if features is not None:
-            check_shape("features", features, "M D", M=len(known.pixels), D=self.features)
-            self._check_outputs("features", features)
+            check_given_features("features", features, total=len(known.pixels), width=self.features)
         return make_bank(
             known,
             head,

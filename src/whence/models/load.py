@@ -9,7 +9,8 @@ from torch import nn
 
 from whence.encoders.adopt import EncoderKind, adopt_encoder, build_encoder
 from whence.encoders.at_layers import AtLayers
-from whence.encoders.weights import copy_into
+from whence.encoders.weights import copy_into, put_on
+from whence.kinds import check_arguments
 from whence.memory.heads import build_head
 from whence.models.about import BANK, DONE, FLOATS, MODEL, read_about
 from whence.models.classifier import Classifier
@@ -29,6 +30,7 @@ from whence.storage.tensors import (
 )
 
 
+@check_arguments
 def load(
     folder: str | Path,
     *,
@@ -57,8 +59,6 @@ def load(
     if isinstance(folder, str) and folder.startswith(SCHEME):
         folder = fetch_from_hub(folder, (DONE, MODEL, BANK))
     folder = Path(folder)
-    if encoder is not None and not isinstance(encoder, nn.Module):
-        raise TypeError(f"encoder must be an nn.Module or None, got {type(encoder).__name__}.")
     about = read_about(folder)
     if MODEL not in about["sha256"]:
         raise ValueError(
@@ -78,7 +78,7 @@ def load(
     set_handicaps(model.head, about.get("handicaps"))
     set_plain_share(model.head, about.get("plain_share"))
     model.decision = decision_from_json(about.get("decision"), model.class_names)
-    model.eval().to(device or "cpu")
+    put_on(model.eval(), device)
     if BANK in about["sha256"]:
         bank = bank_from_tensors(folder / BANK, model)
         model.attach(bank.map_tensors(lambda tensor: tensor.to(model.mean.device)))

@@ -9,6 +9,7 @@ from torch.utils.data import Dataset
 
 from whence.data.as_images import Images, as_images
 from whence.data.fingerprint import content_hashes, find_places, number_equal
+from whence.kinds import check_kind
 from whence.memory.bank import Bank, to_pixels
 from whence.memory.heads import MemoryHead
 from whence.models.as_image_set import Classes, as_image_set
@@ -74,6 +75,7 @@ def read_remembered(
         raise ValueError(f"indices must be at least 0, got {int(places.min())}.")
     if len(places.unique()) != total:
         raise ValueError("indices must name every image once, some are there twice.")
+    check_kind("sources", sources, (Sequence, type(None)))
     if sources is not None and len(sources) != total:
         raise ValueError(f"sources must name {total} files, got {len(sources)}.")
     return Remembered(pixels, classes, places, None if sources is None else tuple(sources))

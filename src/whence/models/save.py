@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from whence.encoders.at_layers import network_of
+from whence.kinds import check_arguments
 from whence.models.about import BANK, DONE, FORMAT, MODEL, find_problem_of_run
 from whence.models.classifier import Classifier
 from whence.models.saved_bank import bank_to_tensors
@@ -22,6 +23,7 @@ from whence.storage.whole_files import write_json
 PACKAGES = ("whence", "torch", "torchvision", "numpy")
 
 
+@check_arguments
 def save(model: Classifier, folder: str | Path, *, pixels: bool = True) -> None:
     """Write a model, and its bank if it has one, to a folder.
 

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from whence.shapes import check_shape
+
 LARGEST = 1e18
 """Of a parameter or a stored feature: the square of it does not overflow in float32."""
 
@@ -38,6 +40,31 @@ def check_sound(where: str, tensors: Mapping[str, Tensor], *, hint: str = "") ->
     problem = find_unsound(tensors)
     if problem is not None:
         raise ValueError(f"{where} must hold {problem}{hint}.")
+
+
+def check_given_features(name: str, features: Tensor, *, total: int, width: int | None) -> None:
+    """Refuse what are no features of so many images.
+
+    Args:
+        name: of the argument.
+        features: `(N, D)`.
+        total: N.
+        width: D; None allows any.
+
+    Raises:
+        TypeError: if they are no tensor of floats.
+        ValueError: if they are more, fewer, of another width, or not finite.
+    """
+    sizes = {"N": total} if width is None else {"N": total, "D": width}
+    check_shape(name, features, "N D", **sizes)
+    if not features.is_floating_point():
+        raise TypeError(f"{name} must be floats, got {features.dtype}.")
+    finite = torch.isfinite(features)
+    if not bool(finite.all()):
+        row = int((~finite).any(1).nonzero()[0])
+        raise ValueError(
+            f"{name} must be finite numbers, those of image {row} have NaN or infinity."
+        )
 
 
 def check_outputs(name: str, outputs: Tensor, network: nn.Module) -> None:

@@ -7,7 +7,8 @@ from whence.data.as_images import Images, as_images, check_image_shape
 from whence.models.batches import encode_in_batches
 from whence.models.classifier import Classifier
 from whence.models.evaluating import evaluating
-from whence.models.sound import check_outputs
+from whence.models.sound import check_given_features, check_outputs
+from whence.shapes import check_batch_size
 
 
 def check_images(model: Classifier, images: Tensor) -> None:
@@ -31,6 +32,22 @@ def encode_all(model: Classifier, images: Images, *, batch_size: int = BATCH_SIZ
     """
     with evaluating(model):
         return encode_in_batches(model.encode, as_images(images, model), batch_size=batch_size)
+
+
+def encode_unless_known(
+    model: Classifier, images: Tensor, features: Tensor | None, *, batch_size: int
+) -> Tensor:
+    """Return what the head compares `(N, E)` of images: as it was handed over, or encoded now.
+
+    Raises:
+        TypeError: if the features are no tensor of floats.
+        ValueError: if they are not those of so many images, or not finite.
+    """
+    if features is None:
+        return encode_all(model, images, batch_size=batch_size)
+    check_batch_size(batch_size)
+    check_given_features("features", features, total=len(images), width=model.head.width)
+    return features
 
 
 def encode_frozen(model: Classifier, images: Images, *, batch_size: int = BATCH_SIZE) -> Tensor:

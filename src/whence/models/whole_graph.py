@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+from whence.kinds import check_arguments
 from whence.memory.attention import at_least_float32
 from whence.memory.equal_rows import find_equal_rows, tell_apart
 from whence.memory.heads import Read
@@ -105,6 +106,7 @@ def rank_highest(scores: Tensor) -> Tensor:
     return scores.topk(most, dim=1).values
 
 
+@check_arguments
 def as_graph(model: Classifier) -> WholeGraph:
     """Return a model with its memory as a module that ``torch.export`` takes.
 

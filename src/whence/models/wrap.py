@@ -7,12 +7,13 @@ from typing import Literal
 
 from torch import nn
 
-from whence.bounds import check_numbers, is_whole
+from whence.bounds import check_number, is_whole
 from whence.encoders.adopt import EncoderKind, adopt_encoder
 from whence.encoders.at_layers import take_layers
 from whence.encoders.count_features import count_features
 from whence.encoders.load_weights import load_weights, read_weights
 from whence.encoders.preparation import Preparation
+from whence.kinds import check_arguments
 from whence.memory import VARIANT
 from whence.memory.heads import build_head
 from whence.messages import quote
@@ -20,6 +21,7 @@ from whence.models.classifier import Classifier
 from whence.records.labels import read_class_names
 
 
+@check_arguments
 def wrap(
     encoder: nn.Module | str,
     classes: int | Sequence[str],
@@ -140,4 +142,6 @@ def check_normalisation(mean: Sequence[float], std: Sequence[float], *, channels
             f"mean and std must have one number per channel ({channels}), "
             f"got {len(mean)} and {len(std)}."
         )
-    check_numbers([("mean", mean), ("std", std)])
+    for name, numbers in (("mean", mean), ("std", std)):
+        for number in numbers:
+            check_number(name, number)

@@ -10,6 +10,7 @@ from torch import Tensor
 from whence.autoencoders.vae import VAE
 from whence.bounds import BATCH_SIZE, check_number
 from whence.data.as_images import Images, as_images
+from whence.kinds import check_arguments
 from whence.messages import quote
 from whence.models.classifier import Classifier
 from whence.morphing import OTHERS, PATHS
@@ -56,6 +57,7 @@ class Morphed:
         return len(self.path)
 
 
+@check_arguments
 def morph(
     model: Classifier,
     vae: VAE,

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from whence.bounds import BATCH_SIZE, check_number
+from whence.kinds import check_fields
 from whence.memory.attention import at_least_float32
 from whence.models.classifier import Classifier
 from whence.models.evaluating import evaluating
@@ -43,10 +44,9 @@ class MaskPlan:
     share: float = 0.95
 
     def __post_init__(self) -> None:
-        check_number("steps", self.steps)
-        for name in ("stride", "looks"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
+        check_fields(self)
+        for name in ("steps", "stride", "looks"):
+            check_number(name, getattr(self, name))
         check_strides(self.steps, self.stride)
         for name in ("weight", "blur"):
             value = getattr(self, name)

@@ -7,13 +7,15 @@ import torch
 from torch import Tensor
 
 from whence.autoencoders.vae import VAE, encode_images
-from whence.bounds import BATCH_SIZE
+from whence.bounds import BATCH_SIZE, check_number
 from whence.data.as_images import Images, as_images
 from whence.data.fingerprint import content_hashes, find_places
+from whence.kinds import check_arguments
 from whence.memory.attention import at_least_float32
 from whence.morphing.norms import Norms, measure_norms
 from whence.records.labels import read_labels
 from whence.records.show import show_record
+from whence.shapes import check_batch_size
 
 RETRAIN = "train another with: whence train-vae DATA"
 
@@ -38,6 +40,7 @@ class StoredCodes:
     __repr__ = show_record
 
 
+@check_arguments
 def store_codes(
     vae: VAE,
     images: Images,
@@ -62,6 +65,8 @@ def store_codes(
     Raises:
         ValueError: if the shapes do not fit, there are no images, or a code is not finite.
     """
+    check_number("classes", classes)
+    check_batch_size(batch_size)
     pixels = as_images(images, vae)
     known = read_labels(labels, tuple(map(str, range(classes))), len(pixels))
     if len(pixels) == 0:

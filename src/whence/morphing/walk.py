@@ -9,6 +9,7 @@ from torch import Tensor
 
 from whence.autoencoders.vae import VAE
 from whence.bounds import BATCH_SIZE, check_number
+from whence.kinds import check_fields
 from whence.memory.attention import at_least_float32
 from whence.messages import quote
 from whence.models.classifier import Classifier
@@ -49,9 +50,9 @@ class MorphPlan:
     lead_after: int | None = 2000
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_number("steps", self.steps)
-        if self.stride < 1:
-            raise ValueError(f"stride must be at least 1, got {self.stride}.")
+        check_number("stride", self.stride)
         check_strides(self.steps, self.stride)
         if not (math.isfinite(self.weight) and self.weight >= 0):
             raise ValueError(f"weight must be a number of at least 0, got {self.weight}.")

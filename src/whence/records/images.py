@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from whence.kinds import check_kind
 from whence.records.labels import read_class_names, read_labels
 from whence.records.notebook import NOTEBOOK_VIEWS
 from whence.records.show import show_record
@@ -44,6 +45,7 @@ class ImageSet:
         names = read_class_names(self.class_names)
         object.__setattr__(self, "class_names", names)
         object.__setattr__(self, "labels", read_labels(self.labels, names, total))
+        check_kind("sources", self.sources, (Sequence, type(None)))
         if self.sources is not None and len(self.sources) != total:
             raise ValueError(f"sources must name {total} files, got {len(self.sources)}.")
 

@@ -11,6 +11,7 @@ from whence.data.find_files import FoundFiles, find_files
 from whence.data.fingerprint import content_hashes, fingerprint
 from whence.data.label_list import find_list_root
 from whence.data.label_table import is_table
+from whence.kinds import check_arguments
 from whence.messages import shorten_text
 from whence.records.images import Dataset, ImageParts, ImageSet
 from whence.runs.divide import divide
@@ -21,6 +22,7 @@ from whence.runs.settings import Settings
 from whence.runs.where import AS_SETTINGS_SAY, Where
 
 
+@check_arguments
 def load_parts(
     run: str | Path,
     *,

@@ -6,6 +6,7 @@ import types
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import Field, fields
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, Union, cast, get_args, get_origin
 
 from jsonargparse import ArgumentError, ArgumentParser
@@ -134,12 +135,23 @@ def read_block(
     return block
 
 
-def one_sentence(message: str, known: Mapping[str, Field[Any]] = FIELDS) -> str:
-    """Turn a parser's message about one setting, of those known, into one sentence."""
+def one_sentence(
+    message: str,
+    known: Mapping[str, Field[Any]] = FIELDS,
+    *,
+    shown: Mapping[str, str] = MappingProxyType({}),
+) -> str:
+    """Turn a parser's message about one setting, of those known, into one sentence.
+
+    Args:
+        message: of the parser.
+        known: settings by name, which say what a value must be.
+        shown: what some values are called, by name; others by their name with hyphens.
+    """
     key = re.search(r'Parser key "(\w+)"', message)
     value = re.search(r"(?:Given|Got) value: (.*)", message)
     if key and value:
-        name = key[1].replace("_", "-")
+        name = shown.get(key[1], key[1].replace("_", "-"))
         if key[1] in known:
             wanted = describe_type(kind_of(known[key[1]]))
         else:

@@ -1,14 +1,14 @@
 """From settings to the recipe and the plan of a training."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 
-from whence.bounds import check_number, check_numbers
+from whence.bounds import check_number
 from whence.runs.duration import read_duration
 from whence.runs.published import PUBLISHED, Published
 from whence.runs.settings import Settings
 from whence.training.default_recipe import OUR_RECIPE, mirrored, name_default
 from whence.training.plan import EPOCHS_AT_ONCE, Plan, enough_epochs
-from whence.training.recipes import RECIPES, Recipe
+from whence.training.recipes import RECIPES, Recipe, check_recipe
 
 
 def choose_recipe(settings: Settings, *, mirror: bool = False) -> Recipe:
@@ -48,7 +48,7 @@ def choose_recipe(settings: Settings, *, mirror: bool = False) -> Recipe:
     )
     given = {name: getattr(settings, name) for name in names}
     recipe = replace(recipe, **{name: v for name, v in given.items() if v is not None})
-    check_numbers(asdict(recipe).items())
+    check_recipe(recipe)
     check_number("batch_size", recipe.batch_size, least=2)
     return recipe
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from whence.gather.explained import explain_images
+from whence.kinds import check_arguments
 from whence.memory.bank import Bank
 from whence.messages import describe_failure
 from whence.models.about import BANK, DONE, MODEL
@@ -18,7 +19,7 @@ from whence.report.figures import draw_evidence
 from whence.report.numbers import percent
 from whence.runs.folder import METRICS
 from whence.sharing.card import EVIDENCE_PICTURE, CardFacts, write_card
-from whence.storage.hub import SCHEME, check_hub_name, import_hub
+from whence.storage.hub import SCHEME, check_hub_name, import_hub, list_refusals
 from whence.storage.plain_files import hash_file, read_json
 from whence.storage.whole_files import write_whole
 
@@ -30,6 +31,7 @@ TOP_PICTURED = 8
 """Evidence images of each."""
 
 
+@check_arguments
 def push(
     model: Classifier | str | Path,
     name: str,
@@ -73,7 +75,7 @@ def push(
             client.upload_folder(
                 repo_id=name, folder_path=str(folder), commit_message="A model of whence"
             )
-        except (hub.errors.HfHubHTTPError, hub.errors.LocalTokenNotFoundError, OSError) as error:
+        except (*list_refusals(hub), hub.errors.LocalTokenNotFoundError) as error:
             raise ConnectionError(
                 f"The Hub did not take {name} ({describe_failure(error)}); log in with: "
                 "hf auth login."

@@ -66,6 +66,11 @@ def import_hub() -> Any:
         raise ModuleNotFoundError(NO_HUB) from error
 
 
+def list_refusals(hub: Any) -> tuple[type[Exception], ...]:
+    """List what the client of the Hub raises where the Hub, or the way to it, is at fault."""
+    return (hub.errors.HfHubHTTPError, hub.errors.HTTPError, OSError)
+
+
 def fetch_from_hub(address: str, files: Sequence[str]) -> Path:
     """Fetch a few files of a repository to the Hub's cache, as plain files and not as links.
 
@@ -96,7 +101,7 @@ def fetch_from_hub(address: str, files: Sequence[str]) -> Path:
         raise FileNotFoundError(
             f"{address} is not on the Hub, or not for this user; log in with: hf auth login."
         ) from error
-    except (hub.errors.HfHubHTTPError, OSError) as error:
+    except list_refusals(hub) as error:
         raise ConnectionError(
             f"{address} could not be fetched ({describe_failure(error)})."
         ) from error

@@ -5,11 +5,12 @@ import math
 
 from torch import Tensor
 
+from whence.kinds import check_arguments
 from whence.memory.feature_heads import Standard
 from whence.memory.votes import Votes
 from whence.models.as_image_set import LabelledImages, as_image_set
 from whence.models.classifier import Classifier
-from whence.models.sound import find_unsound
+from whence.models.sound import check_given_features, find_unsound
 from whence.progress_bar import in_notebook, make_bar
 from whence.records.labels import check_every_label
 from whence.shapes import check_shape
@@ -35,6 +36,7 @@ FAR = 100
 """Times the loss of a guess at which the training is said to have diverged."""
 
 
+@check_arguments
 def fit(
     model: Classifier,
     train: LabelledImages,
@@ -210,6 +212,10 @@ def encode_labelled(
         return None
     if features is None:
         features = encode_together(model, known.images, team)
+    else:
+        check_given_features(
+            "validation_features", features, total=len(known), width=model.features
+        )
     return Labelled(features.to(device), known.labels)
 
 
@@ -241,7 +247,7 @@ def check_frozen_features(
             "features are those of a frozen encoder, and this plan trains it; "
             "leave them out, or set freeze_encoder."
         )
-    check_shape("features", features, "N D", N=total, D=model.features)
+    check_given_features("features", features, total=total, width=model.features)
 
 
 def check_learned(model: Classifier) -> None:

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from whence.bounds import check_number
+from whence.kinds import check_fields
 from whence.messages import quote
 from whence.training.distributed import Team, check_shares
-from whence.training.recipes import Recipe
+from whence.training.recipes import Recipe, check_recipe
 
 
 @dataclass(frozen=True)
@@ -71,13 +72,16 @@ def check_plan(total: int, recipe: Recipe, plan: Plan, has_memory: bool, team: T
     """Refuse a training that cannot start.
 
     Raises:
+        TypeError: if a value of the recipe or the plan is of another kind than its field.
         ValueError: if there are no images, or fewer than the memory needs or can be divided, or
             images are to change whose features are encoded once.
     """
     if total == 0:
         raise ValueError("train must hold at least one image, got none.")
+    check_fields(plan)
     check_number("epochs", plan.epochs)
     check_number("seed", plan.seed)
+    check_recipe(recipe)
     check_balance(plan.balance, has_memory)
     if plan.freeze_encoder and recipe.augmentation != "none":
         raise ValueError(

@@ -2,13 +2,16 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import Any, Literal
 
 import torch
 from torch import nn
 
+from whence.bounds import check_number, check_numbers
+from whence.data import AUGMENTATIONS, MIXINGS
+from whence.kinds import check_fields
 from whence.messages import quote
 
 
@@ -97,6 +100,22 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
 """Recipes by name: ours, which also mirrors images that may be mirrored, the paper's, the one of
 its ViT runs, one for pretrained encoders, and one for votes of a frozen encoder, which are trained
 on all images at once."""
+
+
+def check_recipe(recipe: Recipe) -> None:
+    """Refuse a recipe with a value that no training takes.
+
+    Raises:
+        TypeError: if a value is of another kind than its field.
+        ValueError: if a number is out of its bounds, or a name is unknown.
+    """
+    check_fields(recipe)
+    for milestone in recipe.milestones or ():
+        check_number("milestones", milestone)
+    check_numbers(asdict(recipe).items())
+    AUGMENTATIONS.check(recipe.augmentation)
+    if recipe.mixing is not None:
+        MIXINGS.check(recipe.mixing)
 
 
 def build_optimizer(recipe: Recipe, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:

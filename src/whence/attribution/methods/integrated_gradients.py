@@ -20,6 +20,7 @@ from whence.attribution.moved_features import move_features
 from whence.attribution.path import NoForwardModeError, midpoints
 from whence.attribution.scene import set_scene
 from whence.attribution.score import Score, batches, find_slopes
+from whence.kinds import check_kind
 from whence.messages import count, quote
 from whence.records.relevance import OUTSIDE
 
@@ -81,7 +82,8 @@ def find_starts(
     Raises:
         ValueError: if one is unknown or does not fit, or the list is empty.
     """
-    given = [baseline] if isinstance(baseline, str | Tensor) else baseline
+    check_kind("baseline", baseline, (str, Tensor, Sequence))
+    given = [baseline] if isinstance(baseline, str | Tensor) else list(baseline)
     if not given:
         raise ValueError("baseline must be a name, an image or a list of these, got an empty list.")
     return [find_start(one, images, pixels=bounded) for one in given]

@@ -64,7 +64,8 @@ def measure_memories(options: Namespace, by: Sequence[str], out: Path | None, de
     if options.groups is not None:
         named = {} if options.group_column is None else {"group": options.group_column}
         chosen["groups"] = read_groups(options.groups, model.fitting_bank().sources, named)
-    check_memories(model, sizes, **{name: one for name, one in chosen.items() if name != "seed"})
+    drawn_by = {name: one for name, one in chosen.items() if name != "seed"}
+    check_memories(model, sizes, **drawn_by, name="sizes" if out is None else "size")
     before: tuple[MemorySize, ...] = ()
     if options.erase_groups:
         encoded = encode_measured(model, images, options.batch_size)
