@@ -200,3 +200,17 @@ def test_a_folder_passes_over_what_it_cannot_be_trained_on(photos, tmp_path, cap
     code, _, errors = call(capsys, "train", photos, *QUICK, "--out", tmp_path / "new")
     assert code == 0, errors
     assert "a/pipe.png and 1 more are not used: not an image in a class folder." in errors
+
+
+@pytest.mark.parametrize("words", [["predict"], ["explain", "--method", "none"]])
+def test_files_of_a_folder_that_get_no_answer_are_said(run, photos, tmp_path, capsys, words):
+    (photos / "a" / "new.heic").write_bytes(b"x")
+    out = ["--out", tmp_path / "x.html"] if words[0] == "explain" else []
+    code, _, errors = call(capsys, *words, run, photos / "a", *out)
+    assert code == 0, errors
+    assert f"note: Of {photos / 'a'}, 1 file is left out ('new.heic'), named unlike" in errors
+    (photos / "only").mkdir()
+    (photos / "a" / "new.heic").rename(photos / "only" / "new.heic")
+    code, _, errors = call(capsys, *words, run, photos / "only", *out)
+    assert code == 2
+    assert f"{photos / 'only'} holds no image: 1 file is left out ('new.heic'), named" in errors

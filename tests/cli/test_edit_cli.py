@@ -81,6 +81,35 @@ def test_what_cannot_be_added_is_one_sentence(
     assert not (tmp_path / "x").exists()
 
 
+@pytest.mark.parametrize("way", ["corrections", "add"])
+def test_before_is_measured_by_the_threshold_that_was_kept(striped, tmp_path, capsys, way):
+    """What the training measured was answered by another rule than what comes after."""
+    run = shutil.copytree(striped / "run", tmp_path / "run")
+    words = ["evaluate", run, "--no-controls", "--json"]
+    code, said, _ = call(capsys, *words, "--cost", "ant=1000", "--keep")
+    assert code == 0
+    now = json.loads(said)
+    trained = json.loads((run / "metrics.json").read_text())["test"]
+    assert now["accuracy"] != trained["accuracy"], "else nothing is tested"
+    stored = whence.load(run).bank
+    table = tmp_path / "x.csv"
+    table.write_text(
+        f"file,index,label,corrected_label\n{stored.sources[0]},{int(stored.indices[0])},ant,bee\n"
+    )
+    (tmp_path / "more").mkdir()
+    shutil.copytree(striped / "photos" / "ant", tmp_path / "more" / "ant")
+    given = {"corrections": ("--corrections", table), "add": ("--add", tmp_path / "more")}[way]
+    code, said, _ = call(capsys, "edit", run, *given, "--out", tmp_path / "new", "--json")
+    assert code == 0
+    before = json.loads(said)["before"]
+    names = ("accuracy", "balanced_accuracy")
+    assert [before[name] for name in names] == pytest.approx([now[name] for name in names])
+    call(capsys, "evaluate", run, "--no-controls", "--no-threshold", "--keep")
+    (tmp_path / "new").rename(tmp_path / "old")
+    said = call(capsys, "edit", run, *given, "--out", tmp_path / "new", "--json")[1]
+    assert json.loads(said)["before"]["accuracy"] == trained["accuracy"]
+
+
 def write_groups(folder, place, rows):
     text = "path,group\n" + "".join(
         f"{one},{'odd' if i % 8 == 0 else 'usual'}\n" for i, one in rows

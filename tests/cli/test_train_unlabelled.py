@@ -123,7 +123,7 @@ def test_another_limit_and_a_full_folder_are_refused(trained, photos, more, sent
     ("name", "content", "sentence"),
     [
         ("none", None, "none must be a folder of images, it is none"),
-        ("empty", (), "empty must hold images, it holds none"),
+        ("empty", (), "empty holds no image"),
         ("gone.csv", "path\ngone.png\n", "1 of the 1 files in"),
         ("other.csv", "file\ngone.png\n", "must have a column 'path'"),
     ],

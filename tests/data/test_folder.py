@@ -99,9 +99,14 @@ def test_other_files_are_passed_over_and_said(fill, tmp_path):
     for folder in ("train/cat", "train/dog", "test/cat", "test/dog", "valid/cat", "train/cat/more"):
         fill(folder, 1)
     (tmp_path / "train" / "dog" / "notes.txt").write_text("x")
+    (tmp_path / "train" / "cat" / "photo.HEIC").write_text("x")
     dataset = image_folder(tmp_path)
     assert len(dataset.train) == 2
-    assert dataset.notes == ("valid/ and 2 more are not used: not an image in a class folder.",)
+    assert dataset.notes == (
+        "valid/ and 1 more are not used: not an image in a class folder.",
+        "Of the folder, 2 files are left out (first: 'train/cat/photo.HEIC'), named unlike images "
+        "that are read (.jpg, .png, .tif and others).",
+    )
 
 
 def test_loose_files_beside_class_folders_are_said(fill, tmp_path):
@@ -318,6 +323,18 @@ def test_test_classes_differ(fill, tmp_path):
         fill(folder, 1)
     with pytest.raises(ValueError, match="it lacks dog and adds wolf; give both the same folders"):
         image_folder(tmp_path)
+
+
+def test_test_and_validation_may_lack_classes(fill, tmp_path):
+    """Labels are those of the training classes, wherever a part has fewer of them."""
+    for folder in ("train/ant", "train/cat", "train/dog", "test/dog", "val/cat", "val/dog"):
+        fill(folder, 1)
+    dataset = image_folder(tmp_path)
+    assert dataset.train.class_names == dataset.test.class_names == ("ant", "cat", "dog")
+    assert dataset.test.labels.tolist() == [2]
+    assert dataset.train.labels.tolist() == [0, 1, 2, 1, 2]
+    assert dataset.train.sources[3:] == ("val/cat/0.png", "val/dog/0.png")
+    assert dataset.marks.validation.tolist() == [3, 4]
 
 
 def test_test_without_train(fill, tmp_path):

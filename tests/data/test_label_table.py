@@ -37,6 +37,16 @@ def test_separators_and_encodings(write, separator, encoding):
     assert (found.paths, found.labels) == (["a.png", "b.png"], ["cat", "dog"])
 
 
+@pytest.mark.parametrize(
+    ("first", "separator"), [("sep=;", ";"), ("SEP=,", ","), ("sep=\t", "\t"), ('"sep=;"', ";")]
+)
+def test_a_line_that_names_the_separator_names_no_columns(write, first, separator):
+    text = ROWS.replace(",", separator).replace("\n", "\r\n")
+    found = read_label_table(write(f"{first}\r\n{text}", encoding="utf-8-sig"))
+    assert (found.paths, found.labels) == (["a.png", "b.png"], ["cat", "dog"])
+    assert found.lines == [3, 4]
+
+
 def test_columns_have_other_names_and_an_order_of_their_own(write):
     text = 'kind, file ,note\ncat,"x, y.png",\n\ndog,b.png,7\n'
     found = read_label_table(write(text), {"path": "file", "label": "kind"})

@@ -53,6 +53,19 @@ def test_files_are_read_as_a_training_folder_is(tmp_path):
     )
 
 
+def test_what_a_folder_holds_besides_is_said(tmp_path):
+    write_pictures(tmp_path, {"a.png": (8, 6)})
+    for name in ("below/2.HEIC", "1.txt", ".hidden.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    found = whence.read_images([tmp_path], like=LIKE)
+    assert len(found.images) == 1
+    assert found.notes == (
+        f"Of {tmp_path}, 2 files are left out (first: '1.txt'), named unlike images that are read "
+        "(.jpg, .png, .tif and others).",
+    )
+
+
 def test_an_image_in_memory_is_what_its_file_is(picture, tmp_path):
     exact(read(picture), by_file(picture, tmp_path / "a.png"))
     exact(read(np.asarray(picture)), by_file(picture, tmp_path / "a.png"))

@@ -65,7 +65,9 @@ def test_what_is_no_image_is_said(tmp_path):
     (tmp_path / "ant" / "notes.txt").write_text("x")
     (tmp_path / "loose.png").write_text("x")
     assert load(tmp_path).notes == (
-        "loose.png and 1 more are not used: not an image in a class folder.",
+        "loose.png is not used: not an image in a class folder.",
+        "Of the folder, 1 file is left out ('ant/notes.txt'), named unlike images that are read "
+        "(.jpg, .png, .tif and others).",
     )
 
 

@@ -69,8 +69,11 @@ def test_images_without_labels(photos):
     found = load_unlabelled(photos / "photos", SHAPE, columns={})
     assert found.sources == (*(f"ant/{k}.png" for k in range(3)), "crack/0.png", "crack/1.png")
     assert any("bad.png" in note for note in found.notes)
+    (photos / "photos" / "photo.heic").write_bytes(b"x")
+    notes = load_unlabelled(photos / "photos", SHAPE, columns={}).notes
+    assert notes[0].startswith(f"Of {photos / 'photos'}, 1 file is left out ('photo.heic'), named")
     (photos / "empty").mkdir()
-    with pytest.raises(ValueError, match="empty must hold images, it holds none"):
+    with pytest.raises(ValueError, match="empty holds no image"):
         load_unlabelled(photos / "empty", SHAPE, columns={})
     with pytest.raises(FileNotFoundError, match="must be a folder of images"):
         load_unlabelled(photos / "gone", SHAPE, columns={})

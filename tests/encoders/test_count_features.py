@@ -5,6 +5,7 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
+import whence
 from tests.helpers.networks import SHAPE, Small, plain, snapshot
 from whence.encoders.count_features import count_features
 
@@ -49,6 +50,30 @@ def test_probe_follows_the_encoder_type():
     assert count_features(plain().double(), SHAPE) == 5
     assert count_features(plain().bfloat16(), SHAPE) == 5
     assert count_features(nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten()), SHAPE) == 12
+
+
+class Casts(nn.Module):
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, images):
+        return self.inner(images.to(torch.bfloat16))
+
+
+def test_an_encoder_of_another_precision_takes_float32_or_is_refused():
+    """Found when it is wrapped, not in the middle of a training."""
+    for found in (plain().double(), plain().bfloat16(), plain().half()):
+        name = next(found.parameters()).dtype
+        with pytest.raises(ValueError, match=rf"its parameters are {name}; call encoder.float\(\)"):
+            whence.wrap(found, 3, image_shape=SHAPE)
+    casts = whence.wrap(Casts(plain().bfloat16()), 3, image_shape=SHAPE, variant="votes").eval()
+    images = torch.rand(4, *SHAPE)
+    casts.remember(images, [0, 1, 2, 0])
+    answers = whence.predict(casts, images)
+    assert [float(one.probabilities.sum()) for one in answers] == pytest.approx([1.0] * 4)
+    plain_one = whence.wrap(plain().double().float(), 3, image_shape=SHAPE)
+    assert plain_one.double().eval().remember(images).bank.features.dtype == torch.float64
 
 
 class Returns(nn.Module):

@@ -1,5 +1,6 @@
 """Sharing a model: a folder stands in for the Hub, and nothing but safetensors and JSON is read."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -17,7 +18,10 @@ from PIL import Image
 import whence
 from tests.helpers.deciding import make
 from tests.helpers.deploying import give_calibration, noise
+from whence.records.class_measures import ClassMeasures
+from whence.records.decision import Decision
 from whence.sharing.card import escape_markdown
+from whence.sharing.push import read_measures
 from whence.storage.plain_files import hash_file
 
 
@@ -118,6 +122,24 @@ def test_the_card_warns_and_names_hashes(hub, model):
         assert f"| `{name}` | `{hash_file(place / name)}` |" in card
     with Image.open(place / "evidence.png") as picture:
         assert picture.size[0] > 300
+
+
+def test_the_card_says_where_the_answers_are_by_another_rule_than_the_measures(model, tmp_path):
+    (tmp_path / "metrics.json").write_text('{"test": {"accuracy": 0.9, "images": 7}}')
+    assert read_measures(tmp_path, model) == {"accuracy, 7 test images": "90.0%"}
+    found = ClassMeasures("ant", images=4, right=4, answers=8)
+    model.decision = Decision(0, 0.3, 12, found, target_recall=0.9)
+    changed = {"accuracy, 7 test images, before its threshold was changed": "90.0%"}
+    assert read_measures(tmp_path, model) == changed
+    told = {"class": "ant", "threshold": 0.3, "target_recall": 0.9, "cost": None}
+    for rule, words in (
+        (told, {"accuracy, 7 test images": "90.0%"}),
+        ({**told, "class": "bee"}, changed),
+        ({**told, "target_recall": 0.8}, changed),
+    ):
+        test = {"accuracy": 0.9, "images": 7, "decision": rule}
+        (tmp_path / "metrics.json").write_text(json.dumps({"test": test}))
+        assert read_measures(tmp_path, model) == words
 
 
 def test_without_pixels_the_card_says_what_is_left(hub, model):

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from jsonargparse import Namespace
 
-from whence.data.names import is_left_behind, list_images
+from whence.cli.plain_text import print_note
+from whence.data.names import describe_no_image, is_left_behind, list_images, note_left_out
 
 
 def check_asked(options: Namespace) -> None:
@@ -22,7 +23,7 @@ def find_images(names: Sequence[str]) -> list[Path]:
     """List image files, those of folders in order of their names.
 
     What operating systems leave beside images is passed over, as in a folder that is trained on,
-    and so is every hidden file of a folder.
+    and so is every hidden file of a folder. Which other files of a folder are no images is noted.
 
     Raises:
         FileNotFoundError: if a name is neither a file nor a folder, or a folder holds no image.
@@ -36,7 +37,9 @@ def find_images(names: Sequence[str]) -> list[Path]:
         if path.is_dir():
             inside = list_images(path)
             if not inside:
-                raise FileNotFoundError(f"{path} holds no image.")
+                raise FileNotFoundError(describe_no_image(path))
+            for note in note_left_out(path):
+                print_note(note)
             found += inside
         elif path.exists():
             found.append(path)

@@ -12,7 +12,7 @@ import torch
 from whence.data.draw_test import draw_test
 from whence.data.image_file import read_files
 from whence.data.label_table import TABLE_ENDINGS
-from whence.data.names import SUFFIXES, compose, find_path, is_hidden, read_name
+from whence.data.names import SUFFIXES, compose, find_path, is_hidden, read_name, say_other_endings
 from whence.data.overlap import overlap_notes
 from whence.messages import quote
 from whence.records.images import Dataset, ImageSet, Marks
@@ -39,7 +39,7 @@ def image_folder(
 
     A folder without ``test/`` gives 20 % of its images to the test, stratified, at least one of
     every class to each side. Images in ``val/<class>/*``, beside ``train/``, are for the
-    validation. Classes and files are sorted by name.
+    validation. ``test/`` and ``val/`` may lack classes. Classes and files are sorted by name.
 
     Args:
         path: the folder; ``sources`` are relative to it, with forward slashes.
@@ -148,19 +148,19 @@ def _parts(root: Path, notes: list[str]) -> tuple[_Part, _Part | None, _Part | N
             "put what they hold into one."
         )
     for name in kept + divided[divided.index("train") + 1 :]:
-        others[name] = _list(root, f"{name}/", unused)
-        _check_same_classes(root, name, train, others[name])
+        part = _list(root, f"{name}/", unused, least=1)
+        others[name] = _label_as(root, name, train, part)
     names = {"train", *others}
     notes += note_unused([*(f"{name}/" for name in folders if name not in names), *unused])
     return train, others.get(kept[0]) if kept else None, others.get("test")
 
 
-def _list(root: Path, below: str, unused: list[str]) -> _Part:
-    """List the class folders and image files in ``root / below``."""
+def _list(root: Path, below: str, unused: list[str], *, least: int = 2) -> _Part:
+    """List the class folders, ``least`` or more, and image files in ``root / below``."""
     folder = find_path(root, below)
     class_names, loose, others = list_entries(folder)
     unused += [below + name for name in loose + others]
-    if len(class_names) < 2:
+    if len(class_names) < least:
         found = f"only {quote(class_names[0])}" if class_names else "no folder"
         raise ValueError(
             f"{folder} must hold one folder of images per class, for at least two classes, "
@@ -208,16 +208,20 @@ def _divide(root: Path, part: _Part, seed: int) -> tuple[_Part, _Part]:
     return train, test
 
 
-def _check_same_classes(root: Path, name: str, train: _Part, other: _Part) -> None:
-    learnt, found = (set(map(compose, part.class_names)) for part in (train, other))
-    missing, added = sorted(learnt - found), sorted(found - learnt)
-    if missing or added:
+def _label_as(root: Path, name: str, train: _Part, other: _Part) -> _Part:
+    """Label a part by the classes of the training images, of which it may lack some."""
+    labels = {compose(one): label for label, one in enumerate(train.class_names)}
+    added = sorted({compose(one) for one in other.class_names} - labels.keys())
+    if added:
+        missing = sorted(labels.keys() - {compose(one) for one in other.class_names})
         differences = [f"lacks {', '.join(missing)}"] if missing else []
-        differences += [f"adds {', '.join(added)}"] if added else []
+        differences.append(f"adds {', '.join(added)}")
         raise ValueError(
             f"{root / name} must have the class folders of {root / 'train'}, it "
             f"{' and '.join(differences)}; give both the same folders."
         )
+    known = [labels[compose(one)] for one in other.class_names]
+    return _Part(train.class_names, other.sources, [known[label] for label in other.labels])
 
 
 def list_class(root: Path, folder: str) -> tuple[list[str], list[str]]:
@@ -236,10 +240,16 @@ def list_class(root: Path, folder: str) -> tuple[list[str], list[str]]:
 
 def note_unused(unused: Sequence[str]) -> list[str]:
     """Say what lies in a folder that is no image in a class folder, if anything does."""
-    if not unused:
-        return []
-    verb = "is" if len(unused) == 1 else f"and {len(unused) - 1} more are"
-    return [f"{unused[0]} {verb} not used: not an image in a class folder."]
+    named = [name.endswith(("/", *SUFFIXES)) for name in map(str.lower, unused)]
+    misplaced = list(itertools.compress(unused, named))
+    others = [name for name, known in zip(unused, named, strict=True) if not known]
+    notes: list[str] = []
+    if misplaced:
+        verb = "is" if len(misplaced) == 1 else f"and {len(misplaced) - 1} more are"
+        notes.append(f"{misplaced[0]} {verb} not used: not an image in a class folder.")
+    if others:
+        notes.append(f"Of the folder, {say_other_endings(others)}.")
+    return notes
 
 
 class Entries(NamedTuple):

@@ -2,6 +2,7 @@
 
 import csv
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,6 +23,9 @@ MOST_ROWS = 2_000_000
 """More images than this are not read from one table: every one of them is held in memory."""
 
 SEPARATORS = ("\t", ",", ";")
+SAYS_SEPARATOR = re.compile(r'"?sep=[\t,;]?"?', re.IGNORECASE)
+"""A first line that some spreadsheets write and read: it names the separator and no columns."""
+
 BYTE_ORDERS = (b"\xff\xfe", b"\xfe\xff")
 NO_COLUMNS: Mapping[str, str] = {}
 
@@ -106,7 +110,10 @@ def open_rows(path: Path) -> Iterator[Any]:
         with path.open(encoding=encoding, newline="") as file:
             first = file.readline()
             file.seek(0)
-            yield csv.reader(file, delimiter=max(SEPARATORS, key=first.count))
+            rows = csv.reader(file, delimiter=max(SEPARATORS, key=first.count))
+            if SAYS_SEPARATOR.fullmatch(first.strip()):
+                next(rows)
+            yield rows
     except UnicodeError as error:
         raise ValueError(
             f"{path} must be text in UTF-8, it is not; save it so, in a spreadsheet as 'CSV UTF-8'."

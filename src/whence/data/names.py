@@ -2,8 +2,11 @@
 
 import os
 import unicodedata
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
+
+from whence.messages import count, quote
 
 SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".jp2", ".j2k", ".png", ".gif", ".webp", ".avif"),
@@ -72,12 +75,46 @@ def list_images(folder: Path) -> list[Path]:
     Raises:
         PermissionError: if a folder may not be read.
     """
-    found: list[Path] = []
+    found = [path for path in walk_files(folder) if path.name.lower().endswith(SUFFIXES)]
+    return sorted(path for path in found if path.is_file() or path.is_symlink())
+
+
+def walk_files(folder: Path) -> Iterator[Path]:
+    """Find whatever is no folder in a folder and in those below it, without what is hidden."""
     for place, folders, files in os.walk(folder, onerror=fail):
         folders[:] = [name for name in folders if not is_hidden(name)]  # os.walk goes on from this
-        images = [name for name in files if name.lower().endswith(SUFFIXES)]
-        found += [Path(place, name) for name in images if not is_hidden(name)]
-    return sorted(path for path in found if path.is_file() or path.is_symlink())
+        yield from (Path(place, name) for name in files if not is_hidden(name))
+
+
+def note_left_out(folder: Path) -> list[str]:
+    """Say which files of a folder ``list_images`` leaves out, if any."""
+    others = list_others(folder)
+    return [f"Of {folder}, {say_other_endings(others)}."] if others else []
+
+
+def describe_no_image(folder: Path) -> str:
+    """Say that a folder holds no image, and what it holds."""
+    others = list_others(folder)
+    return f"{folder} holds no image{': ' + say_other_endings(others) if others else ''}."
+
+
+def list_others(folder: Path) -> list[str]:
+    """List the files in a folder and below whose names do not end as an image's, sorted."""
+    others = [path for path in walk_files(folder) if not path.name.lower().endswith(SUFFIXES)]
+    return sorted(read_name(path.relative_to(folder).as_posix()) for path in others)
+
+
+def say_other_endings(names: Sequence[str]) -> str:
+    """Say in a clause that files are left out because of their endings.
+
+    >>> say_other_endings(["a.heic"])
+    "1 file is left out ('a.heic'), named unlike images that are read (.jpg, .png, .tif and others)"
+    """
+    verb, first = ("is", "") if len(names) == 1 else ("are", "first: ")
+    return (
+        f"{count(len(names), 'file')} {verb} left out ({first}{quote(names[0])}), named unlike "
+        "images that are read (.jpg, .png, .tif and others)"
+    )
 
 
 def fail(error: OSError) -> NoReturn:

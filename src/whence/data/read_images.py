@@ -23,7 +23,7 @@ from whence.data.image_file import (
     raise_unread,
 )
 from whence.data.layout import split_images, to_tensor
-from whence.data.names import list_images
+from whence.data.names import describe_no_image, list_images, note_left_out
 from whence.kinds import check_arguments
 
 Pictures: TypeAlias = Tensor | NDArray[np.generic] | Image.Image | str | Path
@@ -64,10 +64,13 @@ def read_images(images: Pictures | Sequence[Pictures], *, like: Shaped) -> FileI
         raise TypeError(f"like must be a classifier or an autoencoder, got {kind}.")
     channels, height, width = like.image_shape
     items: list[Path | Decoded] = []
+    left_out: list[str] = []
     for number, one in enumerate(images if isinstance(images, list | tuple) else [images]):
         name = f"image {number}"
         if isinstance(one, str | Path):
-            items += list_paths(Path(one).expanduser())
+            path = Path(one).expanduser()
+            items += list_paths(path)
+            left_out += note_left_out(path) if path.is_dir() else []
         elif isinstance(one, Image.Image):
             items.append(decode_image(one, Path(name), size=(height, width)))
         else:
@@ -86,7 +89,7 @@ def read_images(images: Pictures | Sequence[Pictures], *, like: Shaped) -> FileI
     )
     pixels = [one.pixels for one in whole]
     found, notes = assemble(pixels, size=(height, width), channels=channels, default_large_size=1)
-    return FileImages(found, files, (*notes, *count_sizes(files, height, width)))
+    return FileImages(found, files, (*left_out, *notes, *count_sizes(files, height, width)))
 
 
 def list_paths(path: Path) -> list[Path]:
@@ -99,7 +102,7 @@ def list_paths(path: Path) -> list[Path]:
         return [path]
     found = list_images(path)
     if not found:
-        raise FileNotFoundError(f"{path} holds no image.")
+        raise FileNotFoundError(describe_no_image(path))
     return found
 
 

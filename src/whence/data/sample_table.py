@@ -11,7 +11,14 @@ from whence.data.folder import list_entries
 from whence.data.image_file import read_files, read_readable
 from whence.data.label_list import check_label_names, find_listed, note_unused_columns, read_splits
 from whence.data.label_table import LabelTable, is_frame, is_table, read_label_table
-from whence.data.names import SUFFIXES, find_path, list_images, read_name
+from whence.data.names import (
+    SUFFIXES,
+    describe_no_image,
+    find_path,
+    list_images,
+    note_left_out,
+    read_name,
+)
 from whence.data.sample_classes import match_classes
 from whence.records.images import ImageSet, Sample
 
@@ -129,7 +136,7 @@ def load_unlabelled(
     if not read.files:
         raise problems[0]
     sources = tuple(read_name(one.path.relative_to(root).as_posix()) for one in read.files)
-    notes = (*read.notes, *map(str, problems.values()))
+    notes = (*note_left_out(root), *read.notes, *map(str, problems.values()))
     return Unlabelled(root.resolve().name, read.images, sources, notes)
 
 
@@ -144,7 +151,7 @@ def list_unlabelled(root: Path) -> list[Path]:
         raise FileNotFoundError(f"{root} must be a folder of images, it is none.")
     paths = list_images(root)
     if not paths:
-        raise ValueError(f"{root} must hold images, it holds none.")
+        raise ValueError(describe_no_image(root))
     return paths
 
 

@@ -37,8 +37,7 @@ def probing(encoder: nn.Module, image_shape: tuple[int, int, int]) -> Iterator[T
     Yields:
         `(2, C, H, W)` black images, of its precision and on its device.
     """
-    tensors = chain(encoder.parameters(), encoder.buffers())
-    like = next((t for t in tensors if t.is_floating_point()), torch.zeros(()))
+    like = find_floats(encoder)
     modes = [(module, module.training) for module in encoder.modules()]
     devices = [like.device] if like.is_cuda else []
     encoder.eval()
@@ -48,6 +47,35 @@ def probing(encoder: nn.Module, image_shape: tuple[int, int, int]) -> Iterator[T
     finally:
         for module, mode in modes:
             module.training = mode
+
+
+def find_floats(encoder: nn.Module) -> Tensor:
+    """Find the first parameter or buffer of floats, whose precision the encoder has."""
+    tensors = chain(encoder.parameters(), encoder.buffers())
+    return next((t for t in tensors if t.is_floating_point()), torch.zeros(()))
+
+
+def check_precision(encoder: nn.Module, image_shape: tuple[int, int, int]) -> None:
+    """Refuse an encoder of another precision than float32 that does not take float32 images.
+
+    Args:
+        encoder: takes `(2, C, H, W)` images of its own precision.
+        image_shape: (C, H, W).
+
+    Raises:
+        ValueError: naming its precision.
+    """
+    found = find_floats(encoder).dtype
+    if found == torch.float32:
+        return
+    with probing(encoder, image_shape) as images:
+        try:
+            encoder(images.float())
+        except RuntimeError as error:
+            raise ValueError(
+                f"encoder must take float32 images, as the model gives them, its parameters are "
+                f"{found}; call encoder.float(), or cast in its forward: images.to({found})."
+            ) from error
 
 
 def check_known_features(features: object, image_shape: tuple[int, int, int]) -> int:

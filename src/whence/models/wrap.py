@@ -10,7 +10,7 @@ from torch import nn
 from whence.bounds import check_number, is_whole
 from whence.encoders.adopt import EncoderKind, adopt_encoder
 from whence.encoders.at_layers import take_layers
-from whence.encoders.count_features import count_features
+from whence.encoders.count_features import check_precision, count_features
 from whence.encoders.load_weights import load_weights, read_weights
 from whence.encoders.preparation import Preparation
 from whence.kinds import check_arguments
@@ -89,6 +89,7 @@ def wrap(
     std = [1.0] * image_shape[0] if std is None else list(std)
     check_normalisation(mean, std, channels=image_shape[0])
     features = count_features(network, image_shape)
+    check_precision(network, image_shape)
     head = build_head(variant, features, len(names), similarity=similarity, classifier=classifier)
     model = Classifier(
         network,

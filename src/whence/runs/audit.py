@@ -17,8 +17,12 @@ from whence.models.classifier import Classifier
 from whence.models.load import load_to_answer
 from whence.records.measures import NearStored, Suspicion
 from whence.records.overview import Corrected
-from whence.runs.before import BOTH_ACCURACIES, CORRECTIONS, LISTED_IN_RECORD, name_origin
-from whence.runs.folder import METRICS
+from whence.runs.before import (
+    BOTH_ACCURACIES,
+    CORRECTIONS,
+    LISTED_IN_RECORD,
+    name_origin,
+)
 from whence.runs.other_memory import (
     MEMORY,
     check_new,
@@ -26,8 +30,8 @@ from whence.runs.other_memory import (
     write_with_memory,
 )
 from whence.runs.rows_of_answers import write_rows
+from whence.runs.shares_now import read_shares
 from whence.runs.where import AS_SETTINGS_SAY, Where
-from whence.storage.plain_files import read_json
 
 
 def write_audit(
@@ -94,9 +98,8 @@ def edit_run(
     model = load_to_answer(run, device)
     corrections = read_corrections(table, model.class_names)
     edited = correct_memory(model, corrections, str(table))
-    before = read_json(run / METRICS).get("test", {})
     made = corrections_to_json(corrections, str(table), listed=LISTED_IN_RECORD)
-    shares = {name: before.get(name) for name in BOTH_ACCURACIES}
+    shares = read_shares(run, model, where=where, batch_size=batch_size)
     made_of = {CORRECTIONS: {**made, "before": shares}}
     after = write_with_memory(edited, run, out, made_of, where=where, batch_size=batch_size)
     test = after.get("test", {})

@@ -12,6 +12,7 @@ from whence.data.fingerprint import content_hashes
 from whence.evidence.predict import predict
 from whence.metrics.classes import measure_classes
 from whence.models.about import DONE
+from whence.models.classifier import Classifier
 from whence.models.load import load_to_answer
 from whence.records.class_measures import mean_recall
 from whence.records.images import Dataset, ImageSet
@@ -126,13 +127,19 @@ def measure_before(
         found = read_json(run / METRICS).get("test", {})
         shares = {name: found.get(name) for name in BOTH_ACCURACIES}
     else:
-        model = load_to_answer(run, device)
-        answers = predict(model, test.images, batch_size=batch_size)
-        predicted = torch.tensor([one.predicted for one in answers])
-        classes = measure_classes(predicted, test.labels, test.class_names)
-        accuracy = float((predicted == test.labels).double().mean())
-        shares = {"accuracy": accuracy, "balanced_accuracy": mean_recall(classes)}
+        shares = measure_shares(load_to_answer(run, device), test, batch_size=batch_size)
     return {"run": run.name, **shares}
+
+
+def measure_shares(
+    model: Classifier, test: ImageSet, *, batch_size: int
+) -> dict[str, float | None]:
+    """Measure accuracy and balanced accuracy, fractions, of a model as it answers."""
+    answers = predict(model, test.images, batch_size=batch_size)
+    predicted = torch.tensor([one.predicted for one in answers])
+    classes = measure_classes(predicted, test.labels, test.class_names)
+    accuracy = float((predicted == test.labels).double().mean())
+    return {"accuracy": accuracy, "balanced_accuracy": mean_recall(classes)}
 
 
 def describe_corrections(

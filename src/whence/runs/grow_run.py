@@ -9,10 +9,9 @@ from whence.evidence.edit import edit
 from whence.models.load import load_to_answer
 from whence.records.images import ImageSet
 from whence.records.labels import read_class_names
-from whence.runs.folder import METRICS
 from whence.runs.other_memory import check_new, say_calibration_lost, write_with_memory
+from whence.runs.shares_now import read_shares
 from whence.runs.where import AS_SETTINGS_SAY, Where
-from whence.storage.plain_files import read_json
 
 
 def grow_run(
@@ -54,8 +53,7 @@ def grow_run(
     sources = given.sources and tuple(f"added/{one}" for one in given.sources)
     images = ImageSet(given.images, given.labels, names, sources)
     grown = edit(model, add=images, new_classes=new_classes, batch_size=batch_size)
-    before = read_json(run / METRICS).get("test", {})
-    shares = {name: before.get(name) for name in ("accuracy", "balanced_accuracy")}
+    shares = read_shares(run, model, where=where, batch_size=batch_size)
     made = {"added": len(images), "new_classes": list(new_classes), "before": shares}
     after = write_with_memory(grown, run, out, made, where=where, batch_size=batch_size)
     test = after.get("test", {})

@@ -18,6 +18,7 @@ from whence.records.explained import Answer
 from whence.report.figures import draw_evidence
 from whence.report.numbers import percent
 from whence.runs.folder import METRICS
+from whence.runs.shares_now import is_measured_as_answered
 from whence.sharing.card import EVIDENCE_PICTURE, CardFacts, write_card
 from whence.storage.hub import SCHEME, check_hub_name, import_hub, list_refusals
 from whence.storage.plain_files import hash_file, read_json
@@ -102,8 +103,8 @@ def write_shared(
     """
     if not isinstance(model, Classifier):
         run = Path(model)
-        measures = read_measures(run) if measures is None else measures
         model = load_to_answer(run, "cpu")
+        measures = read_measures(run, model) if measures is None else measures
     save(model, folder, pixels=pixels)
     picture = draw_some_evidence(model) if pixels else None
     if picture is not None:
@@ -128,20 +129,26 @@ def write_shared(
     write_whole(folder / CARD, write_card(facts).encode())
 
 
-def read_measures(run: Path) -> dict[str, str]:
-    """Read what was measured on the test images of a run, in words."""
+def read_measures(run: Path, model: Classifier) -> dict[str, str]:
+    """Read what was measured on the test images of a run, in words.
+
+    Args:
+        run: the run folder.
+        model: that was loaded from it.
+    """
     path = run / METRICS
     if not path.is_file():
         return {}
     test: dict[str, Any] = read_json(path).get("test", {})
     found = {}
+    rule = "" if is_measured_as_answered(test, model) else ", before its threshold was changed"
     for key, words in (
         ("accuracy", "accuracy"),
         ("balanced_accuracy", "balanced accuracy"),
         ("purity", "weight on stored images of the true class"),
     ):
         if isinstance(test.get(key), float):
-            found[f"{words}, {test.get('images', 0):,} test images"] = percent(test[key])
+            found[f"{words}, {test.get('images', 0):,} test images{rule}"] = percent(test[key])
     return found
 
 

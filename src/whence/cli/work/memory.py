@@ -16,6 +16,7 @@ from whence.evidence.erase_groups import erase_groups
 from whence.evidence.learn_again import learn_again
 from whence.evidence.trace_sizes import check_memories, trace_sizes
 from whence.memory.heads import find_head
+from whence.messages import format_number
 from whence.models.classifier import Classifier
 from whence.models.load import load_to_answer
 from whence.records.images import ImageSet
@@ -93,7 +94,7 @@ def measure_memories(options: Namespace, by: Sequence[str], out: Path | None, de
         return
     print("\n".join(align([SIZE_COLUMNS, *map(lay_out_size, measured)])))
     if out is not None:
-        print(describe_what_is_lost(measured[0], measured[-1], escape(str(out))))
+        print(describe_change(measured[0], measured[-1], escape(str(out))))
 
 
 def choose_memory_sizes(asked: Sequence[int] | None, model: Classifier) -> list[int]:
@@ -194,12 +195,18 @@ def lay_out_size(one: MemorySize) -> tuple[str, ...]:
     return (one.selection, f"{one.size:,}", *(f"{share:.2%}" for share in shares))
 
 
-def describe_what_is_lost(whole: MemorySize, kept: MemorySize, place: str) -> str:
-    """Say what a smaller memory has less than the whole one, in points."""
-    lost = 100 * (whole.accuracy - kept.accuracy)
-    balanced = 100 * (whole.balanced_accuracy - kept.balanced_accuracy)
+def describe_change(whole: MemorySize, kept: MemorySize, place: str) -> str:
+    """Say how accuracies change from the whole memory to the one that is kept, in points.
+
+    >>> all_of_it = MemorySize("all", 9, 0.9, 0.8, 1.0, 1.0)
+    >>> said = describe_change(all_of_it, replace(all_of_it, size=4, accuracy=0.65), "runs/four")
+    >>> f"accuracy changes by {format_number(-25, '+.2f')} points, balanced accuracy by +0" in said
+    True
+    """
+    accuracy = format_number(100 * (kept.accuracy - whole.accuracy), "+.2f")
+    balanced = format_number(100 * (kept.balanced_accuracy - whole.balanced_accuracy), "+.2f")
     return (
-        f"{kept.size:,} of {whole.size:,} stored images stay: {lost:+.2f} points of accuracy lost "
-        f"on the test images, {balanced:+.2f} of balanced accuracy.\n"
+        f"{kept.size:,} of {whole.size:,} stored images stay. On the test images accuracy changes "
+        f"by {accuracy} points, balanced accuracy by {balanced}.\n"
         f"Use it as a run: whence explain {place} IMAGE"
     )
