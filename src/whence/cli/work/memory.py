@@ -94,7 +94,7 @@ def measure_memories(options: Namespace, by: Sequence[str], out: Path | None, de
         return
     print("\n".join(align([SIZE_COLUMNS, *map(lay_out_size, measured)])))
     if out is not None:
-        print(describe_change(measured[0], measured[-1], escape(str(out))))
+        print(say_what_changes(measured[0], measured[-1], escape(str(out))))
 
 
 def choose_memory_sizes(asked: Sequence[int] | None, model: Classifier) -> list[int]:
@@ -195,11 +195,11 @@ def lay_out_size(one: MemorySize) -> tuple[str, ...]:
     return (one.selection, f"{one.size:,}", *(f"{share:.2%}" for share in shares))
 
 
-def describe_change(whole: MemorySize, kept: MemorySize, place: str) -> str:
+def say_what_changes(whole: MemorySize, kept: MemorySize, place: str) -> str:
     """Say how accuracies change from the whole memory to the one that is kept, in points.
 
     >>> all_of_it = MemorySize("all", 9, 0.9, 0.8, 1.0, 1.0)
-    >>> said = describe_change(all_of_it, replace(all_of_it, size=4, accuracy=0.65), "runs/four")
+    >>> said = say_what_changes(all_of_it, replace(all_of_it, size=4, accuracy=0.65), "runs/four")
     >>> f"accuracy changes by {format_number(-25, '+.2f')} points, balanced accuracy by +0" in said
     True
     """
