@@ -134,7 +134,9 @@ def test_predict_answers_for_the_others_and_ends_with_one(run, some, capsys, bat
     for place, sentence in zip((1, 3, 4), BAD, strict=True):
         assert f"{place}.png: no answer; " in heads[place]
         assert sentence in heads[place]
-    assert (code, errors) == (1, "whence: 3 of 6 images could not be read.\n")
+    left_out, said = errors.splitlines()
+    assert f"Of {some}, 1 file is left out ('x.png/readme.txt')" in left_out
+    assert (code, said) == (1, "whence: 3 of 6 images could not be read.")
     code, output, _ = call(capsys, "predict", run, some, "--json", "--batch-size", batch_size)
     found = [json.loads(line) for line in output.splitlines()]
     assert [one["image"] for one in found] == [f"{some}/{i}.png" for i in range(6)]
