@@ -170,6 +170,7 @@ def test_nothing_that_can_be_read_is_an_error_of_the_command(fails, run, some):
 def test_what_systems_leave_beside_images_is_passed_over(run, photos, capsys):
     whole = call(capsys, "predict", run, photos / "a")
     leave_traces(photos / "a")
+    (photos / "a" / "x.png" / "readme.txt").unlink()
     for given in (
         [photos / "a"],
         sorted((photos / "a").glob("[!._xp]*")),
@@ -185,7 +186,7 @@ def test_only_what_systems_leave_is_refused(fails, run, photos):
     leave_traces(photos / "a")
     message = "__MACOSX; an operating system left it there."
     fails("predict", run, photos / "a" / "__MACOSX", message=message)
-    fails("explain", run, photos / "a" / "x.png", message="x.png holds no image.")
+    fails("explain", run, photos / "a" / "x.png", message="x.png holds no image: 1 file is left out")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs pipes")
