@@ -186,7 +186,9 @@ def test_only_what_systems_leave_is_refused(fails, run, photos):
     leave_traces(photos / "a")
     message = "__MACOSX; an operating system left it there."
     fails("predict", run, photos / "a" / "__MACOSX", message=message)
-    fails("explain", run, photos / "a" / "x.png", message="x.png holds no image: 1 file is left out")
+    fails(
+        "explain", run, photos / "a" / "x.png", message="x.png holds no image: 1 file is left out"
+    )
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs pipes")
@@ -208,7 +210,7 @@ def test_a_folder_passes_over_what_it_cannot_be_trained_on(photos, tmp_path, cap
 @pytest.mark.parametrize("words", [["predict"], ["explain", "--method", "none"]])
 def test_files_of_a_folder_that_get_no_answer_are_said(run, photos, tmp_path, capsys, words):
     (photos / "a" / "new.heic").write_bytes(b"x")
-    out = ["--out", tmp_path / "x.html"] if words[0] == "explain" else []
+    out = ["--force", "--out", tmp_path / "x.html"] if words[0] == "explain" else []
     code, _, errors = call(capsys, *words, run, photos / "a", *out)
     assert code == 0, errors
     assert f"note: Of {photos / 'a'}, 1 file is left out ('new.heic'), named unlike" in errors

@@ -59,6 +59,36 @@ def test_weight_shared_is_the_smaller_weight_of_each_stored_image(variant):
     assert (came.came_count, came.went_count) == (4, 0)
 
 
+def test_corrected_labels_are_found_and_the_most_used_first():
+    first = make("votes")
+    places = [2, 5, 9]
+    indices = first.bank.indices[places].tolist()
+    old = first.bank.labels[places].tolist()
+    new = {index: (label + 1) % 3 for index, label in zip(indices, old, strict=True)}
+    second = whence.edit(first, relabel=new)
+    found = compare(first, second)
+    assert (found.both, found.came_count, found.went_count) == (12, 0, 0)
+    assert found.relabelled_count == 3
+    assert {one.index: one.label for one in found.relabelled} == new
+    assert {one.index: one.was for one in found.relabelled} == dict(zip(indices, old, strict=True))
+    after = whence.predict(second, IMAGES)
+    weights = [one.weight for one in found.relabelled]
+    assert weights == sorted(weights, reverse=True)
+    for one in found.relabelled:
+        total = sum(e.weight for a in after for e in a.evidence if e.index == one.index)
+        assert one.weight == pytest.approx(total, abs=1e-5)
+    back = compare(second, first)
+    assert {one.index: one.label for one in back.relabelled} == dict(zip(indices, old, strict=True))
+
+
+def test_an_image_that_is_stored_twice_has_each_of_its_labels():
+    first = build("votes")
+    images = draw_images(6, seed=3)
+    images[1] = images[0]
+    first.remember(images, torch.tensor([0, 1, 2, 0, 1, 2]))
+    assert compare(first, first).relabelled == ()
+
+
 def test_classes_in_another_order_are_the_same_classes():
     first = make("votes")
     second = build("votes")
@@ -68,7 +98,7 @@ def test_classes_in_another_order_are_the_same_classes():
     found = compare(first, second)
     assert found.changed == ()
     assert found.sides[1].accuracy == found.sides[0].accuracy
-    assert found.came == ()
+    assert found.came == found.relabelled == ()
     other = make("standard")
     other.class_names = ("a", "b", "c")
     with pytest.raises(ValueError, match="must have the same classes, new has cow, ant, bee"):

@@ -39,6 +39,24 @@ def test_the_page_stands_alone_and_shows_every_changed_answer():
     assert len(page.all("img")) == pictures
 
 
+def test_stored_images_with_another_label_are_said_and_shown():
+    first = make("votes")
+    index, label = int(first.bank.indices[0]), int(first.bank.labels[0])
+    names = first.class_names
+    new = (label + 1) % len(names)
+    found = compare(first, whence.edit(first, relabel={index: new}))
+    said = "12 stored images in both memories, 1 of them with another label; 0 came, 0 went."
+    assert said in describe_compared(found)
+    html = render_compared(found, ORIGIN)
+    check_accessible(check_alone(html))
+    assert "Stored images with another label" in html
+    assert f"was {names[label]}" in html
+    laid = compared_to_json(found)["relabelled"]
+    assert laid["count"] == 1
+    assert (laid["images"][0]["label"], laid["images"][0]["was"]) == (names[new], names[label])
+    assert "Stored images with another label" not in render_compared(changed(), ORIGIN)
+
+
 def test_one_run_has_a_page_on_drift_alone():
     found = compare(make("votes"))
     html = render_compared(found, ORIGIN)

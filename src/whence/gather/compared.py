@@ -100,14 +100,17 @@ def compare_runs(
         list_moved(parts[here], both[here], keys[here], set(keys[1 - here].values()), tables[here])
         for here in (0, 1)
     )
+    relabelled = list_relabelled(parts, both[1], keys, tables)
     return replace(
         found,
         answers=answers,
         shown=shown,
         came=tuple(came[:LISTED_MOVES]),
         went=tuple(went[:LISTED_MOVES]),
+        relabelled=tuple(relabelled[:LISTED_MOVES]),
         came_count=len(came),
         went_count=len(went),
+        relabelled_count=len(relabelled),
         both=len(keys[0]) - len(went),
     )
 
@@ -283,6 +286,35 @@ def show_changed(
             )
         )
     return ShownAnswer(one, to_uint8(images[one.place]), tuple(evidence))
+
+
+def list_relabelled(
+    models: Sequence[Classifier],
+    answers: Sequence[Prediction],
+    keys: Sequence[Mapping[int, str]],
+    tables: Sequence[list[int]],
+) -> list[MovedImage]:
+    """List the stored images of both runs that have another label in the second, most used first.
+
+    Args:
+        models: of both runs.
+        answers: of the second one.
+        keys: of both, what their stored images are known by.
+        tables: of both, the places of their classes among those of the first.
+    """
+    before, after = (
+        list_moved(model, answers, known, set(), table)
+        for model, known, table in zip(models, keys, tables, strict=True)
+    )
+    first: dict[str, set[int | None]] = {}  # one image may be stored twice
+    for one in before:
+        first.setdefault(keys[0][one.index], set()).add(one.label)
+    found = []
+    for one in after:
+        labels = first.get(keys[1][one.index], {one.label})
+        if one.label not in labels and None not in labels:
+            found.append(replace(one, was=min(label for label in labels if label is not None)))
+    return found
 
 
 def list_moved(

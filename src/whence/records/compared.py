@@ -72,7 +72,7 @@ class ShownAnswer:
 
 @dataclass(frozen=True, eq=False)
 class MovedImage:
-    """A stored image that one of the runs does not have.
+    """A stored image that one of the runs does not have, or has with another label.
 
     Attributes:
         file: it came from, None when not known.
@@ -80,6 +80,7 @@ class MovedImage:
         label: its class, None when not known.
         weight: the sum of its weights in all answers of its run.
         image: `(C, H, W)` uint8, None when the memory was saved without pixels.
+        was: its class in the first run, where that is another one.
     """
 
     file: str | None
@@ -87,6 +88,7 @@ class MovedImage:
     label: int | None
     weight: float
     image: Tensor | None
+    was: int | None = None
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,8 @@ class Compared:
         shown: changed answers with pictures, the surest first.
         came: stored images of the second run alone, most used first; at most 24.
         went: stored images of the first run alone, likewise.
-        came_count, went_count: how many there are.
+        relabelled: stored images of both that have another label in the second run, likewise.
+        came_count, went_count, relabelled_count: how many there are.
         both: stored images that both have.
         drift: of each run that has a memory.
         notes: sentences that a user should read.
@@ -142,8 +145,10 @@ class Compared:
     shown: tuple[ShownAnswer, ...] = ()
     came: tuple[MovedImage, ...] = ()
     went: tuple[MovedImage, ...] = ()
+    relabelled: tuple[MovedImage, ...] = ()
     came_count: int = 0
     went_count: int = 0
+    relabelled_count: int = 0
     both: int = 0
     drift: tuple[Drift, ...] = ()
     notes: tuple[str, ...] = ()

@@ -137,9 +137,11 @@ def show_read(run: str, item: Evidence, image: Tensor | None, classes: Sequence[
 
 
 def moved_sections(found: Compared) -> list[PageSection]:
-    """Show the stored images that came, and those that went."""
+    """Show the stored images that got another label, those that came, and those that went."""
     sections = []
+    changed = "Stored images with another label"
     for anchor, title, images, total in (
+        ("relabelled", changed, found.relabelled, found.relabelled_count),
         ("came", "Stored images that came", found.came, found.came_count),
         ("went", "Stored images that went", found.went, found.went_count),
     ):
@@ -156,14 +158,15 @@ def moved_sections(found: Compared) -> list[PageSection]:
 
 
 def show_move(one: MovedImage, classes: Sequence[str]) -> Card:
-    """Show a stored image that one run alone has."""
+    """Show a stored image that one run alone has, or has with another label."""
     label, place = name_label(one.label, classes), name_place(one.index, one.file)
     picture = None if one.image is None else draw_picture(one.image, f"{place}, labelled {label}")
+    was = () if one.was is None else (f"was {classes[one.was]}",)
     return Card(
         role="stored",
         badge="",
         picture=picture,
         label=label,
-        lines=(f"total weight {one.weight:.3g}",),
+        lines=(*was, f"total weight {one.weight:.3g}"),
         place=place,
     )

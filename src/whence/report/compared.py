@@ -66,11 +66,14 @@ def say_shared(found: Compared) -> tuple[str, ...]:
 
 
 def say_stored_moves(found: Compared) -> str:
-    """Count the stored images that both have, that came and that went."""
+    """Count the stored images that both have, that got another label, that came and that went."""
     if not any(side.stored for side in found.sides):
         return "Neither run has a memory."
+    others = found.relabelled_count
+    relabelled = f", {others:,} of them with another label" if others else ""
     return (
-        f"{count(found.both, 'stored image')} in both memories; {found.came_count:,} came, "
+        f"{count(found.both, 'stored image')} in both memories{relabelled}; "
+        f"{found.came_count:,} came, "
         f"{found.went_count:,} went."
     )
 
@@ -126,6 +129,13 @@ def compared_to_json(found: Compared) -> dict[str, Any]:
         "stored_in_both": found.both,
         "came": {"count": found.came_count, "images": [lay_out_move(m, names) for m in found.came]},
         "went": {"count": found.went_count, "images": [lay_out_move(m, names) for m in found.went]},
+        "relabelled": {
+            "count": found.relabelled_count,
+            "images": [
+                lay_out_move(m, names) | {"was": None if m.was is None else names[m.was]}
+                for m in found.relabelled
+            ],
+        },
         "answers": [
             {
                 "image": one.name,
