@@ -44,7 +44,7 @@ def test_stored_images_with_another_label_are_said_and_shown():
     index, label = int(first.bank.indices[0]), int(first.bank.labels[0])
     names = first.class_names
     new = (label + 1) % len(names)
-    found = compare(first, whence.edit(first, relabel={index: new}))
+    found = compare(first, edit(first, relabel={index: new}))
     said = "12 stored images in both memories, 1 of them with another label; 0 came, 0 went."
     assert said in describe_compared(found)
     html = render_compared(found, ORIGIN)
