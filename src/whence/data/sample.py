@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import torch
 
@@ -24,7 +25,7 @@ MEASURED_FIRST = ("test", "train")
 
 @check_arguments
 def load_sample(
-    path: str | Path,
+    path: str | Path | Any,
     class_names: Sequence[str],
     image_shape: tuple[int, int, int],
     *,
