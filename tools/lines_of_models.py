@@ -173,6 +173,38 @@ MODELS = [  # file below src/whence, text that is right, text that is wrong, tes
     ),
     ("memory/keys.py", "[:, None])[members]", "[:, None])[members * 0]", "test_new_classes"),
     (
+        "training/averaging.py",
+        "(self.steps - 1) / (self.steps + 8)",
+        "1.0",
+        "test_averaging",
+    ),
+    (
+        "training/averaging.py",
+        "            copy_tensors(own, self.current)",
+        "            pass",
+        "test_averaging",
+    ),
+    ("training/averaging.py", "        self.steps += 1", "        pass", "test_averaging"),
+    ("memory/keys.py", "effects - means[linked]", "effects", "test_erase_groups"),
+    (
+        "memory/votes.py",
+        "find_directions(level - (level @ telling.T) @ telling)",
+        "find_directions(level)",
+        "test_erase_groups",
+    ),
+    (
+        "evidence/erase_groups.py",
+        "    learner.decision = None",
+        "    learner.bank = None",
+        "test_erase_groups",
+    ),
+    (
+        "evidence/erase_groups.py",
+        "if len(sets) == len(sets.unique()):",
+        "if False:",
+        "test_erase_groups",
+    ),
+    (
         "estimators/evidence_classifier.py",
         "cosines * self._head.unit",
         "cosines * self._head.sharpness",

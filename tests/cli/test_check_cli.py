@@ -6,10 +6,12 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
+import torch
 
 import whence
 from tests.helpers.bad_input import QUICK, write_images
 from whence.cli import main
+from whence.runs.check_run import name_labelled
 
 
 @pytest.fixture
@@ -169,10 +171,18 @@ def test_a_training_is_looked_at_after_every_epoch(tmp_path, capsys, monkeypatch
     lines = [json.loads(line) for line in Path("looked/checks.jsonl").read_text().splitlines()]
     assert [line["epoch"] for line in lines] == [1, 2, 3]
     assert [one["holds"] for one in lines[0]["checks"]] == [True, True, False]
+    assert lines[0]["checks"][0]["expected"] == "validation images: accuracy at least 0"
     assert main([*TRAINED, "--out", "plain"]) == 0
     looked, plain = (whence.load(name) for name in ("looked", "plain"))
     for name, tensor in plain.state_dict().items():  # looking changes no bit
         assert tensor.equal(looked.state_dict()[name]), name
+
+
+def test_images_without_files_are_called_by_their_part():
+    images = whence.ImageSet(torch.zeros(2, 1, 8, 8, dtype=torch.uint8), [0, 1], ("a", "b"))
+    assert name_labelled(images).names == ["test image 0", "test image 1"]
+    assert name_labelled(images, [7, 9]).names == ["test image 7", "test image 9"]
+    assert name_labelled(images, part="validation").names[1] == "validation image 1"
 
 
 def test_what_holds_ends_a_training_with_exit_code_zero(digits_run, tmp_path, capsys):

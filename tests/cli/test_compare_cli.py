@@ -2,10 +2,14 @@
 
 import json
 import shutil
+from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from whence.cli import main
+from whence.cli.work.compare import read_own
+from whence.runs.where import AS_SETTINGS_SAY
 
 
 def test_two_runs_are_compared_on_the_test_images_of_the_first(
@@ -46,11 +50,18 @@ def test_one_run_is_asked_about_unlabelled_images(finished, tmp_path, capsys):
     assert "accuracy" not in output.out
 
 
+def test_runs_that_see_other_sizes_need_images_that_are_named():
+    shapes = [{"image_shape": [1, side, side]} for side in (8, 16)]
+    with pytest.raises(ValueError, match="see images at different sizes; name the images"):
+        read_own([Path("one"), Path("other")], shapes, AS_SETTINGS_SAY)
+
+
 def test_what_cannot_be_compared_is_said(finished, digits_run, fails, tmp_path):
     run, photos = finished
     fails("compare", run, message="needs a second run, or images for one: name them with --data")
-    fails("compare", run, digits_run, message="see images at different sizes; name the images")
-    fails("compare", run, digits_run, "--data", photos, message="must have the classes")
+    alone = "same classes, the first alone has a, b and digits alone has 0, 1, 2, 3, 4, ..."
+    fails("compare", run, digits_run, message=alone)
+    fails("compare", run, digits_run, "--data", photos, message=alone)
     fails("compare", run, tmp_path / "none", message="No run in")
     Image.new("RGB", (8, 8)).save(tmp_path / "x.png")
     fails("compare", run, "--data", tmp_path / "x.png", message="x.png")

@@ -141,6 +141,19 @@ def test_images_that_are_not_there_are_said_before_anything_is_trained(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("name", ["spoilt", "spoilt.csv"])
+def test_images_that_cannot_be_read_are_said_before_anything_is_trained(
+    photos, tmp_path, capsys, name
+):
+    (tmp_path / "spoilt").mkdir()
+    (tmp_path / "spoilt" / "a.png").write_bytes(b"no image")
+    (tmp_path / "spoilt.csv").write_text("path\nspoilt/a.png\n")
+    data = [photos / "some", "--unlabelled", tmp_path / name, "--out", tmp_path / "run"]
+    assert main([str(word) for word in ("train", *data, *OPTIONS)]) == 2
+    assert "a.png cannot be read" in capsys.readouterr().err.splitlines()[-1]
+    assert not (tmp_path / "run").exists()
+
+
 def test_the_table_of_unlabelled_images_has_the_column_of_the_labelled_ones(photos, tmp_path):
     files = sorted((photos / "some").rglob("*.png"))
     for name, head, rows in (

@@ -196,6 +196,16 @@ def test_what_is_not_on_the_hub_is_said(hub, model, monkeypatch):
     hub.create_repo = refuse
     with pytest.raises(ConnectionError, match=r"did not take me/ants \(404 Client Error\)"):
         whence.push(model, "me/ants", pixels=False)
+
+    def lose(*_, **__):
+        raise errors.HTTPError("no way there")  # of the client's own library, no OSError
+
+    hub.create_repo = lose
+    with pytest.raises(ConnectionError, match=r"did not take me/ants \(no way there\)"):
+        whence.push(model, "me/ants", pixels=False)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lose)
+    with pytest.raises(ConnectionError, match=r"ants could not be fetched \(no way there\)"):
+        whence.load("hf://me/ants")
     monkeypatch.setattr(huggingface_hub, "snapshot_download", refuse)
     with pytest.raises(ConnectionError, match="hf://me/ants could not be fetched"):
         whence.load("hf://me/ants")

@@ -30,9 +30,10 @@ class Expectation:
         where: what a message calls it.
         image: files that it is about.
         test: test images that it is about, by index.
-        data: labelled set that it is about; all three empty mean the run's test images.
+        data: labelled set that it is about; all three empty mean images of the run.
         of_images: share of the images that must hold, in (0, 1].
         name: given by its author.
+        of_run: which images of the run those are.
     """
 
     rule: str
@@ -43,6 +44,7 @@ class Expectation:
     data: str | None = None
     of_images: float = 1.0
     name: str | None = None
+    of_run: str = "test images"
 
     @property
     def title(self) -> str:
@@ -56,7 +58,7 @@ class Expectation:
             )
         share = f", for {self.of_images:.0%} of the images" if self.of_images < 1 else ""
         said = find_assertion(self.rule).say(self.keys)
-        return shorten_text(f"{subject or 'test images'}: {said}{share}")
+        return shorten_text(f"{subject or self.of_run}: {said}{share}")
 
 
 @dataclass(frozen=True, eq=False)

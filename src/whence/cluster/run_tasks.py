@@ -124,7 +124,7 @@ def look(cluster: Cluster, task: Task) -> Images:
     )
     try:
         found: Images | str = future.result()
-    except BaseException:
+    except BaseException:  # Ctrl-C too: a worker left behind would go on loading; raised again
         stop_runs(cluster, [future], lambda sentence: None)
         raise
     if isinstance(found, str):
@@ -196,7 +196,7 @@ def run_all(
                 met = now if workers else met
             if now - met > ALONE_SECONDS:
                 raise lost(cluster.address)
-    except BaseException:
+    except BaseException:  # Ctrl-C too: workers would go on training unseen; raised again
         stop_runs(cluster, [flight.future for flight in flights.values()], say)
         raise
     return [outcomes[number] for number in range(len(tasks))]

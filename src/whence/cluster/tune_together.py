@@ -59,7 +59,7 @@ def tune_together(
         ]
         try:
             problems = [find_problem(future, number, say) for number, future in enumerate(futures)]
-        except BaseException:
+        except BaseException:  # Ctrl-C too: workers would go on trying unseen; raised again
             stop_runs(cluster, futures, lambda sentence: None)
             raise
     for problem in problems:

@@ -153,16 +153,3 @@ def list_unlabelled(root: Path) -> list[Path]:
     if not paths:
         raise ValueError(describe_no_image(root))
     return paths
-
-
-def check_unlabelled_files(data: Any, columns: Mapping[str, str]) -> None:
-    """Refuse what ``load_unlabelled`` would, as far as that is seen before images are read.
-
-    Raises:
-        FileNotFoundError: if the data, or files of a table, are not there.
-        ValueError: if there is no image, or the table is not in order.
-    """
-    if is_table(data) or is_frame(data):
-        find_listed(read_label_table(data, columns, unlabelled=True), beginning_of(data))
-    else:
-        list_unlabelled(Path(data).expanduser())

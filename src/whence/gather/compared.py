@@ -115,17 +115,20 @@ def compare_runs(
     )
 
 
-def match_order(names: tuple[str, ...], run: str, other: tuple[str, ...]) -> list[int]:
+def match_order(names: Sequence[str], run: str, other: Sequence[str]) -> list[int]:
     """Find for each class of a run its place among the classes of the first one.
 
     Raises:
-        ValueError: if they are not the same.
+        ValueError: if they are not the same, with those that differ.
     """
-    if sorted(names) != sorted(other):
-        raise ValueError(
-            f"Both runs must have the same classes, {run} has {list_names(other)}, the first has "
-            f"{list_names(names)}."
-        )
+    alone = [[one for one in names if one not in other], [one for one in other if one not in names]]
+    if any(alone):
+        sides = [
+            f"{side} alone has {list_names(some)}"
+            for side, some in zip(("the first", run), alone, strict=True)
+            if some
+        ]
+        raise ValueError(f"Both runs must have the same classes, {' and '.join(sides)}.")
     return [names.index(one) for one in other]
 
 

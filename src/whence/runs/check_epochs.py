@@ -3,6 +3,7 @@
 import copy
 import json
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +17,6 @@ from whence.memory.votes import Votes
 from whence.models.classifier import Classifier
 from whence.models.using import encode_frozen
 from whence.records.checked import Checks
-from whence.records.images import ImageSet
 from whence.report.checked import checks_to_json
 from whence.runs.check_run import name_labelled, place_data, read_subject
 from whence.runs.groups_of_run import files_of_group
@@ -46,6 +46,7 @@ class EpochChecks:
         self, expected: Expectations, folder: Path, settings: Settings, parts: Parts
     ) -> None:
         self.expected = expected
+        self.items = [replace(one, of_run="validation images") for one in expected.items]
         self.folder = folder
         self.settings = settings
         self.parts = parts
@@ -60,8 +61,8 @@ class EpochChecks:
             FileNotFoundError: if images are not there.
             ValueError: if a class, a group or an index is unknown.
         """
-        refuse_unknown_classes(self.expected.items, self.parts.model.class_names)
-        for one in self.expected.items:
+        refuse_unknown_classes(self.items, self.parts.model.class_names)
+        for one in self.items:
             self.find(one)
             if "group" in one.keys:
                 files_of_group(self.settings, one.keys["group"])
@@ -102,7 +103,7 @@ class EpochChecks:
                 train.images, train.labels, self.parts.indices, train.sources, features=features
             )
         group = partial(files_of_group, self.settings)
-        return ask_model(model, self.expected.items, self.find, group)
+        return ask_model(model, self.items, self.find, group)
 
     def end_training(self, model: Classifier, head: Votes) -> Tensor:
         """Let votes compare what the encoder has learned so far; returns the training features."""
@@ -132,8 +133,10 @@ class EpochChecks:
             root = self.settings.data_root
             sample = load_other(about, place, {}, NO_COLUMNS, AS_SETTINGS_SAY, known=root)
             return name_labelled(sample.images)
-        images: ImageSet = self.parts.test if one.test else self.parts.validation
+        if not one.test:
+            return name_labelled(self.parts.validation, part="validation")
+        test = self.parts.test
         for index in one.test:
-            if index >= len(images):
-                raise ValueError(f"test must be in 0 to {len(images) - 1}, got {index}.")
-        return name_labelled(images.take(one.test), one.test) if one.test else name_labelled(images)
+            if index >= len(test):
+                raise ValueError(f"test must be in 0 to {len(test) - 1}, got {index}.")
+        return name_labelled(test.take(one.test), one.test)

@@ -72,10 +72,12 @@ def place_data(data: str, folder: Path) -> str:
     return data if data in DATASETS else os.path.normpath(folder / Path(data).expanduser())
 
 
-def name_labelled(images: ImageSet, places: Sequence[int] | None = None) -> Subject:
-    """Call labelled images by their files, or by their places among the test images."""
+def name_labelled(
+    images: ImageSet, places: Sequence[int] | None = None, *, part: str = "test"
+) -> Subject:
+    """Call labelled images by their files, or by their places among those of a part of the run."""
     numbers = range(len(images)) if places is None else places
-    names = images.sources or [f"test image {number}" for number in numbers]
+    names = images.sources or [f"{part} image {number}" for number in numbers]
     return Subject(list(names), images.images, images.labels.tolist())
 
 

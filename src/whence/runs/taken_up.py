@@ -15,7 +15,7 @@ from whence.data.fingerprint import content_hashes
 from whence.data.label_list import find_list_root
 from whence.data.label_table import NO_COLUMNS, is_table
 from whence.data.names import find_path
-from whence.data.sample_table import load_unlabelled
+from whence.data.sample_table import Unlabelled, load_unlabelled
 from whence.evidence.predict import predict
 from whence.evidence.pseudo_labels import JudgedImages, PseudoLabels, choose_pseudo_labels
 from whence.models.load import load_to_answer
@@ -50,6 +50,7 @@ class TakenUp(NamedTuple):
 def take_up(
     folder: Path,
     data: str,
+    found: Unlabelled | None = None,
     *,
     limit: float,
     counts: Tensor | None,
@@ -67,6 +68,7 @@ def take_up(
     Args:
         folder: of the training; the run that answers is ``unlabelled/first`` in it.
         data: a folder of images, or a table of files.
+        found: the images, if they were read already; None reads them.
         limit: in (0, 1).
         counts: `(n,)` how much each image of the dataset counts in its training; None counts all
             alike.
@@ -95,7 +97,8 @@ def take_up(
     own = None if counts is None else counts[parts.indices]  # (N,)
     rows = list_labelled(first, parts, own, where)
     model = load_to_answer(first, device)
-    found = load_unlabelled(data, model.image_shape, columns=columns)
+    if found is None:
+        found = load_unlabelled(data, model.image_shape, columns=columns)
     fresh = find_fresh(found.images, parts)
     if not fresh:
         raise ValueError(

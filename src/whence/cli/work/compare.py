@@ -16,7 +16,7 @@ from whence.data import DATASETS
 from whence.data.fingerprint import content_hashes
 from whence.data.sample_table import is_unlabelled, load_unlabelled
 from whence.evidence.known import is_known
-from whence.gather.compared import compare_runs
+from whence.gather.compared import compare_runs, match_order
 from whence.gather.explained import describe_origin
 from whence.models.classifier import Classifier
 from whence.models.load import load_to_answer
@@ -60,6 +60,9 @@ def compare_on_images(
     """
     folders = [Path(one) for one in (options.run, options.second) if one is not None]
     about = [read_run(folder) for folder in folders]
+    names = name_runs(folders)
+    for name, one in zip(names, about, strict=True):
+        match_order(about[0]["classes"], name, one["classes"])  # before any image is read
     models = [load_to_answer(folder, device) for folder in folders]
     where = read_where(options)
     read = (
@@ -74,7 +77,6 @@ def compare_on_images(
         None if options.data is None else find_tested(folder, one, where)
         for folder, one in zip(folders, about, strict=True)
     ]
-    names = name_runs(folders)
     found = compare_runs(
         dict(zip(names, models, strict=True)),
         [one.images for one in read],

@@ -6,7 +6,7 @@ from jsonargparse import Namespace
 
 from whence.cli.plain_text import print_note
 from whence.cli.work.train import train_joined
-from whence.data.sample_table import check_unlabelled_files
+from whence.data.sample_table import load_unlabelled
 from whence.models.about import read_about
 from whence.runs.folder import METRICS, UNLABELLED, check_folder
 from whence.runs.images import load_to_train
@@ -52,9 +52,12 @@ def train_unlabelled(
             "none."
         )
     columns = {} if settings.path_column is None else {"path": settings.path_column}
+    found = None
     if not (folder / UNLABELLED / TAKEN_FILE).exists():  # before a training that may take hours
-        check_unlabelled_files(options.unlabelled, columns)
-    for note in dataset.notes:
+        _, channels, height, width = dataset.train.images.shape
+        found = load_unlabelled(options.unlabelled, (channels, height, width), columns=columns)
+    noted = (*dataset.notes, *(() if found is None else found.notes))
+    for note in noted:
         print_note(note)
     run(
         settings,
@@ -73,6 +76,7 @@ def train_unlabelled(
     taken = take_up(
         folder,
         options.unlabelled,
+        found,
         limit=limit,
         counts=dataset.marks.counts,
         where=where,
@@ -80,7 +84,7 @@ def train_unlabelled(
         columns=columns,
     )
     for sentence in taken.sentences:
-        print_note(sentence)
-    shape = read_about(first)["image_shape"]
-    second = learn_from_table(settings, table, shape)
+        if sentence not in noted:
+            print_note(sentence)
+    second = learn_from_table(settings, table, read_about(first)["image_shape"])
     train_joined(second, 1, folder, options, device, where=AS_SETTINGS_SAY)

@@ -114,14 +114,22 @@ def measure_seeds(
     found["networks"] = [
         kept.do(
             f"networks-{one}-{other}",
-            lambda one=one, other=other: measure_networks(  # type: ignore[misc]
-                network(one), network(other), setting(one)
-            ),
+            functools.partial(measure_two, network, setting, one, other),
         )
         for one, other in zip(seeds, np.roll(seeds, -1).tolist(), strict=True)
         if one < other
     ]
     return found
+
+
+def measure_two(
+    network: Callable[[int], TrainedBlocks],
+    setting: Callable[[int], PlantedSetting],
+    one: int,
+    other: int,
+) -> dict[str, Any]:
+    """Compare the networks of two seeds on the images of the first."""
+    return measure_networks(network(one), network(other), setting(one))
 
 
 def listen_with(
