@@ -201,6 +201,19 @@ def test_a_run_whose_test_labels_were_wrong_is_asked_again(audited, tmp_path, ca
         assert found["balanced_accuracy"] == pytest.approx(np.mean(recalls))
 
 
+def test_a_run_with_another_threshold_since_is_asked_again(audited, tmp_path, capsys):
+    table, _ = fill(audited, tmp_path, correct_three)
+    first = shutil.copytree(audited / "run", tmp_path / "first")
+    words = ["evaluate", first, "--no-controls", "--json", "--cost", "ant=1000", "--keep"]
+    now = json.loads(call(capsys, *words)[1])
+    assert now["accuracy"] != shares_of(first)["accuracy"], "else nothing is tested"
+    words = ["train", audited / "photos", *QUICK, "--variant", "votes", "--seed", "1"]
+    words += ["--before", first, "--corrections", table, "--out", tmp_path / "run"]
+    assert call(capsys, *words)[0] == 0
+    before = json.loads((tmp_path / "run" / "metrics.json").read_text())["before"]
+    assert before["accuracy"] == pytest.approx(now["accuracy"])
+
+
 def test_runs_that_are_not_before(audited, tmp_path, capsys):
     table, _ = fill(audited, tmp_path, correct_three)
     words = ["train", audited / "photos", *QUICK, "--variant", "votes", "--out", tmp_path / "x"]

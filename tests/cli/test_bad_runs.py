@@ -133,7 +133,11 @@ def test_predict(fails, run, finished, tmp_path):
 
 def test_evaluate(fails, run, tmp_path):
     write_images(tmp_path / "other", "xy")
-    fails("evaluate", message="the following arguments are required: run")
+    fails(
+        "evaluate",
+        message="arguments are required: run; whence evaluate --help says what they are.",
+    )
+    fails("table", "--list", message="arguments are required: table; whence table --help says what")
     fails("evaluate", tmp_path / "gone", message="No run in ")
     fails("evaluate", tmp_path / "other", message="No finished run in ")
     fails("evaluate", run, "--batch-size", "0", message="batch-size must be at least 1, got 0")

@@ -158,6 +158,8 @@ def test_an_encoder_by_name_has_weights(stripes, tmp_path):
         EvidenceClassifier(encoder="small_cnn").fit(pixels, y)
     with pytest.raises(ValueError, match="has no encoder to read them with; name one"):
         EvidenceClassifier().fit(pixels, y)
+    with pytest.raises(ValueError, match=r"vectors of texts: make_pipeline\(TfidfVectorizer"):
+        EvidenceClassifier().fit(["a good film", "a bad film"], ["good", "bad"])
 
 
 def test_a_folder_is_no_image(model, files):

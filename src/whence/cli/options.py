@@ -53,6 +53,8 @@ def parse(parser: ArgumentParser, arguments: list[str]) -> Namespace:
                 "" if unknown.startswith("-") else "what has no name stands before the options; "
             )
             sentence += f"; {order}{parser.prog} --help lists the options."
+        elif sentence.startswith("the following arguments are required: "):
+            sentence += f"; {parser.prog} --help says what they are."
         raise ValueError(sentence) from error
     check_numbers(vars(options).items(), shown=shown)
     for name, value in vars(options).items():

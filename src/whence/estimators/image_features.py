@@ -95,8 +95,10 @@ def build_reader(
     """
     if encoder is None:
         raise ValueError(
-            "X holds images, and EvidenceClassifier has no encoder to read them with; name one, "
-            "with its weights: EvidenceClassifier(encoder='timm:NAME', weights='default')."
+            "X holds images, or texts that would name their files, and EvidenceClassifier has no "
+            "encoder to read them with; name one, with its weights: "
+            "EvidenceClassifier(encoder='timm:NAME', weights='default'), or make vectors of texts: "
+            "make_pipeline(TfidfVectorizer(), EvidenceClassifier())."
         )
     if isinstance(encoder, str) and weights is None:
         raise ValueError(

@@ -1,6 +1,7 @@
 """The run whose labels were corrected, beside the one that is trained with the corrections."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ from whence.metrics.classes import measure_classes
 from whence.models.about import DONE
 from whence.models.classifier import Classifier
 from whence.models.load import load_to_answer
+from whence.models.saved_decision import decision_from_json
 from whence.records.class_measures import mean_recall
+from whence.records.decision import Decision
 from whence.records.images import Dataset, ImageSet
 from whence.runs.finished import read_run
 from whence.runs.folder import METRICS
@@ -105,7 +108,7 @@ def measure_before(
     """Measure the run that was corrected on the test images of the one that comes after it.
 
     Where images and labels are those that it was tested on, its own numbers are taken; where a test
-    label was corrected or an image taken out, it is asked again.
+    label was corrected, an image taken out or another threshold kept, it is asked again.
 
     Args:
         settings: of a training.
@@ -120,11 +123,14 @@ def measure_before(
     run = find_before(settings)
     if run is None or find_difference(run, test) is not None:
         return None
-    record = read_image_record(run, read_run(run))
+    about = read_run(run)
+    record = read_image_record(run, about)
+    rule = decision_from_json(about["decision"], about["classes"])
+    found = read_json(run / METRICS).get("test", {})
     hashes = content_hashes(test.images)
     tested = None if record is None else record.test
-    if tested and hashes == tested.hashes and test.labels.equal(tested.labels):
-        found = read_json(run / METRICS).get("test", {})
+    alike = tested and hashes == tested.hashes and test.labels.equal(tested.labels)
+    if alike and is_measured_as_answered(found, rule):
         shares = {name: found.get(name) for name in BOTH_ACCURACIES}
     else:
         shares = measure_shares(load_to_answer(run, device), test, batch_size=batch_size)
@@ -140,6 +146,21 @@ def measure_shares(
     classes = measure_classes(predicted, test.labels, test.class_names)
     accuracy = float((predicted == test.labels).double().mean())
     return {"accuracy": accuracy, "balanced_accuracy": mean_recall(classes)}
+
+
+def is_measured_as_answered(test: Mapping[str, Any], rule: Decision | None) -> bool:
+    """Say whether the numbers in ``metrics.json`` were measured by the rule of a run's answers.
+
+    Args:
+        test: the numbers, under "test".
+        rule: of the run now, None where it answers by the highest probability.
+    """
+    measured = test.get("decision")
+    if measured is None or rule is None:
+        return measured is None and rule is None
+    names = ("threshold", "target_recall", "cost")
+    same = all(measured.get(name) == getattr(rule, name) for name in names)
+    return same and measured.get("class") == rule.validation.name
 
 
 def describe_corrections(

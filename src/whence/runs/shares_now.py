@@ -1,11 +1,9 @@
 """Accuracies of a finished run as it answers now, also after another threshold was kept with it."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from whence.models.classifier import Classifier
-from whence.runs.before import BOTH_ACCURACIES, measure_shares
+from whence.runs.before import BOTH_ACCURACIES, is_measured_as_answered, measure_shares
 from whence.runs.finished import read_run
 from whence.runs.folder import METRICS
 from whence.runs.load_parts import load_part
@@ -28,22 +26,7 @@ def read_shares(
     """
     about = read_run(run)
     found = read_json(run / METRICS).get("test", {})
-    if found and not is_measured_as_answered(found, model):
+    if found and not is_measured_as_answered(found, model.decision):
         test = load_part(run, about, "test", where=where)
         return measure_shares(model, test, batch_size=batch_size)
     return {name: found.get(name) for name in BOTH_ACCURACIES}
-
-
-def is_measured_as_answered(test: Mapping[str, Any], model: Classifier) -> bool:
-    """Say whether the numbers in ``metrics.json`` were measured by the rule of a run's answers.
-
-    Args:
-        test: the numbers, under "test".
-        model: of the run.
-    """
-    measured, rule = test.get("decision"), model.decision
-    if measured is None or rule is None:
-        return measured is None and rule is None
-    names = ("threshold", "target_recall", "cost")
-    same = all(measured.get(name) == getattr(rule, name) for name in names)
-    return same and measured.get("class") == model.class_names[rule.place]

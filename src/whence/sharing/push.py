@@ -17,8 +17,8 @@ from whence.models.save import save
 from whence.records.explained import Answer
 from whence.report.figures import draw_evidence
 from whence.report.numbers import percent
+from whence.runs.before import is_measured_as_answered
 from whence.runs.folder import METRICS
-from whence.runs.shares_now import is_measured_as_answered
 from whence.sharing.card import EVIDENCE_PICTURE, CardFacts, write_card
 from whence.storage.hub import SCHEME, check_hub_name, import_hub, list_refusals
 from whence.storage.plain_files import hash_file, read_json
@@ -141,7 +141,11 @@ def read_measures(run: Path, model: Classifier) -> dict[str, str]:
         return {}
     test: dict[str, Any] = read_json(path).get("test", {})
     found = {}
-    rule = "" if is_measured_as_answered(test, model) else ", before its threshold was changed"
+    rule = (
+        ""
+        if is_measured_as_answered(test, model.decision)
+        else ", before its threshold was changed"
+    )
     for key, words in (
         ("accuracy", "accuracy"),
         ("balanced_accuracy", "balanced accuracy"),
