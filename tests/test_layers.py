@@ -100,6 +100,18 @@ def test_every_stage_is_there():
     assert found == set(STAGES)
 
 
+def test_studies_share_by_their_parts_alone():
+    studies = ROOT / "studies"
+    for path in studies.rglob("*.py"):
+        own = path.relative_to(studies).parts[0].removesuffix(".py")
+        used = {
+            name.split(".")[2]
+            for name in imported(path)
+            if name.startswith("whence.studies.") and (studies / name.split(".")[2]).is_dir()
+        }
+        assert used <= {own, "parts"}, path
+
+
 def test_no_files_import_each_other_in_a_ring():
     assert find_rings(FILES, SOURCE) == []
 

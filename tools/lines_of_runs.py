@@ -280,7 +280,7 @@ RUNS = [  # file below src/whence, text that is right, text that is wrong, tests
     ("studies/parts/kept.py", 'content.get("made_with") != self.made_with', "False", "test_parts"),
     ("attribution/score.py", "int((~finite).nonzero()[0])", "0", "test_attribute"),
     (
-        "studies/concept_embedding/concept_maps.py",
+        "studies/parts/concept_maps.py",
         "contrastive=True",
         "contrastive=False",
         "test_concept_embedding",

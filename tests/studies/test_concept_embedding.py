@@ -11,23 +11,6 @@ from torch import nn
 from torch.testing import assert_close
 
 from whence.records.images import Dataset, ImageSet
-from whence.studies.concept_embedding.concept_maps import (
-    join_maps,
-    map_unit,
-    measure_apartness,
-    measure_locality,
-    show_highest,
-)
-from whence.studies.concept_embedding.explained_parts import look_at_layer, train_layered
-from whence.studies.concept_embedding.explanation_module import (
-    ExplanationModule,
-    ModuleLoss,
-    choose_features,
-    fit_module,
-    log_penalty,
-    measure_loss,
-    pull_away,
-)
 from whence.studies.concept_embedding.planted_parts import (
     PART_NAMES,
     draw_part_images,
@@ -39,6 +22,23 @@ from whence.studies.concept_embedding.study import (
     Setting,
     embed_concepts,
     measure_faithfulness,
+)
+from whence.studies.parts.concept_maps import (
+    join_maps,
+    map_unit,
+    measure_apartness,
+    measure_locality,
+    show_highest,
+)
+from whence.studies.parts.explained_parts import look_at_layer, train_layered
+from whence.studies.parts.explanation_module import (
+    ExplanationModule,
+    ModuleLoss,
+    choose_features,
+    fit_module,
+    log_penalty,
+    measure_loss,
+    pull_away,
 )
 from whence.studies.parts.request import StudyRequest
 

@@ -8,9 +8,9 @@ from torch.testing import assert_close
 import whence
 from whence.morphing.gain import gain_kept
 from whence.morphing.path_mask import MaskPlan, path_masks
-from whence.studies.concept_embedding.concept_maps import map_unit
-from whence.studies.concept_embedding.explained_parts import build_layered
-from whence.studies.concept_embedding.explanation_module import ExplanationModule
+from whence.studies.parts.concept_maps import map_unit
+from whence.studies.parts.explained_parts import build_layered
+from whence.studies.parts.explanation_module import ExplanationModule
 from whence.studies.path_on_activations.compare_views import share_of_answers
 from whence.studies.path_on_activations.follow_views import (
     average_measures,

@@ -10,9 +10,16 @@ from torch.testing import assert_close
 
 from tests.helpers.study_images import draw_shades
 from whence.cli import main
+from whence.studies.parts.fit_labels import FittingRecipe, count_errors, fit_labels
+from whence.studies.parts.randomise import (
+    PIXEL_CHANGES,
+    RandomisedData,
+    corrupt_labels,
+    randomise_data,
+    whiten_images,
+)
 from whence.studies.parts.request import StudyRequest
 from whence.studies.random_labels import study as whole
-from whence.studies.random_labels.fit_labels import FittingRecipe, count_errors, fit_labels
 from whence.studies.random_labels.gram import (
     GramFit,
 )
@@ -24,13 +31,6 @@ from whence.studies.random_labels.judge import (
 )
 from whence.studies.random_labels.kernels_of_images import ExactRow, GramRow
 from whence.studies.random_labels.networks import RANDOM_LABEL_NETWORKS
-from whence.studies.random_labels.randomise import (
-    PIXEL_CHANGES,
-    RandomisedData,
-    corrupt_labels,
-    randomise_data,
-    whiten_images,
-)
 from whence.studies.random_labels.trainings import (
     HELD_BACK,
     PUBLISHED_ERRORS,

@@ -15,6 +15,7 @@ from tests.helpers.study_images import make_linear_model
 from whence.data.augment import to_float
 from whence.records.images import Dataset, ImageSet
 from whence.studies.parts.request import StudyRequest
+from whence.studies.parts.teachers import SurrogateSizes
 from whence.studies.surrogates.compare import agree_by_image
 from whence.studies.surrogates.exemplars import ExemplarPlan, in_pixels, search_exemplars
 from whence.studies.surrogates.page import HIDDEN_SHADE, keep_regions
@@ -38,7 +39,6 @@ from whence.studies.surrogates.study import (
     rows_of_rules,
     try_surrogates,
 )
-from whence.studies.surrogates.teachers import SurrogateSizes
 
 
 @pytest.fixture

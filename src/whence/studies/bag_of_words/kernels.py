@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from whence.studies.bag_of_words.tiles import Floats
+from whence.studies.parts.intersect import intersect
 
 PairValues = Callable[[Floats, Floats, float], Floats]
 
@@ -24,11 +25,6 @@ class Kernel(NamedTuple):
     value: PairValues
     parts: PairValues | None
     slope: PairValues | None
-
-
-def intersect(bags: Floats, others: Floats, width: float) -> Floats:
-    """Add up the smaller of two histograms, word by word."""
-    return np.stack([np.minimum(bags, other).sum(1) for other in others], axis=1)
 
 
 def chi_squared(bags: Floats, others: Floats, width: float) -> Floats:

@@ -11,27 +11,27 @@ from whence.models.classifier import Classifier
 from whence.models.evaluating import evaluating
 from whence.records.images import Dataset, ImageSet
 from whence.seeds import make_generator
-from whence.studies.concept_embedding.concept_maps import (
+from whence.studies.concept_embedding.planted_parts import PART_NAMES, draw_part_images
+from whence.studies.concept_embedding.report import report_embedding
+from whence.studies.parts.concept_maps import (
     join_maps,
     map_unit,
     measure_apartness,
     measure_locality,
     show_highest,
 )
-from whence.studies.concept_embedding.explained_parts import (
+from whence.studies.parts.explained_parts import (
     LAYER_WIDTH,
     LayerView,
     look_at_layer,
     train_layered,
     unit_of_layer,
 )
-from whence.studies.concept_embedding.explanation_module import (
+from whence.studies.parts.explanation_module import (
     MODULE_LOSSES,
     choose_features,
     fit_module,
 )
-from whence.studies.concept_embedding.planted_parts import PART_NAMES, draw_part_images
-from whence.studies.concept_embedding.report import report_embedding
 from whence.studies.parts.findings import Findings
 from whence.studies.parts.kept import KeptParts
 from whence.studies.parts.request import StudyRequest, name_seeds

@@ -2,15 +2,11 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from whence.studies.bag_of_words.kernels import intersect
-
-Histograms = NDArray[np.float64]
+from whence.studies.parts.intersect import Histograms, intersect
 
 CELL_SIDE = 4
 """Places of a side that a cell of a descriptor averages."""

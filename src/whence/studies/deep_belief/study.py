@@ -18,11 +18,11 @@ from whence.studies.deep_belief.look_at_units import (
 )
 from whence.studies.deep_belief.natural_patches import cut_natural_patches
 from whence.studies.deep_belief.train_layers import DEEP_KINDS, LayerRecipe
+from whence.studies.parts.fewer_images import draw_part
 from whence.studies.parts.findings import Entry, Findings
 from whence.studies.parts.kept import KeptParts
 from whence.studies.parts.request import StudyRequest
 from whence.studies.parts.subject import load_subject
-from whence.studies.random_labels.study import draw_part
 
 SMALL_BELIEF = BeliefSize(
     images=3000,

@@ -15,9 +15,9 @@ from whence.studies.memorisation.sensitivity import (
     gini,
     measure_sensitivity,
 )
-from whence.studies.random_labels.fit_labels import FittingRecipe, fit_labels
-from whence.studies.random_labels.networks import plain_layers
-from whence.studies.random_labels.randomise import RandomisedData
+from whence.studies.parts.fit_labels import FittingRecipe, fit_labels
+from whence.studies.parts.plain_network import plain_layers
+from whence.studies.parts.randomise import RandomisedData
 from whence.training.loop import seeded
 
 LEARNER_RATE = 0.02

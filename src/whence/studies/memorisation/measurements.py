@@ -17,7 +17,7 @@ from whence.studies.memorisation.contrasts import (
 )
 from whence.studies.memorisation.critical import LangevinSearch
 from whence.studies.memorisation.noisy import NOISY_KINDS
-from whence.studies.random_labels.study import draw_part
+from whence.studies.parts.fewer_images import draw_part
 
 Measurement = Callable[[int], dict[str, Any]]
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from whence.data.augment import to_float
 from whence.messages import quote
 from whence.records.images import Dataset
-from whence.studies.random_labels.randomise import (
+from whence.studies.parts.randomise import (
     RandomisedData,
     corrupt_labels,
     draw_gaussian_pixels,

@@ -8,11 +8,11 @@ from whence.studies.memorisation.contrasts import LEARNER_RATE
 from whence.studies.memorisation.heart import learnt_by_heart
 from whence.studies.memorisation.measurements import SEARCH, MemorisingSize, list_measurements
 from whence.studies.memorisation.report_contrasts import report_contrasts
+from whence.studies.parts.fewer_images import shrink_images
 from whence.studies.parts.findings import Findings
 from whence.studies.parts.kept import KeptParts
 from whence.studies.parts.request import StudyRequest
 from whence.studies.parts.subject import is_run, load_subject
-from whence.studies.random_labels.study import shrink_images
 
 SMALL_MEMORISING = MemorisingSize(
     images=400,

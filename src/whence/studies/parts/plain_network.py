@@ -1,4 +1,4 @@
-"""A network without a memory whose parameters are drawn from a seed alone."""
+"""Plain networks without a memory: of plain layers, and with parameters drawn from a seed alone."""
 
 from collections.abc import Callable
 
@@ -28,3 +28,28 @@ def draw_network(encoder: str | Callable[[], nn.Module], train: ImageSet, seed: 
             variant="standard",
             image_shape=(channels, height, width),
         )
+
+
+def plain_layers(
+    image_shape: tuple[int, ...],
+    classes: int,
+    depth: int,
+    *,
+    width: int = 512,
+    dropped: float = 0.0,
+) -> nn.Sequential:
+    """Build an MLP of hidden layers with ReLU, as wide as each other.
+
+    Args:
+        image_shape: (C, H, W).
+        classes: K.
+        depth: hidden layers.
+        width: units of each.
+        dropped: share of them that dropout leaves out; 0 builds none.
+    """
+    layers: list[nn.Module] = [nn.Flatten()]
+    before = torch.Size(image_shape).numel()
+    for _ in range(depth):
+        layers += [nn.Linear(before, width), nn.ReLU(), *([nn.Dropout(dropped)] if dropped else [])]
+        before = width
+    return nn.Sequential(*layers, nn.Linear(before, classes))

@@ -11,7 +11,7 @@ from whence.bounds import BATCH_SIZE
 from whence.models.classifier import Classifier
 from whence.morphing.gain import integrate_gradients, random_order, top_pixels
 from whence.morphing.path_mask import Gain, MaskPlan, path_masks
-from whence.studies.concept_embedding.concept_maps import map_unit
+from whence.studies.parts.concept_maps import map_unit
 from whence.studies.path_on_activations.followed_views import PLAIN_PIXELS, FollowedView
 
 MOST_OF_IT = 0.5

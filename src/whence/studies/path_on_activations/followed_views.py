@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from whence.models.classifier import Classifier
 from whence.models.evaluating import evaluating
 from whence.models.wrap import wrap
-from whence.studies.concept_embedding.explanation_module import ExplanationModule
+from whence.studies.parts.explanation_module import ExplanationModule
 
 PLAIN_PIXELS, UNBLURRED = "pixels", "pixels, mask not blurred"
 LAYER_UNITS, LAYER_MAPS = "units of the convolution", "maps of the convolution"

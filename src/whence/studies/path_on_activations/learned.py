@@ -12,14 +12,14 @@ from whence.models.evaluating import evaluating
 from whence.morphing.stored_codes import StoredCodes, store_codes
 from whence.records.images import Dataset, ImageSet
 from whence.seeds import make_generator
-from whence.studies.concept_embedding.explained_parts import look_at_layer, train_layered
-from whence.studies.concept_embedding.explanation_module import (
+from whence.studies.parts.explained_parts import look_at_layer, train_layered
+from whence.studies.parts.explanation_module import (
     MODULE_LOSSES,
     ExplanationModule,
     fit_module,
 )
+from whence.studies.parts.teachers import SurrogateSizes, train_manifold
 from whence.studies.path_on_activations.pair_generator import PairPlan
-from whence.studies.surrogates.teachers import SurrogateSizes, train_manifold
 
 
 class PathSizes(NamedTuple):

@@ -9,13 +9,13 @@ from typing import Any
 from whence.data.fingerprint import fingerprint
 from whence.records.images import Dataset
 from whence.report.numbers import percent
+from whence.studies.parts.fewer_images import draw_part
 from whence.studies.parts.findings import Entry, Findings, StudyFigure
 from whence.studies.parts.kept import KeptParts
 from whence.studies.parts.request import StudyRequest
 from whence.studies.parts.subject import load_subject
 from whence.studies.prototypes.ask_parts import PrototypeSizes, ask_parts
 from whence.studies.prototypes.page import draw_parts, show_parts
-from whence.studies.random_labels.study import draw_part
 
 PROTOTYPE_SEEDS = 3
 PROTOTYPE_SIZES = PrototypeSizes(

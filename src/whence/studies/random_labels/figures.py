@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from whence.report.figures import to_bytes
 from whence.studies.parts.findings import StudyFigure
-from whence.studies.random_labels.randomise import PIXEL_CHANGES
+from whence.studies.parts.randomise import PIXEL_CHANGES
 from whence.studies.random_labels.trainings import Fitted, Fitting
 
 CAPTION = (

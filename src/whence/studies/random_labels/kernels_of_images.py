@@ -7,6 +7,7 @@ import torch
 from whence.records.images import Dataset
 from whence.seeds import make_generator
 from whence.studies.parts.kept import KeptParts
+from whence.studies.parts.randomise import RandomisedData, randomise_data
 from whence.studies.random_labels.exact_network import build_exact_network
 from whence.studies.random_labels.filtered import (
     cut_filters,
@@ -14,7 +15,6 @@ from whence.studies.random_labels.filtered import (
     random_filter_features,
 )
 from whence.studies.random_labels.gram import GramFit, choose_gram, fit_gram
-from whence.studies.random_labels.randomise import RandomisedData, randomise_data
 
 PUBLISHED_GRAMS = {
     ("raw pixels", "Gaussian", False): "1.2% (MNIST), 46% (CIFAR-10)",

@@ -6,33 +6,10 @@ from types import MappingProxyType
 import torch
 from torch import Tensor, nn
 
+from whence.studies.parts.plain_network import plain_layers
+
 DROPPED_UNITS = 0.5
 """Share of the activations that dropout leaves out."""
-
-
-def plain_layers(
-    image_shape: tuple[int, ...],
-    classes: int,
-    depth: int,
-    *,
-    width: int = 512,
-    dropped: float = 0.0,
-) -> nn.Sequential:
-    """Build an MLP of hidden layers with ReLU, as wide as each other.
-
-    Args:
-        image_shape: (C, H, W).
-        classes: K.
-        depth: hidden layers.
-        width: units of each.
-        dropped: share of them that dropout leaves out; 0 builds none.
-    """
-    layers: list[nn.Module] = [nn.Flatten()]
-    before = torch.Size(image_shape).numel()
-    for _ in range(depth):
-        layers += [nn.Linear(before, width), nn.ReLU(), *([nn.Dropout(dropped)] if dropped else [])]
-        before = width
-    return nn.Sequential(*layers, nn.Linear(before, classes))
 
 
 def one_layer(

@@ -6,10 +6,8 @@ from functools import partial
 
 from whence.data import DATASETS
 from whence.data.fingerprint import fingerprint
-from whence.data.resize import resize
-from whence.data.stratify import stratified
-from whence.records.images import Dataset, ImageSet
-from whence.seeds import make_generator
+from whence.records.images import Dataset
+from whence.studies.parts.fewer_images import draw_part, shrink_images
 from whence.studies.parts.findings import Entry, Findings
 from whence.studies.parts.kept import KeptParts
 from whence.studies.parts.request import StudyRequest
@@ -74,22 +72,6 @@ def random_labels(request: StudyRequest) -> Findings:
     fittings = [*list_fittings(networks, shares), *(HELD_BACK if whole else ())]
     seeds = range(request.seeds or 1)
     return fit_everything(request, dataset, size, fittings, shares, seeds, own=own)
-
-
-def shrink_images(dataset: Dataset, side: int) -> Dataset:
-    """Bring all images to squares of a side."""
-    train, test = (
-        replace(part, images=resize(part.images, side)) for part in (dataset.train, dataset.test)
-    )
-    return replace(dataset, train=train, test=test)
-
-
-def draw_part(images: ImageSet, count: int | None, seed: int) -> ImageSet:
-    """Draw so many images, classes in proportion; all where there are no more."""
-    if count is None or count >= len(images):
-        return images
-    generator = make_generator(seed)
-    return images.take(stratified(images.labels, count, generator=generator, leave_one=False))
 
 
 def fit_everything(

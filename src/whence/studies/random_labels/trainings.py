@@ -9,13 +9,13 @@ import torch
 
 from whence.records.images import Dataset
 from whence.seeds import make_generator
-from whence.studies.random_labels.fit_labels import FittingRecipe, fit_labels
+from whence.studies.parts.fit_labels import FittingRecipe, fit_labels
+from whence.studies.parts.randomise import PIXEL_CHANGES, RandomisedData, randomise_data
 from whence.studies.random_labels.networks import (
     FIRST_RATES,
     RANDOM_LABEL_NETWORKS,
     RATE_WITHOUT_NORMALISATION,
 )
-from whence.studies.random_labels.randomise import PIXEL_CHANGES, RandomisedData, randomise_data
 from whence.training.loop import seeded
 
 WEIGHT_DECAY = 5e-4

@@ -17,6 +17,7 @@ from whence.morphing.walk import MorphPlan, morph_codes
 from whence.records.picture import to_uint8
 from whence.seeds import make_generator
 from whence.studies.parts.real_images import REAL, choose_real
+from whence.studies.parts.teachers import Explainable, SurrogateSizes
 from whence.studies.surrogates.anchors import (
     AnchorPlan,
     RegionRule,
@@ -41,7 +42,6 @@ from whence.studies.surrogates.students import (
     measure_student,
     to_rows,
 )
-from whence.studies.surrogates.teachers import Explainable, SurrogateSizes
 
 LIME_SAMPLES = (100, 400, 1600)
 """Variants that lines are fitted to; the middle one is the package's own number."""

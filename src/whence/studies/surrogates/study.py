@@ -12,6 +12,12 @@ from whence.studies.parts.kept import KeptParts
 from whence.studies.parts.real_images import REAL
 from whence.studies.parts.request import StudyRequest, name_seeds
 from whence.studies.parts.subject import load_subject
+from whence.studies.parts.teachers import (
+    FULL_SURROGATES,
+    Explainable,
+    SurrogateSizes,
+    train_explainable,
+)
 from whence.studies.parts.trends import say_parts
 from whence.studies.surrogates.anchors import AnchorPlan
 from whence.studies.surrogates.compare import (
@@ -20,12 +26,6 @@ from whence.studies.surrogates.compare import (
     compare_students,
 )
 from whence.studies.surrogates.page import draw_exemplars, draw_rules
-from whence.studies.surrogates.teachers import (
-    FULL_SURROGATES,
-    Explainable,
-    SurrogateSizes,
-    train_explainable,
-)
 
 SURROGATE_PARTS: Mapping[str, Callable[[Explainable, SurrogateSizes, int], dict[str, Any]]] = {
     "rules": compare_rule_makers,

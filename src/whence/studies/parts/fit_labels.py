@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from whence.data.augment import shift
-from whence.studies.random_labels.randomise import RandomisedData
+from whence.studies.parts.randomise import RandomisedData
 
 DECAY, DECAY_STEPS = 0.95, 390
 """The learning rate is multiplied by it once in so many steps: an epoch of the publication."""
