@@ -58,6 +58,22 @@ def build() -> ArgumentParser:
         help="that are measured; by default from 10 to all",
     )
     parser.add_argument("--name", type=str, help="of the memory that is kept (SELECTION-N)")
+    add_what_stays(parser)
+    add_other_keys(parser)
+    parser.add_argument("--seed", type=int, default=0, help="of what is drawn (0)")
+    parser.add_argument(
+        "--figure", type=str, metavar="FILE", help="draw the measures against the size, as PNG"
+    )
+    parser.add_argument("--force", action="store_true", help="overwrite the figure")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_where(parser)
+    add_batch_size(parser)
+    add_device(parser)
+    return parser
+
+
+def add_what_stays(parser: ArgumentParser) -> None:
+    """Add where a memory is kept, and what stays in it or goes in any case."""
     parser.add_argument(
         "--out",
         type=str,
@@ -78,6 +94,10 @@ def build() -> ArgumentParser:
         "a table with the columns path and group, one row for each stored image: as many stay "
         "of each group of each class as of any other (balanced and herding)",
     )
+
+
+def add_other_keys(parser: ArgumentParser) -> None:
+    """Add how votes come to compare by other keys, where groups are not to count."""
     parser.add_argument(
         "--learn-again",
         action="store_true",
@@ -90,16 +110,6 @@ def build() -> ArgumentParser:
         help="compare images by what does not tell the groups of --groups apart, where a class is "
         "known by its group, such as a camera; without --size all stored images stay",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of what is drawn (0)")
-    parser.add_argument(
-        "--figure", type=str, metavar="FILE", help="draw the measures against the size, as PNG"
-    )
-    parser.add_argument("--force", action="store_true", help="overwrite the figure")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    add_where(parser)
-    add_batch_size(parser)
-    add_device(parser)
-    return parser
 
 
 def memory(arguments: list[str]) -> None:

@@ -12,6 +12,7 @@ from whence.models.as_image_set import LabelledImages, as_image_set
 from whence.models.classifier import Classifier
 from whence.models.sound import check_given_features, find_unsound
 from whence.progress_bar import in_notebook, make_bar
+from whence.records.images import ImageSet
 from whence.records.labels import check_every_label
 from whence.shapes import check_shape
 from whence.storage.checkpoint import Checkpoint
@@ -104,15 +105,7 @@ def fit(
     labelled = as_image_set(train, model, name="train").to(str(device))
     model.decision = None  # it was chosen for the parameters before
     votes = model.head if isinstance(model.head, Votes) else None
-    frozen = plan is not None and plan.freeze_encoder
-    if recipe is None:
-        recipe = name_default(
-            encoder=model.kind.name if model.kind.family == "whence" else "",
-            pretrained=frozen or model.pretrained,
-            frozen_votes=frozen and votes is not None,
-        )
-    if isinstance(recipe, str):
-        recipe = fill_recipe(recipe, labelled, frozen=frozen)
+    recipe = settle_recipe(model, labelled, recipe, frozen=plan is not None and plan.freeze_encoder)
     plan = plan or usual_plan(len(labelled), recipe)
     check_plan(len(labelled), recipe, plan, model.has_memory, team)
     counts = None if counts is None else level_counts(counts, len(labelled)).to(device)
@@ -164,10 +157,24 @@ def fit(
     model.eval()
     check_end(loss, len(labelled.class_names))
     if votes is not None and features is None:
-        check_learned(model)
-        stored = Labelled(encode_together(model, labelled.images, team), labelled.labels)
-        asked = encode_labelled(model, validation, None, team)
-        compare_as_learned(votes, stored, asked, plan)
+        end_with_votes(model, votes, labelled, validation, plan, team)
+
+
+def settle_recipe(
+    model: Classifier, train: ImageSet, recipe: Recipe | str | None, *, frozen: bool
+) -> Recipe:
+    """Return the recipe that is meant: itself, the one of a name, or the default of the model.
+
+    Raises:
+        ValueError: if there is none of that name.
+    """
+    if recipe is None:
+        recipe = name_default(
+            encoder=model.kind.name if model.kind.family == "whence" else "",
+            pretrained=frozen or model.pretrained,
+            frozen_votes=frozen and isinstance(model.head, Votes),
+        )
+    return fill_recipe(recipe, train, frozen=frozen) if isinstance(recipe, str) else recipe
 
 
 def show_epochs(epochs: int) -> OnEpoch | None:
@@ -183,6 +190,24 @@ def show_epochs(epochs: int) -> OnEpoch | None:
             bar.close()
 
     return move
+
+
+def end_with_votes(
+    model: Classifier,
+    votes: Votes,
+    train: ImageSet,
+    validation: LabelledImages | None,
+    plan: Plan,
+    team: Team,
+) -> None:
+    """Let votes compare what an encoder has learnt for a linear layer.
+
+    Raises:
+        DivergedError: if the encoder went astray.
+    """
+    check_learned(model)
+    stored = Labelled(encode_together(model, train.images, team), train.labels)
+    compare_as_learned(votes, stored, encode_labelled(model, validation, None, team), plan)
 
 
 def with_linear_layer(model: Classifier) -> Classifier:

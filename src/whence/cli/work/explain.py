@@ -1,7 +1,7 @@
 """Explain images and write a page, figures or JSON."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from whence.cli.files import encode_page
 from whence.cli.options import METHOD_OPTIONS, NO_METHOD
 from whence.cli.plain_text import escape
 from whence.cli.traces import without_font_folder
-from whence.cli.work.images import read_images_asked, report_unread
+from whence.cli.work.images import Asked, read_images_asked, report_unread
 from whence.cli.work.method_options import read_method_options, read_target_text
 from whence.gather.explained import describe_origin, explain_images, lacks_pixels
 from whence.models.about import read_about
@@ -66,14 +66,7 @@ def explain_all(options: Namespace, kind: str, plan: CommandPlan) -> int:
         score=score,
         batch_size=options.batch_size,
     )
-    answers = tuple(
-        replace(answer, notes=notes) for answer, notes in zip(answers, asked.own_notes, strict=True)
-    )
-    if asked.originals:
-        answers = tuple(
-            replace(answer, original=original)
-            for answer, original in zip(answers, asked.originals, strict=True)
-        )
+    answers = add_asked(answers, asked)
     settings, notes = describe_settings(options, model, method, of_method), asked.notes
     if ready is not None:
         morphs = ready.ask(asked)
@@ -94,6 +87,15 @@ def explain_all(options: Namespace, kind: str, plan: CommandPlan) -> int:
         print(escape(describe(answer, model.class_names)))
     print(f"Written: {', '.join(escape(str(path)) for path in plan.files)}")
     return report_unread(asked.unread, len(plan.paths))
+
+
+def add_asked(answers: Iterable[Answer], asked: Asked) -> tuple[Answer, ...]:
+    """Put what is known of the images that were asked about beside their answers."""
+    originals = asked.originals or [None] * len(asked.own_notes)
+    return tuple(
+        replace(answer, notes=notes, original=original)
+        for answer, notes, original in zip(answers, asked.own_notes, originals, strict=True)
+    )
 
 
 def choose_options(method: Method, options: Namespace) -> dict[str, Any]:

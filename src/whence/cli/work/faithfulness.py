@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -67,21 +68,7 @@ def measure_run(options: Namespace, device: str) -> None:
     again = min(options.again, len(images))
     methods, measures = list_rows(options), choose_measures(options)
     cells = CellFolder(out)
-    cells.claim(
-        {
-            "format": 1,
-            "model": about["sha256"][MODEL],
-            "test_images": fingerprint(images),
-            "images": len(images),
-            "images_asked_again": again,
-            "seed": options.seed,
-            "baseline": options.baseline,
-            "refill": options.refill,
-            "autoencoder": None
-            if options.vae is None
-            else read_about_vae(Path(options.vae))["sha256"],
-        }
-    )
+    cells.claim(identify_cells(options, about, images, again))
     refill = choose_refill(options, model)
     bench = make_bench(
         model, images.images, refill, seed=options.seed, batch_size=options.batch_size
@@ -117,6 +104,24 @@ def measure_run(options: Namespace, device: str) -> None:
         notes=notes,
     )
     write_table(table, out, folder, about, model, options)
+
+
+def identify_cells(
+    options: Namespace, about: Mapping[str, Any], images: ImageSet, again: int
+) -> dict[str, Any]:
+    """Say what cells are measured with: cells of a folder that says another thing are others."""
+    vae = None if options.vae is None else read_about_vae(Path(options.vae))["sha256"]
+    return {
+        "format": 1,
+        "model": about["sha256"][MODEL],
+        "test_images": fingerprint(images),
+        "images": len(images),
+        "images_asked_again": again,
+        "seed": options.seed,
+        "baseline": options.baseline,
+        "refill": options.refill,
+        "autoencoder": vae,
+    }
 
 
 def list_rows(options: Namespace) -> list[str]:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from whence.data.augment import to_float
 from whence.data.stratify import stratified
@@ -10,7 +11,7 @@ from whence.evidence.removal import search_greedily
 from whence.evidence.reread import Cached, read_whole
 from whence.memory.attention import score
 from whence.memory.votes import Votes
-from whence.records.images import Dataset
+from whence.records.images import Dataset, ImageSet
 from whence.seeds import make_generator
 from whence.studies.erasure.smallest_sets import find_smallest_evidence
 from whence.training.labelled import Labelled
@@ -47,26 +48,11 @@ def erase_evidence(
         search, up to which size was "searched", and some "examples": places of an image, of what
         votes on it, and of what was left out.
     """
-    train, test = images.train, images.test
-    features = to_float(train.images).flatten(1)
-    head = Votes(features.shape[1], len(train.class_names)).to(device)
-    head.train()
-    fit_votes(
-        head,
-        Labelled(features.to(device), train.labels.to(device)),
-        None,
-        recipe=RECIPES["at-once"],
-        plan=Plan(epochs, seed=seed, freeze_encoder=True),
-    )
-    head.eval().requires_grad_(requires_grad=False).to("cpu")
-    kept = stratified(train.labels, stored, generator=make_generator(seed))
+    test = images.test
+    head = train_pixel_votes(images.train, epochs=epochs, seed=seed, device=device)
+    kept = stratified(images.train.labels, stored, generator=make_generator(seed))
     chosen = torch.randperm(len(test), generator=make_generator(seed))[:asked]
-    queries = head.embed(to_float(test.images[chosen]).flatten(1))
-    memory = head.embed(features[kept])
-    paired = head.pair(queries, memory, train.labels[kept])
-    scores = score(*paired, similarity=head.similarity)
-    values = head.values(memory, train.labels[kept])
-    cached = Cached(head, queries, memory, values, scores)
+    cached = cache_pixels(head, images.train.take(kept), test.images[chosen])
     read = read_whole(cached)
     found = find_smallest_evidence(cached, largest=largest, most_sets=most_sets)
     sizes = [0 if one.places is None else len(one.places) for one in found]
@@ -102,6 +88,29 @@ def erase_evidence(
             for place in shown
         ],
     }
+
+
+def train_pixel_votes(train: ImageSet, *, epochs: int, seed: int, device: str) -> Votes:
+    """Train votes on the pixels of images; the head comes to the CPU, in eval mode."""
+    features = to_float(train.images).flatten(1)
+    head = Votes(features.shape[1], len(train.class_names)).to(device)
+    head.train()
+    fit_votes(
+        head,
+        Labelled(features.to(device), train.labels.to(device)),
+        None,
+        recipe=RECIPES["at-once"],
+        plan=Plan(epochs, seed=seed, freeze_encoder=True),
+    )
+    return head.eval().requires_grad_(requires_grad=False).to("cpu")
+
+
+def cache_pixels(head: Votes, stored: ImageSet, asked: Tensor) -> Cached:
+    """Compare images that are asked about, `(Q, C, H, W)`, with stored ones by votes on pixels."""
+    queries, memory = (head.embed(to_float(pixels).flatten(1)) for pixels in (asked, stored.images))
+    paired = head.pair(queries, memory, stored.labels)
+    scores = score(*paired, similarity=head.similarity)
+    return Cached(head, queries, memory, head.values(memory, stored.labels), scores)
 
 
 def order_voters(weights: torch.Tensor, gone: tuple[int, ...], most: int = 10) -> list[int]:
