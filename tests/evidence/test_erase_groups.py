@@ -1,5 +1,6 @@
 """Keys that do not see what group an image is of."""
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -55,6 +56,14 @@ def test_answers_for_images_of_the_other_group_are_mended(biased):
     assert share_right(erased, rare) > 0.85
     assert erased.bank.indices.equal(model.bank.indices)
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+
+
+def test_a_threshold_ends_with_the_keys_it_was_chosen_for(biased):
+    model, groups = biased
+    decided = copy.copy(model)
+    decided.decision = whence.choose_threshold(model, draw_biased(60, 0.0, 3)[0], "a", cost=5)
+    assert whence.erase_groups(decided, groups).decision is None
+    assert decided.decision is not None
 
 
 def test_directions_are_those_of_a_ridge_regression():

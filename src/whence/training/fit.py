@@ -207,7 +207,8 @@ def end_with_votes(
     """
     check_learned(model)
     stored = Labelled(encode_together(model, train.images, team), train.labels)
-    compare_as_learned(votes, stored, encode_labelled(model, validation, None, team), plan)
+    asked = encode_labelled(model, validation, None, team)
+    compare_as_learned(votes, stored, asked, plan)
 
 
 def with_linear_layer(model: Classifier) -> Classifier:

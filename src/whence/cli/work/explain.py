@@ -66,7 +66,7 @@ def explain_all(options: Namespace, kind: str, plan: CommandPlan) -> int:
         score=score,
         batch_size=options.batch_size,
     )
-    answers = add_asked(answers, asked)
+    answers = add_what_is_known(answers, asked)
     settings, notes = describe_settings(options, model, method, of_method), asked.notes
     if ready is not None:
         morphs = ready.ask(asked)
@@ -89,7 +89,7 @@ def explain_all(options: Namespace, kind: str, plan: CommandPlan) -> int:
     return report_unread(asked.unread, len(plan.paths))
 
 
-def add_asked(answers: Iterable[Answer], asked: Asked) -> tuple[Answer, ...]:
+def add_what_is_known(answers: Iterable[Answer], asked: Asked) -> tuple[Answer, ...]:
     """Put what is known of the images that were asked about beside their answers."""
     originals = asked.originals or [None] * len(asked.own_notes)
     return tuple(
