@@ -15,7 +15,7 @@ from whence.memory import HEADS
 
 LEFT_OUT = {
     left: [name for name in METHODS if find_method(name).lighter == left]
-    for left in ("nothing", "evidence", "pixels", "maps")
+    for left in ("nothing", "evidence", "pixels")
 }
 LIGHTER = [name for left, names in LEFT_OUT.items() if left != "nothing" for name in names]
 WHOLE = sorted({*LEFT_OUT["nothing"]} - {"path_integrated_gradients", "cam"})
@@ -70,34 +70,6 @@ def test_a_method_whose_images_hang_on_their_evidence_never_leaves_it_out(images
     assert [len(one) for one in alone.evidence] == [len(one) for one in whole.evidence]
 
 
-@pytest.mark.parametrize("name", LEFT_OUT["maps"])
-@pytest.mark.parametrize("kind", ["memory-wrap", "votes"])
-@pytest.mark.parametrize("batch_size", [1, 64])
-def test_a_ledger_has_the_sum_of_evidence_that_has_no_maps(images, name, kind, batch_size):
-    model = models()[kind]
-    whole, alone = (
-        ask(model, images, name, evidence=asked, batch_size=batch_size).ledger
-        for asked in (True, False)
-    )
-    for line in ("image", "unexplained"):
-        assert_close(alone[line], whole[line], rtol=1e-9, atol=1e-12)
-    stored = whole["evidence"] + whole.get("compared", 0)
-    assert stored.abs().max() > 0
-    assert_close(alone["evidence"], stored, rtol=1e-9, atol=1e-12)
-
-
-def test_an_encoder_without_forward_mode_tells_the_sum_by_maps(images, stored, monkeypatch):
-    def refuse(*_):
-        raise RuntimeError("no forward mode")
-
-    model = make().remember(stored)
-    expected = ask(model, images, "integrated_gradients", evidence=True)
-    monkeypatch.setattr(torch.func, "jvp", refuse)
-    found = ask(model, images, "integrated_gradients", evidence=False)
-    assert_close(found.images, expected.images, rtol=1e-9, atol=1e-12)
-    assert_close(found.ledger, dict(expected.ledger), rtol=1e-9, atol=1e-12)
-
-
 @pytest.mark.parametrize("name", ["integrated_gradients", "deeplift"])
 def test_a_baseline_of_the_image_itself_is_that_of_each_evidence_image(images, name):
     model = models()["memory-wrap"]
@@ -106,16 +78,6 @@ def test_a_baseline_of_the_image_itself_is_that_of_each_evidence_image(images, n
     )
     assert_close(alone.images, whole.images, rtol=1e-9, atol=1e-12)
     assert_close(alone.start, whole.start, rtol=1e-9, atol=1e-12)
-
-
-def test_the_whole_memory_moves_without_maps_of_the_evidence(images):
-    for kind in ("memory-wrap", "votes"):
-        whole, alone = (
-            ask(models()[kind], images, "integrated_gradients", evidence=asked, memory="all")
-            for asked in (True, False)
-        )
-        assert_close(alone.images, whole.images, rtol=1e-9, atol=1e-12)
-        assert_close(alone.ledger, dict(whole.ledger), rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", ["gradient", "lrp", "deeplift", "guided_backprop"])

@@ -117,7 +117,7 @@ def ask_method(
         made, facts = make_score(model, asked, target, kind, batch_size)
         check_scores(facts.values)
         if isinstance(made, ClassifierScore) and made.model.has_memory and not evidence:
-            alone, encoded = chosen.lighter == "evidence", chosen.lighter in ("pixels", "maps")
+            alone, encoded = chosen.lighter == "evidence", chosen.lighter == "pixels"
             made = replace(made, alone=alone, encoded=encoded)
         found = chosen.compute(made, asked, **used)
     check_found(found, method)

@@ -13,10 +13,9 @@ from whence.attribution.score import Score
 from whence.kinds import check_kind, read_kinds
 from whence.messages import quote
 
-Lighter = Literal["nothing", "evidence", "pixels", "maps"]
+Lighter = Literal["nothing", "evidence", "pixels"]
 """What may be left out of the evidence, and images get the same numbers: nothing; all of it, which
-is then read as it is; its pixels, so that it enters as features; or its maps, of which the ledger
-still has the sum."""
+is then read as it is; or its pixels, so that it enters as features."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,10 +20,6 @@ from whence.memory.bank import take_images
 from whence.models.classifier import Classifier
 
 
-class NoForwardModeError(RuntimeError):
-    """A layer of the encoder knows the backward mode only."""
-
-
 def midpoints(steps: int) -> tuple[Tensor, Tensor]:
     """Cut [0, 1] into equal parts and stand in the middle of each.
 
@@ -170,7 +166,7 @@ def differentiate_along(
         Features `(S, n, D)`, and by how much they change per unit of time, `(S, n, D)`.
 
     Raises:
-        NoForwardModeError: if a layer of the encoder has no forward-mode derivative.
+        RuntimeError: if a layer of the encoder has no forward-mode derivative.
     """
     load_forward_mode()
     features, changes = [], []
@@ -181,7 +177,7 @@ def differentiate_along(
         except RuntimeError as error:  # the encoder ran before, so forward mode is what fails
             if isinstance(error, torch.OutOfMemoryError):
                 raise
-            raise NoForwardModeError(
+            raise RuntimeError(
                 "The encoder has a layer without a forward-mode derivative, which memory='all' "
                 f"needs ({str(error).splitlines()[0]}); use memory='evidence'."
             ) from error

@@ -75,8 +75,8 @@ class FaithfulnessBench:
                 raise ValueError("untrained needs the network before training.")
             return self.put(self.ask(UNTRAINED_METHOD, options, self.untrained)(self.images, rows))
         asked = self.ask(method, options, self.model)
-        needed = find_method(method).adds_up and find_method(method).lighter != "maps"
-        found = asked.find(self.images, rows, evidence=needed)  # of which the ledger has a line
+        needed = find_method(method).adds_up  # its ledger has a line of the evidence
+        found = asked.find(self.images, rows, evidence=needed)
         inner = None if self.in_domain is None else self.in_domain.explain(method, options)
         return replace(
             self.put(found.images.sum(1)), explain=asked, ledger=found.ledger, in_domain=inner

@@ -99,4 +99,4 @@ def say_expectation(samples: int, steps: int, baselines: Tensor | None) -> str:
     )
 
 
-EXPECTED_GRADIENTS = Method("expected_gradients", expected_gradients, adds_up=True, lighter="maps")
+EXPECTED_GRADIENTS = Method("expected_gradients", expected_gradients, adds_up=True)

@@ -1,8 +1,6 @@
 """Integrated Gradients on the straight path from a baseline, of images and their evidence."""
 
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 
 import torch
@@ -16,8 +14,7 @@ from whence.attribution.joint import explain_scene
 from whence.attribution.mean_found import average_found
 from whence.attribution.method import Method
 from whence.attribution.moved import MOVED, Moved
-from whence.attribution.moved_features import move_features
-from whence.attribution.path import NoForwardModeError, midpoints
+from whence.attribution.path import midpoints
 from whence.attribution.scene import set_scene
 from whence.attribution.score import Score, batches, find_slopes
 from whence.kinds import check_kind
@@ -98,11 +95,6 @@ def follow_straight_path(
     everything: bool,
 ) -> FoundRelevance:
     """Move images `(B, C, H, W)` on the straight path from one baseline, through ``points``."""
-    if isinstance(score, ClassifierScore) and score.encoded:
-        if not everything:
-            with suppress(NoForwardModeError):  # backwards the maps tell the sums, too
-                return move_features(score, images, start.of, points)
-        score = replace(score, encoded=False)
     if isinstance(score, ClassifierScore) and score.sides is None and score.model.has_memory:
         return move_together(score, images, start, points, everything=everything)
     parts = [go_straight(part, some, start.of, points) for part, some in batches(score, images)]
@@ -181,6 +173,4 @@ def say_straight_path(starts: Sequence[str], steps: int, *, chosen: bool) -> str
     )
 
 
-INTEGRATED_GRADIENTS = Method(
-    "integrated_gradients", integrated_gradients, adds_up=True, lighter="maps"
-)
+INTEGRATED_GRADIENTS = Method("integrated_gradients", integrated_gradients, adds_up=True)
