@@ -166,6 +166,7 @@ def test_a_class_without_validation_images_is_refused_before_the_training(tmp_pa
     assert main(["train", "digits", "--validation-examples", "4", *options]) == 2
     said = capsys.readouterr().err
     assert f"target_recall needs validation images of '{absent}', none of 4 is; use more" in said
+    assert "or add some to those that the data name (a folder val, a column split)." in said
     assert not out.exists()
 
 

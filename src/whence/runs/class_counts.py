@@ -88,7 +88,8 @@ def check_target(target: WantedClass, validation: ImageSet) -> None:
         there = f"none of {total:,} is" if total else "there are none at all"
         raise ValueError(
             f"{target.option} needs validation images of {quote(name)}, {there}; use more "
-            "(--validation-examples)."
+            "(--validation-examples), or add some to those that the data name (a folder val, a "
+            "column split)."
         )
 
 
