@@ -236,7 +236,7 @@ def test_what_cannot_be_asked_is_told_in_a_sentence(images, stored, options, mes
             lambda images: images,
             FLOATS,
             TypeError,
-            "or a torch module from images to logits, got f",
+            "model must be an nn.Module, got function.",
         ),
         (
             Net().eval(),

@@ -89,5 +89,7 @@ def test_what_does_not_fit_is_refused(images, options, message):
 
 
 def test_a_patch_is_a_whole_number(images):
-    with pytest.raises(TypeError, match=r"patch must be a whole number, got 2\.5"):
+    with pytest.raises(
+        TypeError, match=r"patch must be a whole number or a tuple or None, got 2\.5"
+    ):
         whence.attribute(make("standard"), images, "occlusion", patch=2.5)

@@ -92,11 +92,11 @@ def test_class_names(classes):
 @pytest.mark.parametrize(
     ("classes", "error", "message"),
     [
-        ("ab", ValueError, "classes must be a list of names, got the text 'ab'"),
+        ("ab", TypeError, "classes must be a whole number or a list, got 'ab'."),
         (1, ValueError, "classes must be 2 to 100000 different names, got 1"),
         (-5, ValueError, "classes must be 2 to 100000 different names, got 0"),
         (MOST_CLASSES + 1, ValueError, "classes must be at most 100000, got 100001"),
-        (2.0, TypeError, "classes must be a number or a list of names, got float"),
+        (2.0, TypeError, "classes must be a whole number or a list, got 2.0."),
         (["a"], ValueError, "classes must be 2 to 100000 different names, got 1"),
         (["a", "b", "a"], ValueError, "classes must be 2 to 100000 different names, got 'a' twice"),
         (["a", ""], ValueError, "classes must be named by text that is not empty, got '' for class 1"),

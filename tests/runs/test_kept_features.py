@@ -245,7 +245,7 @@ def test_features_of_another_shape_or_for_an_encoder_that_learns_are_refused(mod
     features = encode_all(model, images.images)
     with pytest.raises(ValueError, match=r"features must be \(N, D\) with N=11, got shape \(10, "):
         fit(model, images, features=features[:10], **QUICK)
-    with pytest.raises(ValueError, match=r"features must be \(M, D\) with D=\d+, got shape \(11, "):
+    with pytest.raises(ValueError, match=r"features must be \(N, D\) with D=\d+, got shape \(11, "):
         model.remember(images, features=features[:, 1:])
     with pytest.raises(ValueError, match="are those of a frozen encoder, and this plan trains it"):
         fit(model, images, features=features, plan=Plan(2, 6))

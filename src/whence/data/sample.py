@@ -14,7 +14,7 @@ from whence.data.label_table import NO_COLUMNS, is_frame, is_table
 from whence.data.names import SUFFIXES, find_path
 from whence.data.sample_classes import match_classes
 from whence.data.sample_table import load_sample_table
-from whence.kinds import check_arguments
+from whence.kinds import check_arguments, check_kind
 from whence.records.images import ImageSet, Sample
 from whence.records.labels import NAMED
 
@@ -54,6 +54,7 @@ def load_sample(
     """
     if is_table(path) or is_frame(path):
         return load_sample_table(path, class_names, image_shape, renamed=renamed, columns=columns)
+    check_kind("path", path, (str, Path))
     root = Path(path).expanduser()
     check_is_folder(root)
     below, notes = choose_part(root)

@@ -179,9 +179,7 @@ class Classifier(Remembering):
         """
         if memory_images is not None:
             stored = as_images(memory_images, self, name="memory_images")
-            known = None
-            if labels is not None:
-                known = read_labels(labels, self.class_names, len(stored)).to(self.mean.device)
+            known = None if labels is None else self._place_labels(labels, len(stored))
             return self._encode(images), self._encode(stored), known, None
         if labels is not None:
             raise ValueError(
@@ -196,6 +194,12 @@ class Classifier(Remembering):
     def _place_mask(self, mask: Tensor | None) -> Tensor | None:
         check_kind("mask", mask, (Tensor, type(None)))
         return None if mask is None else mask.to(self.mean.device)
+
+    def _place_labels(self, labels: Tensor, total: int) -> Tensor:
+        """Check labels `(M,)` of a memory; their numbers only where nothing would wait for them."""
+        if isinstance(labels, Tensor) and (self.training or torch.compiler.is_compiling()):
+            return labels.to(self.mean.device)
+        return read_labels(labels, self.class_names, total).to(self.mean.device)
 
     def _check_outputs(self, name: str, outputs: Tensor) -> None:
         """Refuse NaN in eval mode; a step of training does not wait for its numbers."""

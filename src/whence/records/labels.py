@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from whence.kinds import check_kind
 from whence.messages import quote, shorten_text
 
 MOST_CLASSES = 100_000
@@ -28,17 +29,11 @@ def read_class_names(classes: object) -> tuple[str, ...]:
     >>> read_class_names(3), read_class_names(["cat", "dog"])
     (('0', '1', '2'), ('cat', 'dog'))
     """
-    if isinstance(classes, str):
-        raise ValueError(f"classes must be a list of names, got the text {quote(classes)}.")
+    check_kind("classes", classes, (int, Iterable))
     if isinstance(classes, Iterable):
         names = tuple(classes)
     else:
-        try:
-            # what is no whole number raises TypeError, which is caught
-            total = operator.index(classes)  # type: ignore[arg-type]
-        except TypeError as error:
-            kind = type(classes).__name__
-            raise TypeError(f"classes must be a number or a list of names, got {kind}.") from error
+        total = operator.index(classes)  # type: ignore[arg-type]  # a whole number, as checked
         if total > MOST_CLASSES:
             raise ValueError(f"classes must be at most {MOST_CLASSES}, got {total}.")
         names = tuple(map(str, range(total)))
