@@ -3,17 +3,22 @@
 import json
 import pkgutil
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from whence import studies
 from whence.cli import main
+from whence.data.load import load_dataset
 from whence.studies import FUNCTIONS, STUDIES
+from whence.studies.erasure.study import ErasureSizes, study_erasure
 from whence.studies.parameter_counts import PARAMETERS
+from whence.studies.parts import subject as subjects
 from whence.studies.parts.findings import Findings
 from whence.studies.parts.kept import KeptParts
 from whence.studies.parts.request import StudyRequest
+from whence.studies.parts.sentences.table_of_sentences import divide_sentences, read_sentences
 
 PAGES = [
     Path(__file__).parents[2] / "docs" / name for name in ("studies.md", "studies-of-parts.md")
@@ -81,6 +86,79 @@ def test_the_published_size_comes_to_its_first_part(name, monkeypatch):
         with pytest.raises(FirstPartError):
             FUNCTIONS[name](StudyRequest(full=full))
     assert made_with[0] != made_with[1]
+
+
+@pytest.mark.parametrize("name", [name for name in STUDIES if "data" in STUDIES[name].takes])
+def test_parts_are_made_again_where_any_image_or_sentence_is_another(name, monkeypatch, tmp_path):
+    made_with = []
+
+    def stop(kept, part, compute):
+        made_with.append(kept.made_with)
+        raise FirstPartError
+
+    monkeypatch.setattr(KeptParts, "do", stop)
+    for subject in list_changed_tables(tmp_path) if name == "text" else ("digits",) * 3:
+        images = change_a_pixel(load_dataset("digits"), len(made_with))
+        monkeypatch.setattr(subjects, "load_or_download", lambda *_, own=images, **__: own)
+        with pytest.raises(FirstPartError):
+            FUNCTIONS[name](StudyRequest(subject=subject))
+    assert made_with[0] != made_with[1]
+    assert made_with[2] not in made_with[:2]
+
+
+def change_a_pixel(images, number):
+    """Of a training image, of a test image, or of none."""
+    name = ("", "train", "test")[number]
+    if not name:
+        return images
+    part = getattr(images, name)
+    pixels = part.images.clone()
+    pixels[-1, 0, 3, 3] ^= 1
+    return replace(images, **{name: replace(part, images=pixels)})
+
+
+def list_changed_tables(folder):
+    """A table of sentences, and the same with another word of a sentence that is asked about."""
+    rows = [f"{'good' if place % 2 else 'bad'}\tfilm {place} is long" for place in range(60)]
+    changed = [row.replace("long", f"long {place}") for place, row in enumerate(rows)]
+    for number, some in enumerate((rows, rows[:30] + changed[30:], changed[:30] + rows[30:])):
+        path = folder / f"{number}.tsv"
+        path.write_text("\n".join(some))
+        yield str(path)
+
+
+def test_a_word_of_a_sentence_that_makes_vectors_alone_makes_parts_again(monkeypatch, tmp_path):
+    """Word vectors are of all sentences of a table, of which networks learn from some."""
+    stems = [f"{a}{b}{c}" for a in "bcdfgh" for b in "aeiou" for c in "lmnprst"]
+    rows = [
+        f"{'good' if place % 2 else 'bad'}\t{' '.join(stems[(place * 7) % 196 :][:14])}"
+        for place in range(400)
+    ]
+    made_with = []
+
+    def stop(kept, part, compute):
+        made_with.append(kept.made_with)
+        raise FirstPartError
+
+    monkeypatch.setattr(KeptParts, "do", stop)
+    sizes = ErasureSizes(sentences=(20, 5))
+    table = tmp_path / "films.tsv"
+    known = {tuple(row.split("\t")[1].split()) for row in rows}
+    for last in ("", " bal"):
+        asked = divide_sentences(read_sentences(write(table, rows)), seed=0)[0].words[:20]
+        spare = sorted(known - set(asked))[-1]
+        changed = [
+            row + last if tuple(row.split("\t")[1].split()) == spare else row for row in rows
+        ]
+        write(table, changed)
+        with pytest.raises(FirstPartError):
+            study_erasure(StudyRequest(subject=str(table)), sizes)
+    assert made_with[0] != made_with[1]
+
+
+def write(path, rows):
+    path.write_text("\n".join(rows))
+    return str(path)
 
 
 @pytest.mark.parametrize("name", STUDIES)

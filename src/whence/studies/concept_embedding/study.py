@@ -6,7 +6,6 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from whence.data.fingerprint import fingerprint
 from whence.models.classifier import Classifier
 from whence.models.evaluating import evaluating
 from whence.records.images import Dataset, ImageSet
@@ -35,7 +34,7 @@ from whence.studies.parts.explanation_module import (
 from whence.studies.parts.findings import Findings
 from whence.studies.parts.kept import KeptParts
 from whence.studies.parts.request import StudyRequest, name_seeds
-from whence.studies.parts.subject import load_subject
+from whence.studies.parts.subject import describe_data, load_subject
 
 SMALLEST_SIDE = 4
 """Pixels, of which two poolings leave one."""
@@ -118,17 +117,12 @@ def embed_concepts(data: Dataset | None, request: StudyRequest, sizes: Embedding
             f"Images must be at least {SMALLEST_SIDE} pixels high and wide, those of {data.name} "
             f"are {height} x {width}; name larger ones."
         )
-    seeds = request.seeds or sizes.seeds
-    about = {"data": "planted parts"}
-    if data is not None:
-        about = {"data": data.name, "fingerprint": fingerprint(data.train)[:16]}
-    made_with = {**about, **sizes._asdict()}
-    del made_with["seeds"]
+    seeds = request.list_seeds(sizes.seeds)
+    about = {"data": "planted parts"} if data is None else describe_data(data)
+    made_with = {**about, **sizes._asdict(), "seeds": name_seeds(seeds)}
     kept = KeptParts(request.out, "concept_embedding", made_with)
-    parts = [
-        kept.do(f"seed-{seed}", partial(explain_seed, data, sizes, seed)) for seed in range(seeds)
-    ]
-    return report_embedding(parts, {**made_with, "seeds": name_seeds(seeds)})
+    parts = [kept.do(f"seed-{seed}", partial(explain_seed, data, sizes, seed)) for seed in seeds]
+    return report_embedding(parts, made_with)
 
 
 def explain_seed(data: Dataset | None, sizes: EmbeddingSizes, seed: int) -> dict[str, Any]:

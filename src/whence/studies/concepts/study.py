@@ -2,11 +2,11 @@
 
 import functools
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from whence.data.fingerprint import fingerprint
 from whence.seeds import make_generator
 from whence.studies.concepts.blocks import TrainedBlocks, train_blocks
 from whence.studies.concepts.measure import (
@@ -26,8 +26,8 @@ from whence.studies.concepts.stethoscope import LISTENING
 from whence.studies.concepts.summary import summarise_concepts
 from whence.studies.parts.findings import Findings
 from whence.studies.parts.kept import KeptParts
-from whence.studies.parts.request import StudyRequest
-from whence.studies.parts.subject import is_run, load_subject
+from whence.studies.parts.request import StudyRequest, name_seeds
+from whence.studies.parts.subject import describe_data, is_run, load_subject
 
 USUAL_CONCEPT_SIZES = ConceptSizes(
     trained=1500, asked=500, epochs=8, draws=50, drawn=60, explained=20
@@ -64,12 +64,11 @@ def study_planted(request: StudyRequest, sizes: ConceptSizes) -> Findings:
         draw_at_most(some, count, generator)
         for some, count in ((dataset.train, sizes.trained), (dataset.test, sizes.asked))
     )
-    seeds = list(range(CONCEPT_SEEDS if request.seeds is None else request.seeds))
+    seeds = request.list_seeds(CONCEPT_SEEDS)
     made_with = {
-        "images": dataset.name,
-        "data_fingerprint": fingerprint(base),
-        "test_fingerprint": fingerprint(other),
+        **describe_data(replace(dataset, train=base, test=other)),
         **sizes._asdict(),
+        "seeds": name_seeds(seeds),
     }
     kept = KeptParts(request.out, "concepts", made_with)
     setting = functools.cache(functools.partial(plant_setting, base, other))
@@ -79,7 +78,7 @@ def study_planted(request: StudyRequest, sizes: ConceptSizes) -> Findings:
         return train_blocks(setting(seed).train.images, sizes.epochs, seed)
 
     found = measure_seeds(kept, network, setting, sizes, seeds)
-    return summarise_concepts(found, {**made_with, "seeds": len(seeds)})
+    return summarise_concepts(found, made_with)
 
 
 def measure_seeds(

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from whence.data.fingerprint import fingerprint
 from whence.records.images import ImageSet
 from whence.seeds import make_generator
 from whence.studies.deconvolutional.adaptive import code_layers, learn_adaptive, rebuild_input
@@ -42,8 +41,8 @@ from whence.studies.deconvolutional.recognise import LearnedNetworks, measure_re
 from whence.studies.deconvolutional.summary import summarise_deconvolution
 from whence.studies.parts.findings import Findings
 from whence.studies.parts.kept import KeptParts
-from whence.studies.parts.request import StudyRequest
-from whence.studies.parts.subject import load_subject
+from whence.studies.parts.request import StudyRequest, name_seeds
+from whence.studies.parts.subject import describe_data, load_subject
 
 
 class DeconvolutionSizes(NamedTuple):
@@ -124,13 +123,12 @@ def study_deconvolution(request: StudyRequest, sizes: DeconvolutionSizes) -> Fin
     """Learn both networks with every seed, and measure what they do."""
     dataset = load_subject(request, size=CROP_SIDE, channels=1)
     learned_from = "photos" if request.subject is None else dataset.name
-    seeds = list(range(DECONVOLUTION_SEEDS if request.seeds is None else request.seeds))
+    seeds = request.list_seeds(DECONVOLUTION_SEEDS)
     made_with = {
         "filters_from": learned_from,
-        "images": dataset.name,
-        "data_fingerprint": fingerprint(dataset.train),
-        "test_fingerprint": fingerprint(dataset.test),
+        **describe_data(dataset),
         **sizes._asdict(),
+        "seeds": name_seeds(seeds),
         "fidelities": (*FIDELITIES, *ADAPTIVE_FIDELITIES),
         "denoising": (*DENOISING_FIDELITIES, *SHARPER_FIDELITIES, *PATCH_PENALTIES),
     }
@@ -159,7 +157,7 @@ def study_deconvolution(request: StudyRequest, sizes: DeconvolutionSizes) -> Fin
         name: [kept.do(f"{name}-{seed}", functools.partial(part, seed)) for seed in seeds]
         for name, part in parts.items()
     }
-    return summarise_deconvolution(found, {**made_with, "seeds": len(seeds)})
+    return summarise_deconvolution(found, made_with)
 
 
 def draw_pieces(

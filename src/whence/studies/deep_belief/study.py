@@ -7,7 +7,6 @@ from typing import Any
 
 from scipy.stats import wilcoxon
 
-from whence.data.fingerprint import fingerprint
 from whence.seeds import make_generator
 from whence.studies.deep_belief.figures import draw_belief
 from whence.studies.deep_belief.look_at_units import (
@@ -21,8 +20,8 @@ from whence.studies.deep_belief.train_layers import DEEP_KINDS, LayerRecipe
 from whence.studies.parts.fewer_images import draw_part
 from whence.studies.parts.findings import Entry, Findings
 from whence.studies.parts.kept import KeptParts
-from whence.studies.parts.request import StudyRequest
-from whence.studies.parts.subject import load_subject
+from whence.studies.parts.request import StudyRequest, name_seeds
+from whence.studies.parts.subject import describe_data, load_subject
 
 SMALL_BELIEF = BeliefSize(
     images=3000,
@@ -77,19 +76,18 @@ def deep_belief(request: StudyRequest) -> Findings:
         ValueError: if they are not in order.
     """
     size = FULL_BELIEF if request.full else SMALL_BELIEF
-    seeds = list(range(request.seeds or 1))
+    seeds = request.list_seeds(1)
     dataset = load_subject(request)
     natural = dataset.train.images.shape[1] > 1
     made_with = {
-        "data": dataset.name,
-        "seeds": seeds,
+        **describe_data(dataset),
+        "seeds": name_seeds(seeds),
         **size._asdict(),
         "starts": STARTS,
         **LayerRecipe(size.epochs, size.batch)._asdict(),
-        "train_fingerprint": fingerprint(dataset.train),
         "pixels": "whitened patches" if natural else "whole images",
     }
-    kept = KeptParts(request.out, "deep_belief", {**made_with, "seeds": None})  # more may come
+    kept = KeptParts(request.out, "deep_belief", made_with)
     found: dict[str, list[dict[str, Any]]] = {kind: [] for kind in DEEP_KINDS}
     height, width = dataset.train.images.shape[2:]
     for seed in seeds:

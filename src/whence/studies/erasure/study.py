@@ -5,7 +5,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from whence.data.fingerprint import fingerprint
 from whence.seeds import make_numpy_generator
 from whence.studies.erasure.dimensions import (
     erase_dimensions,
@@ -35,12 +34,12 @@ from whence.studies.erasure.tasks import FeatureTasks, describe_images, describe
 from whence.studies.erasure.words import WordSizes, erase_words, read_both
 from whence.studies.parts.findings import Findings, StudyFigure
 from whence.studies.parts.kept import KeptParts
-from whence.studies.parts.request import StudyRequest
+from whence.studies.parts.request import StudyRequest, name_seeds
 from whence.studies.parts.sentences.film_templates import write_reviews
 from whence.studies.parts.sentences.fingerprint_sentences import fingerprint_sentences
 from whence.studies.parts.sentences.table_of_sentences import divide_sentences, read_sentences
 from whence.studies.parts.sentences.templates import Sentences
-from whence.studies.parts.subject import is_run, load_subject
+from whence.studies.parts.subject import describe_data, is_run, load_subject
 
 ERASURE_SEEDS = 3
 
@@ -95,12 +94,12 @@ def erasure(request: StudyRequest) -> Findings:
 def study_erasure(request: StudyRequest, sizes: ErasureSizes) -> Findings:
     """Do the study, with the sentences of a table where one is named, else with images."""
     things = gather_things(request, sizes)
-    seeds = ERASURE_SEEDS if request.seeds is None else request.seeds
-    about = {**things.about, "device": request.device}
-    kept = KeptParts(request.out, "erasure", {**about, "sizes": sizes})
+    seeds = request.list_seeds(ERASURE_SEEDS)
+    made_with = {"seeds": name_seeds(seeds), **things.about, "device": request.device}
+    kept = KeptParts(request.out, "erasure", {**made_with, "sizes": sizes})
     words = read_both(*things.sentences)
     found = []
-    for seed in range(seeds):
+    for seed in seeds:
         parts = {
             **{
                 name.replace(" ", "-"): partial(
@@ -115,7 +114,7 @@ def study_erasure(request: StudyRequest, sizes: ErasureSizes) -> Findings:
         done = {name: kept.do(f"{name}-{seed}", one) for name, one in parts.items()}
         of_features = [done.pop(name.replace(" ", "-")) for name in things.features]
         found.append({**done, "features": dict(zip(things.features, of_features, strict=True))})
-    return report_erasure(found, things, {"seeds": seeds, **about})
+    return report_erasure(found, things, made_with)
 
 
 def gather_things(request: StudyRequest, sizes: ErasureSizes) -> ErasedThings:
@@ -124,13 +123,15 @@ def gather_things(request: StudyRequest, sizes: ErasureSizes) -> ErasedThings:
         known, asked = divide_sentences(read_sentences(request.subject), seed=0)
         features = {"word vectors": describe_words(known)}
         both = known.take_first(sizes.sentences[0]), asked.take_first(sizes.sentences[1])
-        about = {"data_fingerprint": fingerprint_sentences(both), "sentences": len(both[0].words)}
+        about = {
+            "data_fingerprint": fingerprint_sentences((known, asked)),
+            "sentences": len(both[0].words),
+        }
         return ErasedThings(features, both, None, about, None)
     images = load_subject(request)
     both = write_reviews(sizes.sentences, make_numpy_generator(0))
     about = {
-        "images": images.name,
-        "data_fingerprint": fingerprint(images.train),
+        **describe_data(images),
         "images_with_features": min(sizes.images, len(images.train)),
         "sentences": len(both[0].words),
     }

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from whence.data.augment import to_float
-from whence.data.fingerprint import fingerprint
 from whence.models.classifier import Classifier
 from whence.records.images import Dataset
 from whence.records.picture import to_uint8
@@ -48,7 +47,7 @@ from whence.studies.parts.findings import Findings
 from whence.studies.parts.kept import KeptParts
 from whence.studies.parts.real_images import REAL, choose_real
 from whence.studies.parts.request import StudyRequest, name_seeds
-from whence.studies.parts.subject import load_subject
+from whence.studies.parts.subject import describe_data, load_subject
 
 EXPLAINED_SYSTEMS = ("Memory Wrap", "Only Memory", "votes", "Standard")
 """Those whose examples are compared, by all rules that fit them."""
@@ -82,21 +81,17 @@ def compare_rivals(
         sizes: of everything else.
         fit_steps: of each autoencoder.
     """
-    seeds = request.seeds or sizes.seeds
+    seeds = request.list_seeds(sizes.seeds)
     made_with = {
-        "data": data.name,
-        "fingerprint": fingerprint(data.train)[:16],
+        **describe_data(data),
         **sizes._asdict(),
         "seeds": name_seeds(seeds),
         "autoencoder_steps": fit_steps,
     }
-    kept = KeptParts(
-        request.out, "few_shot_rivals", {key: made_with[key] for key in made_with if key != "seeds"}
-    )
+    kept = KeptParts(request.out, "few_shot_rivals", made_with)
     know = cache(lambda: learn_known(data, sizes, fit_steps))
     parts = [
-        kept.do(f"seed-{seed}", partial(compare_seed, data, sizes, seed, know))
-        for seed in range(seeds)
+        kept.do(f"seed-{seed}", partial(compare_seed, data, sizes, seed, know)) for seed in seeds
     ]
     return report_rivals(parts, data.train.class_names, made_with)
 

@@ -2,7 +2,6 @@
 
 from functools import partial
 
-from whence.data.fingerprint import fingerprint
 from whence.records.images import Dataset
 from whence.studies.memorisation.contrasts import LEARNER_RATE
 from whence.studies.memorisation.heart import learnt_by_heart
@@ -11,8 +10,8 @@ from whence.studies.memorisation.report_contrasts import report_contrasts
 from whence.studies.parts.fewer_images import shrink_images
 from whence.studies.parts.findings import Findings
 from whence.studies.parts.kept import KeptParts
-from whence.studies.parts.request import StudyRequest
-from whence.studies.parts.subject import is_run, load_subject
+from whence.studies.parts.request import StudyRequest, name_seeds
+from whence.studies.parts.subject import describe_data, is_run, load_subject
 
 SMALL_MEMORISING = MemorisingSize(
     images=400,
@@ -63,17 +62,15 @@ def memorisation(request: StudyRequest) -> Findings:
 
 def contrast_data(request: StudyRequest, dataset: Dataset, size: MemorisingSize) -> Findings:
     """Do every measurement on real and random data with each seed, as parts that are kept."""
-    seeds = list(range(request.seeds or 1))
+    seeds = request.list_seeds(1)
     made_with = {
-        "data": dataset.name,
-        "seeds": seeds,
+        **describe_data(dataset),
+        "seeds": name_seeds(seeds),
         **size._asdict(),
         "rate": LEARNER_RATE,
         **{f"search_{name}": value for name, value in SEARCH._asdict().items()},
-        "train_fingerprint": fingerprint(dataset.train),
-        "test_fingerprint": fingerprint(dataset.test),
     }
-    kept = KeptParts(request.out, "memorisation", {**made_with, "seeds": None})  # more may come
+    kept = KeptParts(request.out, "memorisation", made_with)
     found = {
         name: [kept.do(f"{name}-{seed}", partial(compute, seed)) for seed in seeds]
         for name, compute in list_measurements(dataset, size)

@@ -20,11 +20,13 @@ class KeptParts:
         Args:
             out: what the user named; None keeps nothing.
             study: its name.
-            made_with: whatever a part depends on, as JSON: sizes, settings, fingerprints.
+            made_with: whatever a part depends on, as JSON: sizes, settings, fingerprints. "seeds"
+                does not count: a part is of one seed, which its name has, and more may come.
         """
         self.folder = None if out is None else out / f"{study}-parts"
         own = {package: version(package) for package in ("whence", "torch")}
-        self.made_with = json.loads(json.dumps({**made_with, "versions": own}))
+        depends = {name: value for name, value in made_with.items() if name != "seeds"}
+        self.made_with = json.loads(json.dumps({**depends, "versions": own}))
 
     def do(self, name: str, compute: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
         """Return what a part found, computed if it is not there yet.

@@ -1,5 +1,6 @@
 """What was asked of a study."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,11 +29,15 @@ class StudyRequest:
     concepts: tuple[Path, ...] = ()
     device: str = "cpu"
 
+    def list_seeds(self, usual: int) -> range:
+        """List the seeds, from 0: as many as were asked for, or as a study usually has."""
+        return range(usual if self.seeds is None else self.seeds)
 
-def name_seeds(count: int) -> str:
-    """Name the first seeds.
 
-    >>> name_seeds(1), name_seeds(3)
+def name_seeds(seeds: Sequence[int]) -> str:
+    """Name seeds that follow each other.
+
+    >>> name_seeds(range(1)), name_seeds(range(3))
     ('0', '0 to 2')
     """
-    return "0" if count == 1 else f"0 to {count - 1}"
+    return str(seeds[0]) if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"

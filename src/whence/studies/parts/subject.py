@@ -3,6 +3,7 @@
 from functools import partial
 from pathlib import Path
 
+from whence.data.fingerprint import fingerprint
 from whence.data.load import load_dataset
 from whence.models.about import DONE
 from whence.records.images import Dataset
@@ -35,6 +36,15 @@ def load_subject(
         raise ValueError(f"{named} is a run, and this study asks about images; name these.")
     load = partial(load_dataset, named, size=size, channels=channels, seed=0)
     return load_or_download(load, request.where, known=DATA_ROOT)
+
+
+def describe_data(data: Dataset) -> dict[str, str]:
+    """Say which images a study is made with: their name, and hashes of both parts."""
+    return {
+        "data": data.name,
+        "train_fingerprint": fingerprint(data.train),
+        "test_fingerprint": fingerprint(data.test),
+    }
 
 
 def is_run(subject: str | None) -> bool:

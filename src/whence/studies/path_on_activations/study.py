@@ -4,12 +4,11 @@ from collections.abc import Callable, Mapping
 from functools import cache, partial
 from typing import Any
 
-from whence.data.fingerprint import fingerprint
 from whence.records.images import Dataset
 from whence.studies.parts.findings import Findings
 from whence.studies.parts.kept import KeptParts
 from whence.studies.parts.request import StudyRequest, name_seeds
-from whence.studies.parts.subject import load_subject
+from whence.studies.parts.subject import describe_data, load_subject
 from whence.studies.path_on_activations.compare_morphs import compare_morphs
 from whence.studies.path_on_activations.compare_views import compare_views
 from whence.studies.path_on_activations.follow_views import WEIGHT_OF_MASK
@@ -49,15 +48,14 @@ def follow_activations(data: Dataset, request: StudyRequest, sizes: PathSizes) -
             f"Images must be at least {SMALLEST_MORPHED} pixels high and wide, those of "
             f"{data.name} are {height} x {width}; name larger ones."
         )
-    seeds = request.seeds or sizes.seeds
+    seeds = request.list_seeds(sizes.seeds)
     made_with = {
-        "data": data.name,
-        "fingerprint": fingerprint(data.train)[:16],
+        **describe_data(data),
         **sizes._asdict(),
+        "seeds": name_seeds(seeds),
         "mask_weight": WEIGHT_OF_MASK,
         "pair": sizes.pair._asdict(),
     }
-    del made_with["seeds"]
     kept = KeptParts(request.out, "path_on_activations", made_with)
     know = cache(partial(learn_paths, data, sizes))
 
@@ -66,6 +64,6 @@ def follow_activations(data: Dataset, request: StudyRequest, sizes: PathSizes) -
 
     parts = [
         {name: kept.do(f"{name}-{seed}", partial(compute, name, seed)) for name in PATH_PARTS}
-        for seed in range(seeds)
+        for seed in seeds
     ]
-    return report_paths(parts, data.train.class_names, {**made_with, "seeds": name_seeds(seeds)})
+    return report_paths(parts, data.train.class_names, made_with)

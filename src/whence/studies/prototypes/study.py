@@ -6,14 +6,13 @@ from functools import partial
 from statistics import mean
 from typing import Any
 
-from whence.data.fingerprint import fingerprint
 from whence.records.images import Dataset
 from whence.report.numbers import percent
 from whence.studies.parts.fewer_images import draw_part
 from whence.studies.parts.findings import Entry, Findings, StudyFigure
 from whence.studies.parts.kept import KeptParts
-from whence.studies.parts.request import StudyRequest
-from whence.studies.parts.subject import load_subject
+from whence.studies.parts.request import StudyRequest, name_seeds
+from whence.studies.parts.subject import describe_data, load_subject
 from whence.studies.prototypes.ask_parts import PrototypeSizes, ask_parts
 from whence.studies.prototypes.page import draw_parts, show_parts
 
@@ -51,21 +50,19 @@ def study_prototypes(images: Dataset, sizes: PrototypeSizes, request: StudyReque
     height, width = images.train.images.shape[2:]
     if height != width:
         raise ValueError(f"images must be square, got {height} x {width} pixels.")
-    seeds = PROTOTYPE_SEEDS if request.seeds is None else request.seeds
-    about = {
-        "images": images.name,
-        "data_fingerprint": fingerprint(images.train),
+    seeds = request.list_seeds(PROTOTYPE_SEEDS)
+    made_with = {
+        "seeds": name_seeds(seeds),
+        **describe_data(images),
         "images_to_learn_from": min(sizes.images, len(images.train)),
         "seed_of_images": 0,
         "epochs": sizes.epochs,
         "prototypes_of_each_class": sizes.each,
     }
-    kept = KeptParts(request.out, "prototypes", {**about, "sizes": sizes})
+    kept = KeptParts(request.out, "prototypes", {**made_with, "sizes": sizes})
     images = replace(images, train=draw_part(images.train, sizes.images, 0))
-    found = [
-        kept.do(f"seed-{seed}", partial(ask_parts, images, sizes, seed)) for seed in range(seeds)
-    ]
-    return report_parts(found, images, {"seeds": seeds, **about})
+    found = [kept.do(f"seed-{seed}", partial(ask_parts, images, sizes, seed)) for seed in seeds]
+    return report_parts(found, images, made_with)
 
 
 def report_parts(

@@ -5,13 +5,12 @@ from dataclasses import replace
 from functools import partial
 
 from whence.data import DATASETS
-from whence.data.fingerprint import fingerprint
 from whence.records.images import Dataset
 from whence.studies.parts.fewer_images import draw_part, shrink_images
 from whence.studies.parts.findings import Entry, Findings
 from whence.studies.parts.kept import KeptParts
-from whence.studies.parts.request import StudyRequest
-from whence.studies.parts.subject import load_subject
+from whence.studies.parts.request import StudyRequest, name_seeds
+from whence.studies.parts.subject import describe_data, load_subject
 from whence.studies.random_labels.figures import draw_fits, draw_stopping
 from whence.studies.random_labels.judge import RandomFindings, judge_fitting, judge_images
 from whence.studies.random_labels.kernels_of_images import (
@@ -70,8 +69,7 @@ def random_labels(request: StudyRequest) -> Findings:
     networks = tuple(RANDOM_LABEL_NETWORKS) if whole else OWN_NETWORKS
     shares = LABEL_SHARES if whole else OWN_SHARES
     fittings = [*list_fittings(networks, shares), *(HELD_BACK if whole else ())]
-    seeds = range(request.seeds or 1)
-    return fit_everything(request, dataset, size, fittings, shares, seeds, own=own)
+    return fit_everything(request, dataset, size, fittings, shares, own=own)
 
 
 def fit_everything(
@@ -80,30 +78,27 @@ def fit_everything(
     size: FittingSize,
     fittings: Sequence[Fitting],
     shares: Sequence[float],
-    seeds: Sequence[int],
     *,
     own: bool,
 ) -> Findings:
     """Train each network with each seed, fit each kernel once, and lay all out.
 
     Args:
-        request: with the folder and the device.
+        request: with the seeds, the folder and the device.
         dataset: the images.
         size: how much is done.
         fittings: trainings.
         shares: of random labels among them.
-        seeds: of the trainings.
         own: the images are a user's, of which nothing is claimed.
     """
+    seeds = request.list_seeds(1)
     made_with = {
-        "data": dataset.name,
-        "seeds": list(seeds),
+        **describe_data(dataset),
+        "seeds": name_seeds(seeds),
         **size._asdict(),
-        "train_fingerprint": fingerprint(dataset.train),
-        "test_fingerprint": fingerprint(dataset.test),
         "device": request.device,
     }
-    kept = KeptParts(request.out, "random_labels", {**made_with, "seeds": None})  # more may come
+    kept = KeptParts(request.out, "random_labels", made_with)
     test = draw_part(dataset.test, size.tests, 0)
     found: dict[Fitting, Fitted] = {}
     for fitting in fittings:

@@ -5,13 +5,12 @@ from functools import cache, partial
 from statistics import fmean
 from typing import Any
 
-from whence.data.fingerprint import fingerprint
 from whence.records.images import Dataset
 from whence.studies.parts.findings import Entry, Findings
 from whence.studies.parts.kept import KeptParts
 from whence.studies.parts.real_images import REAL
 from whence.studies.parts.request import StudyRequest, name_seeds
-from whence.studies.parts.subject import load_subject
+from whence.studies.parts.subject import describe_data, load_subject
 from whence.studies.parts.teachers import (
     FULL_SURROGATES,
     Explainable,
@@ -65,17 +64,14 @@ def surrogates(request: StudyRequest) -> Findings:
 
 def try_surrogates(data: Dataset, request: StudyRequest, sizes: SurrogateSizes) -> Findings:
     """Do the study on some images at some size."""
-    seeds = request.seeds or sizes.seeds
+    seeds = request.list_seeds(sizes.seeds)
     made_with = {
-        "data": data.name,
-        "fingerprint": fingerprint(data.train)[:16],
+        **describe_data(data),
         **sizes._asdict(),
         "seeds": name_seeds(seeds),
         **{f"anchor_{name}": value for name, value in PROMISED.items()},
     }
-    kept = KeptParts(
-        request.out, "surrogates", {key: made_with[key] for key in made_with if key != "seeds"}
-    )
+    kept = KeptParts(request.out, "surrogates", made_with)
     know = cache(partial(train_explainable, data, sizes))
 
     def compute(name: str, seed: int) -> dict[str, Any]:
@@ -83,7 +79,7 @@ def try_surrogates(data: Dataset, request: StudyRequest, sizes: SurrogateSizes) 
 
     parts = [
         {name: kept.do(f"{name}-{seed}", partial(compute, name, seed)) for name in SURROGATE_PARTS}
-        for seed in range(seeds)
+        for seed in seeds
     ]
     return report_surrogates(parts, data.train.class_names, made_with)
 

@@ -9,7 +9,7 @@ from whence.report.numbers import percent
 from whence.seeds import make_numpy_generator
 from whence.studies.parts.findings import Entry, Findings, StudyFigure
 from whence.studies.parts.kept import KeptParts
-from whence.studies.parts.request import StudyRequest
+from whence.studies.parts.request import StudyRequest, name_seeds
 from whence.studies.parts.sentences.fingerprint_sentences import fingerprint_sentences
 from whence.studies.parts.sentences.questions import write_questions
 from whence.studies.parts.sentences.table_of_sentences import divide_sentences, read_sentences
@@ -55,9 +55,9 @@ def study_sentences(
     both: tuple[Sentences, Sentences], sizes: TextSizes, request: StudyRequest
 ) -> Findings:
     """Do the study with sentences to learn from and others to be asked about."""
-    seeds = TEXT_SEEDS if request.seeds is None else request.seeds
+    seeds = request.list_seeds(TEXT_SEEDS)
     made_with = {
-        "seeds": seeds,
+        "seeds": name_seeds(seeds),
         "sentences_to_learn_from": len(both[0].words),
         "sentences_asked": len(both[1].words),
         "sentences_explained": min(sizes.explained, len(both[1].words)),
@@ -66,10 +66,10 @@ def study_sentences(
         "device": request.device,
     }
     sentences = number_both(*both)
-    kept = KeptParts(request.out, "text", {**made_with, "sizes": sizes._asdict(), "seeds": 0})
+    kept = KeptParts(request.out, "text", {**made_with, "sizes": sizes._asdict()})
     found = [
         kept.do(f"seed-{seed}", partial(ask_networks, sentences, sizes, seed, request.device))
-        for seed in range(seeds)
+        for seed in seeds
     ]
     return report_sentences(found, both[1], made_with)
 
