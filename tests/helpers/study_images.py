@@ -7,17 +7,17 @@ import whence
 from whence.records.images import Dataset, ImageSet
 
 
-def draw_shapes():
-    """Three classes of 8 x 9 pixels, each a pattern under noise."""
+def draw_shapes(height=8, width=9, known=60, asked=21):
+    """Three classes, each a pattern under noise."""
     rng = torch.Generator().manual_seed(0)
-    patterns = torch.rand(3, 1, 8, 9, generator=rng)
+    patterns = torch.rand(3, 1, height, width, generator=rng)
 
     def draw(total):
         labels = torch.arange(total) % 3
-        noise = 0.2 * torch.rand(total, 1, 8, 9, generator=rng)
+        noise = 0.2 * torch.rand(total, 1, height, width, generator=rng)
         return ImageSet(((0.8 * patterns[labels] + noise) * 255).byte(), labels, ("a", "b", "c"))
 
-    return Dataset("shapes", draw(60), draw(21))
+    return Dataset("shapes", draw(known), draw(asked))
 
 
 def draw_shades():

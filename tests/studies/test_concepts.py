@@ -91,7 +91,7 @@ def test_the_study_in_small_goes_on_where_it_was(tmp_path, monkeypatch):
     request = StudyRequest(out=tmp_path, seeds=1)
     found = study.study_planted(request, sizes)
     assert found.holds is not None
-    assert found.made_with["seeds"] == 1
+    assert found.made_with["seeds"] == "0"
     assert {str(row[0]).split(":")[0] for row in found.rows} == {
         *("TCAV", "probe", "SVCCA", "unit", "stethoscope", "prediction difference")
     }

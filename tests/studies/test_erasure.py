@@ -69,7 +69,7 @@ def test_the_whole_study_is_kept_and_read_again(tmp_path, monkeypatch, small_dig
         "words",
         "evidence",
     ]
-    assert found.made_with["images"] == "digits"
+    assert found.made_with["data"] == "digits"
     for name in ("erase_dimensions", "erase_words", "erase_evidence"):
         monkeypatch.setattr(f"whence.studies.erasure.study.{name}", lambda *_, **__: 1 / 0)
     assert study_erasure(request, TINY) == found

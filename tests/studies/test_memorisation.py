@@ -11,7 +11,7 @@ from torch.testing import assert_close
 from whence.cli import main
 from whence.data.digits import digits
 from whence.records.images import Dataset, ImageSet, Marks
-from whence.studies.memorisation import heart
+from whence.studies.memorisation import contrasts, heart
 from whence.studies.memorisation import measurements as listed
 from whence.studies.memorisation import study as whole
 from whence.studies.memorisation.contrasts import (
@@ -33,6 +33,7 @@ from whence.studies.memorisation.heart_page import report_heart
 from whence.studies.memorisation.noisy import make_noisy, number_images
 from whence.studies.memorisation.report_contrasts import (
     compare_own_pairs,
+    count_early,
     find_best_epochs,
     judge_growth,
 )
@@ -43,6 +44,7 @@ from whence.studies.memorisation.sensitivity import (
     measure_sensitivity,
 )
 from whence.studies.parts.request import StudyRequest
+from whence.training.loop import seeded
 
 
 @pytest.fixture
@@ -201,6 +203,19 @@ def test_images_that_can_be_learnt_are_easy_again_and_again(shades):
     assert spread_of_rates([0.0, 0.0], 50) == 1.0
 
 
+def test_every_seed_has_trainings_of_its_own(shades, monkeypatch):
+    seeds = []
+
+    def note(seed, device):
+        seeds.append(seed)
+        return seeded(seed, device)
+
+    monkeypatch.setattr(contrasts, "seeded", note)
+    for seed in range(3):
+        count_easy(shades, "real", TINY_LEARNER, 4, seed)
+    assert seeds == [*range(12)]
+
+
 def test_random_labels_take_longer_and_dropout_holds_them_back(shades):
     learner = TINY_LEARNER._replace(epochs=300, until_fitted=True)
     real = time_to_fit(shades, "real", 0.0, learner, 0)
@@ -234,7 +249,10 @@ def test_growth_and_best_epochs_are_read_off_the_curves():
     }
     growth = judge_growth(found, (0.5, 1.0))
     assert growth == (4, 5, {"randX": pytest.approx(0.5), "randY": pytest.approx(1.0)})
-    assert find_best_epochs(found, (0.5, 1.0)) == {(0.5, 0): (1, 2), (1.0, 0): (2, None)}
+    peaks = find_best_epochs(found, (0.5, 1.0))
+    assert peaks == {(0.5, 0): (1, 2), (1.0, 0): (2, None)}
+    assert count_early(peaks) == 1  # where training accuracy is never high, nothing is before that
+    assert count_early({(0.5, 0): (2, 2), (0.5, 1): (3, 2), (1.0, 0): (2, 9)}) == 1
 
 
 TINY_MEMORISING = listed.MemorisingSize(

@@ -3,7 +3,13 @@
 import json
 
 import pytest
+import torch
 
+from tests.helpers.study_images import draw_shades
+from whence.models.about import read_about
+from whence.runs.sample_of_run import choose_sample
+from whence.studies.concepts import of_run
+from whence.studies.parts.fewer_images import draw_mixed, draw_part
 from whence.studies.parts.findings import Findings, StudyFigure
 from whence.studies.parts.kept import KeptParts
 from whence.studies.parts.page import render_findings, tabulate_findings
@@ -113,3 +119,23 @@ def test_a_run_and_images_are_told_apart(tmp_path):
     assert find_run(StudyRequest(subject=str(tmp_path))) == tmp_path
     with pytest.raises(ValueError, match="is a run, and this study asks about images"):
         load_subject(StudyRequest(subject=str(tmp_path)))
+
+
+def test_images_are_drawn_by_class_also_where_hardly_any_is_left():
+    images = draw_shades().train.take(torch.arange(60).argsort(stable=True))
+    generator = torch.Generator().manual_seed(0)
+    assert draw_part(images, 59, generator).labels.bincount().tolist() in ([30, 29], [29, 30])
+    assert draw_part(images, 60, generator) is images
+    assert draw_part(images, None, generator) is images
+    mixed = draw_mixed(images.take(images.labels.argsort(stable=True)), 100, generator)
+    assert mixed.labels.bincount().tolist() == [30, 30]
+    assert 0 < int(mixed.labels[:20].sum()) < 20
+
+
+def test_a_run_with_hardly_more_images_than_are_asked_is_asked(monkeypatch, standard_run, tmp_path):
+    total = len(choose_sample(standard_run, read_about(standard_run), None).sample.images)
+    monkeypatch.setattr(of_run, "MOST_OF_RUN", total - 1)
+    monkeypatch.setattr(of_run, "read_concept", lambda *_: torch.zeros(10, 1, 8, 8).byte())
+    monkeypatch.setattr(KeptParts, "do", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        of_run.look_for_concepts(StudyRequest(subject=str(standard_run), concepts=(tmp_path,)))

@@ -11,11 +11,10 @@ import torch
 from sklearn.linear_model import LinearRegression
 from torch.testing import assert_close
 
-from tests.helpers.study_images import make_linear_model
+from tests.helpers.study_images import draw_shapes, make_linear_model
 from whence.data.augment import to_float
-from whence.records.images import Dataset, ImageSet
 from whence.studies.parts.request import StudyRequest
-from whence.studies.parts.teachers import SurrogateSizes
+from whence.studies.parts.teachers import FULL_SURROGATES, LARGER_SURROGATES, SurrogateSizes
 from whence.studies.surrogates.compare import agree_by_image
 from whence.studies.surrogates.exemplars import ExemplarPlan, in_pixels, search_exemplars
 from whence.studies.surrogates.page import HIDDEN_SHADE, keep_regions
@@ -37,6 +36,7 @@ from whence.studies.surrogates.study import (
     COLUMNS_OF_SURROGATES,
     judge_surrogates,
     rows_of_rules,
+    surrogates,
     try_surrogates,
 )
 
@@ -229,15 +229,7 @@ def test_a_small_study_is_whole_and_goes_on(tmp_path, monkeypatch):
 
     monkeypatch.setattr("whence.studies.surrogates.compare.search_exemplars", find)
     monkeypatch.setattr("whence.studies.surrogates.compare.morph_codes", walk)
-    draw = torch.Generator().manual_seed(0)
-    patterns = torch.rand(3, 1, 8, 8, generator=draw)
-
-    def make(total):
-        labels = torch.arange(total) % 3
-        noise = 0.2 * torch.rand(total, 1, 8, 8, generator=draw)
-        return ImageSet(((0.8 * patterns[labels] + noise) * 255).byte(), labels, ("a", "b", "c"))
-
-    data = Dataset("shapes", make(90), make(30))
+    data = draw_shapes(8, 8, 90, 30)
     sizes = SurrogateSizes("small_cnn", 90, 2, 1, 4, 20, 2, 1, 2, 1, 50, 1, 1)
     request = StudyRequest(out=tmp_path)
     found = try_surrogates(data, request, sizes)
@@ -258,3 +250,18 @@ def test_a_small_study_is_whole_and_goes_on(tmp_path, monkeypatch):
     named = {row[0]: row for row in again.rows}
     assert named["the network"][5] == 0.123
     assert to_float(data.test.images).dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("side", "full", "sizes"),
+    [
+        (16, False, SurrogateSizes()),
+        (17, False, LARGER_SURROGATES),
+        (17, True, FULL_SURROGATES),
+    ],
+)
+def test_with_larger_images_less_is_done(monkeypatch, side, full, sizes):
+    data = draw_shapes(side, 18, 6, 6)
+    monkeypatch.setattr("whence.studies.surrogates.study.load_subject", lambda _: data)
+    monkeypatch.setattr("whence.studies.surrogates.study.try_surrogates", lambda *asked: asked[2])
+    assert surrogates(StudyRequest(full=full)) == sizes

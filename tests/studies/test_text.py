@@ -183,6 +183,9 @@ def test_the_strongest_words_are_those_of_highest_mean_that_were_seen_often():
     words = {"a": {"who": [0.5, 0.3, 0.4], "is": [0.1] * 9, "rare": [9.0]}, "b": {}}
     found = list_strongest([{"words": words}], ("a", "b"))
     assert found.endswith("(Bi-LSTM): a: who, is; b: none seen often enough.")
+    rare = {"a": {"who": [0.5, 0.5, 0.5], "once": [9.0]}, "b": {}}  # the same sentence, three times
+    found = list_strongest([{"words": rare}] * 3, ("a", "b"))
+    assert found.endswith("(Bi-LSTM): a: who; b: none seen often enough.")
 
 
 def test_the_figure_grows_with_the_lines_and_full_colour_is_the_largest_of_a_sentence():
@@ -209,7 +212,7 @@ def test_the_whole_study_of_questions_is_kept_and_read_again(tmp_path, monkeypat
     found = study_sentences(both, TINY, request)
     assert [row[0] for row in found.rows] == ["Bi-LSTM", "LSTM", "RNN", VOTES_NAME]
     assert all(0 <= number <= 1 for row in found.rows for number in row[1:])
-    assert found.made_with["seeds"] == 1
+    assert found.made_with["seeds"] == "0"
     assert len(found.sentences) == 3
     assert [figure.name for figure in found.figures] == ["words-bi-lstm", "words-votes-on-bi-lstm"]
     monkeypatch.setattr("whence.studies.text.study.ask_networks", lambda *_: 1 / 0)

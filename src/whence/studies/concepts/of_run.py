@@ -27,9 +27,9 @@ from whence.studies.concepts.directions import (
 )
 from whence.studies.concepts.figures import draw_directions, draw_probes
 from whence.studies.concepts.listen import find_class_slopes, read_depths
-from whence.studies.concepts.planting import draw_at_most
 from whence.studies.concepts.probing import measure_probes
 from whence.studies.concepts.units import detect_by_units
+from whence.studies.parts.fewer_images import draw_part
 from whence.studies.parts.findings import Entry, Findings, StudyFigure
 from whence.studies.parts.kept import KeptParts
 from whence.studies.parts.request import StudyRequest
@@ -87,7 +87,7 @@ def look_for_concepts(request: StudyRequest) -> Findings:
         name: read_concept(path, model) for name, path in zip(names, request.concepts, strict=True)
     }
     sample = choose_sample(folder, read_about(folder), None, where=request.where).sample
-    images = draw_at_most(sample.images, MOST_OF_RUN, make_generator(0))
+    images = draw_part(sample.images, MOST_OF_RUN, make_generator(0))
     draws = MANY_DRAWS if request.full else FEW_DRAWS
     made_with = {
         "run": folder.name,

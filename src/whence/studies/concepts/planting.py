@@ -6,7 +6,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from whence.data.stratify import stratified
 from whence.records.images import ImageSet
 
 PLANTED_SIDE, PATCH_SIDE = 24, 8
@@ -113,10 +112,3 @@ def plant_bias(base: ImageSet, agreement: float, generator: torch.Generator) -> 
     agrees = torch.rand(len(base), generator=generator) < agreement
     images, masks = plant_in(base, {DOTS: second == agrees}, generator)
     return PlantedImages(ImageSet(images, base.labels, base.class_names), masks)
-
-
-def draw_at_most(images: ImageSet, count: int, generator: torch.Generator) -> ImageSet:
-    """Draw so many images, class by class; all if they are fewer."""
-    if len(images) <= count:
-        return images
-    return images.take(stratified(images.labels, count, generator=generator))

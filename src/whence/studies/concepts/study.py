@@ -21,9 +21,10 @@ from whence.studies.concepts.measure import (
     plant_setting,
 )
 from whence.studies.concepts.of_run import look_for_concepts
-from whence.studies.concepts.planting import PLANTED_SIDE, draw_at_most
+from whence.studies.concepts.planting import PLANTED_SIDE
 from whence.studies.concepts.stethoscope import LISTENING
 from whence.studies.concepts.summary import summarise_concepts
+from whence.studies.parts.fewer_images import draw_part
 from whence.studies.parts.findings import Findings
 from whence.studies.parts.kept import KeptParts
 from whence.studies.parts.request import StudyRequest, name_seeds
@@ -61,7 +62,7 @@ def study_planted(request: StudyRequest, sizes: ConceptSizes) -> Findings:
     dataset = load_subject(request, size=PLANTED_SIDE, channels=1)
     generator = make_generator(0)
     base, other = (
-        draw_at_most(some, count, generator)
+        draw_part(some, count, generator)
         for some, count in ((dataset.train, sizes.trained), (dataset.test, sizes.asked))
     )
     seeds = request.list_seeds(CONCEPT_SEEDS)

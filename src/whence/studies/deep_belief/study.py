@@ -91,12 +91,12 @@ def deep_belief(request: StudyRequest) -> Findings:
     found: dict[str, list[dict[str, Any]]] = {kind: [] for kind in DEEP_KINDS}
     height, width = dataset.train.images.shape[2:]
     for seed in seeds:
+        draw = make_generator(seed)
         if natural:
             count = size.images or len(dataset.train)
-            draw = make_generator(seed)
             pixels, (height, width) = cut_natural_patches(dataset.train, count, generator=draw)
         else:
-            pixels = lay_flat(draw_part(dataset.train, size.images, seed))
+            pixels = lay_flat(draw_part(dataset.train, size.images, draw))
         for kind, networks in found.items():
             look = partial(look_at_network, kind, pixels, size, seed, gaussian=natural)
             networks.append(kept.do(f"{kind}-{seed}", look))

@@ -76,7 +76,7 @@ FULL_ERASURE = ErasureSizes(
 class ErasedThings(NamedTuple):
     """What is left out: features with their tasks, sentences, and images that vote."""
 
-    features: dict[str, FeatureTasks]
+    features: Callable[[int], Mapping[str, FeatureTasks]]  # of a seed, by name
     sentences: tuple[Sentences, Sentences]
     evidence: Callable[[int], dict[str, Any]] | None
     about: dict[str, Any]
@@ -100,20 +100,21 @@ def study_erasure(request: StudyRequest, sizes: ErasureSizes) -> Findings:
     words = read_both(*things.sentences)
     found = []
     for seed in seeds:
+        features = things.features(seed)
         parts = {
             **{
                 name.replace(" ", "-"): partial(
                     erase_dimensions, one, sizes.steps, seed, request.device
                 )
-                for name, one in things.features.items()
+                for name, one in features.items()
             },
             "words": partial(erase_words, words, sizes.words, seed, request.device),
         }
         if things.evidence is not None:
             parts["evidence"] = partial(things.evidence, seed)
         done = {name: kept.do(f"{name}-{seed}", one) for name, one in parts.items()}
-        of_features = [done.pop(name.replace(" ", "-")) for name in things.features]
-        found.append({**done, "features": dict(zip(things.features, of_features, strict=True))})
+        of_features = {name: done.pop(name.replace(" ", "-")) for name in features}
+        found.append({**done, "features": of_features})
     return report_erasure(found, things, made_with)
 
 
@@ -121,13 +122,13 @@ def gather_things(request: StudyRequest, sizes: ErasureSizes) -> ErasedThings:
     """Load what is asked about: a table of sentences, or images beside sentences from templates."""
     if request.subject is not None and is_text(request.subject):
         known, asked = divide_sentences(read_sentences(request.subject), seed=0)
-        features = {"word vectors": describe_words(known)}
+        vectors = {"word vectors": describe_words(known)}
         both = known.take_first(sizes.sentences[0]), asked.take_first(sizes.sentences[1])
         about = {
             "data_fingerprint": fingerprint_sentences((known, asked)),
             "sentences": len(both[0].words),
         }
-        return ErasedThings(features, both, None, about, None)
+        return ErasedThings(lambda _: vectors, both, None, about, None)
     images = load_subject(request)
     both = write_reviews(sizes.sentences, make_numpy_generator(0))
     about = {
@@ -148,7 +149,9 @@ def gather_things(request: StudyRequest, sizes: ErasureSizes) -> ErasedThings:
             device=request.device,
         )
 
-    features = describe_images(images.train, sizes.images, seed=0)
+    def features(seed: int) -> Mapping[str, FeatureTasks]:
+        return describe_images(images.train, sizes.images, seed=seed)
+
     return ErasedThings(features, both, evidence, about, images)
 
 
@@ -161,7 +164,7 @@ def report_erasure(
     found: Sequence[Mapping[str, Any]], things: ErasedThings, made_with: Mapping[str, Any]
 ) -> Findings:
     """Lay out what all seeds found, and judge the three claims."""
-    judged, *others = things.features
+    judged, *others = found[0]["features"]
     own = [one["features"][judged] for one in found]
     claims = {
         f"dropout spreads importance over {judged}": [judge_dropout(one) for one in own],

@@ -42,12 +42,13 @@ def describe_images(train: ImageSet, most: int, *, seed: int) -> dict[str, Featu
 
     The units of a layer of a network that learned the classes, which say much several times over,
     as word vectors do; and principal components of the pixels, of which none says what another
-    says, as large as they vary.
+    says, as large as they vary. Both are learned from the rows that ``divide_rows`` gives to learn
+    from with the same seed, so that those asked about are new to them.
 
     Args:
         train: the images.
         most: of them that are taken.
-        seed: of the choice, and of the network.
+        seed: of the choice, of the division, and of the network.
 
     Returns:
         By name. Tasks: the class, and quarters of brightness, of where it is brightest across and
@@ -56,13 +57,15 @@ def describe_images(train: ImageSet, most: int, *, seed: int) -> dict[str, Featu
     chosen = torch.randperm(len(train), generator=make_generator(seed))[:most]
     pixels = to_float(train.images[chosen]).mean(1)  # (N, H, W)
     flat, labels = pixels.flatten(1), train.labels[chosen]
+    known, _ = divide_rows(len(flat), seed=seed)
     with seeded(seed, torch.device("cpu")):
         network = DenseNetwork(flat.shape[1], len(train.class_names), hidden=DIMENSIONS)
-        train_dense(network, flat, labels, steps=LEARNED_STEPS)
+        train_dense(network, flat[known], labels[known], steps=LEARNED_STEPS)
     with torch.no_grad():
         learned = network.find_units(flat)[1].double().numpy()
-    components = min(DIMENSIONS, *flat.shape)
-    principal = PCA(components, svd_solver="full").fit_transform(flat.double().numpy())
+    components = PCA(min(DIMENSIONS, *flat[known].shape), svd_solver="full")
+    components.fit(flat[known].double().numpy())
+    principal = components.transform(flat.double().numpy())
     height, width = pixels.shape[1:]
     whole = pixels.sum((1, 2)).clamp_min(1e-6)
     across = (pixels.sum(1) * torch.arange(width)).sum(1) / whole

@@ -89,8 +89,8 @@ def gather_at(parts: Sequence[Mapping[str, Any]], *path: str) -> list[float]:
 
 
 def judge_right_answers(parts: Sequence[Mapping[str, Any]]) -> tuple[bool, str]:
-    """Say whether Memory Wrap answers at least as well as every few-shot network."""
-    rates = {name: average_at(parts, "answers", name, "accuracy") or 0 for name in SYSTEMS}
+    """Say whether Memory Wrap answers better than every few-shot network."""
+    rates = {name: fmean(gather_at(parts, "answers", name, "accuracy")) for name in SYSTEMS}
     best = max(FEW_SHOT, key=lambda name: rates[name])
     return rates[OUR_SYSTEM] > rates[best], (
         f"{OUR_SYSTEM} answers {rates[OUR_SYSTEM]:.1%} right, {best} {rates[best]:.1%}, votes "
@@ -104,7 +104,7 @@ def judge_examples(parts: Sequence[Mapping[str, Any]]) -> tuple[bool, str]:
     words, won = [], True
     for measure in ("input", "prediction"):
         found = {
-            rule: average_at(parts, "examples", OUR_SYSTEM, rule, measure) or 0 for rule in rules
+            rule: fmean(gather_at(parts, "examples", OUR_SYSTEM, rule, measure)) for rule in rules
         }
         best = min(found, key=lambda rule: found[rule])
         won &= best == OWN_CHOICE

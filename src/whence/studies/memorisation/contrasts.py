@@ -149,7 +149,7 @@ def count_easy(
         kind: in ``NOISY_KINDS``, all of the images.
         learner: of the networks; its epochs are not looked at.
         runs: starts and orders of the images.
-        seed: of the random data, and the first of the trainings.
+        seed: of the random data; the trainings of another seed are other ones.
     """
     share = 0.0 if kind == "real" else 1.0
     data = make_noisy(dataset, kind, share, generator=make_generator(seed))
@@ -157,7 +157,7 @@ def count_easy(
     shape, classes = tuple(data.images.shape[1:]), len(dataset.train.class_names)
     short = data._replace(test_images=data.test_images[:1], test_labels=data.test_labels[:1])
     for number in range(runs):
-        with seeded(seed + number, torch.device("cpu")) as randomness:
+        with seeded(seed * runs + number, torch.device("cpu")) as randomness:
             network = plain_layers(shape, classes, 2, width=learner.width)
             recipe = learner._replace(epochs=1).recipe()
             fit_labels(network, short, recipe, randomness.generator)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from whence.messages import quote
 from whence.records.images import Dataset
+from whence.seeds import make_generator
 from whence.studies.memorisation.contrasts import (
     Learner,
     count_easy,
@@ -77,8 +78,8 @@ def draw_both_parts(dataset: Dataset, count: int, size: MemorisingSize, seed: in
     """Draw images to train on and images to ask about."""
     return replace(
         dataset,
-        train=draw_part(dataset.train, count, seed),
-        test=draw_part(dataset.test, size.validation, seed),
+        train=draw_part(dataset.train, count, make_generator(seed)),
+        test=draw_part(dataset.test, size.validation, make_generator(seed)),
     )
 
 

@@ -10,6 +10,7 @@ from scipy.stats import spearmanr
 from whence.studies.memorisation.contrasts import spread_of_rates
 from whence.studies.memorisation.figures import HELD_WORDS, draw_contrasts
 from whence.studies.parts.findings import Entry, Findings
+from whence.studies.parts.trends import Trend, say_claims
 
 HIGH_ACCURACY, GROWS, HARMLESS = 0.95, 0.8, 0.02
 """Training accuracy that counts as high, rank correlation that counts as growing, and validation
@@ -17,6 +18,11 @@ accuracy that holding back may cost."""
 
 Measured = Mapping[str, Sequence[Mapping[str, Any]]]
 """Name of a measurement to what each seed found."""
+
+
+BestEpochs = Mapping[tuple[float, int], tuple[int, int | None]]
+"""By share of random labels and place of the seed: when validation accuracy is highest, and when
+training accuracy becomes high; epochs from 1, None if it never is."""
 
 
 class Growth(NamedTuple):
@@ -53,41 +59,8 @@ def report_contrasts(
         classes: K names.
         made_with: what it takes to find it again.
     """
-    ginis = {
-        kind: average_over_seeds(found[f"sensitivity-{kind}-given"], last_gini)
-        for kind in CONTRASTED
-    }
-    growth = judge_growth(found, shares)
     peaks = find_best_epochs(found, [one for one in shares if one < 1])
-    early = [one for one in peaks.values() if one[1] is None or one[0] < one[1]]
-    claims = (
-        (
-            f"the Gini coefficient of the loss sensitivity is {ginis['real']:.2f} on real data, "
-            f"{ginis['randX']:.2f} with random pixels and {ginis['randY']:.2f} with random labels",
-            ginis["real"] > max(ginis["randX"], ginis["randY"]),
-        ),
-        (
-            f"critical samples are more at the end than early in the training in {growth.grown} of "
-            f"{growth.trainings} trainings",
-            growth.grown == growth.trainings,
-        ),
-        *(
-            (
-                f"their number and the share of {words} have rank correlation "
-                f"{growth.ranks[kind]:.2f}",
-                growth.ranks[kind] >= GROWS,
-            )
-            for kind, words in (("randX", "random pixels"), ("randY", "random labels"))
-        ),
-        (
-            f"with random labels validation accuracy is highest before training accuracy is "
-            f"{HIGH_ACCURACY:.0%} in {len(early)} of {len(peaks)} trainings",
-            len(early) == len(peaks),
-        ),
-    )
-    failed = [what for what, holds in claims if not holds]
-    text = "; ".join(what for what, _ in claims)
-    broken = f" Not borne out: {'; '.join(failed)}." if failed else ""
+    holds, verdict = say_claims(judge_contrasts(found, shares, peaks))
     return Findings(
         columns=("measure", "data", "setting", "found", "published trend"),
         rows=(
@@ -97,12 +70,46 @@ def report_contrasts(
             *lay_out_times(found, widths, sizes),
             *lay_out_held_back(found),
         ),
-        holds=not failed,
-        verdict=f"{text[0].upper()}{text[1:]}.{broken}",
+        holds=holds,
+        verdict=verdict,
         made_with=made_with,
         sentences=(describe_held_back(found),),
         figures=draw_contrasts(found, shares, widths, sizes, classes),
     )
+
+
+def judge_contrasts(found: Measured, shares: Sequence[float], peaks: BestEpochs) -> list[Trend]:
+    """Say of each part of the claim whether it is borne out."""
+    ginis = {
+        kind: average_over_seeds(found[f"sensitivity-{kind}-given"], last_gini)
+        for kind in CONTRASTED
+    }
+    growth, early = judge_growth(found, shares), count_early(peaks)
+    return [
+        Trend(
+            ginis["real"] > max(ginis["randX"], ginis["randY"]),
+            f"the Gini coefficient of the loss sensitivity is {ginis['real']:.2f} on real data, "
+            f"{ginis['randX']:.2f} with random pixels and {ginis['randY']:.2f} with random labels",
+        ),
+        Trend(
+            growth.grown == growth.trainings,
+            f"critical samples are more at the end than early in the training in {growth.grown} of "
+            f"{growth.trainings} trainings",
+        ),
+        *(
+            Trend(
+                growth.ranks[kind] >= GROWS,
+                f"their number and the share of {words} have rank correlation "
+                f"{growth.ranks[kind]:.2f}",
+            )
+            for kind, words in (("randX", "random pixels"), ("randY", "random labels"))
+        ),
+        Trend(
+            early == len(peaks),
+            f"with random labels validation accuracy is highest before training accuracy is "
+            f"{HIGH_ACCURACY:.0%} in {early} of {len(peaks)} trainings",
+        ),
+    ]
 
 
 CONTRASTED = ("real", "randX", "randY")
@@ -145,14 +152,8 @@ def judge_growth(found: Measured, shares: Sequence[float]) -> Growth:
     return Growth(grown, len(trainings), ranks)
 
 
-def find_best_epochs(
-    found: Measured, shares: Sequence[float]
-) -> dict[tuple[float, int], tuple[int, int | None]]:
-    """Find when validation accuracy is highest, and when training accuracy becomes high.
-
-    Returns:
-        By share of random labels and place of the seed: epochs from 1; None if it never is.
-    """
+def find_best_epochs(found: Measured, shares: Sequence[float]) -> BestEpochs:
+    """Find when validation accuracy is highest, and when training accuracy becomes high."""
     peaks = {}
     for share in shares:
         for place, one in enumerate(found[f"critical-randY-{share:g}"]):
@@ -160,6 +161,11 @@ def find_best_epochs(
             high = [epoch for epoch, right in enumerate(one["train"], 1) if right >= HIGH_ACCURACY]
             peaks[share, place] = best, high[0] if high else None
     return peaks
+
+
+def count_early(peaks: BestEpochs) -> int:
+    """Count trainings whose validation is best before training accuracy is high, which it gets."""
+    return sum(high is not None and best < high for best, high in peaks.values())
 
 
 def lay_out_sensitivity(found: Measured) -> list[tuple[Entry, ...]]:
@@ -178,7 +184,7 @@ def lay_out_sensitivity(found: Measured) -> list[tuple[Entry, ...]]:
 
 
 def lay_out_critical(
-    found: Measured, shares: Sequence[float], peaks: Mapping[tuple[float, int], Any]
+    found: Measured, shares: Sequence[float], peaks: BestEpochs
 ) -> list[tuple[Entry, ...]]:
     """Lay out critical samples at the start and the end, and when validation was best."""
     rows: list[tuple[Entry, ...]] = []

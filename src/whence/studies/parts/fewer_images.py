@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 
+import torch
+
 from whence.data.resize import resize
 from whence.data.stratify import stratified
 from whence.records.images import Dataset, ImageSet
-from whence.seeds import make_generator
 
 
 def shrink_images(dataset: Dataset, side: int) -> Dataset:
@@ -16,9 +17,14 @@ def shrink_images(dataset: Dataset, side: int) -> Dataset:
     return replace(dataset, train=train, test=test)
 
 
-def draw_part(images: ImageSet, count: int | None, seed: int) -> ImageSet:
-    """Draw so many images, classes in proportion; all where there are no more."""
+def draw_part(images: ImageSet, count: int | None, generator: torch.Generator) -> ImageSet:
+    """Draw so many images, classes in proportion; all, as they are, where there are no more."""
     if count is None or count >= len(images):
         return images
-    generator = make_generator(seed)
-    return images.take(stratified(images.labels, count, generator=generator, leave_one=False))
+    return draw_mixed(images, count, generator)
+
+
+def draw_mixed(images: ImageSet, count: int | None, generator: torch.Generator) -> ImageSet:
+    """Draw at most so many images in random order, classes in proportion."""
+    total = len(images) if count is None else min(count, len(images))
+    return images.take(stratified(images.labels, total, generator=generator, leave_one=False))

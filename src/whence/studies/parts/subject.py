@@ -11,6 +11,10 @@ from whence.runs.images import load_or_download
 from whence.runs.settings import DATA_ROOT
 from whence.studies.parts.request import StudyRequest
 
+SMALL_SIDE = 16
+"""Pixels of a side up to which images are small; with larger ones a study does less, so that it
+takes minutes with these, too."""
+
 
 def load_subject(
     request: StudyRequest,
@@ -45,6 +49,11 @@ def describe_data(data: Dataset) -> dict[str, str]:
         "train_fingerprint": fingerprint(data.train),
         "test_fingerprint": fingerprint(data.test),
     }
+
+
+def are_small(data: Dataset) -> bool:
+    """Say whether images are so small that a study does all that it does by default."""
+    return min(data.train.images.shape[2:]) <= SMALL_SIDE
 
 
 def is_run(subject: str | None) -> bool:

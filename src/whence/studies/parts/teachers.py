@@ -58,6 +58,9 @@ FULL_SURROGATES = SurrogateSizes(
     trained=60_000, asked=10_000, changed=500, anchored=100, repeats=5, fresh=5000, seeds=5
 )
 
+LARGER_SURROGATES = SurrogateSizes(vae_epochs=20, seeds=1)
+"""For images that are not small: nearly all of the time goes into variants of them."""
+
 
 class Explainable(NamedTuple):
     """Images, the network that is explained, another one, and an autoencoder of the images."""

@@ -22,6 +22,18 @@ def say_trends(trends: Sequence[Trend]) -> tuple[str, ...]:
     )
 
 
+def say_claims(trends: Sequence[Trend]) -> tuple[bool, str]:
+    """Say whether all came out, and everything that decides, what did not come out a second time.
+
+    >>> say_claims([Trend(True, "two and two are 4"), Trend(False, "pi is 3.2")])
+    (False, 'Two and two are 4; pi is 3.2. Not borne out: pi is 3.2.')
+    """
+    text = "; ".join(one.sentence for one in trends)
+    failed = "; ".join(one.sentence for one in trends if not one.met)
+    broken = f" Not borne out: {failed}." if failed else ""
+    return not failed, f"{text[0].upper()}{text[1:]}.{broken}"
+
+
 def say_parts(judged: Mapping[str, bool]) -> str:
     """Say which parts of a claim held, and which did not.
 

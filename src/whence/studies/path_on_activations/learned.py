@@ -76,17 +76,7 @@ LARGER_PATHS = PathSizes(
     pair=PairPlan(1000, batch=32, width=16),
     seeds=1,
 )
-"""For images of more pixels, so that they, too, take minutes."""
-
-SMALL_PATH_SIDE = 16
-"""Pixels of a side up to which images are small."""
-
-
-def choose_path_sizes(side: int, *, full: bool) -> PathSizes:
-    """Choose how large the study is, by the pixels of a side."""
-    if full:
-        return FULL_PATHS
-    return PathSizes() if side <= SMALL_PATH_SIDE else LARGER_PATHS
+"""For images that are not small."""
 
 
 class Learned(NamedTuple):

@@ -8,14 +8,15 @@ from whence.records.images import Dataset
 from whence.studies.parts.findings import Findings
 from whence.studies.parts.kept import KeptParts
 from whence.studies.parts.request import StudyRequest, name_seeds
-from whence.studies.parts.subject import describe_data, load_subject
+from whence.studies.parts.subject import are_small, describe_data, load_subject
 from whence.studies.path_on_activations.compare_morphs import compare_morphs
 from whence.studies.path_on_activations.compare_views import compare_views
 from whence.studies.path_on_activations.follow_views import WEIGHT_OF_MASK
 from whence.studies.path_on_activations.learned import (
+    FULL_PATHS,
+    LARGER_PATHS,
     Learned,
     PathSizes,
-    choose_path_sizes,
     learn_paths,
 )
 from whence.studies.path_on_activations.report import report_paths
@@ -32,7 +33,8 @@ SMALLEST_MORPHED = 4
 def path_on_activations(request: StudyRequest) -> Findings:
     """Follow paths on pixels and in the layers, and turn images into another class by a GAN."""
     data = load_subject(request)
-    sizes = choose_path_sizes(min(data.train.images.shape[2:]), full=request.full)
+    usual = PathSizes() if are_small(data) else LARGER_PATHS
+    sizes = FULL_PATHS if request.full else usual
     return follow_activations(data, request, sizes)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from whence.records.images import Dataset
 from whence.report.numbers import percent
+from whence.seeds import make_generator
 from whence.studies.parts.fewer_images import draw_part
 from whence.studies.parts.findings import Entry, Findings, StudyFigure
 from whence.studies.parts.kept import KeptParts
@@ -60,7 +61,7 @@ def study_prototypes(images: Dataset, sizes: PrototypeSizes, request: StudyReque
         "prototypes_of_each_class": sizes.each,
     }
     kept = KeptParts(request.out, "prototypes", {**made_with, "sizes": sizes})
-    images = replace(images, train=draw_part(images.train, sizes.images, 0))
+    images = replace(images, train=draw_part(images.train, sizes.images, make_generator(0)))
     found = [kept.do(f"seed-{seed}", partial(ask_parts, images, sizes, seed)) for seed in seeds]
     return report_parts(found, images, made_with)
 

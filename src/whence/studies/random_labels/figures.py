@@ -87,4 +87,5 @@ def finish_axes(axes: Axes, title: str, across: str) -> None:
     axes.set_title(title, fontsize=9)
     axes.set_xlabel(across, fontsize=9)
     axes.tick_params(labelsize=8)
-    axes.legend(fontsize=7, frameon=False)
+    if axes.get_legend_handles_labels()[0]:  # nothing is drawn where no label was fitted
+        axes.legend(fontsize=7, frameon=False)

@@ -128,7 +128,7 @@ def choose_gram(features: Tensor, labels: Tensor, *, gaussian: bool, ridge: bool
     """Choose the width of a Gaussian, and an amount for the diagonal, on the training images alone.
 
     Args:
-        features: `(n, D)`; the first 1,000 are looked at.
+        features: `(n, D)` in random order; the first 1,000 are looked at.
         labels: `(n,)`.
         gaussian: a width is wanted, else the kernel is linear.
         ridge: an amount is wanted, else it is 0.

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from scipy.stats import binomtest, spearmanr
 
 from whence.records.images import Dataset
+from whence.studies.parts.trends import Trend, say_claims
 from whence.studies.random_labels.kernels_of_images import ExactRow, GramRow
 from whence.studies.random_labels.trainings import Fitted, Fitting
 
@@ -56,40 +57,35 @@ def judge_fitting(found: RandomFindings) -> Judgement:
     kernels = [row for row in found.grams if row.kernel == "Gaussian" and not row.regularised]
     exactly = sum(row.fit.train_error == 0 for row in kernels)
     slow = f"{min(known):.1f} to {max(known):.1f}" if known else "an unknown number of"
-    parts = (
-        (
-            f"{len(fitted)} of {len(plain)} trainings without regularisers reach zero training "
-            "error",
-            len(fitted) == len(plain),
-        ),
-        (
-            f"random labels take {slow} times as long as true ones (up to {SLOWEST} counts as a "
-            "small factor)",
-            len(known) == len(factors) and max(known) <= SLOWEST,
-        ),
-        (
-            "test error rises with the share of random labels (rank correlation at least "
-            f"{min(ranks):.2f})",
-            min(ranks) >= RISES,
-        ),
-        (
-            f"a network of {exact.parameters:,} = 2 x {exact.images:,} + {exact.pixels:,} weights "
-            f"fits any numbers up to {exact.largest:.0e}",
-            exact.largest <= EXACT_ENOUGH and exact.label_error == 0,
-        ),
-        (
-            f"{exactly} of {len(kernels)} Gaussian kernels fit their labels exactly",
-            exactly == len(kernels),
-        ),
+    holds, verdict = say_claims(
+        [
+            Trend(
+                len(fitted) == len(plain),
+                f"{len(fitted)} of {len(plain)} trainings without regularisers reach zero training "
+                "error",
+            ),
+            Trend(
+                len(known) == len(factors) and max(known) <= SLOWEST,
+                f"random labels take {slow} times as long as true ones (up to {SLOWEST} counts as "
+                "a small factor)",
+            ),
+            Trend(
+                min(ranks) >= RISES,
+                "test error rises with the share of random labels (rank correlation at least "
+                f"{min(ranks):.2f})",
+            ),
+            Trend(
+                exact.largest <= EXACT_ENOUGH and exact.label_error == 0,
+                f"a network of {exact.parameters:,} = 2 x {exact.images:,} + {exact.pixels:,} "
+                f"weights fits any numbers up to {exact.largest:.0e}",
+            ),
+            Trend(
+                exactly == len(kernels),
+                f"{exactly} of {len(kernels)} Gaussian kernels fit their labels exactly",
+            ),
+        ]
     )
-    failed = "" if all(holds for _, holds in parts) else " Not borne out: "
-    failed += "; ".join(what for what, holds in parts if not holds)
-    verdict = "; ".join(what for what, _ in parts)
-    return Judgement(
-        not failed,
-        f"{verdict[0].upper()}{verdict[1:]}.{failed}{'.' if failed else ''}",
-        describe_kernels(found.grams),
-    )
+    return Judgement(holds, verdict, describe_kernels(found.grams))
 
 
 def is_unregularised(fitting: Fitting) -> bool:
@@ -158,4 +154,4 @@ def say_marks(train_error: float) -> str:
     """Say what full marks on training images mean, if a network learns random labels so far."""
     if train_error <= LEARNT_ALL:
         return "Full marks on training images therefore say nothing of such a network."
-    return "It does not learn any labels by heart, so what it learns of yours says something."
+    return "It does not learn just any labels, so what it learns of yours says something."

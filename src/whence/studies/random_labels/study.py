@@ -6,11 +6,12 @@ from functools import partial
 
 from whence.data import DATASETS
 from whence.records.images import Dataset
-from whence.studies.parts.fewer_images import draw_part, shrink_images
+from whence.seeds import make_generator
+from whence.studies.parts.fewer_images import draw_mixed, draw_part, shrink_images
 from whence.studies.parts.findings import Entry, Findings
 from whence.studies.parts.kept import KeptParts
 from whence.studies.parts.request import StudyRequest, name_seeds
-from whence.studies.parts.subject import describe_data, load_subject
+from whence.studies.parts.subject import are_small, describe_data, load_subject
 from whence.studies.random_labels.figures import draw_fits, draw_stopping
 from whence.studies.random_labels.judge import RandomFindings, judge_fitting, judge_images
 from whence.studies.random_labels.kernels_of_images import (
@@ -38,10 +39,7 @@ FULL_SIZE = FittingSize(
     images=None, tests=None, wide=1.0, epochs=500, least=30, batch=128, grams=None, filters=4000
 )
 OWN_NETWORKS, OWN_SHARES = ("AlexNet", "MLP 1x512"), (0.0, 0.5, 1.0)
-"""What is tried on a user's own images, where not everything is asked for."""
-
-WHOLE_SIDE = 16
-"""Pixels of a side up to which everything is tried; of larger images what a user's own get."""
+"""What is tried on a user's own images, and on images that are not small."""
 
 LARGEST_SIDE = 32
 """Pixels of a side that larger images are brought to, as those of the publication have."""
@@ -65,7 +63,7 @@ def random_labels(request: StudyRequest) -> Findings:
     side = min(dataset.train.images.shape[2:])
     if side > LARGEST_SIDE or own:
         dataset = shrink_images(dataset, min(side, LARGEST_SIDE))
-    whole = request.full or (side <= WHOLE_SIDE and not own)
+    whole = request.full or (are_small(dataset) and not own)
     networks = tuple(RANDOM_LABEL_NETWORKS) if whole else OWN_NETWORKS
     shares = LABEL_SHARES if whole else OWN_SHARES
     fittings = [*list_fittings(networks, shares), *(HELD_BACK if whole else ())]
@@ -99,19 +97,20 @@ def fit_everything(
         "device": request.device,
     }
     kept = KeptParts(request.out, "random_labels", made_with)
-    test = draw_part(dataset.test, size.tests, 0)
+    test = draw_part(dataset.test, size.tests, make_generator(0))
     found: dict[Fitting, Fitted] = {}
     for fitting in fittings:
         runs = []
         for seed in seeds:
-            part = replace(dataset, train=draw_part(dataset.train, size.images, seed), test=test)
+            known = draw_part(dataset.train, size.images, make_generator(seed))
+            part = replace(dataset, train=known, test=test)
             train = partial(train_fitting, fitting, part, size, seed, request.device)
             runs.append(kept.do(fitting.name_part(seed), train))
         found[fitting] = average_fits(runs)
     some = replace(
         dataset,
-        train=draw_part(dataset.train, size.grams, 0),
-        test=draw_part(dataset.test, size.grams, 0),
+        train=draw_mixed(dataset.train, size.grams, make_generator(0)),
+        test=draw_part(dataset.test, size.grams, make_generator(0)),
     )
     grams = try_grams(some, size.filters, 0, kept)
     exact = try_exact_network(some, 0)

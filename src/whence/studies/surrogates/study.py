@@ -10,9 +10,10 @@ from whence.studies.parts.findings import Entry, Findings
 from whence.studies.parts.kept import KeptParts
 from whence.studies.parts.real_images import REAL
 from whence.studies.parts.request import StudyRequest, name_seeds
-from whence.studies.parts.subject import describe_data, load_subject
+from whence.studies.parts.subject import are_small, describe_data, load_subject
 from whence.studies.parts.teachers import (
     FULL_SURROGATES,
+    LARGER_SURROGATES,
     Explainable,
     SurrogateSizes,
     train_explainable,
@@ -58,8 +59,9 @@ ABOUT_SURROGATES = (
 
 def surrogates(request: StudyRequest) -> Findings:
     """Explain a network by rules, students and exemplars, and measure what they promise."""
-    sizes = FULL_SURROGATES if request.full else SurrogateSizes()
-    return try_surrogates(load_subject(request), request, sizes)
+    data = load_subject(request)
+    usual = SurrogateSizes() if are_small(data) else LARGER_SURROGATES
+    return try_surrogates(data, request, FULL_SURROGATES if request.full else usual)
 
 
 def try_surrogates(data: Dataset, request: StudyRequest, sizes: SurrogateSizes) -> Findings:

@@ -35,7 +35,7 @@ ON_PAGE = 6
 """Sentences that the page shows with their evidence."""
 
 STRONGEST_WORDS, LEAST_SEEN = 6, 3
-"""Words listed of each class, and how often a word must have been seen for that."""
+"""Words listed of each class, and how often a word must have been seen, in each seed, for that."""
 
 
 def text(request: StudyRequest) -> Findings:
@@ -173,7 +173,11 @@ def list_strongest(found: Sequence[Mapping[str, Any]], class_names: Sequence[str
         for one in found:
             for word, some in one["words"][name].items():
                 values.setdefault(word, []).extend(some)
-        often = {word: mean(some) for word, some in values.items() if len(some) >= LEAST_SEEN}
+        often = {
+            word: mean(some)
+            for word, some in values.items()
+            if len(some) >= LEAST_SEEN * len(found)
+        }
         order = sorted(often, key=lambda word: (-often[word], word))[:STRONGEST_WORDS]
         lists.append(f"{name}: {', '.join(order) or 'none seen often enough'}")
     return f"Words with the highest mean relevance (Bi-LSTM): {'; '.join(lists)}."
