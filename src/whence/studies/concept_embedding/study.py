@@ -34,7 +34,7 @@ from whence.studies.parts.explanation_module import (
 from whence.studies.parts.findings import Findings
 from whence.studies.parts.kept import KeptParts
 from whence.studies.parts.request import StudyRequest, name_seeds
-from whence.studies.parts.subject import describe_data, load_subject
+from whence.studies.parts.subject import identify_data, load_subject
 
 SMALLEST_SIDE = 4
 """Pixels, of which two poolings leave one."""
@@ -118,7 +118,7 @@ def embed_concepts(data: Dataset | None, request: StudyRequest, sizes: Embedding
             f"are {height} x {width}; name larger ones."
         )
     seeds = request.list_seeds(sizes.seeds)
-    about = {"data": "planted parts"} if data is None else describe_data(data)
+    about = {"data": "planted parts"} if data is None else identify_data(data)
     made_with = {**about, **sizes._asdict(), "seeds": name_seeds(seeds)}
     kept = KeptParts(request.out, "concept_embedding", made_with)
     parts = [kept.do(f"seed-{seed}", partial(explain_seed, data, sizes, seed)) for seed in seeds]

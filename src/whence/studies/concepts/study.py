@@ -28,7 +28,7 @@ from whence.studies.parts.fewer_images import draw_part
 from whence.studies.parts.findings import Findings
 from whence.studies.parts.kept import KeptParts
 from whence.studies.parts.request import StudyRequest, name_seeds
-from whence.studies.parts.subject import describe_data, is_run, load_subject
+from whence.studies.parts.subject import identify_data, is_run, load_subject
 
 USUAL_CONCEPT_SIZES = ConceptSizes(
     trained=1500, asked=500, epochs=8, draws=50, drawn=60, explained=20
@@ -67,7 +67,7 @@ def study_planted(request: StudyRequest, sizes: ConceptSizes) -> Findings:
     )
     seeds = request.list_seeds(CONCEPT_SEEDS)
     made_with = {
-        **describe_data(replace(dataset, train=base, test=other)),
+        **identify_data(replace(dataset, train=base, test=other)),
         **sizes._asdict(),
         "seeds": name_seeds(seeds),
     }

@@ -42,7 +42,7 @@ from whence.studies.deconvolutional.summary import summarise_deconvolution
 from whence.studies.parts.findings import Findings
 from whence.studies.parts.kept import KeptParts
 from whence.studies.parts.request import StudyRequest, name_seeds
-from whence.studies.parts.subject import describe_data, load_subject
+from whence.studies.parts.subject import identify_data, load_subject
 
 
 class DeconvolutionSizes(NamedTuple):
@@ -126,7 +126,7 @@ def study_deconvolution(request: StudyRequest, sizes: DeconvolutionSizes) -> Fin
     seeds = request.list_seeds(DECONVOLUTION_SEEDS)
     made_with = {
         "filters_from": learned_from,
-        **describe_data(dataset),
+        **identify_data(dataset),
         **sizes._asdict(),
         "seeds": name_seeds(seeds),
         "fidelities": (*FIDELITIES, *ADAPTIVE_FIDELITIES),

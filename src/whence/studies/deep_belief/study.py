@@ -21,7 +21,7 @@ from whence.studies.parts.fewer_images import draw_part
 from whence.studies.parts.findings import Entry, Findings
 from whence.studies.parts.kept import KeptParts
 from whence.studies.parts.request import StudyRequest, name_seeds
-from whence.studies.parts.subject import describe_data, load_subject
+from whence.studies.parts.subject import identify_data, load_subject
 
 SMALL_BELIEF = BeliefSize(
     images=3000,
@@ -80,7 +80,7 @@ def deep_belief(request: StudyRequest) -> Findings:
     dataset = load_subject(request)
     natural = dataset.train.images.shape[1] > 1
     made_with = {
-        **describe_data(dataset),
+        **identify_data(dataset),
         "seeds": name_seeds(seeds),
         **size._asdict(),
         "starts": STARTS,

@@ -39,7 +39,7 @@ from whence.studies.parts.sentences.film_templates import write_reviews
 from whence.studies.parts.sentences.fingerprint_sentences import fingerprint_sentences
 from whence.studies.parts.sentences.table_of_sentences import divide_sentences, read_sentences
 from whence.studies.parts.sentences.templates import Sentences
-from whence.studies.parts.subject import describe_data, is_run, load_subject
+from whence.studies.parts.subject import identify_data, is_run, load_subject
 
 ERASURE_SEEDS = 3
 
@@ -132,7 +132,7 @@ def gather_things(request: StudyRequest, sizes: ErasureSizes) -> ErasedThings:
     images = load_subject(request)
     both = write_reviews(sizes.sentences, make_numpy_generator(0))
     about = {
-        **describe_data(images),
+        **identify_data(images),
         "images_with_features": min(sizes.images, len(images.train)),
         "sentences": len(both[0].words),
     }

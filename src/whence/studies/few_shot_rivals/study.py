@@ -47,7 +47,7 @@ from whence.studies.parts.findings import Findings
 from whence.studies.parts.kept import KeptParts
 from whence.studies.parts.real_images import REAL, choose_real
 from whence.studies.parts.request import StudyRequest, name_seeds
-from whence.studies.parts.subject import describe_data, load_subject
+from whence.studies.parts.subject import identify_data, load_subject
 
 EXPLAINED_SYSTEMS = ("Memory Wrap", "Only Memory", "votes", "Standard")
 """Those whose examples are compared, by all rules that fit them."""
@@ -83,7 +83,7 @@ def compare_rivals(
     """
     seeds = request.list_seeds(sizes.seeds)
     made_with = {
-        **describe_data(data),
+        **identify_data(data),
         **sizes._asdict(),
         "seeds": name_seeds(seeds),
         "autoencoder_steps": fit_steps,

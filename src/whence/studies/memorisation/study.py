@@ -11,7 +11,7 @@ from whence.studies.parts.fewer_images import shrink_images
 from whence.studies.parts.findings import Findings
 from whence.studies.parts.kept import KeptParts
 from whence.studies.parts.request import StudyRequest, name_seeds
-from whence.studies.parts.subject import describe_data, is_run, load_subject
+from whence.studies.parts.subject import identify_data, is_run, load_subject
 
 SMALL_MEMORISING = MemorisingSize(
     images=400,
@@ -64,7 +64,7 @@ def contrast_data(request: StudyRequest, dataset: Dataset, size: MemorisingSize)
     """Do every measurement on real and random data with each seed, as parts that are kept."""
     seeds = request.list_seeds(1)
     made_with = {
-        **describe_data(dataset),
+        **identify_data(dataset),
         "seeds": name_seeds(seeds),
         **size._asdict(),
         "rate": LEARNER_RATE,

@@ -11,7 +11,7 @@ from whence.runs.images import load_or_download
 from whence.runs.settings import DATA_ROOT
 from whence.studies.parts.request import StudyRequest
 
-SMALL_SIDE = 16
+SMALL_IMAGE_SIDE = 16
 """Pixels of a side up to which images are small; with larger ones a study does less, so that it
 takes minutes with these, too."""
 
@@ -42,7 +42,7 @@ def load_subject(
     return load_or_download(load, request.where, known=DATA_ROOT)
 
 
-def describe_data(data: Dataset) -> dict[str, str]:
+def identify_data(data: Dataset) -> dict[str, str]:
     """Say which images a study is made with: their name, and hashes of both parts."""
     return {
         "data": data.name,
@@ -53,7 +53,7 @@ def describe_data(data: Dataset) -> dict[str, str]:
 
 def are_small(data: Dataset) -> bool:
     """Say whether images are so small that a study does all that it does by default."""
-    return min(data.train.images.shape[2:]) <= SMALL_SIDE
+    return min(data.train.images.shape[2:]) <= SMALL_IMAGE_SIDE
 
 
 def is_run(subject: str | None) -> bool:

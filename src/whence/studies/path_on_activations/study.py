@@ -8,7 +8,7 @@ from whence.records.images import Dataset
 from whence.studies.parts.findings import Findings
 from whence.studies.parts.kept import KeptParts
 from whence.studies.parts.request import StudyRequest, name_seeds
-from whence.studies.parts.subject import are_small, describe_data, load_subject
+from whence.studies.parts.subject import are_small, identify_data, load_subject
 from whence.studies.path_on_activations.compare_morphs import compare_morphs
 from whence.studies.path_on_activations.compare_views import compare_views
 from whence.studies.path_on_activations.follow_views import WEIGHT_OF_MASK
@@ -52,7 +52,7 @@ def follow_activations(data: Dataset, request: StudyRequest, sizes: PathSizes) -
         )
     seeds = request.list_seeds(sizes.seeds)
     made_with = {
-        **describe_data(data),
+        **identify_data(data),
         **sizes._asdict(),
         "seeds": name_seeds(seeds),
         "mask_weight": WEIGHT_OF_MASK,

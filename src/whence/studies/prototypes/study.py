@@ -13,7 +13,7 @@ from whence.studies.parts.fewer_images import draw_part
 from whence.studies.parts.findings import Entry, Findings, StudyFigure
 from whence.studies.parts.kept import KeptParts
 from whence.studies.parts.request import StudyRequest, name_seeds
-from whence.studies.parts.subject import describe_data, load_subject
+from whence.studies.parts.subject import identify_data, load_subject
 from whence.studies.prototypes.ask_parts import PrototypeSizes, ask_parts
 from whence.studies.prototypes.page import draw_parts, show_parts
 
@@ -54,7 +54,7 @@ def study_prototypes(images: Dataset, sizes: PrototypeSizes, request: StudyReque
     seeds = request.list_seeds(PROTOTYPE_SEEDS)
     made_with = {
         "seeds": name_seeds(seeds),
-        **describe_data(images),
+        **identify_data(images),
         "images_to_learn_from": min(sizes.images, len(images.train)),
         "seed_of_images": 0,
         "epochs": sizes.epochs,

@@ -11,7 +11,7 @@ from whence.studies.parts.fewer_images import draw_mixed, draw_part, shrink_imag
 from whence.studies.parts.findings import Entry, Findings
 from whence.studies.parts.kept import KeptParts
 from whence.studies.parts.request import StudyRequest, name_seeds
-from whence.studies.parts.subject import are_small, describe_data, load_subject
+from whence.studies.parts.subject import are_small, identify_data, load_subject
 from whence.studies.random_labels.figures import draw_fits, draw_stopping
 from whence.studies.random_labels.judge import RandomFindings, judge_fitting, judge_images
 from whence.studies.random_labels.kernels_of_images import (
@@ -91,7 +91,7 @@ def fit_everything(
     """
     seeds = request.list_seeds(1)
     made_with = {
-        **describe_data(dataset),
+        **identify_data(dataset),
         "seeds": name_seeds(seeds),
         **size._asdict(),
         "device": request.device,

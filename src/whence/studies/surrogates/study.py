@@ -10,7 +10,7 @@ from whence.studies.parts.findings import Entry, Findings
 from whence.studies.parts.kept import KeptParts
 from whence.studies.parts.real_images import REAL
 from whence.studies.parts.request import StudyRequest, name_seeds
-from whence.studies.parts.subject import are_small, describe_data, load_subject
+from whence.studies.parts.subject import are_small, identify_data, load_subject
 from whence.studies.parts.teachers import (
     FULL_SURROGATES,
     LARGER_SURROGATES,
@@ -68,7 +68,7 @@ def try_surrogates(data: Dataset, request: StudyRequest, sizes: SurrogateSizes) 
     """Do the study on some images at some size."""
     seeds = request.list_seeds(sizes.seeds)
     made_with = {
-        **describe_data(data),
+        **identify_data(data),
         **sizes._asdict(),
         "seeds": name_seeds(seeds),
         **{f"anchor_{name}": value for name, value in PROMISED.items()},
