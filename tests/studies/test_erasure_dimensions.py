@@ -14,7 +14,6 @@ from whence.seeds import make_generator
 from whence.studies.erasure.dense import (
     DenseNetwork,
     erase_units,
-    measure_gini,
     share_out,
     train_dense,
 )
@@ -81,14 +80,6 @@ def test_a_dense_network_learns_and_its_dropout_is_of_every_layer():
     assert not network.training
     dropped = DenseNetwork(3, 2, hidden=6, dropout=1.0).train()
     assert_close(dropped(features), dropped.layers[2].bias.expand(60, 2))
-
-
-@pytest.mark.parametrize("values", [[3.0, 1.0, 2.0], [0.0, 0.0, 5.0, 1.0], [1.0, -4.0, 2.0]])
-def test_gini_is_the_mean_difference_of_all_pairs(values):
-    kept = [max(0.0, value) for value in values]
-    pairs = np.mean([abs(one - other) for one in kept for other in kept])
-    assert measure_gini(torch.tensor(values)) == pytest.approx(pairs / (2 * np.mean(kept)))
-    assert measure_gini(torch.zeros(3)) == 0
 
 
 def test_shares_are_of_what_harms():

@@ -40,7 +40,6 @@ from whence.studies.memorisation.report_contrasts import (
 from whence.studies.memorisation.sensitivity import (
     average_pairs,
     divide_sensitivity,
-    gini,
     measure_sensitivity,
 )
 from whence.studies.parts.request import StudyRequest
@@ -110,14 +109,6 @@ def test_pairs_are_averaged_over_the_images_of_a_class():
     assert_close(found, expected)  # [class i, class of the image]
     pairs = [[4.0, 1.0], [3.0, 8.0]]
     assert compare_own_pairs({"pairs": pairs}) == 3.0
-
-
-def test_gini_is_half_the_relative_mean_difference(draw):
-    values = torch.rand(30, generator=draw) ** 3
-    slow = sum(abs(float(a) - float(b)) for a in values for b in values) / (30**2)
-    assert gini(values) == pytest.approx(slow / (2 * float(values.mean())), rel=1e-6)
-    assert gini(7 * values) == pytest.approx(gini(values))
-    assert gini(torch.zeros(4)) == 0.0
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.01])

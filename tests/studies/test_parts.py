@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
 
@@ -11,6 +12,7 @@ from whence.runs.sample_of_run import choose_sample
 from whence.studies.concepts import of_run
 from whence.studies.parts.fewer_images import draw_mixed, draw_part
 from whence.studies.parts.findings import Findings, StudyFigure
+from whence.studies.parts.gini import measure_gini
 from whence.studies.parts.kept import KeptParts
 from whence.studies.parts.page import render_findings, tabulate_findings
 from whence.studies.parts.request import StudyRequest
@@ -139,3 +141,11 @@ def test_a_run_with_hardly_more_images_than_are_asked_is_asked(monkeypatch, stan
     monkeypatch.setattr(KeptParts, "do", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         of_run.look_for_concepts(StudyRequest(subject=str(standard_run), concepts=(tmp_path,)))
+
+
+@pytest.mark.parametrize("values", [[3.0, 1.0, 2.0], [0.0, 0.0, 5.0, 1.0], [1.0, -4.0, 2.0]])
+def test_gini_is_the_mean_difference_of_all_pairs(values):
+    kept = [max(0.0, value) for value in values]
+    pairs = np.mean([abs(one - other) for one in kept for other in kept])
+    assert measure_gini(torch.tensor(values)) == pytest.approx(pairs / (2 * np.mean(kept)))
+    assert measure_gini(torch.zeros(3)) == 0

@@ -12,6 +12,7 @@ from torch.testing import assert_close
 import whence
 from whence.data.augment import to_float
 from whence.records.images import Dataset, ImageSet
+from whence.studies.parts.real_images import REAL
 from whence.studies.parts.request import StudyRequest
 from whence.studies.path_on_activations.compare_morphs import (
     BY_AUTOENCODER,
@@ -171,6 +172,7 @@ def make_part(
             "kinds": {
                 BY_GAN: {"to real": gan, "second agrees": agree},
                 BY_AUTOENCODER: {"to real": 1.2, "second agrees": 0.8},
+                REAL: {"to real": 0.9},
             }
         },
     }

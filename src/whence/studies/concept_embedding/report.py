@@ -8,7 +8,7 @@ import torch
 
 from whence.records.picture import colour, find_limit
 from whence.report.figures import make_grid, show, to_bytes
-from whence.studies.parts.findings import Entry, Findings, StudyFigure
+from whence.studies.parts.findings import Findings, StudyFigure, lay_out_numbers
 from whence.studies.parts.trends import say_parts
 
 COLUMNS_OF_CONCEPTS = (
@@ -40,7 +40,10 @@ def report_embedding(parts: Sequence[Mapping[str, Any]], made_with: Mapping[str,
     pictures = [one for part in parts for one in part["pictures"]][:SHOWN_CONCEPTS]
     return Findings(
         columns=COLUMNS_OF_CONCEPTS,
-        rows=tuple(lay_out_method(name, numbers) for name, numbers in means.items()),
+        rows=tuple(
+            lay_out_numbers(name, COLUMNS_OF_CONCEPTS[1:], numbers)
+            for name, numbers in means.items()
+        ),
         holds=holds,
         verdict=verdict,
         made_with=made_with,
@@ -61,12 +64,6 @@ def average_methods(
             known = [row[measure] for row in own if row.get(measure) is not None]
             found[name][measure] = fmean(known) if known else None
     return found
-
-
-def lay_out_method(name: str, numbers: Mapping[str, float | None]) -> tuple[Entry, ...]:
-    """Lay out a row; three digits say enough."""
-    found = [numbers[column] for column in COLUMNS_OF_CONCEPTS[1:]]
-    return (name, *(None if one is None else float(f"{one:.3g}") for one in found))
 
 
 def judge_embedding(means: Mapping[str, Mapping[str, float | None]]) -> tuple[bool, str]:

@@ -5,7 +5,6 @@ from typing import Any
 
 import torch
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from whence.report.figures import to_bytes
@@ -86,7 +85,6 @@ def draw_rows(
     """
     columns = min(WIDEST_ROW, max(len(pictures) for _, pictures in rows))
     figure = Figure(figsize=(1.6 + 0.85 * columns, 0.87 * len(rows) + 0.05))
-    FigureCanvasAgg(figure)
     panels = figure.subplots(len(rows), columns, squeeze=False)
     figure.subplots_adjust(1.6 / (1.6 + 0.85 * columns), 0.01, 0.995, 0.99, 0.05, 0.05)
     for line, (name, pictures) in zip(panels, rows, strict=True):

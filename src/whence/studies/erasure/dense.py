@@ -106,22 +106,6 @@ def erase_units(
     return found
 
 
-def measure_gini(amounts: Tensor) -> float:
-    """Measure how unevenly amounts `(n,)` are spread: 0 if all are equal, near 1 if one has all.
-
-    Amounts below 0 count as 0; nothing at all is even.
-
-    >>> measure_gini(torch.tensor([1.0, 1.0])), measure_gini(torch.tensor([0.0, 0.0, 0.0, 1.0]))
-    (0.0, 0.75)
-    """
-    ordered = amounts.double().clamp_min(0).sort().values
-    total, count = float(ordered.sum()), len(ordered)
-    if total == 0:
-        return 0.0
-    ranks = torch.arange(1, count + 1)
-    return float((2 * ranks - count - 1).double() @ ordered / (count * total))
-
-
 def share_out(amounts: Sequence[Tensor]) -> Tensor:
     """Turn importances of several tasks, each `(D,)`, into shares of their sums, `(tasks, D)`."""
     rows = torch.stack([one.clamp_min(0) for one in amounts])

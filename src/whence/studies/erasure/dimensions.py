@@ -12,11 +12,11 @@ from whence.studies.erasure.dense import (
     DenseNetwork,
     UnitImportance,
     erase_units,
-    measure_gini,
     share_out,
     train_dense,
 )
 from whence.studies.erasure.tasks import FeatureTasks, divide_rows
+from whence.studies.parts.gini import measure_gini
 from whence.training.loop import seeded
 
 DROPOUT_SHARE = 0.2

@@ -14,10 +14,7 @@ from whence.memory.votes import Votes
 from whence.records.images import Dataset, ImageSet
 from whence.seeds import make_generator
 from whence.studies.erasure.smallest_sets import find_smallest_evidence
-from whence.training.labelled import Labelled
-from whence.training.plan import Plan
-from whence.training.recipes import RECIPES
-from whence.training.voting import fit_votes
+from whence.studies.parts.stored_votes import train_votes
 
 
 def erase_evidence(
@@ -49,7 +46,9 @@ def erase_evidence(
         votes on it, and of what was left out.
     """
     test = images.test
-    head = train_pixel_votes(images.train, epochs=epochs, seed=seed, device=device)
+    pixels = to_float(images.train.images).flatten(1).to(device)
+    classes = len(images.train.class_names)
+    head = train_votes(pixels, images.train.labels, classes, epochs=epochs, seed=seed).to("cpu")
     kept = stratified(images.train.labels, stored, generator=make_generator(seed))
     chosen = torch.randperm(len(test), generator=make_generator(seed))[:asked]
     cached = cache_pixels(head, images.train.take(kept), test.images[chosen])
@@ -88,21 +87,6 @@ def erase_evidence(
             for place in shown
         ],
     }
-
-
-def train_pixel_votes(train: ImageSet, *, epochs: int, seed: int, device: str) -> Votes:
-    """Train votes on the pixels of images; the head comes to the CPU, in eval mode."""
-    features = to_float(train.images).flatten(1)
-    head = Votes(features.shape[1], len(train.class_names)).to(device)
-    head.train()
-    fit_votes(
-        head,
-        Labelled(features.to(device), train.labels.to(device)),
-        None,
-        recipe=RECIPES["at-once"],
-        plan=Plan(epochs, seed=seed, freeze_encoder=True),
-    )
-    return head.eval().requires_grad_(requires_grad=False).to("cpu")
 
 
 def cache_pixels(head: Votes, stored: ImageSet, asked: Tensor) -> Cached:

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from whence.report.figures import to_bytes
@@ -28,7 +27,6 @@ def draw_dimensions(found: Mapping[str, Any]) -> bytes:
         A PNG file; all panels have the same scale.
     """
     figure = Figure(figsize=(8.6, 6.6), layout="constrained")
-    FigureCanvasAgg(figure)
     panels: Sequence[Axes] = figure.subplots(len(CASE_TITLES), 1, sharex=True)
     limit = max(np.quantile(found[name]["shares"], 0.995) for name in CASE_TITLES)
     for panel, (name, title) in zip(panels, CASE_TITLES.items(), strict=True):
@@ -53,7 +51,6 @@ def draw_dimensions(found: Mapping[str, Any]) -> bytes:
 def draw_layers(found: Mapping[str, Any]) -> bytes:
     """Draw the shares of importance in each layer, largest first; a PNG file."""
     figure = Figure(figsize=(6.4, 3.2), layout="constrained")
-    FigureCanvasAgg(figure)
     panel = figure.subplots()
     names = ("features", "hidden layer 1", "hidden layer 2")
     for shares, name, style in zip(found["layers"], names, ("-", "--", ":"), strict=True):
@@ -77,7 +74,6 @@ def draw_sentences(found: Mapping[str, Any], titles: Mapping[str, str]) -> bytes
     sentences = found[kinds[0]]["sentences"]
     height = 0.95 * len(sentences)
     figure = Figure(figsize=(8.6, height), layout="constrained")
-    FigureCanvasAgg(figure)
     panels: Sequence[Axes] = [*figure.subplots(len(sentences), 1, squeeze=False)[:, 0]]
     for number, panel in enumerate(panels):
         rows = [np.array(found[kind]["sentences"][number]["nats"]) for kind in kinds]
@@ -100,7 +96,6 @@ def draw_set_sizes(exact: Sequence[int], greedy: Sequence[int], largest: int) ->
         largest: size at which the exact search ended.
     """
     figure = Figure(figsize=(6.4, 3.2), layout="constrained")
-    FigureCanvasAgg(figure)
     panel = figure.subplots()
     sizes = np.arange(1, largest + 1)
     for counts, name, style in ((exact, "exact search", "o-"), (greedy, "greedy search", "s--")):

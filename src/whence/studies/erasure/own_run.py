@@ -23,10 +23,10 @@ from whence.report.numbers import percent
 from whence.runs.finished import read_run
 from whence.runs.sample_of_run import choose_sample
 from whence.seeds import make_generator
-from whence.studies.erasure.dense import measure_gini
 from whence.studies.erasure.smallest_sets import find_smallest_evidence
 from whence.studies.erasure.words import count_set_sizes
 from whence.studies.parts.findings import Entry, Findings
+from whence.studies.parts.gini import measure_gini
 from whence.studies.parts.kept import KeptParts
 from whence.studies.parts.request import StudyRequest
 from whence.studies.parts.sentences.erase import grow_losses, losses_of

@@ -24,11 +24,10 @@ from whence.studies.parts.sentences.erase import erase_each_word, grow_losses, l
 from whence.studies.parts.sentences.networks import (
     SENTENCE_READERS,
     SentenceNetwork,
-    SentenceRecipe,
     answer_sentences,
+    learn_sentences,
     look_words_up,
     network_answer,
-    train_sentences,
 )
 from whence.studies.parts.sentences.templates import Sentences
 from whence.studies.parts.sentences.vocabulary import Numbered, count_vocabulary, number_words
@@ -99,17 +98,16 @@ def erase_words(
     found: dict[str, Any] = {}
     for kind in SENTENCE_READERS:
         with seeded(seed, torch.device(device)) as randomness:
-            network = SentenceNetwork(
-                kind, sentences.words, len(sentences.asked.class_names), dropout=0.2
-            ).to(device)
-            train_sentences(
-                network,
+            network = learn_sentences(
+                kind,
                 sentences.known,
                 sentences.known_labels,
-                recipe=SentenceRecipe(epochs=sizes.epochs),
+                words=sentences.words,
+                classes=len(sentences.asked.class_names),
+                epochs=sizes.epochs,
                 generator=randomness.generator,
+                device=device,
             )
-            network.requires_grad_(requires_grad=False)
             found[kind] = weigh_words(network, sentences)
             if kind == "bi-lstm":
                 found["sets"] = search_sets(network, sentences, sizes, randomness.generator)

@@ -8,7 +8,6 @@ from torch import Tensor
 from whence.data.augment import to_float
 from whence.models.classifier import Classifier
 from whence.models.evaluating import evaluating
-from whence.morphing.quality import NEAREST, distance_to_real
 from whence.records.images import ImageSet
 from whence.studies.few_shot_rivals.examples import Explained, choose_in_class
 from whence.studies.few_shot_rivals.guided_search import (
@@ -19,7 +18,9 @@ from whence.studies.few_shot_rivals.guided_search import (
     search_with_prototype,
 )
 from whence.studies.few_shot_rivals.trained import Round
+from whence.studies.parts.ask_in_parts import ask_in_parts
 from whence.studies.parts.class_autoencoders import Autoencoder, Autoencoders, measure_realism
+from whence.studies.parts.real_images import find_distances
 
 READ, BY_CODES, BY_TREES = "read from memory", "CFProto, codes", "CFProto, k-d trees"
 COUNTERFACTUAL_KINDS = (READ, BY_CODES, BY_TREES)
@@ -157,8 +158,6 @@ def judge_counterfactuals(
     """
     classes = torch.stack([answers, targets], 1)
     one, two = measure_realism(known.autoencoders, made, classes)
-    nearest = min(NEAREST, int(known.labels.bincount().min()))
-    real = distance_to_real(made, targets, known.images, known.labels, nearest=nearest)
-    with evaluating(second):
-        agreed = second.logits(made).argmax(1) == targets
+    real = find_distances(made, targets, known.images, known.labels)
+    agreed = ask_in_parts(second, made).argmax(1) == targets
     return {"IM1": one, "IM2": two, "real": real, "second": agreed.to(one.dtype)}

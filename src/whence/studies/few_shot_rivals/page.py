@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -23,7 +22,6 @@ def draw_rival_bars(panels: Sequence[tuple[str, Bars]]) -> StudyFigure:
     """
     down = -(-len(panels) // 2)
     figure = Figure(figsize=(9.6, 2.2 * down), layout="constrained")
-    FigureCanvasAgg(figure)
     grid = figure.subplots(down, 2, squeeze=False).flatten()
     for axes, (title, bars) in zip(grid, panels, strict=False):
         for place, numbers in enumerate(bars.values()):

@@ -7,7 +7,8 @@ from typing import Any
 from whence.studies.few_shot_rivals.counterfactuals import COUNTERFACTUAL_KINDS, READ
 from whence.studies.few_shot_rivals.page import draw_choices, draw_rival_bars
 from whence.studies.few_shot_rivals.trained import SYSTEMS
-from whence.studies.parts.findings import Entry, Findings
+from whence.studies.parts.averages import average_at, gather_at
+from whence.studies.parts.findings import Entry, Findings, lay_out_numbers
 from whence.studies.parts.real_images import REAL
 from whence.studies.parts.trends import say_parts
 
@@ -70,24 +71,6 @@ def judge_rivals(parts: Sequence[Mapping[str, Any]]) -> tuple[bool, str]:
     return all(judged.values()), " ".join([say_parts(judged), *sentences])
 
 
-def average_at(parts: Sequence[Mapping[str, Any]], *path: str) -> float | None:
-    """Average what stands at a path in every part; None where it stands in none."""
-    found = gather_at(parts, *path)
-    return fmean(found) if found else None
-
-
-def gather_at(parts: Sequence[Mapping[str, Any]], *path: str) -> list[float]:
-    """List what stands at a path, in the parts where something does."""
-    found = []
-    for part in parts:
-        value: Any = part
-        for name in path:
-            value = value.get(name) if isinstance(value, Mapping) else None
-        if value is not None:
-            found.append(float(value))
-    return found
-
-
 def judge_right_answers(parts: Sequence[Mapping[str, Any]]) -> tuple[bool, str]:
     """Say whether Memory Wrap answers better than every few-shot network."""
     rates = {name: fmean(gather_at(parts, "answers", name, "accuracy")) for name in SYSTEMS}
@@ -132,10 +115,9 @@ def judge_kinds(parts: Sequence[Mapping[str, Any]]) -> tuple[bool, str]:
     return won, f"Of its counterfactuals, {'; '.join(words)}."
 
 
-def lay_out_row(name: str, numbers: Mapping[str, float | None]) -> tuple[Entry, ...]:
-    """Lay out a row of the table; three digits of every number say enough."""
-    found = [numbers.get(column) for column in COLUMNS_OF_RIVALS[1:]]
-    return (name, *(None if one is None else float(f"{one:.3g}") for one in found))
+def lay_out_rival(name: str, numbers: Mapping[str, float | None]) -> tuple[Entry, ...]:
+    """Lay out a row of the table."""
+    return lay_out_numbers(name, COLUMNS_OF_RIVALS[1:], numbers)
 
 
 def answer_rows(parts: Sequence[Mapping[str, Any]]) -> list[tuple[Entry, ...]]:
@@ -146,7 +128,7 @@ def answer_rows(parts: Sequence[Mapping[str, Any]]) -> list[tuple[Entry, ...]]:
         "labels": "{}: majority of active images, labels",
     }
     return [
-        lay_out_row(title.format(name), {"right": rate})
+        lay_out_rival(title.format(name), {"right": rate})
         for name in SYSTEMS
         for measure, title in titles.items()
         if (rate := average_at(parts, "answers", name, measure)) is not None
@@ -158,7 +140,7 @@ def example_rows(parts: Sequence[Mapping[str, Any]]) -> list[tuple[Entry, ...]]:
     """Lay out the measures of examples."""
     measures = {"input": "input", "prediction": "prediction", "top in class": "first"}
     return [
-        lay_out_row(
+        lay_out_rival(
             f"{system}: example by {rule}",
             {
                 column: average_at(parts, "examples", system, rule, measure)
@@ -181,7 +163,7 @@ def counterfactual_rows(parts: Sequence[Mapping[str, Any]]) -> list[tuple[Entry,
             share = ("counterfactuals", system, "readable") if kind == READ else (*path, "found")
             numbers["found"] = average_at(parts, *share)
             what = kind if kind == REAL else f"counterfactual {kind}"
-            rows.append(lay_out_row(f"{system}: {what}", numbers))
+            rows.append(lay_out_rival(f"{system}: {what}", numbers))
     return rows
 
 

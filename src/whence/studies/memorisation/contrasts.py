@@ -12,10 +12,10 @@ from whence.studies.memorisation.noisy import make_noisy, number_images
 from whence.studies.memorisation.sensitivity import (
     average_pairs,
     divide_sensitivity,
-    gini,
     measure_sensitivity,
 )
 from whence.studies.parts.fit_labels import FittingRecipe, fit_labels
+from whence.studies.parts.gini import measure_gini
 from whence.studies.parts.plain_network import plain_layers
 from whence.studies.parts.randomise import RandomisedData
 from whence.training.loop import seeded
@@ -86,7 +86,7 @@ def follow_sensitivity(
 
         def look(_: int) -> None:
             total.add_(measure_sensitivity(network, data.images, data.labels))
-            ginis.append(gini(total))
+            ginis.append(measure_gini(total))
             if not own_classes:
                 parts = divide_sensitivity(network, data.images, data.labels)
                 pairs.add_(average_pairs(parts, data.labels))

@@ -4,12 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from whence.report.figures import to_bytes
 from whence.studies.parts.findings import StudyFigure
+from whence.studies.parts.panels import finish_panel
 
 KIND_COLOURS = {"real": "C0", "randX": "C1", "randY": "C2"}
 KIND_TITLES = {"real": "real data", "randX": "random pixels", "randY": "random labels"}
@@ -56,7 +55,7 @@ def draw_contrasts(
 
 def draw_sensitivity(found: Curves, classes: Sequence[str]) -> bytes:
     """Draw Gini coefficients, easy images and pairs of classes; a PNG file."""
-    figure = start_figure(10.5, 3.7)
+    figure = Figure(figsize=(10.5, 3.7), layout="constrained")
     grid = figure.add_gridspec(1, 4, width_ratios=(1.5, 1.5, 1, 1))
     ginis, easy, first, second = (figure.add_subplot(grid[0, place]) for place in range(4))
     for kind, colour in KIND_COLOURS.items():
@@ -82,7 +81,7 @@ def draw_sensitivity(found: Curves, classes: Sequence[str]) -> bytes:
 
 def draw_critical(found: Curves, shares: Sequence[float]) -> bytes:
     """Draw accuracies and critical samples over training for each share of noise; a PNG file."""
-    figure = start_figure(10.5, 6.4)
+    figure = Figure(figsize=(10.5, 6.4), layout="constrained")
     panels = figure.subplots(2, 2)
     for row, kind in zip(panels, ("randX", "randY"), strict=True):
         names = [("critical-real-0", "none")]
@@ -103,7 +102,7 @@ def draw_critical(found: Curves, shares: Sequence[float]) -> bytes:
 
 def draw_capacity(found: Curves, widths: Sequence[int], sizes: Sequence[int]) -> bytes:
     """Draw times to fit, and what regularisers do; a PNG file."""
-    figure = start_figure(10.5, 3.6)
+    figure = Figure(figsize=(10.5, 3.6), layout="constrained")
     wide, large, held = figure.subplots(1, 3)
     for kind, colour in KIND_COLOURS.items():
         share = 0 if kind == "real" else 1
@@ -140,19 +139,3 @@ def draw_capacity(found: Curves, widths: Sequence[int], sizes: Sequence[int]) ->
     finish_panel(held, "validation accuracy, real data", "training accuracy, random labels")
     held.set_ylim(0, 1)
     return to_bytes(figure)
-
-
-def start_figure(width: float, height: float) -> Figure:
-    """Make a figure without touching matplotlib's global state."""
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def finish_panel(axes: Axes, title: str, across: str, *, legend: bool = True) -> None:
-    """Write what a panel shows."""
-    axes.set_title(title, fontsize=9)
-    axes.set_xlabel(across, fontsize=9)
-    axes.tick_params(labelsize=8)
-    if legend:
-        axes.legend(fontsize=7, frameon=False)

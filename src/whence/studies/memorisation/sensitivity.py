@@ -49,19 +49,3 @@ def average_pairs(parts: Tensor, labels: Tensor) -> Tensor:
     """
     members = F.one_hot(labels, parts.shape[1]).to(parts.dtype)  # (N, K)
     return parts.T @ members / members.sum(0).clamp_min(1)
-
-
-def gini(values: Tensor) -> float:
-    """Compute the Gini coefficient of numbers `(N,)` of at least 0: 0 all alike, towards 1 uneven.
-
-    Gini (1913): the mean difference of two numbers, over twice the mean.
-
-    >>> gini(torch.tensor([2.0, 2.0, 2.0])), gini(torch.tensor([0.0, 0.0, 0.0, 4.0]))
-    (0.0, 0.75)
-    """
-    total, count = values.double().sum(), len(values)
-    if not float(total) > 0:
-        return 0.0
-    ranks = torch.arange(1, count + 1, dtype=torch.float64, device=values.device)
-    found = 2 * (ranks * values.double().sort().values).sum() / (count * total)
-    return float(found - (count + 1) / count)

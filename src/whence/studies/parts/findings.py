@@ -1,6 +1,6 @@
 """What a study found, ours beside what was published."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,3 +69,23 @@ def show_entry(entry: Entry) -> str:
     if isinstance(entry, str):
         return entry
     return f"{entry:,}" if isinstance(entry, int) else f"{entry:.4g}"
+
+
+def round_entry(number: float | None) -> float | None:
+    """Keep three digits, which say enough.
+
+    >>> round_entry(0.12345), round_entry(None)
+    (0.123, None)
+    """
+    return None if number is None else float(f"{number:.3g}")
+
+
+def lay_out_numbers(
+    name: str, columns: Sequence[str], numbers: Mapping[str, float | None]
+) -> tuple[Entry, ...]:
+    """Lay out a row: its name, and three digits of the number of every column that has one.
+
+    >>> lay_out_numbers("votes", ("right", "input"), {"right": 0.98765})
+    ('votes', 0.988, None)
+    """
+    return (name, *(round_entry(numbers.get(column)) for column in columns))

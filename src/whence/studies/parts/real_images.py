@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from whence.morphing.quality import NEAREST, distance_to_real
+
 REAL = "real test images of the class"
 """Name of their row. A blurred image is near to many real ones, and may well be nearer than they
 are to each other."""
@@ -28,3 +30,18 @@ def choose_real(labels: Tensor, wanted: Tensor) -> Tensor:
         if len(own):
             found[rows] = own[torch.arange(len(rows)) % len(own)]
     return found
+
+
+def find_distances(made: Tensor, wanted: Tensor, images: Tensor, labels: Tensor) -> Tensor:
+    """Measure how far images are from the nearest real ones of their classes, `(n,)`.
+
+    The nearest are ``NEAREST``, or as many as the smallest class has.
+
+    Args:
+        made: `(n, C, H, W)` in [0, 1].
+        wanted: `(n,)` classes that they are to show.
+        images: `(N, C, H, W)` real ones.
+        labels: `(N,)` of these.
+    """
+    nearest = min(NEAREST, int(labels.bincount().min()))
+    return distance_to_real(made, wanted, images, labels, nearest=nearest)

@@ -8,20 +8,21 @@ from torch import Tensor
 from whence.autoencoders.vae import decode_codes, encode_images
 from whence.data.augment import to_float
 from whence.morphing.interpolate import decode_path, radial
-from whence.morphing.quality import NEAREST, distance_to_real, pixel_proximity
+from whence.morphing.quality import pixel_proximity
 from whence.morphing.walk import morph_codes
 from whence.records.images import ImageSet
 from whence.records.picture import to_uint8
 from whence.seeds import make_generator
+from whence.studies.parts.ask_in_parts import ask_in_parts
 from whence.studies.parts.class_autoencoders import (
     Autoencoders,
     measure_realism,
     train_autoencoders,
 )
-from whence.studies.parts.real_images import REAL
+from whence.studies.parts.real_images import REAL, find_distances
 from whence.studies.path_on_activations.follow_views import average_measures, follow_view
 from whence.studies.path_on_activations.followed_views import LAYER_MAPS, PLAIN_PIXELS, view_layers
-from whence.studies.path_on_activations.learned import Learned, PathSizes, ask_in_parts
+from whence.studies.path_on_activations.learned import Learned, PathSizes
 from whence.studies.path_on_activations.pair_generator import fit_pair
 
 BY_GAN, BY_AUTOENCODER = "conditional GAN", "autoencoder"
@@ -118,11 +119,10 @@ def judge_morphs(
         Means: distance to the nearest real images of the class, IM1, IM2 (of all lower is better),
         and the shares that the network and the second one put in the class.
     """
-    nearest = min(NEAREST, int(real[1].bincount(minlength=2).min()))
     one, two = measure_realism(judges, made, torch.stack([1 - wanted, wanted], 1))
     asked = torch.tensor(pair)[wanted]
     return {
-        "to real": float(distance_to_real(made, wanted, *real, nearest=nearest).mean()),
+        "to real": float(find_distances(made, wanted, *real).mean()),
         "IM1": float(one.mean()),
         "IM2": float(two.mean()),
         **{

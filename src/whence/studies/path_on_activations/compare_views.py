@@ -9,6 +9,7 @@ from whence.morphing.gain import SHARE, gain_kept, random_order
 from whence.morphing.morph import morph
 from whence.records.picture import to_uint8
 from whence.seeds import make_generator
+from whence.studies.parts.ask_in_parts import ask_in_parts
 from whence.studies.path_on_activations.follow_views import (
     ViewFollowed,
     average_measures,
@@ -23,7 +24,7 @@ from whence.studies.path_on_activations.followed_views import (
     FollowedView,
     view_layers,
 )
-from whence.studies.path_on_activations.learned import Learned, PathSizes, ask_in_parts
+from whence.studies.path_on_activations.learned import Learned, PathSizes
 
 SHOWN_PATHS = 5
 SHOWN_FEATURES = 2

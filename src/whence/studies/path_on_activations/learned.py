@@ -8,7 +8,6 @@ from torch import Tensor
 from whence.autoencoders.vae import VAE
 from whence.data.augment import to_float
 from whence.models.classifier import Classifier
-from whence.models.evaluating import evaluating
 from whence.morphing.stored_codes import StoredCodes, store_codes
 from whence.records.images import Dataset, ImageSet
 from whence.seeds import make_generator
@@ -133,9 +132,3 @@ def learn_paths(data: Dataset, sizes: PathSizes, seed: int) -> Learned:
     )
     pixels = to_float(train.images)
     return Learned(train, test, pixels, network, second, vae, stored, modules, scale)
-
-
-def ask_in_parts(model: Classifier, images: Tensor) -> Tensor:
-    """Classify `(N, ...)` float images in parts; `(N, K)` logits."""
-    with evaluating(model):
-        return torch.cat([model.logits(part) for part in images.split(512)])

@@ -11,7 +11,8 @@ from whence.report.blocks import (
     TableCell,
     TableRow,
 )
-from whence.studies.parts.findings import Entry, Findings, show_entry
+from whence.studies.parts.averages import average_at, gather_at
+from whence.studies.parts.findings import Entry, Findings, round_entry, show_entry
 from whence.studies.parts.real_images import REAL
 from whence.studies.parts.trends import say_parts
 from whence.studies.path_on_activations.compare_morphs import (
@@ -42,6 +43,8 @@ COLUMNS_OF_MORPHS = (
     *("distance to real", "IM1", "IM2", "network agrees", "second agrees", "change"),
     *("gain of path", *(f"for half: {name}" for name in FOLLOWED_BY_SOURCE)),
 )
+
+SOURCES = (BY_GAN, BY_AUTOENCODER)
 
 ALLOWED_LOSS_OF_GAIN = 0.02
 """By which what a mask keeps may stay below that on pixels, to be as much."""
@@ -97,18 +100,6 @@ def report_paths(
     )
 
 
-def average_of(parts: Sequence[Mapping[str, Any]], *keys: str) -> float | None:
-    """Average a number over the seeds where it is known; None where it is nowhere."""
-    known: list[float] = []
-    for part in parts:
-        found: Any = part
-        for key in keys:
-            found = None if found is None else found.get(key)
-        if found is not None:
-            known.append(found)
-    return fmean(known) if known else None
-
-
 def judge_paths(parts: Sequence[Mapping[str, Any]]) -> tuple[bool, str]:
     """Say which parts of the claim held, and what decides.
 
@@ -118,7 +109,7 @@ def judge_paths(parts: Sequence[Mapping[str, Any]]) -> tuple[bool, str]:
     """
 
     def least(names: Sequence[str]) -> tuple[str, float]:
-        counts = {name: average_of(parts, "views", "views", name, "mask") for name in names}
+        counts = {name: average_at(parts, "views", "views", name, "mask") for name in names}
         known = {name: count for name, count in counts.items() if count is not None}
         name = min(known, key=lambda one: known[one]) if known else names[0]
         return name, known.get(name, float("nan"))
@@ -126,11 +117,11 @@ def judge_paths(parts: Sequence[Mapping[str, Any]]) -> tuple[bool, str]:
     pixels, layer = least(ON_PIXELS), least((LAYER_UNITS, LAYER_MAPS))
     embedded, dense = least((X_FEATURES,)), least((DENSE,))
     kept = [gain_of_network(parts, name) for name in (pixels[0], layer[0], X_FEATURES)]
-    real = [average_of(parts, "morphs", "kinds", name, "to real") or 0.0 for name in SOURCES]
-    second = [
-        average_of(parts, "morphs", "kinds", name, "second agrees") or 0.0 for name in SOURCES
-    ]
-    others = average_of(parts, "morphs", "kinds", REAL, "to real") or 0.0
+    real, second = (
+        [fmean(gather_at(parts, "morphs", "kinds", name, measure)) for name in SOURCES]
+        for measure in ("to real", "second agrees")
+    )
+    others = fmean(gather_at(parts, "morphs", "kinds", REAL, "to real"))
     enough = kept[0] - ALLOWED_LOSS_OF_GAIN
     judged = {
         "masks on activations": layer[1] < pixels[1] and kept[1] >= enough,
@@ -148,21 +139,13 @@ def judge_paths(parts: Sequence[Mapping[str, Any]]) -> tuple[bool, str]:
     )
 
 
-SOURCES = (BY_GAN, BY_AUTOENCODER)
-
-
 def gain_of_network(parts: Sequence[Mapping[str, Any]], name: str) -> float:
     """Return what the masks of a view keep, as a share of the network's own gain."""
     kept, own, network = (
-        average_of(parts, "views", "views", *keys) or 0.0
+        average_at(parts, "views", "views", *keys) or 0.0
         for keys in ((name, "kept"), (name, "whole gain"), (ON_PIXELS[0], "whole gain"))
     )
     return kept * own / network if network else 0.0
-
-
-def round_entry(number: float | None) -> Entry:
-    """Keep three digits, which say enough."""
-    return None if number is None else float(f"{number:.3g}")
 
 
 def lay_out_views(parts: Sequence[Mapping[str, Any]]) -> tuple[tuple[Entry, ...], ...]:
@@ -172,14 +155,14 @@ def lay_out_views(parts: Sequence[Mapping[str, Any]]) -> tuple[tuple[Entry, ...]
     rows = []
     for name in FOLLOWED:
         numbers = [
-            round_entry(average_of(parts, "views", "views", name, measure))
+            round_entry(average_at(parts, "views", "views", name, measure))
             for measure in MEASURES_OF_VIEWS
         ]
-        attributed = average_of(parts, "views", "attributed", shown.get(name, ""))
-        answers = average_of(parts, "views", "views", name, "answers")
-        gain = average_of(parts, "views", "views", name, "whole gain")
+        attributed = average_at(parts, "views", "attributed", shown.get(name, ""))
+        answers = average_at(parts, "views", "views", name, "answers")
+        gain = average_at(parts, "views", "views", name, "whole gain")
         rows.append((name, *numbers, *map(round_entry, (attributed, gain, answers))))
-    chance = average_of(parts, "views", "attributed", "pixels by chance")
+    chance = average_at(parts, "views", "attributed", "pixels by chance")
     empty = (None,) * len(MEASURES_OF_VIEWS)
     return (*rows, ("pixels by chance", *empty, round_entry(chance), None, None))
 
@@ -190,7 +173,7 @@ def tabulate_morphs(parts: Sequence[Mapping[str, Any]]) -> PageSection:
     for name in (BY_AUTOENCODER, BY_GAN, REAL):
         keys = (*MEASURES_OF_MORPHS, "gain", *(f"needed, {view}" for view in FOLLOWED_BY_SOURCE))
         numbers = [
-            round_entry(average_of(parts, "morphs", "kinds", name, measure)) for measure in keys
+            round_entry(average_at(parts, "morphs", "kinds", name, measure)) for measure in keys
         ]
         rows.append(TableRow(name, "", tuple(TableCell(show_entry(one)) for one in numbers)))
     table = NumberTable(

@@ -7,8 +7,8 @@ from torch import Tensor
 
 from whence.data.augment import to_float
 from whence.encoders.at_layers import spread_evenly
-from whence.memory.votes import Votes
 from whence.records.images import Dataset
+from whence.studies.parts.stored_votes import train_votes
 from whence.studies.prototypes.part_network import (
     PartNetwork,
     PatchEncoder,
@@ -22,11 +22,7 @@ from whence.studies.prototypes.train_parts import (
     share_right,
     train_in_batches,
 )
-from whence.training.labelled import Labelled
 from whence.training.loop import seeded
-from whence.training.plan import Plan
-from whence.training.recipes import RECIPES
-from whence.training.voting import fit_votes
 
 SHOWN_PARTS = 3
 
@@ -144,11 +140,7 @@ def vote_beside(
             torch.cat([encoder(some).flatten(1) for some in one.split(256)])
             for one in (pixels, asked)
         )
-    head = Votes(known.shape[1], classes)
-    head.train()
-    plan = Plan(sizes.vote_epochs, seed=seed, freeze_encoder=True)
-    fit_votes(head, Labelled(known, labels), None, recipe=RECIPES["at-once"], plan=plan)
-    head.eval()
+    head = train_votes(known, labels, classes, epochs=sizes.vote_epochs, seed=seed)
     with torch.no_grad():
         stored = head.embed(known)
         read = head(head.embed(new), stored, labels=labels)

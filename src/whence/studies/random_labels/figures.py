@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from whence.report.figures import to_bytes
 from whence.studies.parts.findings import StudyFigure
+from whence.studies.parts.panels import finish_panel
 from whence.studies.parts.randomise import PIXEL_CHANGES
 from whence.studies.random_labels.trainings import Fitted, Fitting
 
@@ -35,7 +34,6 @@ def draw_fits(
         classes: K.
     """
     figure = Figure(figsize=(10.5, 3.6))
-    FigureCanvasAgg(figure)
     curves, times, errors = figure.subplots(1, 3)
     figure.subplots_adjust(0.055, 0.14, 0.99, 0.9, wspace=0.24)
     settings = [Fitting(shown), Fitting(shown, share=1.0)]
@@ -43,7 +41,7 @@ def draw_fits(
     for one in settings:
         losses = found[one].losses
         curves.plot(range(1, len(losses) + 1), losses, label=one.describe_data())
-    finish_axes(curves, f"loss of {shown}", "epoch")
+    finish_panel(curves, f"loss of {shown}", "epoch")
     curves.set_xscale("log")
     curves.xaxis.set_major_formatter("{x:g}")
     for name in dict.fromkeys(one.network for one in found):
@@ -55,15 +53,14 @@ def draw_fits(
         errors.plot(list(shares), wrong, marker="o", markersize=3, label=name)
     errors.axhline(1 - 1 / classes, color="0.5", linestyle=":", linewidth=1)
     errors.set_ylim(0, 1)
-    finish_axes(times, "times as long as with true labels", "share of labels that are random")
-    finish_axes(errors, "test error", "share of labels that are random")
+    finish_panel(times, "times as long as with true labels", "share of labels that are random")
+    finish_panel(errors, "test error", "share of labels that are random")
     return StudyFigure("fits", CAPTION.format(network=shown), to_bytes(figure))
 
 
 def draw_stopping(found: Mapping[Fitting, Fitted], shown: str) -> StudyFigure:
     """Draw the test accuracy of one network on the way, with each regulariser."""
     figure = Figure(figsize=(10.5, 3.6))
-    FigureCanvasAgg(figure)
     axes = figure.subplots()
     figure.subplots_adjust(0.055, 0.14, 0.99, 0.9)
     own = [
@@ -77,15 +74,6 @@ def draw_stopping(found: Mapping[Fitting, Fitted], shown: str) -> StudyFigure:
         epochs = range(1, len(right) + 1)
         axes.plot(epochs, right, color=f"C{place}", label=one.describe_regularisers())
         axes.plot(epochs, best, color=f"C{place}", linewidth=0.7, alpha=0.6)
-    finish_axes(axes, f"test accuracy of {shown}", "epoch")
+    finish_panel(axes, f"test accuracy of {shown}", "epoch")
     axes.set_ylim(top=1)
     return StudyFigure("stopping", STOPPING_CAPTION.format(network=shown), to_bytes(figure))
-
-
-def finish_axes(axes: Axes, title: str, across: str) -> None:
-    """Write what the axes are, with a legend."""
-    axes.set_title(title, fontsize=9)
-    axes.set_xlabel(across, fontsize=9)
-    axes.tick_params(labelsize=8)
-    if axes.get_legend_handles_labels()[0]:  # nothing is drawn where no label was fitted
-        axes.legend(fontsize=7, frameon=False)

@@ -10,13 +10,13 @@ from whence.attribution.methods.lime import lime
 from whence.attribution.regions import Regions
 from whence.autoencoders.vae import decode_codes, encode_images
 from whence.data.augment import to_float
-from whence.models.evaluating import evaluating
-from whence.morphing.quality import NEAREST, distance_to_real, pixel_proximity
+from whence.morphing.quality import pixel_proximity
 from whence.morphing.stored_codes import store_codes
 from whence.morphing.walk import MorphPlan, morph_codes
 from whence.records.picture import to_uint8
 from whence.seeds import make_generator
-from whence.studies.parts.real_images import REAL, choose_real
+from whence.studies.parts.ask_in_parts import ask_in_parts
+from whence.studies.parts.real_images import REAL, choose_real, find_distances
 from whence.studies.parts.teachers import Explainable, SurrogateSizes
 from whence.studies.surrogates.anchors import (
     AnchorPlan,
@@ -162,9 +162,9 @@ def compare_students(known: Explainable, sizes: SurrogateSizes, seed: int) -> di
 
 def ask_network(known: Explainable, images: Tensor) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Ask the network about many images; logits `(N, K)`."""
-    with evaluating(known.network):
-        parts = [known.network.logits(part) for part in images.split(512)]
-    found: np.ndarray[Any, np.dtype[np.float64]] = torch.cat(parts).double().numpy()
+    found: np.ndarray[Any, np.dtype[np.float64]] = (
+        ask_in_parts(known.network, images).double().numpy()
+    )
     return found
 
 
@@ -176,18 +176,15 @@ def judge_looks(known: Explainable, images: Tensor, classes: Tensor) -> dict[str
         images: `(B, C, H, W)` in [0, 1], at least one.
         classes: `(B,)` that they are to show.
     """
-    nearest = min(NEAREST, int(known.train.labels.bincount().min()))
-    real = distance_to_real(images, classes, known.pixels, known.train.labels, nearest=nearest)
-    with evaluating(known.second):
-        agreed = known.second.logits(images).argmax(1) == classes
+    real = find_distances(images, classes, known.pixels, known.train.labels)
+    agreed = ask_in_parts(known.second, images).argmax(1) == classes
     return {"to real": float(real.mean()), "second agrees": float(agreed.double().mean())}
 
 
 def compare_exemplars(known: Explainable, sizes: SurrogateSizes, seed: int) -> dict[str, Any]:
     """Change images to their second class: on the manifold, by the package's morph, in pixels."""
     images = to_float(known.test.images[: sizes.changed])
-    with evaluating(known.network):
-        top = known.network.logits(images).topk(2).indices  # (B, 2)
+    top = ask_in_parts(known.network, images).topk(2).indices  # (B, 2)
     wanted = top[:, 1]
     codes = encode_images(known.vae, images).mean
     search = (known.network, images, wanted)

@@ -6,7 +6,8 @@ from statistics import fmean
 from typing import Any
 
 from whence.records.images import Dataset
-from whence.studies.parts.findings import Entry, Findings
+from whence.studies.parts.averages import average_at, gather_at
+from whence.studies.parts.findings import Entry, Findings, lay_out_numbers
 from whence.studies.parts.kept import KeptParts
 from whence.studies.parts.real_images import REAL
 from whence.studies.parts.request import StudyRequest, name_seeds
@@ -136,19 +137,12 @@ def judge_promise(parts: Sequence[Mapping[str, Any]]) -> tuple[bool, str]:
     )
 
 
-def average_student(parts: Sequence[Mapping[str, Any]], name: str, measure: str) -> float | None:
-    """Average a measure of a student over the seeds where it is known."""
-    numbers = [part["students"][name][measure] for part in parts]
-    known = [one for one in numbers if one is not None]
-    return fmean(known) if known else None
-
-
 def judge_lessons(parts: Sequence[Mapping[str, Any]]) -> tuple[bool, str]:
     """Say whether students of both kinds follow the network better when they learn its answers."""
     words, won = [], True
     for kind in ("tree", "line"):
         labels, answers = (
-            average_student(parts, f"{kind} that learnt {told}", "fidelity") or 0
+            fmean(gather_at(parts, "students", f"{kind} that learnt {told}", "fidelity"))
             for told in ("labels", "answers to more images")
         )
         won &= answers > labels
@@ -162,12 +156,13 @@ def judge_lessons(parts: Sequence[Mapping[str, Any]]) -> tuple[bool, str]:
 def judge_manifold(parts: Sequence[Mapping[str, Any]]) -> tuple[bool, str]:
     """Say whether exemplars on the manifold are nearer to real images, and convince another."""
     names = ("xGEM, on the manifold", "the same search in pixels")
-    known = [part["exemplars"]["kinds"] for part in parts]
-    known = [one for one in known if all("to real" in one[name] for name in names)]
-    if not known:
+    known = [gather_at(parts, "exemplars", "kinds", name, "to real") for name in names]
+    if not all(known):
         return False, "No image was changed by every way."
-    real = [fmean(one[name]["to real"] for one in known) for name in names]
-    second = [fmean(one[name]["second agrees"] for one in known) for name in names]
+    real = [fmean(one) for one in known]
+    second = [
+        fmean(gather_at(parts, "exemplars", "kinds", name, "second agrees")) for name in names
+    ]
     return real[0] < real[1] and second[0] > second[1], (
         f"Exemplars on the manifold are {real[0]:.3g} from real images, in pixels {real[1]:.3g}; "
         f"another network agrees with {second[0]:.0%} and {second[1]:.0%}."
@@ -175,9 +170,9 @@ def judge_manifold(parts: Sequence[Mapping[str, Any]]) -> tuple[bool, str]:
 
 
 def lay_out_surrogate(name: str, **numbers: float | None) -> tuple[Entry, ...]:
-    """Lay out a row of the table; three digits of every number say enough."""
-    found = [numbers.get(column.replace(" ", "_")) for column in COLUMNS_OF_SURROGATES[1:]]
-    return (name, *(None if one is None else float(f"{one:.3g}") for one in found))
+    """Lay out a row of the table; of columns of several words these are joined."""
+    named = {word.replace("_", " "): number for word, number in numbers.items()}
+    return lay_out_numbers(name, COLUMNS_OF_SURROGATES[1:], named)
 
 
 def rows_of_rules(parts: Sequence[Mapping[str, Any]]) -> list[tuple[Entry, ...]]:
@@ -209,8 +204,8 @@ def rows_of_students(parts: Sequence[Mapping[str, Any]]) -> list[tuple[Entry, ..
     return rows + [
         lay_out_surrogate(
             name,
-            fidelity=average_student(parts, name, "fidelity"),
-            right=average_student(parts, name, "accuracy"),
+            fidelity=average_at(parts, "students", name, "fidelity"),
+            right=average_at(parts, "students", name, "accuracy"),
         )
         for name in parts[0]["students"]
         if name != "network"
@@ -221,11 +216,9 @@ def rows_of_exemplars(parts: Sequence[Mapping[str, Any]]) -> list[tuple[Entry, .
     """Lay out the three ways to change an image."""
     rows = []
     for name in parts[0]["exemplars"]["kinds"]:
-        kinds = [part["exemplars"]["kinds"].get(name, {}) for part in parts]
         numbers = {
-            measure.replace(" ", "_"): fmean(one[measure] for one in kinds if measure in one)
+            measure.replace(" ", "_"): average_at(parts, "exemplars", "kinds", name, measure)
             for measure in ("found", "to real", "second agrees", "change")
-            if any(measure in one for one in kinds)
         }
         title = name if name == REAL else f"exemplar: {name}"
         rows.append(lay_out_surrogate(title, **numbers))

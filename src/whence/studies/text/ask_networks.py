@@ -11,11 +11,10 @@ from whence.studies.parts.sentences.networks import (
     SENTENCE_READERS,
     AnswerVectors,
     SentenceNetwork,
-    SentenceRecipe,
     answer_sentences,
+    learn_sentences,
     look_words_up,
     network_answer,
-    train_sentences,
 )
 from whence.studies.parts.sentences.templates import Sentences
 from whence.studies.parts.sentences.vocabulary import Numbered, count_vocabulary, number_words
@@ -31,7 +30,6 @@ from whence.studies.text.yardsticks import (
 )
 from whence.training.loop import seeded
 
-TEXT_DROPOUT = 0.2
 LEAST_OCCURRENCES = 2
 """Words that are rarer are unknown."""
 
@@ -80,10 +78,7 @@ def ask_networks(
         "measures" of each classifier, "evidence" of the votes, "examples" of the first seed, and
         "words": the relevance of each explained word, for the list of the strongest.
     """
-    networks = {
-        kind: learn_sentences(kind, sentences, sizes.epochs, seed, device)
-        for kind in SENTENCE_READERS
-    }
+    networks = learn_every_network(sentences, sizes.epochs, seed, device)
     votes = store_sentences(
         networks["bi-lstm"],
         sentences.known_numbers,
@@ -121,22 +116,24 @@ def ask_networks(
     return found
 
 
-def learn_sentences(
-    kind: str, sentences: AskedSentences, epochs: int, seed: int, device: str
-) -> SentenceNetwork:
-    """Train one network, on a device."""
-    with seeded(seed, torch.device(device)) as randomness:
-        network = SentenceNetwork(
-            kind, sentences.words, len(sentences.known.class_names), dropout=TEXT_DROPOUT
-        ).to(device)
-        train_sentences(
-            network,
-            sentences.known_numbers,
-            sentences.known.labels,
-            recipe=SentenceRecipe(epochs=epochs),
-            generator=randomness.generator,
-        )
-    return network.requires_grad_(requires_grad=False)
+def learn_every_network(
+    sentences: AskedSentences, epochs: int, seed: int, device: str
+) -> dict[str, SentenceNetwork]:
+    """Train a network of every kind, all from the same seed."""
+    networks = {}
+    for kind in SENTENCE_READERS:
+        with seeded(seed, torch.device(device)) as randomness:
+            networks[kind] = learn_sentences(
+                kind,
+                sentences.known_numbers,
+                sentences.known.labels,
+                words=sentences.words,
+                classes=len(sentences.known.class_names),
+                epochs=epochs,
+                generator=randomness.generator,
+                device=device,
+            )
+    return networks
 
 
 class MeasuredAnswers(NamedTuple):

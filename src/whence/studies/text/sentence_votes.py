@@ -8,10 +8,7 @@ from torch import Tensor
 from whence.memory.votes import Votes
 from whence.studies.parts.sentences.networks import SentenceNetwork, look_words_up
 from whence.studies.parts.sentences.vocabulary import Numbered
-from whence.training.labelled import Labelled
-from whence.training.plan import Plan
-from whence.training.recipes import RECIPES
-from whence.training.voting import fit_votes
+from whence.studies.parts.stored_votes import train_votes
 
 SENTENCES_AT_ONCE = 512
 
@@ -58,11 +55,8 @@ def store_sentences(
     """
     features = summarise_all(network, sentences)
     labels = labels.to(features.device)
-    head = Votes(network.summary_width, network.classifier.out_features).to(features.device)
-    head.train()
-    plan = Plan(epochs, seed=seed, freeze_encoder=True)
-    fit_votes(head, Labelled(features, labels), None, recipe=RECIPES["at-once"], plan=plan)
-    head.eval().requires_grad_(requires_grad=False)
+    classes = network.classifier.out_features
+    head = train_votes(features, labels, classes, epochs=epochs, seed=seed)
     return SentenceVotes(network, head, head.embed(features), labels)
 
 

@@ -29,6 +29,8 @@ SENTENCE_READERS: Mapping[str, SentenceReader] = MappingProxyType(
 )
 """The three networks of Li et al. (2017), section 4."""
 
+SENTENCE_DROPOUT = 0.2
+
 
 class SentenceNetwork(nn.Module):
     """Word vectors, a recurrent layer, and a linear layer on its last state.
@@ -169,6 +171,37 @@ def train_sentences(
             optimizer.step()
             schedule.step()
     network.eval()
+
+
+def learn_sentences(
+    kind: str,
+    sentences: Numbered,
+    labels: Tensor,
+    *,
+    words: int,
+    classes: int,
+    epochs: int,
+    generator: torch.Generator,
+    device: str,
+) -> SentenceNetwork:
+    """Build one of ``SENTENCE_READERS`` and train it on sentences; its parameters then stay.
+
+    Parameters and dropout are drawn from torch's global generator, which the caller seeds.
+
+    Args:
+        kind: of the network.
+        sentences: to learn from.
+        labels: their classes.
+        words: of the vocabulary, with the two numbers that are no words.
+        classes: K.
+        epochs: of the training.
+        generator: as for ``train_sentences``.
+        device: of the network.
+    """
+    network = SentenceNetwork(kind, words, classes, dropout=SENTENCE_DROPOUT).to(device)
+    recipe = SentenceRecipe(epochs=epochs)
+    train_sentences(network, sentences, labels, recipe=recipe, generator=generator)
+    return network.requires_grad_(requires_grad=False)
 
 
 def forget_words(sentences: Numbered, share: float, generator: torch.Generator) -> Numbered:
