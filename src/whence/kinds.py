@@ -112,11 +112,14 @@ def check_kind(name: str, value: object, kinds: Sequence[Any]) -> None:
 
     Raises:
         TypeError: naming what it must be and what came.
+        ValueError: on an empty text in the place of a path, which would be the folder one is in.
 
     >>> check_kind("epochs", "ten", (int, type(None)))
     Traceback (most recent call last):
     TypeError: epochs must be a whole number or None, got 'ten'.
     """
+    if Path in kinds and isinstance(value, str) and not value:
+        raise ValueError(f"{name} must name a file or a folder, got ''.")
     if not kinds or any(is_of_kind(value, kind) for kind in kinds):
         return
     # text may be a path as well

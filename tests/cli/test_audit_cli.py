@@ -16,6 +16,7 @@ from whence.cli import main
 from whence.evidence.suspicious import find_suspicious
 from whence.models.using import encode_frozen
 from whence.records.measures import Calibration
+from whence.runs.audit import read_corrected
 from whence.runs.other_memory import say_calibration_lost
 
 WRONG = 4
@@ -126,6 +127,14 @@ def test_a_run_is_edited_without_training(audited, tmp_path, capsys):
         found["before"][0]
         == json.loads((audited / "run/metrics.json").read_text())["test"]["accuracy"]
     )
+
+
+def test_of_several_corrections_the_report_says_the_last():
+    one, other = ({"table": name, "before": {}} for name in ("first.csv", "second.csv"))
+    edited = {"corrections": one, "memory": {"corrections": other}}
+    assert read_corrected(edited, None).table == "second.csv"
+    assert read_corrected({"corrections": one, "memory": {"added": 3}}, None).table == "first.csv"
+    assert read_corrected({"corrections": None}, None) is None
 
 
 def test_a_run_is_trained_with_corrections(audited, tmp_path, capsys):

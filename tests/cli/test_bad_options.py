@@ -54,6 +54,7 @@ from tests.helpers.bad_input import DIGITS
         (["--epochs", "1.5"], "epochs must be a whole number, got '1.5'"),
         (["--learning-rate", "fast"], "learning-rate must be a number, got 'fast'"),
         (["--learning-rate", "nan"], "learning-rate must be a number, got 'nan'"),
+        (["--milestones", "[3]"], "milestones are for schedule steps, this training has cosine; add --schedule"),
         (["--milestones", "soon"], "milestones must be a list, each a whole number, such as [1, 2]"),
         (["--epochs"], "expected one argument"),
         (["--device", "tpu"], "device must be cpu or cuda, got 'tpu'"),

@@ -10,7 +10,9 @@ import torch
 
 import whence
 from tests.helpers.bad_input import QUICK, write_images
+from whence.checks.expectations import Expectations
 from whence.cli import main
+from whence.runs.check_epochs import EpochChecks
 from whence.runs.check_run import name_labelled
 
 
@@ -170,6 +172,13 @@ def test_a_training_is_looked_at_after_every_epoch(tmp_path, capsys, monkeypatch
     assert "1 of 3 checks fail." in errors
     lines = [json.loads(line) for line in Path("looked/checks.jsonl").read_text().splitlines()]
     assert [line["epoch"] for line in lines] == [1, 2, 3]
+    looked = EpochChecks(Expectations(tmp_path), tmp_path / "looked", None, None)
+    looked.begin(2, None)
+    assert [json.loads(line)["epoch"] for line in looked.lines] == [1, 2]
+    for damaged in ("[1]", "{", '{"epoch": "one"}', "\xe9"):
+        Path("looked/checks.jsonl").write_bytes(damaged.encode("latin-1"))
+        with pytest.raises(ValueError, match=r"checks.jsonl must hold a check in each line, it is"):
+            looked.begin(2, None)
     assert [one["holds"] for one in lines[0]["checks"]] == [True, True, False]
     assert lines[0]["checks"][0]["expected"] == "validation images: accuracy at least 0"
     assert main([*TRAINED, "--out", "plain"]) == 0

@@ -65,3 +65,5 @@ def test_what_cannot_be_compared_is_said(finished, digits_run, fails, tmp_path):
     fails("compare", run, tmp_path / "none", message="No run in")
     Image.new("RGB", (8, 8)).save(tmp_path / "x.png")
     fails("compare", run, "--data", tmp_path / "x.png", message="x.png")
+    mapped = ("--data", photos / "a", "--map", "a=b")
+    fails("compare", run, *mapped, message="has no labels: classes cannot be mapped; leave out")

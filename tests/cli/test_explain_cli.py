@@ -217,7 +217,7 @@ def test_a_model_without_its_memory_is_refused(call_explain, place):
         (["more", "--target", "cow"], "Unknown target 'cow'. Choose from: 0, 1, 2"),
         (
             ["more", "--target", "3", "--method", "none"],
-            "target is what a method explains; leave --method none out.",
+            "target is for an attribution method; leave --method none out.",
         ),
         (["broken.png"], "broken.png cannot be read as an image"),
         (["more", "--device", "tpu"], "device must be cpu or cuda, got 'tpu'."),

@@ -198,6 +198,19 @@ def test_every_fold_is_tuned_on_its_own_validation_images(labels, tmp_path, monk
         assert not set(sources) & set(whence.load_parts(out / f"fold-{number}").test.sources)
 
 
+@pytest.mark.parametrize("words", [["--folds", "2"], ["--seeds", "2"]])
+def test_several_runs_are_not_begun_where_one_cannot_end(labels, fails, tmp_path, words):
+    out = tmp_path / "runs"
+    later = out / ("fold-2" if "--folds" in words else "seed-1")
+    later.mkdir(parents=True)
+    (later / "notes.txt").write_text("mine")
+    command = ["train", labels, *QUICK, *words, "--out", out]
+    fails(*command, message=f"{later} is not empty; choose another --out")
+    (out / "settings.toml").write_text('data = "digits"')
+    fails(*command, message=f"{out} holds a run, several cannot be in it; choose another --out.")
+    fails(*command, "--workers", "2", message=f"{out} holds a run, several cannot be in it")
+
+
 @pytest.mark.parametrize(
     "words, message",
     [

@@ -132,6 +132,7 @@ SAID = {
 DECIDED = [  # by the arguments alone, or by a small file that they name
     (["trane"], "Unknown command 'trane'."),
     (["demo", "--seeds", "0"], "seeds must be at least 1, got 0."),
+    (["demo", "--out", "x.png"], "x.png must be a folder, but x.png is a file."),
     (["train", "digits", "--epochs", "many"], "epochs must be a whole number, got 'many'."),
     (
         ["train", "digits", "--variant", "both"],
@@ -160,6 +161,8 @@ DECIDED = [  # by the arguments alone, or by a small file that they name
     (["attribute", "RUN", "none.png"], "No image none.png."),
     (["visualise", "RUN", "--format", "gif"], "Unknown format 'gif'. Choose from: html,"),
     (["visualise", "RUN", "--layers", "--out", "x"], "--layers prints the layers; leave out --un"),
+    (["visualise", "RUN", "--layers", "--vae", "V"], "--layers prints the layers; leave out --un"),
+    (["visualise", "RUN", "--layers", "--format", "png"], "--layers prints the layers; leave out"),
     (["explain", "RUN"], "IMAGE must name files or folders, or --test images"),
     (["explain", "RUN", "none.png"], "No image none.png."),
     (["explain", "RUN", "x.png", "--out", "bad.toml"], "bad.toml is there already; choose another"),
@@ -168,6 +171,10 @@ DECIDED = [  # by the arguments alone, or by a small file that they name
     (["morph", "RUN", "--vae", "V"], "IMAGE must name files or folders, or --test images"),
     (["morph", "RUN", "none.png", "--vae", "V"], "No image none.png."),
     (["morph", "RUN", "x.png", "--vae", "V", "--other", "far"], "Unknown other 'far'. Choose from"),
+    (
+        ["morph", "RUN", "x.png", "--vae", "V", "--other", "nearest", "--norm-weight", "1"],
+        "norm-weight is for a way that starts at a morph; add --other morph.",
+    ),
     (["morph", "RUN", "x.png", "--vae", "V", "--path", "wild"], "Unknown path 'wild'. Choose from"),
     (["morph", "RUN", "x.png", "--vae", "V", "--out", "bad.toml"], "bad.toml is there already; ch"),
     (["report", "RUN", "--hard", "-1"], "hard must be at least 0, got -1."),
@@ -180,6 +187,12 @@ DECIDED = [  # by the arguments alone, or by a small file that they name
     (["faithfulness", "RUN", "--vae", "V"], "refill autoencoder and --vae FOLDER go together; tr"),
     (["faithfulness", "RUN", "--measures", "idsds"], "measure idsds trains a copy of the model; a"),
     (["faithfulness", "RUN", "--images", "0"], "images must be at least 1, got 0."),
+    (
+        ["faithfulness", "RUN", "--measures", "aopc_morf", "--idsds"],
+        "--idsds is for the measure of this name; add it to --measures.",
+    ),
+    (["memory", "RUN", "--figure", "bad.toml"], "bad.toml is there already; choose another --fig"),
+    (["memory", "RUN", "--size", "9", "--name", ""], "name must be that of a folder, without / an"),
     (
         ["check", "RUN", "--expect", "no.toml"],
         "No file of checks no.toml; make a first one with: whe",
@@ -223,6 +236,43 @@ DECIDED += [
         (["--unlabelled", "photos", "--workers", "2"], "in one process; leave out --workers."),
     )
 ]
+DECIDED += [
+    (
+        ["explain", "RUN", "x.png", "--method", "none", *words],
+        f"{words[0][2:]} is for an attribution",
+    )
+    for words in (
+        ["--steps", "4"],
+        ["--baseline", "black"],
+        ["--memory", "all"],
+        ["--option", "a=1"],
+    )
+]
+DECIDED += [  # an empty path would be the folder that one is in
+    (arguments, f"{name} must name a file or a folder, got ''.")
+    for arguments, name in (
+        (["train", ""], "data"),
+        (["train", "digits", "--out", ""], "out"),
+        (["train", "digits", "--expect", ""], "expect"),
+        (["train-vae", "digits", "--out", ""], "out"),
+        (["demo", "--out", ""], "out"),
+        (["predict", "RUN", "x.png", ""], "images"),
+        (["explain", "", "x.png"], "run"),
+        (["explain", "RUN", "x.png", "--morph", ""], "morph"),
+        (["compare", "RUN", ""], "second"),
+        (["evaluate", "RUN", "--answers", ""], "answers"),
+        (["edit", "RUN", "--corrections", "x.csv", "--out", ""], "out"),
+        (["edit", "RUN", "--add", "", "--out", "y"], "add"),
+        (["memory", "RUN", "--size", "9", "--out", ""], "out"),
+        (["memory", "RUN", "--groups", ""], "groups"),
+        (["check", "RUN", "--junit", ""], "junit"),
+        (["export", "RUN", ""], "file"),
+        (["encoders", "digits", "--encoder", "vit", "--weights", ""], "weights"),
+        (["study", "parameter_counts", "--out", ""], "out"),
+        (["study", "concepts", "RUN", "--concept", ""], "concept"),
+    )
+]
+DECIDED.append((["train", "digits", "--encoder", ""], "encoder must not be empty."))
 DECIDED.append((["study", "none"], "Unknown study 'none'. Choose from: parameter_counts, "))
 
 

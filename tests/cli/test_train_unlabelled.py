@@ -13,7 +13,8 @@ from whence.cli import main
 from whence.cli.work import train_unlabelled as command
 from whence.evidence.predict import predict
 from whence.records.images import ImageParts, ImageSet
-from whence.runs.taken_up import find_fresh
+from whence.runs.taken_up import find_fresh, read_taken
+from whence.storage.whole_files import write_json
 
 LABELLED, UNLABELLED = 300, 60
 OPTIONS = ("--epochs", "6", "--validation-examples", "80")
@@ -117,6 +118,16 @@ def test_it_goes_on_where_it_was_stopped(trained, photos, tmp_path, capsys, monk
 def test_another_limit_and_a_full_folder_are_refused(trained, photos, more, sentence, capsys):
     assert train(photos, trained, *more) == 2
     assert sentence in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("sentences", [None, "one", [1]])
+def test_a_damaged_record_of_what_was_taken_up_is_named(tmp_path, sentences):
+    path = tmp_path / "unlabelled" / "taken.json"
+    write_json(path, {"limit": 0.1, "sentences": sentences})
+    with pytest.raises(ValueError, match=r"taken.json must say what was taken up, it is damaged"):
+        read_taken(tmp_path, {"limit": 0.1})
+    with pytest.raises(FileExistsError, match=r"was started with another limit \(0.1\)"):
+        read_taken(tmp_path, {"limit": 0.2})
 
 
 @pytest.mark.parametrize(

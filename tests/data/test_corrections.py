@@ -116,6 +116,13 @@ def test_labels_change_and_no_image_moves_to_another_part(dataset, write):
     assert describe_corrections(settings, CLASSES) is None
 
 
+def test_a_test_image_is_left_to_measure_on(dataset, write):
+    rows = [f"{k}.png,{k},{CLASSES[k % 2]},x,1,remove," for k in range(24, 30)]
+    assert len(correct_dataset(dataset, read(write(*rows[1:])), "s.csv").test) == 1
+    with pytest.raises(ValueError, match=r"^s.csv must leave a test image to measure on, it rem"):
+        correct_dataset(dataset, read(write(*rows)), "s.csv")
+
+
 def test_folds_stay_what_they_were(dataset, write):
     table = write("0.png,0,cat,x,1,dog,", "1.png,1,dog,x,1,remove,")
     found = correct_dataset(dataset, read(table), "s.csv")

@@ -44,7 +44,7 @@ WRONG_FEATURES = (
     ),
 )
 NO_NAME = ("unknown", 3, ["a"])
-NO_PATH = (None, 3, ["a"], b"a")
+NO_PATH = (None, 3, ["a"], b"a", "")
 NO_FUNCTION = ("print", 3)
 NO_PLAN = ("fast", {"epochs": 1}, 3)
 
@@ -102,6 +102,7 @@ DOORS = {
             "class_name": NO_NAME,
             "recall": (*NO_NUMBER, 0.0, 1.5, torch.nan),
             "features": WRONG_FEATURES,
+            "batch_size": (*NO_COUNT, 0),
         },
     ),
     "design_memory": (
@@ -112,8 +113,10 @@ DOORS = {
             "by": NO_NAME,
             "validation": (*NO_LABELLED, [], None),
             "pin": (0.5, "q"),
+            "ban": (0.5, "q"),
             "groups": (3, ["a"]),
             "seed": (*NO_COUNT, -1),
+            "batch_size": (*NO_COUNT, 0),
         },
     ),
     "edit": (
@@ -121,10 +124,12 @@ DOORS = {
         {
             "model": (*NO_MODEL, STANDARD, EMPTY),
             "remove": ([], 0.5, "q"),
+            "keep": ([], 0.5, "q"),
             "swap": (3, [1], {0: 99}),
             "relabel": (3, [1], {0: 99}),
             "add": NO_LABELLED,
             "new_classes": (3, "c"),
+            "batch_size": (*NO_COUNT, 0),
         },
     ),
     "erase_groups": (
@@ -135,6 +140,7 @@ DOORS = {
             "features": WRONG_FEATURES,
             "validation": NO_LABELLED,
             "seed": (*NO_COUNT, -1),
+            "batch_size": (*NO_COUNT, 0),
         },
     ),
     "evaluate": (
@@ -145,6 +151,8 @@ DOORS = {
             "memory_size": (*NO_COUNT, 0, 99),
             "draws": (*NO_COUNT, 0),
             "seed": (*NO_COUNT, -1),
+            "draw_batch": (*NO_COUNT, 0),
+            "batch_size": (*NO_COUNT, 0),
             "features": WRONG_FEATURES,
         },
     ),
@@ -154,6 +162,7 @@ DOORS = {
             "model": (*NO_MODEL, EMPTY),
             "images": NO_IMAGES,
             "draws": (*NO_COUNT, -1),
+            "seed": (*NO_COUNT, -1),
             "memory_size": (*NO_NUMBER, 1.5, 0, 99),
             "batch_size": (*NO_COUNT, 0),
         },
@@ -225,6 +234,10 @@ DOORS = {
                 ),
             ),
             "features": WRONG_FEATURES,
+            "validation": NO_LABELLED,
+            "validation_features": WRONG_FEATURES,
+            "probe": NO_PLAN,
+            "team": NO_PLAN,
             "counts": (*NO_TENSOR, torch.zeros(12)),
             "resume": (3, {}),
             "on_epoch": NO_FUNCTION,
@@ -242,14 +255,30 @@ DOORS = {
     ),
     "learn_again": (
         {"model": VOTES},
-        {"model": (*NO_MODEL, STANDARD, WRAP), "validation": NO_LABELLED, "seed": (*NO_COUNT, -1)},
+        {
+            "model": (*NO_MODEL, STANDARD, WRAP),
+            "validation": NO_LABELLED,
+            "seed": (*NO_COUNT, -1),
+            "batch_size": (*NO_COUNT, 0),
+        },
     ),
     "load": ({"folder": "none"}, {"folder": NO_PATH, "encoder": (3, "a"), "device": (3,)}),
     "load_dataset": (
         {"name_or_path": "digits"},
-        {"name_or_path": (*NO_PATH, "q", {"a": 1}), "size": (*NO_NUMBER, 0), "channels": (2, "a")},
+        {
+            "name_or_path": (*NO_PATH, "q", {"a": 1}),
+            "root": NO_PATH,
+            "size": (*NO_NUMBER, 0),
+            "channels": (2, "a"),
+            "default_large_size": (*NO_COUNT, 0),
+            "seed": (*NO_COUNT, -1),
+            "columns": (3, {"path": "a"}),
+        },
     ),
-    "load_parts": ({"run": "none"}, {"run": NO_PATH, "root": NO_PATH[1:]}),
+    "load_parts": (
+        {"run": "none"},
+        {"run": NO_PATH, "root": NO_PATH[1:], "download_to": NO_PATH[1:]},
+    ),
     "load_sample": (
         {"path": "none", "class_names": NAMES, "image_shape": (1, 8, 8)},
         {"path": NO_PATH, "class_names": (3, "ab"), "image_shape": (3, "abc"), "renamed": (3, [1])},
@@ -329,6 +358,7 @@ DOORS = {
             "sizes": (3, None, [], ["4"], [0], [99]),
             "by": (3, "herding", ["q"], [3]),
             "seed": (*NO_COUNT, -1),
+            "batch_size": (*NO_COUNT, 0),
         },
     ),
     "view": (

@@ -88,7 +88,9 @@ def test_drift_is_called_what_it_is():
         == "Doubt, runs-7: 20.0% of the answers are expected to be wrong; 10.0% were among the validation images."
     )
     assert "are nearer to the training images" in say_drift(replace(DRIFT, auroc=0.2))[0]
-    assert "No difference in distance" in say_drift(replace(DRIFT, p_value=0.2))[0]
+    assert "nearer" not in say_drift(replace(DRIFT, p_value=0.03))[0]
+    level = "No difference in distance to its own images is shown (chance 0.71, p 0.03, judged at "
+    assert f"{level}p < 0.01)." in say_drift(replace(DRIFT, p_value=0.03))[0]
     alone = say_drift(replace(DRIFT, control=None, doubt=None))
     assert len(alone) == 1
     assert "than those are from each other" in alone[0]

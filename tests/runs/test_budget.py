@@ -114,15 +114,17 @@ def test_a_budget_below_one_epoch_is_refused_and_leaves_the_folder_free(digits, 
         assert not (tmp_path / "run" / "settings.toml").exists()
 
 
-@pytest.mark.parametrize("frozen", [False, True])
-def test_the_command_says_so_in_one_line_and_another_budget_may_follow(frozen, tmp_path, capsys):
+@pytest.mark.parametrize(
+    "more", [[], ["--freeze-encoder"], ["--freeze-encoder", "--layers", "best"]], ids=" ".join
+)
+def test_the_command_says_so_in_one_line_and_another_budget_may_follow(more, tmp_path, capsys):
     torch.manual_seed(3)
     save_file(ENCODERS["small_cnn"](channels=1).state_dict(), tmp_path / "weights.safetensors")
     command = [
         *("train", "digits", "--train-examples", "30", "--validation-examples", "20"),
         *("--encoder", "small_cnn", "--weights", str(tmp_path / "weights.safetensors")),
         *("--device", "cpu", "--variant", "standard", "--out", str(tmp_path / "run")),
-        *(["--freeze-encoder"] if frozen else []),
+        *more,
     ]
     for _ in range(2):
         assert main([*command, "--budget", "0.000001s"]) == 2

@@ -79,6 +79,10 @@ def test_the_command_prints_the_best_first_and_how_to_train_it(weights, capsys):
     best = lines[1].split()[1]
     expected = f"whence train digits --encoder small_cnn --weights {weights} --freeze-encoder"
     assert lines[-1].strip() == f"{expected} --size {best}"
+    elsewhere = ["--size", "8", "--train-examples", "60", "--data-root", "my data"]
+    assert main([*command, *elsewhere]) == 0
+    last = capsys.readouterr().out.splitlines()[-1].strip()
+    assert last == f"{expected} --size 8 --data-root 'my data'"
 
 
 def test_a_table_with_other_columns_is_read_and_named(tmp_path, capsys):

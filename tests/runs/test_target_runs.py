@@ -12,12 +12,14 @@ from tests.helpers.measured_runs import SETTINGS
 from whence.cli import main
 from whence.models.about import FORMAT, read_about
 from whence.records.images import ImageSet
+from whence.runs import threshold_of_run
 from whence.runs.divide import divide
 from whence.runs.finish import set_threshold
 from whence.runs.prepare import prepare
 from whence.runs.run import run
 from whence.runs.settings import Settings
 from whence.runs.target import WantedClass, read_target
+from whence.runs.where import AS_SETTINGS_SAY
 from whence.storage.plain_files import read_json
 
 SETTINGS_3 = replace(SETTINGS, target_recall="3=0.9")
@@ -95,6 +97,17 @@ def test_another_threshold_is_tried_and_only_kept_when_asked_for(copied, capsys)
     assert (copied / "bank.safetensors").read_bytes() == tensors
     kept, first = json.loads((copied / "whence.json").read_text()), json.loads(before)
     assert {**kept, "calibration": 0} == {**first, "calibration": 0}
+
+
+def test_without_validation_images_the_calibration_ends_with_its_threshold(folder, monkeypatch):
+    model, about = whence.load(folder), read_about(folder)
+    model.calibration = "of the answers by the threshold"
+    nothing = whence.load_parts(folder).validation.take([])
+    monkeypatch.setattr(threshold_of_run, "load_part", lambda *_, **__: nothing)
+    threshold_of_run.change_threshold(
+        model, folder, about, None, where=AS_SETTINGS_SAY, batch_size=9
+    )
+    assert (model.decision, model.calibration) == (None, None)
 
 
 def test_the_page_and_the_terminal_say_why(folder, tmp_path, capsys):

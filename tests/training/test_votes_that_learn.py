@@ -10,6 +10,8 @@ from torch.testing import assert_close
 
 import whence
 from whence.memory.feature_heads import Standard
+from whence.records.class_measures import ClassMeasures
+from whence.records.decision import Decision
 from whence.records.images import ImageSet
 from whence.training.fit import fit
 from whence.training.labelled import Labelled, hold_out
@@ -20,6 +22,7 @@ from whence.training.voting import SHARPNESSES, choose_sharpness
 SHAPE = (1, 8, 8)
 RECIPE = Recipe(learning_rate=0.05, batch_size=10)
 PLAN = Plan(epochs=4, memory_size=9, seed=5)
+FROZEN = replace(PLAN, epochs=1, freeze_encoder=True)
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +83,34 @@ def test_how_they_are_read_is_chosen_on_validation_images(images, trained):
     unequal = images.take([*range(0, 60, 3), *range(1, 31, 3), *range(2, 17, 3)])
     fit(alone, unequal, recipe=RECIPE, plan=replace(PLAN, epochs=1, balance="memory"))
     assert alone.head.sharpness in SHARPNESSES
+
+
+@pytest.mark.parametrize("variant", ["votes", "memory-wrap", "standard"])
+def test_what_is_refused_is_refused_before_the_training_and_changes_nothing(images, variant):
+    model, reports = make(variant), []
+    rule = Decision(1, 0.4, 9, ClassMeasures(model.class_names[1], 5, 5, 6), target_recall=1.0)
+    model.decision = rule
+    features = torch.zeros(60, model.features)
+    for words, message in (
+        ({"validation": (images.images, [7] * 60)}, "labels must be in 0 to 2"),
+        ({"validation": (images.images[:, :, :4], images.labels)}, "got shape"),
+        (
+            {"validation": images, "validation_features": features},
+            "^validation_features are those of a frozen encoder, and this plan trains it; leave",
+        ),
+        ({"validation_features": features, "plan": FROZEN}, "^validation_features must be"),
+        (
+            {"validation": images, "validation_features": features[:59], "plan": FROZEN},
+            "^validation_features must be",
+        ),
+    ):
+        given = {"recipe": RECIPE, "plan": PLAN, "on_epoch": reports.append, **words}
+        with pytest.raises(ValueError, match=message):
+            fit(model, images, **given)
+    assert (reports, model.decision) == ([], rule)
+    given = {"validation": images, "validation_features": features}
+    fit(model, images, recipe=RECIPE, plan=FROZEN, on_epoch=reports.append, **given)
+    assert (len(reports), model.decision) == (1, None)
 
 
 def test_nothing_but_votes_is_left_and_they_are_right(images, trained):

@@ -51,10 +51,10 @@ def check(arguments: list[str]) -> int:
         1 if an expectation does not hold, else 0.
     """
     options = parse(build(), arguments)
-    file = Path(options.expect).expanduser()
+    file = Path(options.expect)
     if options.write:
         refuse_existing([file], force=options.force, option="--expect")
-    junit = None if options.junit is None else Path(options.junit).expanduser()
+    junit = None if options.junit is None else Path(options.junit)
     if junit is not None:
         refuse_existing([junit], force=True, option="--junit")
     expected = None if options.write else read_expectations(file)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from jsonargparse import ArgumentParser
 
+from whence.cli.files import check_folder_can_be
 from whence.cli.options import add_device, build_parser, choose_device, parse
 
 
@@ -26,6 +27,7 @@ def build() -> ArgumentParser:
 def demo(arguments: list[str]) -> None:
     """Train three models with few labelled digits, compare them, and show evidence."""
     options = parse(build(), arguments)
+    check_folder_can_be(Path(options.out))
     device = choose_device(options.device)
     from whence.cli.work.demo import show  # late: it loads torch
 

@@ -3,7 +3,7 @@
 from jsonargparse import ArgumentParser
 
 from whence.bounds import check_number
-from whence.cli.options import add_device, build_parser, choose_device, expand, parse
+from whence.cli.options import add_device, build_parser, choose_device, parse
 from whence.encoders import check_encoder
 from whence.runs.column_options import UNWEIGHTED
 from whence.runs.parse import add_setting
@@ -79,8 +79,8 @@ def encoders(arguments: list[str]) -> None:
         check_encoder(name)
     for size in options.size or ():
         check_number("size", size)
-    named = [expand(one) for one in options.weights]
-    weights = named if len(named) > 1 else named * len(options.encoder)
+    weights = options.weights
+    weights = weights if len(weights) > 1 else weights * len(options.encoder)
     device = choose_device(options.device)
     from whence.cli.work.encoders import compare_all  # late: it loads torch
 

@@ -11,7 +11,7 @@ from whence.cli.asked import add_asked, find_asked
 from whence.cli.checks import check_choices, check_score
 from whence.cli.formats import add_format, choose_format
 from whence.cli.images import check_asked
-from whence.cli.options import NO_METHOD, add_method_options, build_parser, parse
+from whence.cli.options import METHOD_OPTIONS, NO_METHOD, add_method_options, build_parser, parse
 
 IN_PYTHON = ("path_integrated_gradients",)
 """Methods that need what no command line can say."""
@@ -101,9 +101,9 @@ def check_options(options: Namespace, kind: str) -> None:
         check_choices(name, [] if given is None else [given], [*choices])
     if options.morph and kind == "png":
         raise ValueError("morph is for --format html or json; leave one of them out.")
-    for name in ("target", "score"):
+    for name in ("target", "score", "option", *METHOD_OPTIONS):
         if getattr(options, name) is not None and options.method == NO_METHOD:
-            raise ValueError(f"{name} is what a method explains; leave --method none out.")
+            raise ValueError(f"{name} is for an attribution method; leave --method none out.")
     if options.with_pixels and (kind != "json" or options.method == NO_METHOD):
         raise ValueError("with-pixels is for --format json with a method; leave it out.")
 

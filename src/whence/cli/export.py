@@ -31,7 +31,7 @@ def export(arguments: list[str]) -> None:
     """Write a run as one file for other runtimes."""
     options = parse(build(), arguments)
     check_choices("format", [options.to], EXPORTS)
-    file = Path(options.file).expanduser()
+    file = Path(options.file)
     if file.suffix != ".onnx":
         raise ValueError(f"FILE must end in .onnx, got {file}.")
     refuse_existing([file, file.with_suffix(".json")], force=options.force, option="FILE")

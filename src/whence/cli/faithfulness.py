@@ -7,7 +7,7 @@ from jsonargparse import ArgumentParser, Namespace
 from whence.attribution import METHODS
 from whence.attribution.baselines import BASELINES
 from whence.cli.checks import check_choices
-from whence.cli.faithful_choices import EVERY
+from whence.cli.faithful_choices import EVERY, choose_measures
 from whence.cli.files import check_folder_can_be
 from whence.cli.options import (
     add_batch_size,
@@ -123,3 +123,5 @@ def check_table(options: Namespace) -> None:
         )
     if "idsds" in options.measures and not options.idsds:
         raise ValueError("measure idsds trains a copy of the model; add --idsds.")
+    if options.idsds and "idsds" not in choose_measures(options):
+        raise ValueError("--idsds is for the measure of this name; add it to --measures.")

@@ -28,7 +28,7 @@ def find_images(names: Sequence[str]) -> list[Path]:
     Raises:
         FileNotFoundError: if a name is neither a file nor a folder, or a folder holds no image.
     """
-    given = [Path(name).expanduser() for name in names]
+    given = [Path(name) for name in names]
     wanted = [path for path in given if not is_left_behind(path.name)]
     if given and not wanted:
         raise FileNotFoundError(f"No image {given[0]}; an operating system left it there.")

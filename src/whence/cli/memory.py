@@ -121,7 +121,7 @@ def memory(arguments: list[str]) -> None:
     for name in ("pin", "ban"):
         options[name] = read_lists(options[name], name)
     if options.figure is not None:
-        refuse_existing([Path(options.figure)], force=options.force)
+        refuse_existing([Path(options.figure)], force=options.force, option="--figure")
     if options.group_column is not None and options.groups is None:
         raise ValueError("group-column is for a table of groups; name it with --groups.")
     if options.erase_groups and options.groups is None:
@@ -161,8 +161,8 @@ def choose_bank_folder(options: Namespace, by: list[str]) -> Path | None:
         raise ValueError("name and out both say where the memory is kept; give one of them.")
     if options.out is not None:
         return Path(options.out)
-    name = options.name or name_kept_memory(options, by[0])
-    if name != Path(name).name or name in (".", ".."):
+    name = name_kept_memory(options, by[0]) if options.name is None else options.name
+    if name != Path(name).name or name in ("", ".", ".."):
         raise ValueError(f"name must be that of a folder, without / and .., got {quote(name)}.")
     return Path(options.run) / BANKS / name
 
@@ -187,7 +187,7 @@ def read_lists(chosen: list[str] | None, option: str) -> list[str] | None:
         if not one.startswith("@"):
             found.append(one)
             continue
-        path = Path(one[1:]).expanduser()
+        path = Path(one[1:]).expanduser()  # shells do not, after the @
         if not path.is_file():
             raise FileNotFoundError(f"{option} must name a list of stored images, no file {path}.")
         try:

@@ -96,4 +96,6 @@ def check_options(options: Namespace) -> None:
     check_choices("format", [options.format], FORMATS)
     if len(set(options.other)) < len(options.other):
         raise ValueError(f"other must be given once for each, got {', '.join(options.other)}.")
+    if options.norm_weight is not None and "morph" not in options.other:
+        raise ValueError("norm-weight is for a way that starts at a morph; add --other morph.")
     check_number("steps", options.steps, least=2)  # the two ends

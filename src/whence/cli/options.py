@@ -14,10 +14,11 @@ from whence.runs.settings import CHECKPOINT_SECONDS, DATA_ROOT, FIELDS
 from whence.runs.where import Where
 
 PATHS = (
-    *("answers", "before", "beside", "codes", "corrections", "data", "data_root", "download_to"),
-    *("figure", "out", "run", "second", "unlabelled", "vae", "weights"),
+    *("add", "answers", "before", "beside", "concepts", "corrections", "data", "data_root"),
+    *("expect", "figure", "file", "groups", "images", "junit", "morph", "out", "run", "second"),
+    *("subject", "unlabelled", "vae", "weights"),
 )
-"""Options and arguments that name a file or a folder, in whatever command."""
+"""Options and arguments that name a file or a folder, or several, in whatever command."""
 
 NO_METHOD = "none"
 """In the place of an attribution method."""
@@ -37,7 +38,7 @@ def build_parser(command: str, description: str) -> ArgumentParser:
 
 
 def parse(parser: ArgumentParser, arguments: list[str]) -> Namespace:
-    """Parse arguments and check every number that has bounds.
+    """Parse arguments, check every number that has bounds, and write paths out.
 
     Raises:
         ValueError: if anything is wrong with them, in one sentence.
@@ -58,8 +59,8 @@ def parse(parser: ArgumentParser, arguments: list[str]) -> Namespace:
         raise ValueError(sentence) from error
     check_numbers(vars(options).items(), shown=shown)
     for name, value in vars(options).items():
-        if name in PATHS and isinstance(value, str):
-            options[name] = expand(value)
+        if name in PATHS:
+            options[name] = read_places(shown[name], value)
     return options
 
 
@@ -69,6 +70,19 @@ def list_typed_names(parser: ArgumentParser) -> dict[str, str]:
         action.dest: (action.option_strings or [action.dest])[0].lstrip("-")
         for action in parser._actions
     }
+
+
+def read_places(name: str, value: Any) -> Any:
+    """Write a path, or each of a list, out; what is no text, such as None, stays as it is.
+
+    Raises:
+        ValueError: if a text is empty, which would be the folder that one is in.
+    """
+    if isinstance(value, list):
+        return [read_places(name, one) for one in value]
+    if value == "":
+        raise ValueError(f"{name} must name a file or a folder, got ''.")
+    return expand(value) if isinstance(value, str) else value
 
 
 def expand(text: str) -> str:
@@ -164,7 +178,7 @@ def read_where(options: Namespace) -> Where:
 
     That is never the folder that the settings of a run name, which may be another person's.
     """
-    root = None if options.data_root is None else Path(options.data_root).expanduser()
+    root = None if options.data_root is None else Path(options.data_root)
     if not options.download:
         return Where(root)
     return Where(root, Path(DATA_ROOT) if root is None else root)

@@ -11,7 +11,6 @@ from whence.cli.options import (
     add_where,
     build_parser,
     choose_device,
-    expand,
     parse,
     read_where,
 )
@@ -84,12 +83,12 @@ def study(arguments: list[str]) -> None:
     FUNCTIONS.check(options.name)
     check_taken(STUDIES[options.name], options)
     request = StudyRequest(
-        subject=None if options.subject is None else expand(options.subject),
+        subject=options.subject,
         seeds=options.seeds,
         full=options.full,
         out=None if options.out is None else Path(options.out),
         where=read_where(options),
-        concepts=tuple(Path(one).expanduser() for one in options.concepts or ()),
+        concepts=tuple(map(Path, options.concepts or ())),
         device=choose_device(options.device),
     )
     if request.out is not None:

@@ -165,7 +165,7 @@ def read_expected(options: Namespace, settings: Settings) -> Expectations:
                 f"expect cannot be looked at with {name}; leave it out, and check the runs "
                 "afterwards with whence check."
             )
-    return read_expectations(Path(options.expect).expanduser())
+    return read_expectations(Path(options.expect))
 
 
 def choose_seeds(options: Namespace, settings: Settings, seeds: int) -> int:
@@ -329,7 +329,7 @@ def place_beside(path: Path, values: dict[str, Any]) -> dict[str, Any]:
     found = dict(values)
     for name in ("data", "data_root", "weights", "corrections", "before"):
         value = found.get(name)
-        if isinstance(value, str) and not is_name(name, value, path.parent):
+        if isinstance(value, str) and value and not is_name(name, value, path.parent):
             found[name] = str(path.parent / Path(value).expanduser())
     return found
 

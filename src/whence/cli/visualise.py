@@ -70,9 +70,9 @@ def visualise(arguments: list[str]) -> None:
     """Show what units look for, or list the layers that have some."""
     options = parse(build(), arguments)
     check_choices("format", [options.format], FORMATS)
-    if options.layers and (options.unit or options.out):
-        raise ValueError("--layers prints the layers; leave out --unit and --out.")
     kind = options.format
+    if options.layers and (options.unit or options.out or options.vae or kind != FORMATS[0]):
+        raise ValueError("--layers prints the layers; leave out --unit, --vae, --out and --format.")
     files = choose_files(options.out, options.run, f"-units.{kind}", to_screen=kind == "json")
     if not options.layers:
         refuse_existing(files, force=options.force)

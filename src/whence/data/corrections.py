@@ -150,7 +150,8 @@ def correct_dataset(dataset: Dataset, corrections: Sequence[Correction], where: 
         where: they come from, for messages.
 
     Raises:
-        ValueError: if an image is not there, or has another label now than the correction says.
+        ValueError: if an image is not there, or has another label now than the correction says, or
+            no test image is left.
     """
     learnt = find_corrected(dataset.train, corrections, by_index=True)
     tested = find_corrected(dataset.test, corrections, by_index=False)
@@ -171,6 +172,8 @@ def correct_dataset(dataset: Dataset, corrections: Sequence[Correction], where: 
         marks = replace(marks, first_labels=first, removed=removed if bool(removed.any()) else None)
     if bool(dropped.any()):
         test = test.take((~dropped).nonzero().flatten())
+        if len(test) == 0:
+            raise ValueError(f"{where} must leave a test image to measure on, it removes all.")
     note = say_corrections(where, corrections, len(tested))
     return replace(dataset, train=train, test=test, marks=marks, notes=(*dataset.notes, note))
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from whence.bounds import check_number
 from whence.data import DATASETS
 from whence.data.channels import check_channels, to_channels
 from whence.data.folder import image_folder
@@ -60,6 +61,8 @@ def load_dataset(
         check_size(size)
     if channels is not None:
         check_channels(channels)
+    check_number("size", default_large_size, shown="default_large_size")
+    check_number("seed", seed)
     table = is_frame(name_or_path) or is_table(name_or_path)
     if isinstance(name_or_path, str) and name_or_path in DATASETS:
         table = False

@@ -19,11 +19,13 @@ from whence.memory.heads import MemoryHead
 from whence.memory.similarity import find_similarity
 from whence.models.as_image_set import LabelledImages, as_image_set
 from whence.models.classifier import Classifier
+from whence.models.sound import check_given_features
 from whence.models.using import encode_all
 from whence.records.labels import list_names
 from whence.seeds import make_generator
 from whence.selections import SELECTIONS
 from whence.selections.selection import SelectionMethod, StoredCandidates
+from whence.shapes import check_batch_size
 from whence.training.labelled import Labelled
 
 
@@ -67,6 +69,7 @@ def design_memory(
             fit, an image is pinned and banned, or a stored image has no label.
         RuntimeError: if the model has no bank that fits it.
     """
+    check_batch_size(batch_size)
     bank = model.fitting_bank()
     asked = None
     if validation is not None and cast("SelectionMethod", SELECTIONS.find(by)).asks:
@@ -84,9 +87,11 @@ def encode_known(
     """Encode labelled images once, for a selection or for measurements, unless they are encoded.
 
     Raises:
-        ValueError: if there are none; messages call them by ``name``.
+        ValueError: if there are none, or features do not fit; messages call them by ``name``.
     """
     if isinstance(images, Labelled):
+        total, width = len(images.labels), model.head.width
+        check_given_features(name, images.features, total=total, width=width)
         return images
     known = as_image_set(images, model, name=name)
     if len(known) == 0:

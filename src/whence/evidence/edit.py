@@ -17,6 +17,7 @@ from whence.models.classifier import Classifier
 from whence.models.left_out import predict_left_out
 from whence.models.using import encode_frozen
 from whence.records.labels import check_every_label, list_names, read_class_names, read_labels
+from whence.shapes import check_batch_size
 
 
 @check_arguments
@@ -68,6 +69,7 @@ def edit(
             image, a label no class, or nothing would be left.
         RuntimeError: if the bank does not fit the model.
     """
+    check_batch_size(batch_size)
     check_edits(model, (remove, keep, swap or None, relabel or None, add), new=bool(new_classes))
     bank = model.fitting_bank()
     pool = model.pool if model.pool is not None else bank

@@ -18,6 +18,7 @@ from whence.models.classifier import Classifier
 from whence.models.evaluating import evaluating
 from whence.records.class_measures import mean_recall
 from whence.records.memory_sizes import MemorySize
+from whence.shapes import check_batch_size
 from whence.training.labelled import Labelled
 
 
@@ -102,6 +103,7 @@ def trace_sizes(
     Raises:
         ValueError: as in ``design_memory``, before anything is encoded.
     """
+    check_batch_size(batch_size)
     for size in sizes:
         check_number("sizes", size)
     check_memories(model, sizes, pin=pin, ban=ban, groups=groups)

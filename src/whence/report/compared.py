@@ -19,7 +19,7 @@ SIDE_ROWS = (
 """Measures of both runs, and what they are called."""
 
 SIGNIFICANT = 0.01
-"""A p-value below it is called a difference."""
+"""A p-value below it is called a difference, and the sentence says so."""
 
 
 def describe_compared(found: Compared) -> list[str]:
@@ -95,7 +95,8 @@ def say_drift(drift: Drift) -> tuple[str, ...]:
     if drift.control is not None:
         control = f"; of the run's own test images {percent(drift.control)} are"
         others = "its own test images are"
-    numbers = f"chance {drift.auroc:.2f}, p {format_number(drift.p_value, '.1g')}"
+    p_value = format_number(drift.p_value, ".1g")
+    numbers = f"chance {drift.auroc:.2f}, p {p_value}, judged at p < {SIGNIFICANT:g}"
     verdict = f"No difference in distance to its own images is shown ({numbers})."
     if drift.p_value < SIGNIFICANT:
         far = "farther from" if drift.auroc > 0.5 else "nearer to"

@@ -20,7 +20,7 @@ ABSENT = "\N{EN DASH}"
 SIGNAL_NAMES = {
     "error_probability": "calibrated probability of error",
     "top_memory": "top stored image in another class",
-    "softmax": "1 \N{MINUS SIGN} highest probability (softmax)",
+    "softmax": "1 \N{MINUS SIGN} highest probability",
     "entropy": "entropy of the probabilities",
     "nearest": "distance to the nearest stored image",
     "class_mass": "weight outside the predicted class",

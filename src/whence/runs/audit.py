@@ -158,7 +158,7 @@ def read_corrected(run: Mapping[str, Any], after: tuple[float, float] | None) ->
         run: what ``whence.json`` says of it.
         after: accuracy and balanced accuracy now, where they are of the run's own test images.
     """
-    found = run.get(CORRECTIONS) or (run.get(MEMORY) or {}).get(CORRECTIONS)
+    found = (run.get(MEMORY) or {}).get(CORRECTIONS) or run.get(CORRECTIONS)  # the later ones
     if not isinstance(found, Mapping):
         return None
     before = found.get("before") or {}

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from whence.bounds import BOUNDS
+from whence.runs.best_layers import CHOSEN_LAYERS
 from whence.runs.duration import read_duration
 from whence.runs.folder import SETTINGS
 from whence.runs.kept_features import FEATURES, remove_features
@@ -75,6 +76,7 @@ def keep_to_budget(
 def free(folder: Path) -> None:
     """Leave a folder that a run has begun in free, so that another budget may be tried there."""
     remove_features(folder / FEATURES)
+    (folder / CHOSEN_LAYERS).unlink(missing_ok=True)
     (folder / SETTINGS).unlink()
 
 

@@ -24,6 +24,7 @@ from whence.runs.prepare import Parts
 from whence.runs.sample_of_run import load_other
 from whence.runs.settings import Settings
 from whence.runs.where import AS_SETTINGS_SAY
+from whence.storage.plain_files import read_small
 from whence.storage.whole_files import write_whole
 from whence.training.labelled import Labelled
 from whence.training.voting import compare_as_learned
@@ -73,10 +74,16 @@ class EpochChecks:
         Args:
             epochs: that were done.
             features: `(n, D)` of the training images where the encoder is frozen, else None.
+
+        Raises:
+            ValueError: if the lines of before are damaged.
         """
         path = self.folder / EPOCH_CHECKS
-        known = path.read_text().splitlines() if path.is_file() else []
-        self.lines = [line for line in known if json.loads(line)["epoch"] <= epochs]
+        known = read_small(path).splitlines() if path.is_file() else []
+        try:
+            self.lines = [one.decode() for one in known if json.loads(one)["epoch"] <= epochs]
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            raise ValueError(f"{path} must hold a check in each line, it is damaged.") from error
         self.features = features
 
     def look(self, epoch: int) -> Checks:

@@ -62,6 +62,26 @@ def check_folder(folder: Path, settings: "DataclassInstance", *, resume: bool) -
         )
 
 
+def check_folders(folder: Path, runs: Mapping[Path, "DataclassInstance"], *, resume: bool) -> None:
+    """Refuse the folders of one training or of several before the first of them begins.
+
+    Args:
+        folder: that was asked for: that of the run, or the one that the runs are in.
+        runs: settings by the folder of each.
+        resume: whether they may go on.
+
+    Raises:
+        FileExistsError: as in ``check_folder``, or if several are to be in the folder of another.
+        ValueError: as in ``check_folder``.
+    """
+    if folder not in runs and (folder / SETTINGS).exists():
+        raise FileExistsError(
+            f"{folder} holds a run, several cannot be in it; choose another --out."
+        )
+    for place, settings in runs.items():
+        check_folder(place, settings, resume=resume)
+
+
 @contextmanager
 def hold_checked(folder: Path, settings: "DataclassInstance", *, resume: bool) -> Iterator[None]:
     """Make a folder, be the only one who writes to it, and look once more whose it is.

@@ -50,6 +50,11 @@ def choose_recipe(settings: Settings, *, mirror: bool = False) -> Recipe:
     recipe = replace(recipe, **{name: v for name, v in given.items() if v is not None})
     check_recipe(recipe)
     check_number("batch_size", recipe.batch_size, least=2)
+    if settings.milestones is not None and recipe.schedule != "steps":
+        raise ValueError(
+            f"milestones are for schedule steps, this training has {recipe.schedule}; add "
+            "--schedule steps, or leave them out."
+        )
     return recipe
 
 

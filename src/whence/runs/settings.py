@@ -246,7 +246,7 @@ AnySettings = TypeVar("AnySettings", bound="DataclassInstance")
 
 
 def check_texts(values: Iterable[tuple[str, object]]) -> None:
-    """Refuse texts that no settings file can hold: names of files that are not UTF-8.
+    """Refuse empty texts, and those that no settings file can hold: not UTF-8, as files may be.
 
     Args:
         values: names and values of settings.
@@ -255,6 +255,8 @@ def check_texts(values: Iterable[tuple[str, object]]) -> None:
         ValueError: naming the first such setting.
     """
     for name, value in values:
+        if value == "":
+            raise ValueError(f"{name} must not be empty.")
         if isinstance(value, str) and not value.isascii():
             try:
                 value.encode()

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor
 
 from whence.data.fingerprint import content_hashes
@@ -16,9 +15,9 @@ from whence.data.label_list import find_list_root
 from whence.data.label_table import NO_COLUMNS, is_table
 from whence.data.names import find_path
 from whence.data.sample_table import Unlabelled, load_unlabelled
-from whence.evidence.predict import predict
-from whence.evidence.pseudo_labels import JudgedImages, PseudoLabels, choose_pseudo_labels
+from whence.evidence.pseudo_labels import PseudoLabels, choose_pseudo_labels, judge_unlabelled
 from whence.models.load import load_to_answer
+from whence.models.using import encode_all
 from whence.records.images import ImageParts, ImageSet
 from whence.runs.finished import read_settings
 from whence.runs.folder import UNLABELLED
@@ -83,15 +82,9 @@ def take_up(
     """
     place = folder / UNLABELLED
     asked = {"unlabelled": os.path.normpath(data), "pseudo-limit": limit}
-    if (place / TAKEN_FILE).exists():
-        known = read_json(place / TAKEN_FILE)
-        for name, value in asked.items():
-            if known.get(name) != value:
-                raise FileExistsError(
-                    f"{folder} was started with another {name} ({known.get(name)}); choose another "
-                    "--out."
-                )
-        return TakenUp(place / LEARNED_TABLE, tuple(known["sentences"]))
+    known = read_taken(folder, asked)
+    if known is not None:
+        return known
     first = place / FIRST_RUN
     parts = load_parts(first, root=where.root, download_to=where.download_to)
     own = None if counts is None else counts[parts.indices]  # (N,)
@@ -105,24 +98,45 @@ def take_up(
             f"{data} must hold images that are not among the labelled ones, it holds none; name "
             "others."
         )
-    answers = predict(model, found.images[fresh])
-    errors = [one.error_probability for one in answers]
-    judged = JudgedImages(
-        torch.tensor([one.predicted for one in answers], dtype=torch.int64),
-        torch.tensor([float(one.probabilities.max()) for one in answers]),
-        None if model.calibration is None else torch.tensor(errors, dtype=torch.float64),
-    )
+    judged = judge_unlabelled(model, encode_all(model, found.images[fresh]))
     chosen = choose_pseudo_labels(judged, limit)
     beginning = Path(data).expanduser()
     root = find_list_root(beginning, columns) if is_table(data) else beginning
     names = [found.sources[fresh[one]] for one in chosen.places.tolist()]
     taken = [str(find_path(root, one).absolute()) for one in names]
     rows += lay_out_taken(taken, chosen, model.class_names)
-    write_whole(place / LEARNED_TABLE, write_rows_of(rows).encode())
+    write_whole(place / LEARNED_TABLE, write_rows_of(rows).encode("utf-8", "surrogateescape"))
     sentences = say_taken(chosen, len(fresh), len(found.images), limit, found.notes)
     content = {**asked, "taken": len(taken), "of": len(fresh), "sentences": list(sentences)}
     write_json(place / TAKEN_FILE, content)
     return TakenUp(place / LEARNED_TABLE, sentences)
+
+
+def read_taken(folder: Path, asked: Mapping[str, object]) -> TakenUp | None:
+    """Read what a training has taken up; None before that.
+
+    Args:
+        folder: of the training.
+        asked: the images and the limit, as the file calls them.
+
+    Raises:
+        FileExistsError: if it was other images, or by another limit.
+        ValueError: if the file is damaged.
+    """
+    path = folder / UNLABELLED / TAKEN_FILE
+    if not path.exists():
+        return None
+    known = read_json(path)
+    for name, value in asked.items():
+        if known.get(name) != value:
+            raise FileExistsError(
+                f"{folder} was started with another {name} ({known.get(name)}); choose another "
+                "--out."
+            )
+    sentences = known.get("sentences")
+    if not isinstance(sentences, list) or not all(isinstance(one, str) for one in sentences):
+        raise ValueError(f"{path} must say what was taken up, it is damaged.")
+    return TakenUp(folder / UNLABELLED / LEARNED_TABLE, tuple(sentences))
 
 
 def list_labelled(

@@ -60,8 +60,7 @@ def change_threshold(
             cost=target.cost,
             batch_size=batch_size,
         )
-    if len(fresh):
-        model.calibration = calibrate(model, fresh, batch_size=batch_size)
+    model.calibration = calibrate(model, fresh, batch_size=batch_size) if len(fresh) else None
 
 
 def keep_threshold(folder: Path, model: Classifier) -> None:

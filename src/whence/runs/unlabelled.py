@@ -73,13 +73,8 @@ def answer_unlabelled(
         "answers": {
             name: sum(one.predicted == place for one in answers) for place, name in enumerate(names)
         },
-        "probability": {"mean": statistics.fmean(shares), "quartiles": quartiles(shares)},
-        "error_probability": {
-            "mean": statistics.fmean(calibrated),
-            "quartiles": quartiles(calibrated),
-        }
-        if calibrated
-        else None,
+        "probability": lay_out_shares(shares),
+        "error_probability": lay_out_shares(calibrated) if calibrated else None,
         "expected_errors": sum(calibrated) if calibrated else None,
         "doubtful": [
             {

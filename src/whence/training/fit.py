@@ -81,7 +81,7 @@ def fit(
         features: `(N, D)` of the images by the encoder in eval mode, where the plan freezes it;
             None encodes them.
         validation: labelled images on which a head of votes chooses how many of them count; None,
-            or no images, keeps training images for that. Other heads do not look at them.
+            or no images, keeps training images for that. Other heads do not learn from them.
         validation_features: `(V, D)` of them, as ``features``.
         probe: a linear probe of the training features, from which votes of a frozen encoder learn
             beside the labels; None fits one. Other heads do not look at it.
@@ -103,16 +103,17 @@ def fit(
     """
     team, device = team or Team(), model.mean.device
     labelled = as_image_set(train, model, name="train").to(str(device))
-    model.decision = None  # it was chosen for the parameters before
     votes = model.head if isinstance(model.head, Votes) else None
     recipe = settle_recipe(model, labelled, recipe, frozen=plan is not None and plan.freeze_encoder)
     plan = plan or usual_plan(len(labelled), recipe)
     check_plan(len(labelled), recipe, plan, model.has_memory, team)
     counts = None if counts is None else level_counts(counts, len(labelled)).to(device)
-    check_frozen_features(model, features, len(labelled), plan)
+    check_frozen_features("features", features, model, len(labelled), plan)
+    held_out = read_validation(model, validation, validation_features, plan)
     if votes is not None:
         check_every_label("train", labelled.labels, model.class_names)
         votes.handicaps = None
+    model.decision = None  # it was chosen for the parameters before
     model.eval()
     if plan.freeze_encoder:
         if features is None:
@@ -121,7 +122,7 @@ def fit(
     on_epoch = on_epoch or show_epochs(plan.epochs)
     with seeded(plan.seed, device) as randomness:
         if votes is not None and features is not None:
-            asked = encode_labelled(model, validation, validation_features, team)
+            asked = encode_labelled(model, held_out, validation_features, team)
             model.train()
             stored = Labelled(features, labelled.labels)
             loss = fit_votes(
@@ -157,7 +158,7 @@ def fit(
     model.eval()
     check_end(loss, len(labelled.class_names))
     if votes is not None and features is None:
-        end_with_votes(model, votes, labelled, validation, plan, team)
+        end_with_votes(model, votes, labelled, held_out, plan, team)
 
 
 def settle_recipe(
@@ -196,7 +197,7 @@ def end_with_votes(
     model: Classifier,
     votes: Votes,
     train: ImageSet,
-    validation: LabelledImages | None,
+    validation: ImageSet | None,
     plan: Plan,
     team: Team,
 ) -> None:
@@ -219,30 +220,42 @@ def with_linear_layer(model: Classifier) -> Classifier:
     return learner
 
 
+def read_validation(
+    model: Classifier, images: LabelledImages | None, features: Tensor | None, plan: Plan
+) -> ImageSet | None:
+    """Read validation images on the model's device, before a long training; None if there are none.
+
+    Args:
+        model: that is to be trained.
+        images: labelled, or None.
+        features: `(V, D)` of them by a frozen encoder, where they are known.
+        plan: of the training.
+
+    Raises:
+        ValueError: if images, labels or features do not fit.
+    """
+    known = None if images is None else as_image_set(images, model, name="validation")
+    total = 0 if known is None else len(known)
+    check_frozen_features("validation_features", features, model, total, plan)
+    return None if known is None or total == 0 else known.to(str(model.mean.device))
+
+
 def encode_labelled(
-    model: Classifier, images: LabelledImages | None, features: Tensor | None, team: Team
+    model: Classifier, images: ImageSet | None, features: Tensor | None, team: Team
 ) -> Labelled | None:
     """Encode labelled images by the encoder as it is; None if there are none.
 
     Args:
         model: in eval mode.
-        images: labelled, or None.
+        images: labelled, on the model's device, or None.
         features: `(V, D)` of them, where they are known.
         team: the processes.
     """
     if images is None:
         return None
-    device = model.mean.device
-    known = as_image_set(images, model, name="validation").to(str(device))
-    if len(known) == 0:
-        return None
     if features is None:
-        features = encode_together(model, known.images, team)
-    else:
-        check_given_features(
-            "validation_features", features, total=len(known), width=model.features
-        )
-    return Labelled(features.to(device), known.labels)
+        features = encode_together(model, images.images, team)
+    return Labelled(features.to(images.labels.device), images.labels)
 
 
 def level_counts(counts: Tensor, total: int) -> Tensor:
@@ -259,9 +272,9 @@ def level_counts(counts: Tensor, total: int) -> Tensor:
 
 
 def check_frozen_features(
-    model: Classifier, features: Tensor | None, total: int, plan: Plan
+    name: str, features: Tensor | None, model: Classifier, total: int, plan: Plan
 ) -> None:
-    """Refuse features that are not those of ``total`` images by a frozen encoder.
+    """Refuse features, called so, that are not those of ``total`` images by a frozen encoder.
 
     Raises:
         ValueError: naming what they must be.
@@ -270,10 +283,10 @@ def check_frozen_features(
         return
     if not plan.freeze_encoder:
         raise ValueError(
-            "features are those of a frozen encoder, and this plan trains it; "
+            f"{name} are those of a frozen encoder, and this plan trains it; "
             "leave them out, or set freeze_encoder."
         )
-    check_given_features("features", features, total=total, width=model.features)
+    check_given_features(name, features, total=total, width=model.features)
 
 
 def check_learned(model: Classifier) -> None:

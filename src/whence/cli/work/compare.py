@@ -137,8 +137,14 @@ def read_images_of(
     columns: Mapping[str, str],
     where: Where,
 ) -> SameImages:
-    """Read images as a run sees them: its own test images, or others, with labels or without."""
+    """Read images as a run sees them: its own test images, or others, with labels or without.
+
+    Raises:
+        ValueError: if classes are to be mapped where there are none.
+    """
     if data is not None and data not in DATASETS and is_unlabelled(data, columns):
+        if renamed:
+            raise ValueError(f"{data} has no labels: classes cannot be mapped; leave out --map.")
         found = load_unlabelled(data, tuple(about["image_shape"]), columns=columns)
         names = list(found.sources)
         return SameImages(found.name, found.images, names, [None] * len(names), found.notes)

@@ -3,7 +3,7 @@
 import json
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from jsonargparse import Namespace
@@ -13,7 +13,7 @@ from whence.cli.plain_text import escape
 from whence.encoders.at_layers import OUTPUT
 from whence.runs.column_options import UNWEIGHTED
 from whence.runs.compare_encoders import FeatureQuality, compare_encoders
-from whence.runs.settings import Settings
+from whence.runs.settings import DATA_ROOT, Settings
 from whence.runs.where import may_download_to
 
 
@@ -51,12 +51,10 @@ def compare_all(named: Sequence[tuple[str, str]], options: Namespace, device: st
     if options.json:
         print(json.dumps([asdict(one) for one in found], indent=1))
     else:
-        print(describe_qualities(found, options.data, settings.columns))
+        print(describe_qualities(found, settings))
 
 
-def describe_qualities(
-    found: Sequence[FeatureQuality], data: str, columns: Mapping[str, str]
-) -> str:
+def describe_qualities(found: Sequence[FeatureQuality], settings: Settings) -> str:
     """Lay qualities out as a table, and say with which command the first is trained."""
     deep = found[0].left_out is not None
     head = ["encoder", "size", "features", "linear probe", "neighbours", "ms an image"]
@@ -77,9 +75,11 @@ def describe_qualities(
             ]
         )
     best = found[0]
-    command = ["whence", "train", data, "--encoder", best.encoder, "--weights", best.weights]
-    command += ["--freeze-encoder", "--size", str(best.size[0])]
-    for role, name in columns.items():
+    command = ["whence", "train", settings.data, "--encoder", best.encoder]
+    command += ["--weights", best.weights, "--freeze-encoder", "--size", str(best.size[0])]
+    if settings.data_root != DATA_ROOT:
+        command += ["--data-root", settings.data_root]
+    for role, name in settings.columns.items():
         command += [f"--{role}-column", name]
     if best.layers:
         command += ["--layers", ",".join(best.layers)]

@@ -20,6 +20,7 @@ from whence.data import DATASETS
 from whence.evidence.predict import predict
 from whence.models.load import load_to_answer
 from whence.records.images import Dataset
+from whence.runs.folder import check_folders
 from whence.runs.folds import (
     describe_folds,
     divide_folds,
@@ -79,10 +80,7 @@ def train_folds(
         seconds: in which each run is tuned first, on its own validation images; None does not.
         where: the images are, and may be downloaded to.
     """
-    pool = load_pool(settings, where)
     numbers = [settings.seed] if seeds == 1 else list(range(seeds))
-    for note in describe_division(pool, settings, options.folds, numbers):
-        print_note(note)
     places = {seed: folder if seeds == 1 else folder / f"seed-{seed}" for seed in numbers}
     runs = [
         FoldRun(
@@ -93,6 +91,12 @@ def train_folds(
         for seed, place in places.items()
         for number in range(1, options.folds + 1)
     ]
+    if seconds is None:  # else the tuning looks, and decides the settings
+        planned = {one.folder: one.settings for one in runs}
+        check_folders(folder, planned, resume=options.resume)
+    pool = load_pool(settings, where)
+    for note in describe_division(pool, settings, options.folds, numbers):
+        print_note(note)
     if seconds is not None:
         runs = [tune_fold(one, pool, seconds, options, device, where) for one in runs]
     metrics = train_each(runs, pool, folder, options, device, where)

@@ -9,7 +9,7 @@ from jsonargparse import Namespace
 from whence.cli.plain_text import escape
 from whence.cluster.run_tasks import train_all
 from whence.cluster.worker import Task
-from whence.runs.folder import check_folder
+from whence.runs.folder import check_folders
 
 
 def train_tasks(
@@ -26,8 +26,7 @@ def train_tasks(
     Returns:
         What was measured, by folder; the runs that failed were named, and are not there.
     """
-    for task in tasks:
-        check_folder(task.folder, task.settings, resume=options.resume)
+    check_folders(folder, {task.folder: task.settings for task in tasks}, resume=options.resume)
     outcomes = train_all(
         tasks,
         folder,

@@ -28,6 +28,7 @@ from whence.report.known import say_known
 from whence.runs.beside import say_beside
 from whence.runs.best_layers import ChosenLayers
 from whence.runs.check_run import check_run
+from whence.runs.folder import check_folders
 from whence.runs.images import load_data, load_to_train
 from whence.runs.kept_features import FEATURES, remove_features
 from whence.runs.run import run
@@ -75,15 +76,17 @@ def train_here(
     """
     numbers = [settings.seed] if seeds == 1 else range(seeds)
     places = {seed: folder if seeds == 1 else folder / f"seed-{seed}" for seed in numbers}
-    finished = options.resume and all((place / DONE).exists() for place in places.values())
+    runs = {place: replace(settings, seed=seed) for seed, place in places.items()}
+    team.lead(lambda: check_folders(folder, runs, resume=options.resume))
+    finished = options.resume and all((place / DONE).exists() for place in runs)
     load = load_data if finished else load_to_train
     dataset = team.agree(lambda: load(settings, where))
     for note in dataset.notes if team.leads else ():
         print_note(note)
     results, features_folder = {}, choose_features_folder(folder, options)
-    for seed, place in places.items():
+    for place, chosen in runs.items():
         results[str(place)] = run(
-            replace(settings, seed=seed),
+            chosen,
             place,
             dataset,
             resume=options.resume,
@@ -99,7 +102,7 @@ def train_here(
     print(json.dumps(results) if options.json else describe_trained(results))
     if expected is None:
         return True
-    found = [check_trained(place, expected, team.device, where) for place in places.values()]
+    found = [check_trained(place, expected, team.device, where) for place in runs]
     return all(found)
 
 

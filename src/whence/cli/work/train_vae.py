@@ -7,6 +7,7 @@ from typing import Any
 from jsonargparse import Namespace
 
 from whence.cli.plain_text import escape, print_note
+from whence.runs.folder import check_folder
 from whence.runs.vae_run import load_vae_data, train_vae
 from whence.runs.vae_settings import VAESettings
 
@@ -15,6 +16,7 @@ def train_and_describe(
     settings: VAESettings, folder: Path, options: Namespace, device: str
 ) -> None:
     """Train one autoencoder and say how well it reconstructs."""
+    check_folder(folder, settings, resume=options.resume)  # before images are read
     dataset = load_vae_data(settings)
     for note in dataset.notes:
         print_note(note)
