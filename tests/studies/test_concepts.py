@@ -100,7 +100,7 @@ def test_the_study_in_small_goes_on_where_it_was(tmp_path, monkeypatch):
     ]
     assert all(figure.png.startswith(b"\x89PNG") for figure in found.figures)
     monkeypatch.setattr(study, "train_blocks", None)  # nothing is trained again
-    monkeypatch.setattr(summary, "draw_all", lambda _: ())
+    monkeypatch.setattr(summary, "draw_instruments", lambda _: ())
     assert study.study_planted(request, sizes).rows == found.rows
 
 

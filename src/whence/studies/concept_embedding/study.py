@@ -1,5 +1,6 @@
 """The study: modules that explain each class, and how faithful, apart and local they are."""
 
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 
@@ -178,7 +179,7 @@ def explain_class(
     images = asked.images[answered]
     parts = None if asked.parts is None else asked.parts[answered]
     read = partial(read_class_logit, model, scale, label)
-    plain = map_unit(unit_of_layer(model, read, scale), images)
+    (plain,) = map_reads(setting, [read], images)
     rows = [
         {
             "method": "Excitation Backprop",
@@ -189,14 +190,8 @@ def explain_class(
     for name in EXPLAINERS:
         module = make_module(name, known.features, known.logits[:, label], sizes, seed)
         concepts = module.embed(asked.features[answered])
-        maps = torch.stack(
-            [
-                map_unit(
-                    unit_of_layer(model, partial(read_x_feature, module, place), scale), images
-                )
-                for place in range(concepts.shape[1])
-            ]
-        )
+        reads = [partial(read_x_feature, module, place) for place in range(concepts.shape[1])]
+        maps = map_reads(setting, reads, images)
         joined = join_maps(maps, concepts * module.weights)
         rows.append(
             {
@@ -210,14 +205,18 @@ def explain_class(
             pictures = [show_concepts(images[0], plain[0], maps[:, 0], concepts[0], label)]
     if parts is not None:
         places = torch.randperm(LAYER_WIDTH, generator=make_generator(seed))[: sizes.units]
-        units = torch.stack(
-            [
-                map_unit(unit_of_layer(model, partial(read_feature, place), scale), images)
-                for place in places.tolist()
-            ]
-        )
+        reads = [partial(read_feature, place) for place in places.tolist()]
+        units = map_reads(setting, reads, images)
         rows.append({"method": "units of the layer", **measure_maps(units, parts)})
     return [{"class": label, **row} for row in rows], pictures
+
+
+def map_reads(
+    setting: Setting, reads: Sequence[Callable[[Tensor], Tensor]], images: Tensor
+) -> Tensor:
+    """Map numbers that are read off scaled features of the layer; `(n, B, H, W)`."""
+    units = [unit_of_layer(setting.model, read, setting.scale) for read in reads]
+    return torch.stack([map_unit(unit, images) for unit in units])
 
 
 def make_module(

@@ -249,57 +249,56 @@ def report_run_concepts(
 ) -> Findings:
     """Say in plain words what was found, with a table and figures."""
     sentences = [describe_concept(found, name, amount) for name, amount in amounts.items()]
-    rows: list[tuple[Entry, ...]] = []
-    for layer in found.layers:
-        for concept, some in found.tests[layer].items():
-            unit, precision = found.units[layer][concept]
-            for name, test in some.items():
-                verdict = "yes" if is_moved(test, found.together) else "no"
-                rows.append(
-                    (
-                        concept,
-                        layer,
-                        name,
-                        test.score,
-                        test.random_score,
-                        verdict,
-                        test.accuracy,
-                        unit,
-                        precision,
-                    )
-                )
-    figures = [
-        StudyFigure(
-            f"concept-{number}",
-            f"The share of images of each class whose logit rises towards {concept} in layer "
-            f"{found.layers[-1]}; n. s.: not significantly other than random directions.",
-            draw_directions(
-                list(found.tests[found.layers[-1]][concept]),
-                {concept: list(found.tests[found.layers[-1]][concept].values())},
-                found.together,
-            ),
-        )
-        for number, concept in enumerate(amounts, 1)
-    ]
-    figures.append(
-        StudyFigure(
-            "probes",
-            "How often a linear layer on what a layer of the run gives is wrong about the class.",
-            draw_probes({"this run": [found.errors[n] for n in found.layers]}, found.layers),
-        )
-    )
     return Findings(
         columns=(
             *("concept", "layer", "class", "TCAV", "random", "significant"),
             *("told from others", "best unit", "its average precision"),
         ),
-        rows=tuple(rows),
+        rows=tuple(list_run_tests(found)),
         holds=None,
         verdict=sentences[0],
         made_with=made_with,
         sentences=(*sentences[1:], *explain_reading(found)),
-        figures=tuple(figures),
+        figures=draw_run_tests(found, [*amounts]),
     )
+
+
+def list_run_tests(found: RunTests) -> list[tuple[Entry, ...]]:
+    """List every test: layer by layer, concept by concept, class by class."""
+    return [
+        (
+            *(concept, layer, name, test.score, test.random_score),
+            "yes" if is_moved(test, found.together) else "no",
+            *(test.accuracy, *found.units[layer][concept]),
+        )
+        for layer in found.layers
+        for concept, some in found.tests[layer].items()
+        for name, test in some.items()
+    ]
+
+
+def draw_run_tests(found: RunTests, concepts: Sequence[str]) -> tuple[StudyFigure, ...]:
+    """Draw the scores of every concept in the last layer, and the probes."""
+    last = found.layers[-1]
+    scores = [
+        StudyFigure(
+            f"concept-{number}",
+            f"The share of images of each class whose logit rises towards {concept} in layer "
+            f"{last}; n. s.: not significantly other than random directions.",
+            draw_directions(
+                list(found.tests[last][concept]),
+                {concept: list(found.tests[last][concept].values())},
+                found.together,
+            ),
+        )
+        for number, concept in enumerate(concepts, 1)
+    ]
+    probes = StudyFigure(
+        "probes",
+        "How often a linear layer on what a layer of the run gives is wrong about the class.",
+        draw_probes({"this run": [found.errors[n] for n in found.layers]}, found.layers),
+    )
+    return (*scores, probes)
 
 
 def describe_concept(found: RunTests, concept: str, amount: int) -> str:

@@ -125,57 +125,69 @@ def measure_hits(found: Mapping[str, Any], kind: str) -> tuple[float, float]:
 
 
 def judge_concepts(found: FoundBySeed) -> list[Trend]:
-    """Compare what was found with what was published."""
-    tests = found["directions"]
-    planted = [one[layer][STRIPES] for one in tests for layer in DEEP]
-    lowest = min(one["score"] for one in planted)
-    random = [one[layer][RANDOM_IMAGES] for one in tests for layer in BLOCK_NAMES]
-    wrong = sum(map(is_significant, random))
-    middle = average([one["score"] for one in random])
-    errors = [
-        average([one["errors"]["trained"][n] for one in found["layers"]]) for n in BLOCK_NAMES
-    ]
-    falls = errors[-1] < errors[0] and float(spearmanr(range(len(errors)), errors).statistic) < 0
+    """Compare what was found with what was published, instrument by instrument."""
     traces = [
         average([average(one["convergence"][n]) for one in found["layers"]]) for n in BLOCK_NAMES
     ]
-    known = {
-        how: average([one["again"] for one in found[f"stethoscope {how}"]]) for how in LISTENING
-    }
-    suppressed, listened, promoted = known.values()
     hits = average([measure_hits(one, "conditional")[0] for one in found["differences"]])
     return [
+        *judge_directions(found["directions"]),
+        judge_probes(found["layers"]),
         Trend(
-            lowest > 0.9 and all(map(is_significant, planted)),
+            all(np.diff(traces) < 0),
+            "layers are like their own end, on average over the epochs, to "
+            f"{', '.join(f'{one:.2f}' for one in traces)}, from first to last",
+        ),
+        judge_listening(found),
+        Trend(
+            hits >= HIT_SHARE,
+            f"the pixel that matters most lies on the stripes in {hits:.0%} of the images",
+        ),
+    ]
+
+
+def judge_directions(tests: Sequence[Mapping[str, Any]]) -> tuple[Trend, Trend]:
+    """Say whether the planted concept is found in the deeper layers, and random images nowhere."""
+    planted = [one[layer][STRIPES] for one in tests for layer in DEEP]
+    lowest, moved = min(one["score"] for one in planted), sum(map(is_significant, planted))
+    random = [one[layer][RANDOM_IMAGES] for one in tests for layer in BLOCK_NAMES]
+    middle, wrong = average([one["score"] for one in random]), sum(map(is_significant, random))
+    return (
+        Trend(
+            lowest > 0.9 and moved == len(planted),
             f"planted stripes score at least {lowest:.2f} in the deeper half of the layers, "
-            f"significantly in {sum(map(is_significant, planted))} of {len(planted)} tests",
+            f"significantly in {moved} of {len(planted)} tests",
         ),
         Trend(
             abs(middle - 0.5) < 0.1 and wrong == 0,
             f"random images score {middle:.2f} on average, significantly in {wrong} of "
             f"{len(random)} tests",
         ),
-        Trend(
-            falls,
-            f"probes are wrong on {errors[0]:.1%} of the images in the first layer and "
-            f"{errors[-1]:.1%} in the last",
-        ),
-        Trend(
-            all(np.diff(traces) < 0),
-            "layers are like their own end, on average over the epochs, to "
-            f"{', '.join(f'{one:.2f}' for one in traces)}, from first to last",
-        ),
-        Trend(
-            suppressed < (0.5 + listened) / 2 and promoted > listened,
-            f"a new perceptron finds dots in features with {suppressed:.0%} where they were "
-            f"suppressed, {listened:.0%} where nothing was done and {promoted:.0%} where they were "
-            "promoted",
-        ),
-        Trend(
-            hits >= HIT_SHARE,
-            f"the pixel that matters most lies on the stripes in {hits:.0%} of the images",
-        ),
-    ]
+    )
+
+
+def judge_probes(layers: Sequence[Mapping[str, Any]]) -> Trend:
+    """Say whether linear probes are wrong less often the deeper they are."""
+    errors = [average([one["errors"]["trained"][name] for one in layers]) for name in BLOCK_NAMES]
+    falls = errors[-1] < errors[0] and float(spearmanr(range(len(errors)), errors).statistic) < 0
+    return Trend(
+        falls,
+        f"probes are wrong on {errors[0]:.1%} of the images in the first layer and "
+        f"{errors[-1]:.1%} in the last",
+    )
+
+
+def judge_listening(found: FoundBySeed) -> Trend:
+    """Say whether the features know less of a suppressed factor, and more of a promoted one."""
+    suppressed, listened, promoted = (
+        average([one["again"] for one in found[f"stethoscope {how}"]]) for how in LISTENING
+    )
+    return Trend(
+        suppressed < (0.5 + listened) / 2 and promoted > listened,
+        f"a new perceptron finds dots in features with {suppressed:.0%} where they were "
+        f"suppressed, {listened:.0%} where nothing was done and {promoted:.0%} where they were "
+        "promoted",
+    )
 
 
 def summarise_concepts(found: FoundBySeed, made_with: Mapping[str, Any]) -> Findings:
@@ -189,11 +201,28 @@ def summarise_concepts(found: FoundBySeed, made_with: Mapping[str, Any]) -> Find
         verdict=f"{met} of {len(expected)} instruments found what was published of them.",
         made_with=made_with,
         sentences=say_trends(expected),
-        figures=draw_all(found),
+        figures=draw_instruments(found),
     )
 
 
-def draw_all(found: FoundBySeed) -> tuple[StudyFigure, ...]:
+CAPTIONS_OF_CONCEPTS = {
+    "directions": "Kim et al. 2018: the share of images of the class of stripes whose logit rises "
+    "along a concept's direction, with its deviation over draws of images; n. s.: not "
+    "significantly other than random directions, whose mean is 0.5. Dots are in half of all images "
+    "and say nothing about the class.",
+    "probes": "Alain and Bengio 2016: how often a linear layer on what a block gives is wrong.",
+    "convergence": "Raghu et al. 2017: left, how like each block is to itself at the end of the "
+    "training; the first ones settle first. Right, how like blocks are to each other.",
+    "units": "Zhou et al. 2014, Gonzalez-Garcia et al. 2018: how well single units detect stripes, "
+    "beside the best direction over all units of the block.",
+    "stethoscope": "Fuchs et al. 2018: dots go with the classes in training and not in the test; a "
+    "branch beside the network suppresses, only listens to, or promotes what it knows of dots.",
+    "differences": "Zintgraf et al. 2017: red pixels speak for the class of stripes, blue ones "
+    "against it; framed, where the stripes were planted.",
+}
+
+
+def draw_instruments(found: FoundBySeed) -> tuple[StudyFigure, ...]:
     """Draw what the first seed found."""
     first = {name: some[0] for name, some in found.items() if some}
     tests = {
@@ -207,42 +236,14 @@ def draw_all(found: FoundBySeed) -> tuple[StudyFigure, ...]:
     grids = {"layers of one network": first["layers"]["layers"]}
     if "networks" in first:
         grids["of two networks"] = first["networks"]["layers"]
-    return (
-        StudyFigure(
-            "directions",
-            "Kim et al. 2018: the share of images of the class of stripes whose logit rises along "
-            "a concept's direction, with its deviation over draws of images; n. s.: not "
-            "significantly other than random directions, whose mean is 0.5. Dots are in half of "
-            "all images and say nothing about the class.",
-            draw_directions(BLOCK_NAMES, tests, 3 * len(BLOCK_NAMES)),
-        ),
-        StudyFigure(
-            "probes",
-            "Alain and Bengio 2016: how often a linear layer on what a block gives is wrong.",
-            draw_probes(errors, BLOCK_NAMES),
-        ),
-        StudyFigure(
-            "convergence",
-            "Raghu et al. 2017: left, how like each block is to itself at the end of the training; "
-            "the first ones settle first. Right, how like blocks are to each other.",
-            draw_convergence(first["layers"]["convergence"], grids),
-        ),
-        StudyFigure(
-            "units",
-            "Zhou et al. 2014, Gonzalez-Garcia et al. 2018: how well single units detect stripes, "
-            "beside the best direction over all units of the block.",
-            draw_units(first["units"], STRIPES),
-        ),
-        StudyFigure(
-            "stethoscope",
-            "Fuchs et al. 2018: dots go with the classes in training and not in the test; a branch "
-            "beside the network suppresses, only listens to, or promotes what it knows of dots.",
-            draw_stethoscope({how: first[f"stethoscope {how}"] for how in LISTENING}),
-        ),
-        StudyFigure(
-            "differences",
-            "Zintgraf et al. 2017: red pixels speak for the class of stripes, blue ones against "
-            "it; framed, where the stripes were planted.",
-            draw_differences(first["differences"]),
-        ),
+    drawn = {
+        "directions": draw_directions(BLOCK_NAMES, tests, 3 * len(BLOCK_NAMES)),
+        "probes": draw_probes(errors, BLOCK_NAMES),
+        "convergence": draw_convergence(first["layers"]["convergence"], grids),
+        "units": draw_units(first["units"], STRIPES),
+        "stethoscope": draw_stethoscope({how: first[f"stethoscope {how}"] for how in LISTENING}),
+        "differences": draw_differences(first["differences"]),
+    }
+    return tuple(
+        StudyFigure(name, caption, drawn[name]) for name, caption in CAPTIONS_OF_CONCEPTS.items()
     )

@@ -25,53 +25,52 @@ def draw_belief(
     """
     last = len(found["DBN"]["layers"]) - 1
     middle = min(1, last)
-    rows = [
-        (f"{kind}, layer {depth + 1}", [one[0] for one in layer["maximisers"]])
-        for kind, network in found.items()
-        for depth, layer in enumerate(network["layers"])
-    ]
-    starts = [
-        (f"{kind}, unit {place + 1}", pictures)
-        for kind, network in found.items()
-        for place, pictures in enumerate(network["layers"][last]["maximisers"][:4])
-    ]
     belief = found["DBN"]["layers"][middle]
-    sampled = [
-        (f"unit {place + 1}", [mean, *some])
-        for place, (mean, some) in enumerate(
-            zip(belief["means"][:6], belief["samples"][:6], strict=True)
-        )
-    ]
-    ways = [
-        ("samples, mean", belief["means"]),
-        ("filters, combined", belief["combinations"]),
-        ("maximised", [one[0] for one in belief["maximisers"]]),
-    ]
-    return (
-        StudyFigure(
-            "layers",
-            "What excites units most, layer by layer: one picture a unit.",
-            draw_rows(rows, shape),
-        ),
-        StudyFigure(
-            "starts",
-            f"Units of layer {last + 1}, maximised from nine random starts: a row a unit. Pictures "
-            "in a row are alike where the unit has one maximum alone.",
-            draw_rows(starts, shape),
-        ),
-        StudyFigure(
-            "samples",
-            f"Pictures that the deep belief net makes while a unit of layer {middle + 1} is kept "
-            "on: a row a unit, the mean of all in front.",
-            draw_rows(sampled, shape),
-        ),
-        StudyFigure(
-            "ways",
-            f"Units of layer {middle + 1} of the deep belief net in three ways, a column a unit: "
-            "the mean of its samples, the filters below added up, and what excites it most.",
-            draw_rows(ways, shape),
-        ),
+    rows = {
+        "layers": [
+            (f"{kind}, layer {depth + 1}", take_first_starts(layer))
+            for kind, network in found.items()
+            for depth, layer in enumerate(network["layers"])
+        ],
+        "starts": [
+            (f"{kind}, unit {place + 1}", pictures)
+            for kind, network in found.items()
+            for place, pictures in enumerate(network["layers"][last]["maximisers"][:4])
+        ],
+        "samples": [
+            (f"unit {place + 1}", [mean, *some])
+            for place, (mean, some) in enumerate(
+                zip(belief["means"][:6], belief["samples"][:6], strict=True)
+            )
+        ],
+        "ways": [
+            ("samples, mean", belief["means"]),
+            ("filters, combined", belief["combinations"]),
+            ("maximised", take_first_starts(belief)),
+        ],
+    }
+    captions = caption_belief(last + 1, middle + 1)
+    return tuple(
+        StudyFigure(name, captions[name], draw_rows(some, shape)) for name, some in rows.items()
     )
+
+
+def take_first_starts(layer: Mapping[str, Any]) -> list[Sequence[float]]:
+    """Take what the first of the starts led to, of every unit of a layer."""
+    return [one[0] for one in layer["maximisers"]]
+
+
+def caption_belief(last: int, middle: int) -> dict[str, str]:
+    """Say what the figures show, of the last layer and of one in the middle."""
+    return {
+        "layers": "What excites units most, layer by layer: one picture a unit.",
+        "starts": f"Units of layer {last}, maximised from nine random starts: a row a unit. "
+        "Pictures in a row are alike where the unit has one maximum alone.",
+        "samples": f"Pictures that the deep belief net makes while a unit of layer {middle} is "
+        "kept on: a row a unit, the mean of all in front.",
+        "ways": f"Units of layer {middle} of the deep belief net in three ways, a column a unit: "
+        "the mean of its samples, the filters below added up, and what excites it most.",
+    }
 
 
 def draw_rows(

@@ -16,6 +16,8 @@ from whence.seeds import make_generator
 from whence.studies.erasure.smallest_sets import find_smallest_evidence
 from whence.studies.parts.stored_votes import train_votes
 
+SHOWN_HANGING = 3
+
 
 def erase_evidence(
     images: Dataset,
@@ -54,39 +56,41 @@ def erase_evidence(
     cached = cache_pixels(head, images.train.take(kept), test.images[chosen])
     read = read_whole(cached)
     found = find_smallest_evidence(cached, largest=largest, most_sets=most_sets)
-    sizes = [0 if one.places is None else len(one.places) for one in found]
+    rows = range(len(chosen))
     greedy = search_greedily(
-        cached,
-        read.answers,
-        [stored] * len(chosen),
-        list(range(len(chosen))),
-        limit=stored - 1,
-        batch_size=256,
+        cached, read.answers, [stored] * len(rows), [*rows], limit=stored - 1, batch_size=256
     )
-    shown = [place for place, size in enumerate(sizes) if size][:3]
+    shown = [row for row in rows if found[row].places][:SHOWN_HANGING]
     return {
         "accuracy": float((read.answers == test.labels[chosen]).double().mean()),
-        "sizes": sizes,
+        "sizes": [len(one.places or ()) for one in found],
         "searched": min((one.searched for one in found if one.places is None), default=largest),
-        "greedy": [len(greedy[row].places) if row in greedy else 0 for row in range(len(chosen))],
+        "greedy": [len(greedy[row].places) if row in greedy else 0 for row in rows],
         "largest": largest,
         "examples": [
             {
-                "image": int(chosen[place]),
-                "answer": int(read.answers[place]),
-                "becomes": found[place].becomes,
-                "voters": [
-                    {
-                        "image": int(kept[one]),
-                        "weight": float(read.weights[place, one]),
-                        "gone": one in (found[place].places or ()),
-                    }
-                    for one in order_voters(read.weights[place], found[place].places or ())
-                ],
+                "image": int(chosen[row]),
+                "answer": int(read.answers[row]),
+                "becomes": found[row].becomes,
+                "voters": list_voters(read.weights[row], found[row].places or (), kept),
             }
-            for place in shown
+            for row in shown
         ],
     }
+
+
+def list_voters(weights: Tensor, gone: tuple[int, ...], stored: Tensor) -> list[dict[str, Any]]:
+    """List the stored images of an answer, with their weights and whether they were left out.
+
+    Args:
+        weights: `(M,)` of the stored images.
+        gone: which of them were left out.
+        stored: `(M,)` their places among the training images.
+    """
+    return [
+        {"image": int(stored[one]), "weight": float(weights[one]), "gone": one in gone}
+        for one in order_voters(weights, gone)
+    ]
 
 
 def cache_pixels(head: Votes, stored: ImageSet, asked: Tensor) -> Cached:

@@ -8,6 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from whence.report.figures import to_bytes
+from whence.studies.parts.findings import StudyFigure
+from whence.studies.parts.sentences.networks import SENTENCE_READERS
 
 CASE_TITLES = {
     "plain": "no dropout",
@@ -15,6 +17,47 @@ CASE_TITLES = {
     "one removed": "largest dimension removed, trained again",
     "two removed": "the two largest removed, trained again",
 }
+
+TITLES_OF_NETWORKS = {kind: reader.title for kind, reader in SENTENCE_READERS.items()}
+
+
+def draw_erasure(found: Mapping[str, Any], judged: str) -> tuple[StudyFigure, ...]:
+    """Draw everything of one seed.
+
+    Args:
+        found: its parts.
+        judged: the features that the claim is judged by.
+    """
+    own = found["features"][judged]
+    figures = [
+        StudyFigure(
+            "dimensions",
+            "Share of the importance that each dimension has for each task: as in figure 1 of the "
+            "paper, the darker a cell, the more the loss grows when the dimension is set to 0.",
+            draw_dimensions(own),
+        ),
+        StudyFigure(
+            "layers",
+            "How unevenly importance is spread over the units of each layer, mean over tasks.",
+            draw_layers(own),
+        ),
+        StudyFigure(
+            "words",
+            "What each word does for the right answer: on red, the loss grows without the word, on "
+            "blue it falls; full colour is the largest of each network.",
+            draw_sentences(found["words"], TITLES_OF_NETWORKS),
+        ),
+    ]
+    if "evidence" in found:
+        sets = found["evidence"]
+        figures.append(
+            StudyFigure(
+                "evidence",
+                "How many answers change when the right stored images are left out.",
+                draw_set_sizes(sets["sizes"], sets["greedy"], sets["largest"]),
+            )
+        )
+    return tuple(figures)
 
 
 def draw_dimensions(found: Mapping[str, Any]) -> bytes:

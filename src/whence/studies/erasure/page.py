@@ -1,6 +1,6 @@
 """The page of the study: important and misleading words, and sets of stored images."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from whence.messages import format_number
@@ -27,6 +27,18 @@ def show_erased_words(
         found: as ``erase_words`` makes it.
         titles: names of networks for people.
     """
+    blocks = (
+        tabulate_top_words(found, titles),
+        *show_misleading_words(found["bi-lstm"]["harmful"]),
+    )
+    return (
+        PageSection("words", "Words", blocks),
+        PageSection("sets", "Smallest sets of words", (show_word_sets(found["sets"]),)),
+    )
+
+
+def tabulate_top_words(found: Mapping[str, Any], titles: Mapping[str, str]) -> PageBlock:
+    """Show the most important words of each network side by side."""
     total = max(len(found[kind]["top"]) for kind in titles)
     rows = tuple(
         TableRow(
@@ -36,8 +48,16 @@ def show_erased_words(
         )
         for place in range(total)
     )
-    top = NumberTable("The most important words of each network", (*titles.values(),), rows)
-    harmful = tuple(
+    table = NumberTable("The most important words of each network", (*titles.values(),), rows)
+    about = "In brackets: by which share of itself the loss grows without the word, on average."
+    return PageBlock("Words by importance", (about,), (table,))
+
+
+def show_misleading_words(harmful: Sequence[Mapping[str, Any]]) -> tuple[PageBlock, ...]:
+    """Show the words without which the right answer would be surer, where there are some."""
+    if not harmful:
+        return ()
+    cards = tuple(
         Card(
             role="counterfactual",
             badge=f"without “{one['word']}”",
@@ -48,30 +68,13 @@ def show_erased_words(
                 f"the loss changes by {format_number(100 * one['share'], '+.0f')} %",
             ),
         )
-        for one in found["bi-lstm"]["harmful"]
+        for one in harmful
     )
-    blocks = [
-        PageBlock(
-            "Words by importance",
-            ("In brackets: by which share of itself the loss grows without the word, on average.",),
-            (top,),
-        )
-    ]
-    if harmful:
-        blocks.append(
-            PageBlock(
-                "Words that mislead",
-                (
-                    "Without these words the Bi-LSTM would be surer of the right answer: a way to "
-                    "find what it makes too much of.",
-                ),
-                (Strip(harmful, 200),),
-            )
-        )
-    return (
-        PageSection("words", "Words", tuple(blocks)),
-        PageSection("sets", "Smallest sets of words", (show_word_sets(found["sets"]),)),
+    about = (
+        "Without these words the Bi-LSTM would be surer of the right answer: a way to find what it "
+        "makes too much of."
     )
+    return (PageBlock("Words that mislead", (about,), (Strip(cards, 200),)),)
 
 
 def show_word(top: list[tuple[str, float]], place: int) -> str:

@@ -12,17 +12,11 @@ from whence.studies.erasure.dimensions import (
     judge_replacement,
 )
 from whence.studies.erasure.evidence import erase_evidence
-from whence.studies.erasure.figures import (
-    draw_dimensions,
-    draw_layers,
-    draw_sentences,
-    draw_set_sizes,
-)
+from whence.studies.erasure.figures import TITLES_OF_NETWORKS, draw_erasure
 from whence.studies.erasure.own_run import erase_in_run
 from whence.studies.erasure.page import show_erased_words, show_evidence_sets
 from whence.studies.erasure.policy import PolicyRecipe
 from whence.studies.erasure.table_rows import (
-    TITLES_OF_NETWORKS,
     explain_table,
     judge_words,
     list_features,
@@ -32,7 +26,7 @@ from whence.studies.erasure.table_rows import (
 )
 from whence.studies.erasure.tasks import FeatureTasks, describe_images, describe_words
 from whence.studies.erasure.words import WordSizes, erase_words, read_both
-from whence.studies.parts.findings import Findings, StudyFigure
+from whence.studies.parts.findings import Findings
 from whence.studies.parts.kept import KeptParts
 from whence.studies.parts.request import StudyRequest, name_seeds
 from whence.studies.parts.sentences.film_templates import write_reviews
@@ -175,36 +169,9 @@ def report_erasure(
     }
     held = "; ".join(f"{name} in {sum(some)} of {len(some)} seeds" for name, some in claims.items())
     first = found[0]
-    figures = [
-        StudyFigure(
-            "dimensions",
-            "Share of the importance that each dimension has for each task: as in figure 1 of the "
-            "paper, the darker a cell, the more the loss grows when the dimension is set to 0.",
-            draw_dimensions(own[0]),
-        ),
-        StudyFigure(
-            "layers",
-            "How unevenly importance is spread over the units of each layer, mean over tasks.",
-            draw_layers(own[0]),
-        ),
-        StudyFigure(
-            "words",
-            "What each word does for the right answer: on red, the loss grows without the word, on "
-            "blue it falls; full colour is the largest of each network.",
-            draw_sentences(first["words"], TITLES_OF_NETWORKS),
-        ),
-    ]
     sections = show_erased_words(first["words"], TITLES_OF_NETWORKS)
     if "evidence" in first:
-        sets = first["evidence"]
-        figures.append(
-            StudyFigure(
-                "evidence",
-                "How many answers change when the right stored images are left out.",
-                draw_set_sizes(sets["sizes"], sets["greedy"], sets["largest"]),
-            )
-        )
-        sections += show_evidence_sets(sets, things.images)
+        sections += show_evidence_sets(first["evidence"], things.images)
     return Findings(
         columns=(
             *("left out", "case", "accuracy", "importance", "Gini"),
@@ -215,6 +182,6 @@ def report_erasure(
         verdict=f"{held[0].upper()}{held[1:]}.",
         made_with=made_with,
         sentences=(*explain_table(found, judged), *say_other_features(found, others)),
-        figures=tuple(figures),
+        figures=draw_erasure(first, judged),
         sections=sections,
     )

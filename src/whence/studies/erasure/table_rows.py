@@ -6,12 +6,9 @@ from typing import Any
 
 from whence.report.numbers import percent
 from whence.studies.erasure.dimensions import LAYERS, judge_dropout, judge_replacement
-from whence.studies.erasure.figures import CASE_TITLES
+from whence.studies.erasure.figures import CASE_TITLES, TITLES_OF_NETWORKS
 from whence.studies.erasure.words import compare_sets
 from whence.studies.parts.findings import Entry
-from whence.studies.parts.sentences.networks import SENTENCE_READERS
-
-TITLES_OF_NETWORKS = {kind: reader.title for kind, reader in SENTENCE_READERS.items()}
 
 
 def judge_words(found: Mapping[str, Any]) -> bool:

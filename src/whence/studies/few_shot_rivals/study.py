@@ -17,6 +17,7 @@ from whence.studies.few_shot_rivals.counterfactuals import (
     BY_TREES,
     COUNTERFACTUAL_KINDS,
     Known,
+    OtherImages,
     find_read,
     judge_counterfactuals,
     leave_out_stored,
@@ -208,8 +209,9 @@ def compare_counterfactuals(
     Returns:
         By kind its measures; and of the first asked images the counterfactuals, by row and kind.
     """
-    kinds = (*COUNTERFACTUAL_KINDS, REAL)
-    numbers: dict[str, dict[str, list[Tensor]]] = {kind: {} for kind in kinds}
+    numbers: dict[str, dict[str, list[Tensor]]] = {
+        kind: {} for kind in (*COUNTERFACTUAL_KINDS, REAL)
+    }
     asked, readable, done = 0, 0, 0
     shown: dict[int, dict[str, Any]] = {}
     for place, (round_, one) in enumerate(zip(rounds, answers, strict=True)):
@@ -220,34 +222,70 @@ def compare_counterfactuals(
         done += len(rows)
         if len(rows) == 0:
             continue
+        targets = one.stored_logits.argmax(1)[places[rows]]
         made = make_counterfactuals(model, round_, one, rows, known, GUIDANCES)
-        said, targets = one.logits.argmax(1)[rows], one.stored_logits.argmax(1)[places[rows]]
-        every = torch.stack([others.found for others in made.values()]).all(0)
-        judges = leave_out_stored(known, to_float(round_.stored.images))
-        compared = {kind: (others.images[every], every) for kind, others in made.items()}
-        real = choose_real(round_.asked.labels, targets)
-        there = every & (real >= 0)
-        compared[REAL] = to_float(round_.asked.images[real[there]]), there
-        for kind, (images, of) in compared.items():
-            measured = {"found": made[kind].found.double()} if kind in made else {}
-            if len(images):
-                measured |= judge_counterfactuals(images, said[of], targets[of], judges, second)
-            for measure, values in measured.items():
+        measured = measure_round(round_, one.logits.argmax(1)[rows], targets, made, known, second)
+        for kind, measures in measured.items():
+            for measure, values in measures.items():
                 numbers[kind].setdefault(measure, []).append(values)
         if place == 0:
-            pixels = {kind: to_uint8(others.images).tolist() for kind, others in made.items()}
-            for at, row in enumerate(rows.tolist()):
-                shown[row] = {
-                    kind: {"pixels": pixels[kind][at], "class": int(targets[at])}
-                    if bool(others.found[at])
-                    else None
-                    for kind, others in made.items()
-                }
+            shown = lay_out_counterfactuals(rows, targets, made)
     found: dict[str, Any] = {
         kind: {measure: float(torch.cat(parts).double().mean()) for measure, parts in one.items()}
         for kind, one in numbers.items()
     }
     return {"readable": readable / asked, "searched": done, "kinds": found}, shown
+
+
+def measure_round(
+    round_: Round,
+    said: Tensor,
+    targets: Tensor,
+    made: dict[str, OtherImages],
+    known: Known,
+    second: Classifier,
+) -> dict[str, dict[str, Tensor]]:
+    """Measure the counterfactuals of a round, and real test images of the same classes.
+
+    Args:
+        round_: asked and stored images.
+        said: `(n,)` answers to the asked images that have one of every kind, or not.
+        targets: `(n,)` classes that they were to come into.
+        made: by kind.
+        known: the training images and their autoencoders.
+        second: a classifier that took no part.
+
+    Returns:
+        By kind its measures, of the images for which every kind was found.
+    """
+    every = torch.stack([others.found for others in made.values()]).all(0)
+    judges = leave_out_stored(known, to_float(round_.stored.images))
+    compared = {kind: (others.images[every], every) for kind, others in made.items()}
+    real = choose_real(round_.asked.labels, targets)
+    there = every & (real >= 0)
+    compared[REAL] = to_float(round_.asked.images[real[there]]), there
+    found: dict[str, dict[str, Tensor]] = {}
+    for kind, (images, of) in compared.items():
+        found[kind] = {"found": made[kind].found.double()} if kind in made else {}
+        if len(images):
+            found[kind] |= judge_counterfactuals(images, said[of], targets[of], judges, second)
+    return found
+
+
+def lay_out_counterfactuals(
+    rows: Tensor, targets: Tensor, made: dict[str, OtherImages]
+) -> dict[int, dict[str, Any]]:
+    """Lay out the counterfactuals of asked images, by row and kind; None where none was found."""
+    pixels = {kind: to_uint8(others.images).tolist() for kind, others in made.items()}
+    return {
+        row: {
+            kind: {"pixels": pixels[kind][at], "class": int(targets[at])}
+            if bool(others.found[at])
+            else None
+            for kind, others in made.items()
+        }
+        for at, row in enumerate(rows.tolist())
+    }
 
 
 def show_rows(

@@ -70,27 +70,9 @@ def fit_labels(
     optimizer = torch.optim.SGD(
         network.parameters(), lr=recipe.rate, momentum=0.9, weight_decay=recipe.weight_decay
     )
-    curve, step = FittingCurve([], [], [], None), 0
+    curve = FittingCurve([], [], [], None)
     for epoch in range(1, recipe.epochs + 1):
-        network.train()
-        order = torch.randperm(len(data.images), generator=generator)
-        losses = []
-        for places in order.split(recipe.batch):
-            for group in optimizer.param_groups:
-                group["lr"] = recipe.rate * DECAY ** (step // DECAY_STEPS)
-            images = data.images[places]
-            if recipe.crop:
-                images = shift(images, generator=generator)
-            if recipe.noise:
-                drawn = torch.randn(images.shape, generator=generator).to(images)
-                images = images + recipe.noise * drawn
-            loss = F.cross_entropy(network(images), data.labels[places])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            losses.append(float(loss.detach()))
-            step += 1
-        curve.losses.append(sum(losses) / len(losses))
+        curve.losses.append(train_one_epoch(network, data, optimizer, recipe, epoch, generator))
         curve.train_errors.append(count_errors(network, data.images, data.labels))
         curve.test_errors.append(count_errors(network, data.test_images, data.test_labels))
         if on_epoch is not None:
@@ -100,6 +82,35 @@ def fit_labels(
         if curve.fitted is not None and epoch >= recipe.least:
             break
     return curve
+
+
+def train_one_epoch(
+    network: nn.Module,
+    data: RandomisedData,
+    optimizer: torch.optim.Optimizer,
+    recipe: FittingRecipe,
+    epoch: int,
+    generator: torch.Generator,
+) -> float:
+    """See every image once, in the ``epoch``-th turn; the mean loss of the steps, in nats."""
+    network.train()
+    batches = torch.randperm(len(data.images), generator=generator).split(recipe.batch)
+    losses = []
+    for step, places in enumerate(batches, (epoch - 1) * len(batches)):
+        for group in optimizer.param_groups:
+            group["lr"] = recipe.rate * DECAY ** (step // DECAY_STEPS)
+        images = data.images[places]
+        if recipe.crop:
+            images = shift(images, generator=generator)
+        if recipe.noise:
+            drawn = torch.randn(images.shape, generator=generator).to(images)
+            images = images + recipe.noise * drawn
+        loss = F.cross_entropy(network(images), data.labels[places])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    return sum(losses) / len(losses)
 
 
 def count_errors(network: nn.Module, images: Tensor, labels: Tensor) -> float:

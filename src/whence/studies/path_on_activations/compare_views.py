@@ -38,6 +38,57 @@ def compare_views(known: Learned, sizes: PathSizes, seed: int) -> dict[str, Any]
         ValueError: if no image has a path.
     """
     generator = make_generator(seed)
+    whole, path, classes = walk_back(known, sizes, generator)
+    views = view_layers(known.network, known.modules, known.scale, path.flatten(0, 1))
+    found = {
+        name: follow_view(view, path, classes[:, 0], steps=sizes.mask_steps, generator=generator)
+        for name, view in views.items()
+    }
+    shown = {
+        name: show_features(view, found[name], path, sizes.attributed)
+        for name, view in views.items()
+        if name not in ON_PIXELS
+    }
+    order = random_order((len(path), *path.shape[3:]), generator=generator)
+    rankings = {
+        "mask on pixels": found[PLAIN_PIXELS].masks,
+        "pixels by chance": order,
+        **{name: maps.sum(1) for name, (maps, _) in shown.items()},
+    }
+    return {
+        "asked": len(whole),
+        "with a path": len(path),
+        "views": {
+            name: {
+                "features": found[name].masks[0].numel(),
+                **average_measures(found[name].measures),
+                "answers": share_of_answers(view, views[PLAIN_PIXELS], path),
+            }
+            for name, view in views.items()
+        },
+        "attributed": {
+            name: keep_marked_pixels(known, path, classes, ranking)
+            for name, ranking in rankings.items()
+        },
+        "pictures": [
+            lay_out_followed(row, path, classes, found, shown)
+            for row in range(min(SHOWN_PATHS, len(path)))
+        ],
+    }
+
+
+def walk_back(
+    known: Learned, sizes: PathSizes, generator: torch.Generator
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Morph test images into their second class, and go the ways back.
+
+    Returns:
+        `(N,)` whether an image has a path; of the B that have one `(B, S, C, H, W)` the images on
+        it, from other to self, and `(B, 2)` the classes of self and of other.
+
+    Raises:
+        ValueError: if no image has a path.
+    """
     done = morph(
         known.network,
         known.vae,
@@ -52,42 +103,7 @@ def compare_views(known: Learned, sizes: PathSizes, seed: int) -> dict[str, Any]
             f"No image has a path to its second class; give more or simpler images. Of the first: "
             f"{done.reasons[0]}"
         )
-    path, classes = done.path[whole], done.others.classes[whole]
-    views = view_layers(known.network, known.modules, known.scale, path.flatten(0, 1))
-    found = {
-        name: follow_view(view, path, classes[:, 0], steps=sizes.mask_steps, generator=generator)
-        for name, view in views.items()
-    }
-    shown = {
-        name: show_features(view, found[name], path, sizes.attributed)
-        for name, view in views.items()
-        if name not in ON_PIXELS
-    }
-    order = random_order((len(path), *path.shape[3:]), generator=generator)
-    return {
-        "asked": len(whole),
-        "with a path": len(path),
-        "views": {
-            name: {
-                "features": found[name].masks[0].numel(),
-                **average_measures(found[name].measures),
-                "answers": share_of_answers(view, views[PLAIN_PIXELS], path),
-            }
-            for name, view in views.items()
-        },
-        "attributed": {
-            "mask on pixels": keep_marked_pixels(known, path, classes, found[PLAIN_PIXELS].masks),
-            "pixels by chance": keep_marked_pixels(known, path, classes, order),
-            **{
-                name: keep_marked_pixels(known, path, classes, maps.sum(1))
-                for name, (maps, _) in shown.items()
-            },
-        },
-        "pictures": [
-            lay_out_followed(row, path, classes, found, shown)
-            for row in range(min(SHOWN_PATHS, len(path)))
-        ],
-    }
+    return whole, done.path[whole], done.others.classes[whole]
 
 
 def share_of_answers(view: FollowedView, plain: FollowedView, path: Tensor) -> float:

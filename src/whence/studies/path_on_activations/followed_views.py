@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from whence.models.classifier import Classifier
-from whence.models.evaluating import evaluating
 from whence.models.wrap import wrap
 from whence.studies.parts.explanation_module import ExplanationModule
 
@@ -174,19 +173,20 @@ def view_layers(
     }
     for name, (activate, then, head, numbers) in parts.items():
         by_map = name == LAYER_MAPS
-        with evaluating(model):
-            found = [activate(some) for some in images.split(ACTIVATED_AT_ONCE)]
-        scale = max(float(one.amax()) for one in found) or 1.0
-        laid = lay_activations_out(found[0][:1], scale, by_map=by_map)
-        rest = RestOfNetwork(then, scale=scale, shape=found[0].shape[1:], by_map=by_map)
+        found = activate_in_parts(activate, images)
+        scale = float(found.amax()) or 1.0
+        laid = lay_activations_out(found[:1], scale, by_map=by_map)
+        rest = RestOfNetwork(then, scale=scale, shape=found.shape[1:], by_map=by_map)
         shape = (laid.shape[1], laid.shape[2], laid.shape[3])
-        views[name] = FollowedView(
-            name,
-            classify_features(rest, model, shape, head),
-            make_layer(activate, scale, by_map),
-            numbers,
-        )
+        rest_alone = classify_features(rest, model, shape, head)
+        views[name] = FollowedView(name, rest_alone, make_layer(activate, scale, by_map), numbers)
     return {name: views[name] for name in FOLLOWED}
+
+
+def activate_in_parts(activate: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+    """Compute activations of images `(N, C, H, W)`, a part at a time."""
+    with torch.no_grad():
+        return torch.cat([activate(some) for some in images.split(ACTIVATED_AT_ONCE)])
 
 
 def make_layer(
@@ -195,11 +195,6 @@ def make_layer(
     """Return what maps images to their activations, laid out."""
 
     def lay(pixels: Tensor) -> Tensor:
-        with torch.no_grad():
-            found = [
-                lay_activations_out(activate(some), scale, by_map=by_map)
-                for some in pixels.split(ACTIVATED_AT_ONCE)
-            ]
-        return torch.cat(found)
+        return lay_activations_out(activate_in_parts(activate, pixels), scale, by_map=by_map)
 
     return lay

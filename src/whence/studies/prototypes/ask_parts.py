@@ -67,31 +67,36 @@ def ask_parts(images: Dataset, sizes: PrototypeSizes, seed: int) -> dict[str, An
     found["pushed"] = share_right(parts, asked, test.labels)
     fit_last_layer(parts, pixels, labels, steps=sizes.steps)
     found["accuracy"] = share_right(parts, asked, test.labels)
-    own = parts.owners == torch.arange(classes)[:, None]
-    strongest = parts.weights.detach()[own.T.nonzero()[:, 1], torch.arange(len(origins))]
     votes, weights = vote_beside(plain.encoder, pixels, labels, asked, classes, sizes, seed)
-    found |= {
-        "votes": float((votes.argmax(1) == test.labels).double().mean()),
+    found["votes"] = float((votes.argmax(1) == test.labels).double().mean())
+    examples = [
+        {
+            **explain_parts(parts, asked[place], origins, side),
+            "image": place,
+            "votes": [
+                {"image": int(one), "weight": float(weights[place, one])}
+                for one in weights[place].argsort(descending=True)[:SHOWN_PARTS]
+                if weights[place, one] > 0
+            ],
+            "voted": int(votes[place].argmax()),
+        }
+        for place in spread_evenly(range(len(test)), sizes.shown)
+    ]
+    return {**found, **count_prototypes(parts, origins), "examples": examples}
+
+
+@torch.no_grad()
+def count_prototypes(network: PartNetwork, origins: list[PatchOrigin]) -> dict[str, float]:
+    """Count prototypes, patches, those in use, and weights of 0, as ``ask_parts`` says."""
+    own = network.owners == torch.arange(len(network.weights))[:, None]  # (K, P)
+    strongest = network.weights[network.owners, torch.arange(len(origins))]
+    return {
         "prototypes": len(origins),
         "distinct": len({one[:3] for one in origins}),
         "used": int((strongest > strongest.max() / 100).sum()),
-        "zero": float((parts.weights.detach()[~own] == 0).double().mean()),
+        "zero": float((network.weights[~own] == 0).double().mean()),
         "moved": float(torch.tensor([one.moved for one in origins]).mean()),
-        "examples": [
-            explain_parts(parts, asked[place], origins, side)
-            | {
-                "image": place,
-                "votes": [
-                    {"image": int(one), "weight": float(weights[place, one])}
-                    for one in weights[place].argsort(descending=True)[:SHOWN_PARTS]
-                    if weights[place, one] > 0
-                ],
-                "voted": int(votes[place].argmax()),
-            }
-            for place in spread_evenly(range(len(test)), sizes.shown)
-        ],
     }
-    return found
 
 
 @torch.no_grad()

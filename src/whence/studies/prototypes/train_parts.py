@@ -60,14 +60,13 @@ def train_in_batches(
         generator: orders the images.
         batch: images of a step.
     """
-    parts = isinstance(network, PartNetwork)
     learned = [one for name, one in network.named_parameters() if name != "weights"]
     optimizer = torch.optim.Adam(learned, lr=PROTOTYPE_RATE)
     steps = epochs * -(-len(labels) // batch)
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total_iters=steps)
     for _ in range(epochs):
         for rows in torch.randperm(len(labels), generator=generator).split(batch):
-            if isinstance(network, PartNetwork) and parts:
+            if isinstance(network, PartNetwork):
                 logits, nearest = network.compare(images[rows])
                 cluster, separation = cluster_and_separate(nearest, labels[rows], network.owners)
                 extra = CLUSTER * cluster + SEPARATION * separation

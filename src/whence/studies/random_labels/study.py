@@ -98,15 +98,8 @@ def fit_everything(
     }
     kept = KeptParts(request.out, "random_labels", made_with)
     test = draw_part(dataset.test, size.tests, make_generator(0))
-    found: dict[Fitting, Fitted] = {}
-    for fitting in fittings:
-        runs = []
-        for seed in seeds:
-            known = draw_part(dataset.train, size.images, make_generator(seed))
-            part = replace(dataset, train=known, test=test)
-            train = partial(train_fitting, fitting, part, size, seed, request.device)
-            runs.append(kept.do(fitting.name_part(seed), train))
-        found[fitting] = average_fits(runs)
+    asked = replace(dataset, test=test)
+    found = fit_networks(asked, size, fittings, seeds, kept, request.device)
     some = replace(
         dataset,
         train=draw_mixed(dataset.train, size.grams, make_generator(0)),
@@ -128,6 +121,27 @@ def fit_everything(
         made_with=made_with,
         figures=tuple(figures),
     )
+
+
+def fit_networks(
+    dataset: Dataset,
+    size: FittingSize,
+    fittings: Sequence[Fitting],
+    seeds: Sequence[int],
+    kept: KeptParts,
+    device: str,
+) -> dict[Fitting, Fitted]:
+    """Do each training with each seed on images of its own, and average."""
+    found = {}
+    for fitting in fittings:
+        runs = []
+        for seed in seeds:
+            known = draw_part(dataset.train, size.images, make_generator(seed))
+            part = replace(dataset, train=known)
+            train = partial(train_fitting, fitting, part, size, seed, device)
+            runs.append(kept.do(fitting.name_part(seed), train))
+        found[fitting] = average_fits(runs)
+    return found
 
 
 def lay_out_random(found: RandomFindings) -> tuple[tuple[Entry, ...], ...]:

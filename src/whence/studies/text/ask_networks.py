@@ -1,6 +1,7 @@
 """One seed of the study: four classifiers of the same sentences, and what they answer from."""
 
 import itertools
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -89,22 +90,17 @@ def ask_networks(
     linear = None
     if sentences.asked.carriers is None:
         linear = fit_word_weights(sentences.known_numbers, sentences.known.labels, sentences.words)
+    measure = partial(
+        measure_words_of, sentences=sentences, explained=sizes.explained, linear=linear
+    )
     measured = {}
     for kind, network in networks.items():
         answer = network_answer(network)
         said = answer_sentences(answer, network.embedding, sentences.asked_numbers).exp()
-        measured[SENTENCE_READERS[kind].title] = measure_words_of(
-            network, answer, said, sentences, sizes.explained, linear
-        )
+        measured[SENTENCE_READERS[kind].title] = measure(network, answer, said)
     weights = votes.weigh_sentences(sentences.asked_numbers)
-    measured[VOTES_NAME] = measure_words_of(
-        votes.network,
-        votes.vote_softly,
-        votes.count_votes(weights),
-        sentences,
-        sizes.explained,
-        linear,
-    )
+    shares = votes.count_votes(weights)
+    measured[VOTES_NAME] = measure(votes.network, votes.vote_softly, shares)
     found: dict[str, Any] = {
         "measures": {name: one.numbers for name, one in measured.items()},
         "voters": float((weights > 0).sum(1).double().median()),
