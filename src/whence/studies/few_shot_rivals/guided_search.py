@@ -75,26 +75,21 @@ def search_with_prototype(
     check_shape("targets", targets, "B", B=sizes["B"])
     with torch.no_grad():
         own = logits(images).argmax(1)
-
-    def slope_of(ahead: Tensor, weight: Tensor) -> Tensor:
-        with torch.enable_grad():
-            at = ahead.detach().requires_grad_()
-            costs = (
-                weight * lead(logits(at), own)
-                + (at - images).square().flatten(1).sum(1)
-                + guidance.realism * (at - rebuild(at)).square().flatten(1).sum(1)
-                + guidance.prototype * (embed(at) - prototypes).square().flatten(1).sum(1)
-            )
-            found: Tensor = torch.autograd.grad(costs.sum(), at)[0]
-        return found
-
     best, least = images.clone(), images.new_full((len(images),), torch.inf)
     weight = images.new_full((len(images),), guidance.prediction)
     for _ in range(guidance.doublings):
         now, ahead = images, images
         reached = torch.zeros(len(images), dtype=torch.bool, device=images.device)
         for step in range(guidance.steps):
-            slope = slope_of(ahead, weight)
+            with torch.enable_grad():
+                at = ahead.detach().requires_grad_()
+                costs = (
+                    weight * lead(logits(at), own)
+                    + (at - images).square().flatten(1).sum(1)
+                    + guidance.realism * (at - rebuild(at)).square().flatten(1).sum(1)
+                    + guidance.prototype * (embed(at) - prototypes).square().flatten(1).sum(1)
+                )
+                (slope,) = torch.autograd.grad(costs.sum(), at)
             rate = guidance.rate * (1 - step / guidance.steps) ** 0.5
             new = shrink_change(ahead - rate * slope, images, guidance.sparsity)
             ahead, now = (new + step / (step + 3) * (new - now)).clamp(0, 1), new

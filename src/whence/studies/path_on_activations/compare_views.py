@@ -38,7 +38,7 @@ def compare_views(known: Learned, sizes: PathSizes, seed: int) -> dict[str, Any]
         ValueError: if no image has a path.
     """
     generator = make_generator(seed)
-    whole, path, classes = walk_back(known, sizes, generator)
+    whole, path, classes = find_ways_back(known, sizes, generator)
     views = view_layers(known.network, known.modules, known.scale, path.flatten(0, 1))
     found = {
         name: follow_view(view, path, classes[:, 0], steps=sizes.mask_steps, generator=generator)
@@ -77,7 +77,7 @@ def compare_views(known: Learned, sizes: PathSizes, seed: int) -> dict[str, Any]
     }
 
 
-def walk_back(
+def find_ways_back(
     known: Learned, sizes: PathSizes, generator: torch.Generator
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Morph test images into their second class, and go the ways back.
