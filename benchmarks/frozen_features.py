@@ -1,16 +1,20 @@
 """What benchmarks on the features of a frozen encoder share: their options, images and votes."""
 
 from argparse import ArgumentParser, Namespace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from benchmarks.kept_cells import thin
-from benchmarks.simple_heads import Problem
+from benchmarks.simple_heads import Problem, encode
 from whence.models.classifier import Classifier
 from whence.records.images import Dataset
+from whence.runs.best_layers import choose_layers, place_columns
 from whence.runs.images import load_data
 from whence.runs.prepare import prepare
-from whence.runs.settings import Settings
+from whence.runs.settings import BEST_LAYERS, Settings
 from whence.runs.where import may_download_to
 from whence.training.fit import fit
 
@@ -57,6 +61,37 @@ def read_problem(options: Namespace, **more: Any) -> tuple[Settings, Dataset]:
 def choose_counts(images: int) -> dict[str, int]:
     """Say how many images are trained and validated on."""
     return {"train_examples": images, "validation_examples": max(150, images // 5)}
+
+
+def encode_chosen(settings: Settings, dataset: Dataset, folder: Path) -> tuple[Settings, Problem]:
+    """Look up the features of one seed; of ``--layers best`` those that its training images choose.
+
+    Returns:
+        Settings that name the layers, and what they give.
+    """
+    problem = encode(settings, dataset, folder)
+    if settings.layers != BEST_LAYERS:
+        return settings, problem
+    columns = place_columns(problem.parts)
+    depths = {name: problem.train[:, places] for name, places in columns.items()}
+    chosen = choose_layers(depths, problem.parts.train.labels, settings.seed).layers
+    return replace(settings, layers=",".join(chosen)), keep_columns(
+        problem, torch.cat([columns[name] for name in chosen])
+    )
+
+
+def keep_columns(problem: Problem, places: torch.Tensor) -> Problem:
+    """Keep some of the numbers of every image.
+
+    Args:
+        problem: with features `(N, D)`.
+        places: `(d,)` of the numbers that stay.
+    """
+    return problem._replace(
+        train=problem.train[:, places],
+        validation=problem.validation[:, places],
+        test=problem.test[:, places],
+    )
 
 
 def train_votes(problem: Problem, settings: Settings) -> Classifier:

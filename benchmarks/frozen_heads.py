@@ -24,12 +24,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.frozen_features import build_parser, choose_counts, read_problem
+from benchmarks.frozen_features import (
+    build_parser,
+    choose_counts,
+    encode_chosen,
+    read_problem,
+)
 from benchmarks.kept_cells import print_row, read_cells, state_difference
 from benchmarks.simple_heads import (
     EPOCHS,
     Problem,
-    encode,
     judge,
     neighbours,
     network,
@@ -93,10 +97,10 @@ def fill(settings: Settings, dataset: Dataset, options: Namespace) -> None:
     missing = [head for head in options.heads if head not in {one["head"] for one in known}]
     if not missing:
         return
-    problem = encode(settings, dataset, options.features)
+    named, problem = encode_chosen(settings, dataset, options.features)
     for head in missing:
         started = time.process_time()
-        found = HEADS[head](problem, settings)
+        found = HEADS[head](problem, named)
         content = {
             **here,
             "head": head,
@@ -104,6 +108,7 @@ def fill(settings: Settings, dataset: Dataset, options: Namespace) -> None:
             "seconds": time.process_time() - started,
             "encoder": settings.encoder,
             "size": settings.size,
+            "layers": named.layers,
             "fingerprint": problem.parts.identity["train_fingerprint"],
             "torch": torch.__version__,
         }

@@ -15,7 +15,13 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.frozen_features import build_parser, choose_counts, read_problem, train_votes
+from benchmarks.frozen_features import (
+    build_parser,
+    choose_counts,
+    keep_columns,
+    read_problem,
+    train_votes,
+)
 from benchmarks.kept_cells import print_row, state_difference
 from benchmarks.simple_heads import Problem, encode
 from whence.encoders.at_layers import OUTPUT, list_depths
@@ -70,12 +76,9 @@ def measure(
     rows = []
     for rule, layers in zip(RULES, chosen, strict=True):
         places = torch.cat([columns[name] for name in layers])
-        some = problem._replace(
-            train=problem.train[:, places],
-            validation=problem.validation[:, places],
-            test=problem.test[:, places],
+        accuracy = score_votes(
+            keep_columns(problem, places), replace(settings, layers=",".join(layers))
         )
-        accuracy = score_votes(some, replace(settings, layers=",".join(layers)))
         rows.append((rule, ",".join(layers), scores[layers], accuracy))
     return rows
 
