@@ -11,11 +11,12 @@ from benchmarks.kept_cells import thin
 from benchmarks.simple_heads import Problem, encode
 from whence.models.classifier import Classifier
 from whence.records.images import Dataset
-from whence.runs.best_layers import choose_layers, place_columns
+from whence.runs.best_layers import place_columns
 from whence.runs.images import load_data
 from whence.runs.prepare import prepare
 from whence.runs.settings import BEST_LAYERS, Settings
 from whence.runs.where import may_download_to
+from whence.training.choose_layers import choose_layers
 from whence.training.fit import fit
 
 

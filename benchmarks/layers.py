@@ -26,10 +26,10 @@ from benchmarks.kept_cells import print_row, state_difference
 from benchmarks.simple_heads import Problem, encode
 from whence.encoders.at_layers import OUTPUT, list_depths
 from whence.records.images import Dataset
-from whence.runs.leave_out import leave_each_out, list_combinations
+from whence.runs.compare_encoders import LEFT_OUT
 from whence.runs.prepare import prepare
 from whence.runs.settings import Settings
-from whence.training.labelled import Labelled
+from whence.training.choose_layers import leave_out_by_layers
 
 RULES = ("output", "best single", "best of all")
 
@@ -67,10 +67,9 @@ def measure(
     columns = dict(
         zip(widths, torch.arange(sum(widths.values())).split([*widths.values()]), strict=True)
     )
-    labels, scores = problem.parts.train.labels, dict[tuple[str, ...], float]()
-    for layers in list_combinations(list(widths)):
-        places = torch.cat([columns[name] for name in layers])
-        scores[layers] = leave_each_out(Labelled(problem.train[:, places], labels), settings.seed)
+    depths = {name: problem.train[:, places] for name, places in columns.items()}
+    labels = problem.parts.train.labels
+    scores = dict(leave_out_by_layers(depths, labels, settings.seed, most=LEFT_OUT))
     single = {layers: one for layers, one in scores.items() if len(layers) == 1}
     chosen = ((OUTPUT,), max(single, key=single.__getitem__), max(scores, key=scores.__getitem__))
     rows = []

@@ -253,8 +253,8 @@ RUNS = [  # file below src/whence, text that is right, text that is wrong, tests
     ("runs/trials.py", 'features=features.get("train")', "features=None", "test_trials"),
     ("runs/trials.py", "copy.deepcopy(model.head)", "model.head", "test_trials"),
     ("runs/trials.py", "counts=parts.counts", "counts=None", "test_trials"),
-    ("runs/leave_out.py", "sums @ sums.T / sums.sum()", "0", "test_compare_encoders"),
-    ("runs/best_layers.py", "-widths[layers])", "widths[layers])", "test_best_layers"),
+    ("training/choose_layers.py", "- intercept * sums", "", "test_compare_encoders"),
+    ("training/choose_layers.py", "-widths[layers])", "widths[layers])", "test_best_layers"),
     ("runs/best_layers.py", "name: one[:, places]", "name: one[:, places * 0]", "test_best_layers"),
     (
         "runs/best_layers.py",

@@ -13,10 +13,11 @@ import whence
 from whence.cli import main
 from whence.encoders import ENCODERS
 from whence.encoders.at_layers import list_depths, network_of
-from whence.runs.best_layers import CHOSEN_LAYERS, choose_layers
+from whence.runs.best_layers import CHOSEN_LAYERS
 from whence.runs.images import load_to_train
 from whence.runs.run import run
 from whence.runs.settings import Settings
+from whence.training.choose_layers import choose_layers
 
 
 @pytest.fixture(scope="module")

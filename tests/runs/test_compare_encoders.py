@@ -15,8 +15,8 @@ from whence.cli import main
 from whence.encoders import ENCODERS
 from whence.models.classifier import Classifier
 from whence.runs.compare_encoders import compare_encoders, cross_validate
-from whence.runs.leave_out import SHARES, leave_each_out
 from whence.runs.settings import Settings
+from whence.training.choose_layers import SHARES, leave_out_by_layers
 from whence.training.labelled import Labelled
 
 SETTINGS = Settings(data="digits", train_examples=60, validation_examples=20, seed=3)
@@ -128,13 +128,26 @@ def test_every_image_is_answered_by_a_ridge_regression_that_has_not_seen_it(rng)
             off.append(((answer - y[place]) ** 2).mean())
             right.append(answer.argmax() == labels[place])
         best.append((np.mean(off), np.mean(right)))
-    found = leave_each_out(Labelled(features, labels), 0)
+    found = left_out(features, labels)
     assert found == pytest.approx(min(best)[1])
     assert 1 / 3 < found < 1
-    noise = Labelled(torch.randn(60, 200, generator=rng), torch.arange(60) % 3)
-    assert leave_each_out(noise, 0) < 0.6  # which the regression on all would fit exactly
-    constant = Labelled(torch.ones(6, 2), torch.arange(6) % 2)
-    assert leave_each_out(constant, 0) <= 0.5
+    noise = torch.randn(60, 200, generator=rng)
+    assert left_out(noise, torch.arange(60) % 3) < 0.6  # which that on all would fit exactly
+    assert left_out(torch.ones(6, 2), torch.arange(6) % 2) <= 0.5
+
+
+def left_out(features, labels):
+    [(_, share)] = leave_out_by_layers({"output": features}, labels, 0, most=100)
+    return share
+
+
+def test_layers_together_are_answered_as_their_features_side_by_side(rng):
+    labels = torch.arange(40) % 4
+    early, late = (torch.randn(40, wide, generator=rng) for wide in (7, 30))
+    early[:, :4] += torch.eye(4)[labels]
+    found = dict(leave_out_by_layers({"early": early, "output": late}, labels, 0, most=100))
+    assert found["early", "output"] == left_out(torch.cat([early, late], 1), labels)
+    assert found["early",] == left_out(early, labels) > found["output",]
 
 
 def test_layers_are_measured_on_images_that_are_encoded_once(weights, monkeypatch):

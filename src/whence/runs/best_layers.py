@@ -1,7 +1,7 @@
 """Layers of a frozen encoder that its own training images choose: ``--layers best``."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 import torch
@@ -10,43 +10,17 @@ from torch import Tensor
 from whence.encoders.at_layers import OUTPUT, list_depths, network_of
 from whence.messages import quote
 from whence.models.classifier import Classifier
-from whence.runs.leave_out import leave_each_out, list_combinations
 from whence.runs.normalisation import Normalisation
 from whence.runs.prepare import Parts, build_model
 from whence.runs.settings import BEST_LAYERS, Settings
 from whence.storage.plain_files import read_json
 from whence.storage.whole_files import write_json
+from whence.training.choose_layers import ChosenLayers, choose_layers
 from whence.training.distributed import Team
 from whence.training.labelled import Labelled
 
 CHOSEN_LAYERS = "layers.json"
 """The file of a run folder that keeps which layers were chosen."""
-
-ASKED = 1000
-"""Training images that choose, at most: a combination takes half a second of one CPU core."""
-
-
-@dataclass(frozen=True)
-class ChosenLayers:
-    """Which layers give the features, and how good these are beside the encoder's output.
-
-    Attributes:
-        layers: their names, "output" the encoder's own.
-        left_out: share of training images that a ridge regression on all others answers right.
-        output_left_out: the same by the output alone.
-    """
-
-    layers: tuple[str, ...]
-    left_out: float
-    output_left_out: float
-
-    def describe(self) -> str:
-        """Say what was chosen, and why."""
-        return (
-            f"Features are {', '.join(self.layers)}: with each training image left out in turn "
-            f"{self.left_out:.2%} are answered right, by the encoder's output alone "
-            f"{self.output_left_out:.2%}."
-        )
 
 
 def take_best_layers(
@@ -101,25 +75,6 @@ def keep_choice(
     found = choose_layers(depths, known.labels, seed)
     write_json(path, asdict(found))
     return found
-
-
-def choose_layers(features: Mapping[str, Tensor], labels: Tensor, seed: int) -> ChosenLayers:
-    """Choose the depth or combination of which most images are right, each left out in turn.
-
-    Of equally good ones the output, else the one of fewest numbers.
-
-    Args:
-        features: `(N, D)` of each depth, the output last.
-        labels: `(N,)` of the images.
-        seed: of the images that are asked where there are very many.
-    """
-    shares, widths = dict[tuple[str, ...], float](), dict[tuple[str, ...], int]()
-    for layers in list_combinations(list(features)):
-        together = torch.cat([features[name] for name in layers], 1)
-        shares[layers] = leave_each_out(Labelled(together, labels), seed, most=ASKED)
-        widths[layers] = 0 if layers == (OUTPUT,) else together.shape[1]
-    best = max(shares, key=lambda layers: (shares[layers], -widths[layers]))
-    return ChosenLayers(best, shares[best], shares[OUTPUT,])
 
 
 def read_choice(path: Path, columns: Mapping[str, Tensor]) -> ChosenLayers:

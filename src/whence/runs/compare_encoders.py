@@ -1,7 +1,7 @@
 """Which encoder, and which size of images: how good the features of each are, untrained."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -11,14 +11,17 @@ from torch import Tensor
 from whence.encoders.at_layers import OUTPUT, AtLayers, list_depths
 from whence.runs.beside import ask_neighbours
 from whence.runs.images import load_to_train
-from whence.runs.leave_out import leave_each_out, list_combinations
 from whence.runs.prepare import prepare
 from whence.runs.settings import Settings
 from whence.runs.where import AS_SETTINGS_SAY, Where
+from whence.training.choose_layers import leave_out_by_layers
 from whence.training.distributed import Team
 from whence.training.labelled import Labelled
 from whence.training.probe import fit_probe
 from whence.training.shared_step import encode_together
+
+LEFT_OUT = 2000
+"""Images that are left out in turn, at most."""
 
 FOLDS = 5
 """Parts of the images, each of which is answered by a linear probe of the others."""
@@ -114,7 +117,10 @@ def measure_encoder(
     columns = whole.split([*depths.values(), model.features], 1)
     features_of = dict(zip([*depths, OUTPUT], columns, strict=True))
     classes = len(parts.train.class_names)
-    for chosen in list_combinations(list(features_of)):
+    measured: Iterable[tuple[tuple[str, ...], float | None]] = [((OUTPUT,), None)]
+    if layers:
+        measured = leave_out_by_layers(features_of, labels, settings.seed, most=LEFT_OUT)
+    for chosen, left_out in measured:
         features = torch.cat([features_of[name] for name in chosen], 1)
         known = Labelled(features, labels)
         nearest = ask_neighbours(known, features, classes, themselves=True)
@@ -128,7 +134,7 @@ def measure_encoder(
             neighbours=float((nearest == labels).double().mean()),
             milliseconds=1000 * seconds / len(images),
             layers=() if chosen == (OUTPUT,) else chosen,
-            left_out=leave_each_out(known, settings.seed) if layers else None,
+            left_out=left_out,
         )
 
 

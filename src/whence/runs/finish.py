@@ -22,7 +22,6 @@ from whence.records.images import ImageSet
 from whence.records.measures import Calibration
 from whence.runs.before import CORRECTIONS
 from whence.runs.beside import Beside, measure_beside
-from whence.runs.best_layers import ChosenLayers
 from whence.runs.class_counts import count_images
 from whence.runs.folder import METRICS
 from whence.runs.image_record import RECORD_HASH, hash_parts, write_image_record
@@ -33,6 +32,7 @@ from whence.runs.settings import Settings
 from whence.runs.target import WantedClass, read_target
 from whence.storage.checkpoint import remove_checkpoints
 from whence.storage.whole_files import write_json
+from whence.training.choose_layers import ChosenLayers
 from whence.training.labelled import Labelled
 
 MEASURED_PARTS = ("validation", "test")

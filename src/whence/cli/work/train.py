@@ -26,7 +26,6 @@ from whence.report.checked import describe_checks
 from whence.report.dependence import say_dependence
 from whence.report.known import say_known
 from whence.runs.beside import say_beside
-from whence.runs.best_layers import ChosenLayers
 from whence.runs.check_run import check_run
 from whence.runs.folder import check_folders
 from whence.runs.images import load_data, load_to_train
@@ -35,6 +34,7 @@ from whence.runs.run import run
 from whence.runs.settings import Settings
 from whence.runs.tune import place_features
 from whence.runs.where import AS_SETTINGS_SAY, Where
+from whence.training.choose_layers import ChosenLayers
 from whence.training.distributed import Team, join
 
 __all__ = ["train_folds", "train_joined", "train_side_by_side", "tune_first"]
