@@ -9,14 +9,14 @@ import torch
 
 from benchmarks.kept_cells import thin
 from benchmarks.simple_heads import Problem, encode
+from whence.encoders import OUTPUT
 from whence.models.classifier import Classifier
 from whence.records.images import Dataset
-from whence.runs.best_layers import place_columns
 from whence.runs.images import load_data
 from whence.runs.prepare import prepare
-from whence.runs.settings import BEST_LAYERS, Settings
+from whence.runs.settings import Settings
 from whence.runs.where import may_download_to
-from whence.training.choose_layers import choose_layers
+from whence.training.choose_layers import choose_layers, gather_columns, place_columns
 from whence.training.fit import fit
 
 
@@ -34,7 +34,7 @@ def build_parser(description: str, cells: Path) -> ArgumentParser:
     parser.add_argument("--size", type=int)
     parser.add_argument("--encoder", required=True)
     parser.add_argument("--weights", required=True)
-    parser.add_argument("--layers", help="of the encoder, as whence train takes them")
+    parser.add_argument("--layers", default=OUTPUT, help="as whence train takes them")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--pool", type=int, default=6000, help="training images drawn from")
     parser.add_argument("--test", type=int, default=3000, help="test images, at most")
@@ -71,13 +71,13 @@ def encode_chosen(settings: Settings, dataset: Dataset, folder: Path) -> tuple[S
         Settings that name the layers, and what they give.
     """
     problem = encode(settings, dataset, folder)
-    if settings.layers != BEST_LAYERS:
+    if not settings.chooses_layers:
         return settings, problem
-    columns = place_columns(problem.parts)
+    columns = place_columns(problem.parts.model)
     depths = {name: problem.train[:, places] for name, places in columns.items()}
     chosen = choose_layers(depths, problem.parts.train.labels, settings.seed).layers
     return replace(settings, layers=",".join(chosen)), keep_columns(
-        problem, torch.cat([columns[name] for name in chosen])
+        problem, gather_columns(columns, chosen)
     )
 
 

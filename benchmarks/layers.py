@@ -24,7 +24,8 @@ from benchmarks.frozen_features import (
 )
 from benchmarks.kept_cells import print_row, state_difference
 from benchmarks.simple_heads import Problem, encode
-from whence.encoders.at_layers import OUTPUT, list_depths
+from whence.encoders import OUTPUT
+from whence.encoders.at_layers import list_depths
 from whence.records.images import Dataset
 from whence.runs.compare_encoders import LEFT_OUT
 from whence.runs.prepare import prepare

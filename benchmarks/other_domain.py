@@ -27,6 +27,7 @@ from benchmarks.frozen_features import train_votes
 from benchmarks.kept_cells import print_row, read_cells, state_difference
 from benchmarks.simple_heads import Problem
 from whence.data.load import load_dataset
+from whence.encoders import OUTPUT
 from whence.evidence.design_memory import design_memory
 from whence.models.classifier import Classifier
 from whence.records.images import Dataset, ImageSet
@@ -141,6 +142,7 @@ def choose_settings(train: ImageSet, seed: int, options: argparse.Namespace) -> 
         encoder=options.encoder,
         weights=options.weights,
         freeze_encoder=True,
+        layers=OUTPUT,
         train_examples=min(500, len(train) - 150),
         validation_examples=150,
         seed=seed,

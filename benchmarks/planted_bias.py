@@ -28,6 +28,7 @@ from torch.nn.functional import interpolate
 
 from benchmarks.kept_cells import print_row, read_cells, state_difference
 from whence.data.load import load_dataset
+from whence.encoders import OUTPUT
 from whence.evidence.design_memory import design_memory
 from whence.models.classifier import Classifier
 from whence.records.images import Dataset, ImageSet
@@ -146,6 +147,7 @@ def encode_coloured(
         encoder=options.encoder,
         weights=options.weights,
         freeze_encoder=True,
+        layers=OUTPUT,
         train_examples=options.images,
         validation_examples=400,
         seed=seed,

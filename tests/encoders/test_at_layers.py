@@ -100,7 +100,7 @@ def test_depths_are_the_ends_of_parts_of_one_shape():
     def depths(name, shape=(3, 32, 32)):
         return list_depths(build_encoder(name, shape)[0], shape)
 
-    assert depths("small_cnn") == {"2": 32, "3": 32, "6": 64, "7": 64}
+    assert depths("small_cnn") == {"2": 32, "3": 32, "6": 64, "7": 64, "10": 128}
     assert depths("resnet18") == {"layer1.1": 64, "layer2.1": 128, "layer3.1": 256}
     assert depths("torchvision:resnet18", (3, 64, 64)) == depths("resnet18")
     assert len(depths("vit")) == 6  # blocks that are all alike

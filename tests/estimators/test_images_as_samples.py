@@ -20,7 +20,7 @@ from torch import nn
 
 from whence import EvidenceClassifier
 from whence.encoders import ENCODERS
-from whence.encoders.at_layers import take_layers
+from whence.encoders.at_layers import network_of, take_layers
 from whence.estimators.image_features import holds_images, name_pictures
 
 
@@ -141,10 +141,10 @@ def test_an_encoder_by_name_has_weights(stripes, tmp_path):
         16,
         16,
     )
-    plain = EvidenceClassifier(**named, image_size=16).fit(pixels, y)
+    plain = EvidenceClassifier(**named, image_size=16, layers=["output"]).fit(pixels, y)
     [*_, last] = [
         name
-        for name, part in plain._reader.encoder.named_modules()
+        for name, part in network_of(plain._reader.encoder).named_modules()
         if list(part.parameters(recurse=False))
     ]
     layered = clone(EvidenceClassifier(**named, image_size=16, layers=[last, "output"])).fit(
@@ -160,6 +160,38 @@ def test_an_encoder_by_name_has_weights(stripes, tmp_path):
         EvidenceClassifier().fit(pixels, y)
     with pytest.raises(ValueError, match=r"vectors of texts: make_pipeline\(TfidfVectorizer"):
         EvidenceClassifier().fit(["a good film", "a bad film"], ["good", "bad"])
+
+
+class Edges(nn.Module):
+    """How strong edges are that stand, and that lie."""
+
+    def forward(self, images):
+        grey = images.mean(1)
+        standing, lying = (grey.diff(dim=axis).abs() for axis in (2, 1))
+        return torch.stack([standing[:, :-1], lying[:, :, :-1]], 1)
+
+
+class Strength(nn.Module):
+    """How strong edges are, which ones are forgotten."""
+
+    def forward(self, edges):
+        return edges.mean((1, 2, 3))[:, None]
+
+
+def test_images_choose_among_the_depths_of_the_encoder(stripes):
+    pixels, y = stripes
+    encoder = nn.Sequential(Edges(), Strength())
+    model = EvidenceClassifier(encoder=encoder, image_size=12, epochs=3, random_state=0)
+    model.fit(pixels[:30], y[:30])
+    assert model.layers_ == ("0",)
+    assert model.n_features_in_ == 2
+    assert model.score(pixels[30:], y[30:]) == 1
+    given = clone(model).set_params(layers=["0"]).fit(pixels[:30], y[:30])
+    assert_array_equal(model.predict_proba(pixels[30:]), given.predict_proba(pixels[30:]))
+    output = clone(model).set_params(layers=["output"]).fit(pixels[:30], y[:30])
+    assert output.score(pixels[30:], y[30:]) < 1
+    assert make().fit(pixels[:30], y[:30]).layers_ == ("output",)  # without parts, without depths
+    assert EvidenceClassifier().fit(pixels.mean(1), y).layers_ is None
 
 
 def test_a_folder_is_no_image(model, files):

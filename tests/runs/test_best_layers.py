@@ -10,13 +10,17 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
 
 import whence
+from tests.helpers.run_folders import interrupt
 from whence.cli import main
 from whence.encoders import ENCODERS
 from whence.encoders.at_layers import list_depths, network_of
-from whence.runs.best_layers import CHOSEN_LAYERS
+from whence.models.about import read_about
+from whence.runs.finished import read_settings
+from whence.runs.folder import CHOSEN_LAYERS
 from whence.runs.images import load_to_train
 from whence.runs.run import run
-from whence.runs.settings import Settings
+from whence.runs.settings import Settings, to_toml
+from whence.runs.untrained import build_untrained, find_memory
 from whence.training.choose_layers import choose_layers
 
 
@@ -30,7 +34,6 @@ def settings(tmp_path_factory):
         encoder="small_cnn",
         weights=str(path),
         freeze_encoder=True,
-        layers="best",
         train_examples=80,
         validation_examples=40,
         epochs=10,
@@ -59,6 +62,18 @@ def test_the_run_is_the_one_that_names_the_layers(settings, dataset, best, tmp_p
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
     assert whence.load(folder).kind.layers == tuple(layers)
+
+
+def test_the_network_before_training_has_the_layers_of_the_run(best):
+    folder, _ = best
+    model, about = whence.load(folder), read_about(folder)
+    memory = find_memory(model, folder, about)
+    start = build_untrained(
+        model, memory, read_settings(folder), about["run"], download=False, hint=""
+    )
+    assert start.kind.layers == model.kind.layers
+    images = memory.images[:3]
+    assert torch.equal(start.encode_features(images), model.encode_features(images))
 
 
 def test_the_training_images_choose_as_a_ridge_regression_without_each_does(settings):
@@ -113,6 +128,27 @@ def test_a_damaged_choice_is_refused(settings, dataset, tmp_path, monkeypatch, c
         run(settings, tmp_path / "run", dataset, resume=True)
 
 
+def test_a_training_that_began_on_the_output_goes_on_with_it(
+    settings, dataset, tmp_path, monkeypatch
+):
+    """As versions did whose default it was: their folders say nothing of layers."""
+    plain, begun = replace(settings, layers="output"), tmp_path / "begun"
+    expected = run(plain, tmp_path / "plain", dataset)
+    interrupt(begun, dataset, monkeypatch, step=5, settings=plain)
+    (begun / "settings.toml").write_bytes(to_toml(settings))
+    found = run(settings, begun, dataset, resume=True)
+    assert found["layers"]["layers"] == ["output"]
+    assert found["test"] == expected["test"]
+
+
+def test_the_paper_and_encoders_that_learn_have_the_output(settings):
+    assert settings.chooses_layers
+    assert not replace(settings, recipe="paper").chooses_layers
+    assert not replace(settings, freeze_encoder=False).chooses_layers
+    output = replace(settings, layers="output")
+    assert (output.chooses_layers, output.named_layers) == (False, ())
+
+
 def test_an_encoder_that_learns_has_no_best_layers(settings, tmp_path, capsys):
     found = main(["train", "digits", "--layers", "best", "--out", str(tmp_path / "run")])
     assert found == 2
@@ -122,7 +158,7 @@ def test_an_encoder_that_learns_has_no_best_layers(settings, tmp_path, capsys):
 
 def test_the_command_says_what_was_chosen(settings, tmp_path, capsys):
     options = ["--encoder", "small_cnn", "--weights", settings.weights, "--freeze-encoder"]
-    options += ["--train-examples", "60", "--epochs", "5", "--layers", "best", "--seeds", "2"]
+    options += ["--train-examples", "60", "--epochs", "5", "--seeds", "2"]
     assert main(["train", "digits", *options, "--out", str(tmp_path / "runs")]) == 0
     said = capsys.readouterr().out
     assert said.count("with each training image left out in turn") == 2

@@ -37,6 +37,7 @@ def frozen(tmp_path_factory):
         encoder="small_cnn",
         weights=str(path),
         freeze_encoder=True,
+        layers="output",
     )
 
 

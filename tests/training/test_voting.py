@@ -90,6 +90,18 @@ def test_the_seed_alone_decides(known):
     assert not torch.equal(heads[2]["keys.plain.weight"], heads[0]["keys.plain.weight"])
 
 
+def test_who_looks_after_an_epoch_changes_nothing(known):
+    expected, head = fit(known, known)[0], Votes(6, 4).train()
+
+    def look(report):
+        head.eval()
+
+    with torch.random.fork_rng():
+        fit_votes(head, known, known, recipe=RECIPE, plan=plan(), on_epoch=look)
+    wanted = expected.state_dict()
+    assert all(torch.equal(found, wanted[name]) for name, found in head.state_dict().items())
+
+
 @pytest.mark.parametrize("held", [True, False])
 def test_a_training_goes_on_from_any_step_to_the_same_bits(known, held):
     def run(resume=None):

@@ -24,6 +24,12 @@ ENCODERS = Table(
 )
 """Every encoder by name, called as ``ENCODERS[name](channels=3, image_size=32)``."""
 
+OUTPUT = "output"
+"""In a list of layers, the encoder's own output."""
+
+ALL_DEPTHS = "all"
+"""Alone in a list of layers, all depths of the encoder and its output."""
+
 FOREIGN = ("torchvision", "timm")
 """Libraries whose networks are named ``LIBRARY:NAME``."""
 

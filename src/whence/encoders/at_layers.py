@@ -3,18 +3,17 @@
 import threading
 from collections.abc import Sequence
 from functools import partial
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from whence.encoders import ALL_DEPTHS, OUTPUT
 from whence.encoders.count_features import probing
 from whence.messages import quote
+from whence.seeds import make_generator
 
-OUTPUT = "output"
-"""In a list of layers, the encoder's own output."""
-
-ALL_DEPTHS = "all"
-"""Alone in a list of layers, all depths of the encoder and its output."""
+Place = TypeVar("Place")
 
 WATCHING = threading.RLock()
 """Layers are listened to by one thread at a time."""
@@ -151,7 +150,9 @@ def list_depths(network: nn.Module, image_shape: tuple[int, int, int]) -> dict[s
         How many features each gives, by its name; the output is not among them.
     """
     blocks = list_blocks(network)
-    with probing(network, image_shape) as images:
+    with probing(network, image_shape) as black:
+        # black images leave nothing in which an untrained layer and the output could differ
+        images = torch.rand(black.shape, generator=make_generator(0)).to(black)
         last, found = observe(network, images, list(blocks))
         pooled = {
             name: (tuple(outputs[0].shape), pool(outputs[0], images))
@@ -161,7 +162,6 @@ def list_depths(network: nn.Module, image_shape: tuple[int, int, int]) -> dict[s
             and outputs[0].ndim > 2
             and is_pooled(outputs[0], images.shape[0])
         }
-    pooled = {name: one for name, one in pooled.items() if not is_same(one[1], last)}
     if sum(blocks[name] for name in pooled) >= FEW_DEPTHS:  # single layers are of less use
         pooled = {name: one for name, one in pooled.items() if blocks[name]}
     names = list(pooled)
@@ -169,10 +169,18 @@ def list_depths(network: nn.Module, image_shape: tuple[int, int, int]) -> dict[s
     ends = [k for k in range(len(names)) if shapes[k : k + 1] != shapes[k + 1 : k + 2]]
     if len(ends) < FEW_DEPTHS:
         ends = spread_evenly(range(len(names)), EVEN_DEPTHS)
-    return {names[k]: pooled[names[k]][1].shape[1] for k in spread_evenly(ends, MOST_DEPTHS)}
+    kept = [names[k] for k in ends if not is_same(pooled[names[k]][1], last)]
+    return {name: pooled[name][1].shape[1] for name in spread_evenly(kept, MOST_DEPTHS)}
 
 
-def spread_evenly(places: Sequence[int], most: int) -> list[int]:
+def count_by_layer(encoder: AtLayers, image_shape: tuple[int, int, int]) -> dict[str, int]:
+    """Count the features that each layer gives, in their order."""
+    with probing(encoder, image_shape) as images:
+        found = watch_layers(encoder.network, images, [x for x in encoder.layers if x != OUTPUT])
+        return {name: pool(found[name], images).shape[1] for name in encoder.layers}
+
+
+def spread_evenly(places: Sequence[Place], most: int) -> list[Place]:
     """Take so many of some places at most, in equal distances, the first and last among them.
 
     >>> spread_evenly([0, 1, 2, 3, 9], 3), spread_evenly([4, 5], 3)

@@ -15,6 +15,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from torch import Tensor
 
 from whence.bounds import check_number, is_whole
+from whence.encoders import ALL_DEPTHS, OUTPUT
 from whence.estimators.image_features import (
     build_reader,
     encode_pictures,
@@ -26,7 +27,9 @@ from whence.estimators.learned_keys import VoteEvidence, learn_keys
 from whence.estimators.sparse_samples import reduce_sparse, to_dense
 from whence.memory.attention import score, weigh
 from whence.messages import quote
+from whence.models.classifier import Classifier
 from whence.records.labels import list_names
+from whence.training.choose_layers import choose_layers, gather_columns, place_columns
 
 AT_ONCE = 256
 """Samples answered at once."""
@@ -57,7 +60,8 @@ class EvidenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         image_size: pixels of a side that images are brought to; None is 64 for encoders of ours and
             224 for others.
         layers: names of modules of the encoder whose means are the features, as ``whence.wrap``
-            takes them; None for its output.
+            takes them, ["output"] its own; None lets the first images choose among all depths, each
+            left out in turn.
         random_state: of the training: a number, a random state of NumPy, or None for another
             training every time.
 
@@ -65,6 +69,7 @@ class EvidenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         classes_: `(K,)`.
         n_features_in_: D.
         labels_: `(M,)` of the stored samples.
+        layers_: whose means are the features of images; None where samples are none.
         sources_: M files of the stored samples; None where samples are none.
 
     >>> from sklearn.datasets import load_wine
@@ -78,6 +83,8 @@ class EvidenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     classes_: NDArray[Any]
     n_features_in_: int
     labels_: NDArray[Any]
+    layers_: tuple[str, ...] | None
+    _reader: Classifier | None
     sources_: tuple[str, ...] | None
     _keys: Tensor  # (M, E)
     _values: NDArray[np.float64]  # (M, D)
@@ -122,15 +129,15 @@ class EvidenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         check_number("epochs", self.epochs)
         self._seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        self._reader = None
+        self._reader, self.layers_ = None, None
         if holds_images(X):
-            self._reader = build_reader(
-                self.encoder, self.weights, self.image_size, self.layers or (), seed=self._seed
-            )
+            self._read_at((ALL_DEPTHS,) if self.layers is None else self.layers)
         samples, labels = validate_data(
             self, self._read(X), y, dtype=np.float64, accept_sparse="csr"
         )
         check_classification_targets(labels)
+        if self._reader is not None and self.layers is None:
+            samples = self._choose_layers(self._reader, samples, labels)
         self._reduced = reduce_sparse(samples, seed=self._seed)
         values = to_dense(samples, self._reduced)
         counts = np.ones(len(values))
@@ -333,6 +340,32 @@ class EvidenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if self._reader is None:
             raise ValueError("X holds images, but the classifier was fitted to feature vectors.")
         return encode_pictures(self._reader, X)
+
+    def _read_at(self, layers: Sequence[str]) -> None:
+        """Let images be read by some layers of the encoder."""
+        self._reader = build_reader(
+            self.encoder, self.weights, self.image_size, layers, seed=self._seed
+        )
+        self.layers_ = self._reader.kind.layers or (OUTPUT,)
+
+    def _choose_layers(
+        self, reader: Classifier, samples: NDArray[np.float64], labels: NDArray[Any]
+    ) -> NDArray[np.float64]:
+        """Let images be read by the layers that they choose; returns their features `(N, d)`.
+
+        Args:
+            reader: that gives the features of all depths.
+            samples: `(N, D)` of them.
+            labels: `(N,)`.
+        """
+        columns, (_, places) = place_columns(reader), np.unique(labels, return_inverse=True)
+        known = torch.from_numpy(samples)
+        depths = {name: known[:, one] for name, one in columns.items()}
+        chosen = choose_layers(depths, torch.from_numpy(places), self._seed).layers
+        self._read_at(chosen)
+        kept: NDArray[np.float64] = samples[:, gather_columns(columns, chosen).numpy()]
+        self.n_features_in_ = kept.shape[1]
+        return kept
 
     def _embed(self, values: NDArray[np.float64]) -> list[Tensor]:
         """Make keys `(n, E)` of samples `(N, D)`, part by part."""

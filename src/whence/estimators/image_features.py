@@ -87,7 +87,7 @@ def build_reader(
         encoder: a module, which is copied, or a name.
         weights: of an encoder by name.
         image_size: pixels of a side; None is 64 for encoders of ours, 224 for others.
-        layers: of the encoder whose means are the features; none for its output.
+        layers: of the encoder whose means are the features, as ``whence.wrap`` takes them.
         seed: of whatever is random there.
 
     Raises:

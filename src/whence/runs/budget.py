@@ -13,9 +13,8 @@ import torch
 from torch import Tensor
 
 from whence.bounds import BOUNDS
-from whence.runs.best_layers import CHOSEN_LAYERS
 from whence.runs.duration import read_duration
-from whence.runs.folder import SETTINGS
+from whence.runs.folder import CHOSEN_LAYERS, SETTINGS
 from whence.runs.kept_features import FEATURES, remove_features
 from whence.runs.prepare import Parts
 from whence.runs.recipe_and_plan import is_at_once
@@ -76,8 +75,8 @@ def keep_to_budget(
 def free(folder: Path) -> None:
     """Leave a folder that a run has begun in free, so that another budget may be tried there."""
     remove_features(folder / FEATURES)
-    (folder / CHOSEN_LAYERS).unlink(missing_ok=True)
-    (folder / SETTINGS).unlink()
+    for name in (CHOSEN_LAYERS, SETTINGS):
+        (folder / name).unlink(missing_ok=True)
 
 
 def read_epochs(folder: Path) -> int | None:

@@ -8,7 +8,8 @@ import torch
 from sklearn.model_selection import StratifiedKFold
 from torch import Tensor
 
-from whence.encoders.at_layers import OUTPUT, AtLayers, list_depths
+from whence.encoders import OUTPUT
+from whence.encoders.at_layers import AtLayers, list_depths
 from whence.runs.beside import ask_neighbours
 from whence.runs.images import load_to_train
 from whence.runs.prepare import prepare
@@ -94,7 +95,12 @@ def compare_encoders(
     for encoder, weights in encoders:
         for size in sizes:
             chosen = replace(
-                settings, encoder=encoder, weights=weights, size=size, freeze_encoder=True
+                settings,
+                encoder=encoder,
+                weights=weights,
+                size=size,
+                freeze_encoder=True,
+                layers=OUTPUT,
             )
             yield from measure_encoder(chosen, where, device, layers=layers)
 

@@ -19,6 +19,9 @@ SETTINGS, METRICS = "settings.toml", "metrics.json"
 TUNING = "tuning"
 """Folder, in that of a run or of several, of what was tried before it."""
 
+CHOSEN_LAYERS = "layers.json"
+"""File of a run, of which layers of a frozen encoder its training images chose."""
+
 UNLABELLED = "unlabelled"
 """Folder, in that of a run, of the run before it, which answered images without labels."""
 

@@ -7,8 +7,9 @@ from torch import Tensor
 
 from whence.bounds import check_numbers
 from whence.data.fingerprint import fingerprint
+from whence.encoders import ALL_DEPTHS
 from whence.encoders.adopt import kind_of
-from whence.encoders.at_layers import ALL_DEPTHS, network_of
+from whence.encoders.at_layers import network_of
 from whence.encoders.load_weights import Weights, load_weights, read_weights
 from whence.models.classifier import Classifier
 from whence.models.wrap import wrap
@@ -22,7 +23,7 @@ from whence.runs.mirroring import may_mirror
 from whence.runs.normalisation import Normalisation, choose_normalisation
 from whence.runs.precision import choose_bfloat16
 from whence.runs.recipe_and_plan import choose_plan, choose_recipe
-from whence.runs.settings import BEST_LAYERS, Settings
+from whence.runs.settings import Settings
 from whence.seeds import seed_global
 from whence.training.plan import Plan
 from whence.training.recipes import Recipe
@@ -152,7 +153,7 @@ def build_model(
             image_shape=(channels, height, width),
             mean=normalisation.mean,
             std=normalisation.std,
-            layers=(ALL_DEPTHS,) if settings.layers == BEST_LAYERS else settings.named_layers,
+            layers=(ALL_DEPTHS,) if settings.chooses_layers else settings.named_layers,
             similarity=settings.similarity,
             classifier=settings.classifier,
         )

@@ -101,7 +101,9 @@ def run(
         parts.model.to(device)
         kept = features_folder or folder / FEATURES
         features = encode_parts(parts, dataset, kept, team, pooled, batch_size=batch_size)
-        parts, features, layers = take_best_layers(parts, settings, features, folder, team)
+        parts, features, layers = take_best_layers(
+            parts, settings, features, folder, team, begun=checkpoint is not None
+        )
         if checks is not None:
             checks.parts = parts
         parts = replace(parts, plan=keep_to_budget(settings, parts, features, folder, team))

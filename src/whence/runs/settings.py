@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import tomli_w
 
+from whence.encoders import OUTPUT
 from whence.memory import HEADS, OF_RUNS, SIMILARITIES, VARIANT
 from whence.messages import quote
 from whence.runs.column_options import COLUMN_HELP, list_columns
@@ -92,9 +93,10 @@ class Settings:
     layers: str | None = option(
         None,
         "names of layers of the encoder with commas between them, output among them being its own; "
-        "their means over the image are the features, in place of the output; all: all of its "
-        "depths; best: those that answer most training images right, each left out in turn, of a "
-        "frozen encoder (whence encoders --layers compares them)",
+        "their means over the image are the features; all: all of its depths; best: those that "
+        "answer most training images right, each left out in turn, of a frozen encoder (whence "
+        "encoders --layers compares them); by default best of a frozen encoder, output of one that "
+        "learns and by recipe paper",
     )
     freeze_encoder: bool = option(False, "train the head alone, on features encoded once")
     variant: str | None = option(
@@ -227,7 +229,14 @@ class Settings:
     @property
     def named_layers(self) -> tuple[str, ...]:
         """Name the layers of the encoder whose means are the features; none for its output."""
-        return tuple(one.strip() for one in (self.layers or "").split(",") if one.strip())
+        names = tuple(one.strip() for one in (self.layers or "").split(",") if one.strip())
+        return () if names == (OUTPUT,) else names
+
+    @property
+    def chooses_layers(self) -> bool:
+        """Say whether the training images choose the layers."""
+        unsaid = self.layers is None and self.freeze_encoder and self.recipe != "paper"
+        return unsaid or self.layers == BEST_LAYERS
 
     @property
     def head(self) -> str:

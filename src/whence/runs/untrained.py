@@ -1,8 +1,10 @@
 """The same network before training: a control for what training gave to the evidence."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from whence.encoders import OUTPUT
 from whence.encoders.weights import copy_into
 from whence.evidence.evaluate import evaluate
 from whence.models.classifier import Classifier
@@ -76,6 +78,7 @@ def build_untrained(
     mean, std = (tuple(tensor.flatten().tolist()) for tensor in (model.mean, model.std))
     normalisation = Normalisation(mean, std, "the model")
     frozen = settings.freeze_encoder
+    settings = replace(settings, layers=",".join(model.kind.layers) or OUTPUT)
     try:
         weights = None if frozen else weights_for(settings, memory, download=download)
         start, record = build_model(settings, memory, normalisation, weights)

@@ -8,7 +8,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from whence.data.stratify import stratified
-from whence.encoders.at_layers import OUTPUT
+from whence.encoders import OUTPUT
+from whence.encoders.at_layers import AtLayers, count_by_layer
+from whence.models.classifier import Classifier
 from whence.seeds import make_generator
 
 ASKED = 1000
@@ -56,6 +58,19 @@ def choose_layers(features: Mapping[str, Tensor], labels: Tensor, seed: int) -> 
     widths[OUTPUT,] = 0
     best = max(shares, key=lambda layers: (shares[layers], -widths[layers]))
     return ChosenLayers(best, shares[best], shares[OUTPUT,])
+
+
+def place_columns(model: Classifier) -> dict[str, Tensor]:
+    """Say in which columns of a model's features of all depths each depth is, the output last."""
+    assert isinstance(model.encoder, AtLayers), "a model with the features of all depths has layers"
+    widths = count_by_layer(model.encoder, model.image_shape)
+    columns = torch.arange(model.features).split([*widths.values()])
+    return dict(zip(widths, columns, strict=True))
+
+
+def gather_columns(columns: Mapping[str, Tensor], layers: Sequence[str]) -> Tensor:
+    """Say in which columns some layers are, `(d,)`."""
+    return torch.cat([columns[name] for name in layers])
 
 
 def leave_out_by_layers(

@@ -192,6 +192,7 @@ def train_keys(
         loss, accuracy = progress.mean_loss(), float(progress.numbers_of("hits").mean())
         if on_epoch is not None:
             on_epoch(EpochReport(progress.epoch, loss, accuracy, rate))
+            head.train()  # what was called may have measured it in eval mode
 
     with seeded(plan.seed, device) as randomness:
         head.reset(build_keys(head.features, head.last_layers).to(plain))

@@ -10,7 +10,7 @@ from jsonargparse import Namespace
 
 from whence.cli.align import align
 from whence.cli.plain_text import escape
-from whence.encoders.at_layers import OUTPUT
+from whence.encoders import OUTPUT
 from whence.runs.column_options import UNWEIGHTED
 from whence.runs.compare_encoders import FeatureQuality, compare_encoders
 from whence.runs.settings import DATA_ROOT, Settings
@@ -81,8 +81,8 @@ def describe_qualities(found: Sequence[FeatureQuality], settings: Settings) -> s
         command += ["--data-root", settings.data_root]
     for role, name in settings.columns.items():
         command += [f"--{role}-column", name]
-    if best.layers:
-        command += ["--layers", ",".join(best.layers)]
+    if deep:
+        command += ["--layers", name_layers(best)]
     lines = align([head, *rows])
     lines += ["", f"{best.images:,} images, none of the test. The best of these is trained by:"]
     return "\n".join([*lines, f"  {escape(shlex.join(command))}"])

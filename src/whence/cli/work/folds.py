@@ -20,6 +20,7 @@ from whence.data import DATASETS
 from whence.evidence.predict import predict
 from whence.models.load import load_to_answer
 from whence.records.images import Dataset
+from whence.runs.best_layers import encode_for_run
 from whence.runs.folder import check_folders
 from whence.runs.folds import (
     describe_folds,
@@ -29,7 +30,7 @@ from whence.runs.folds import (
     take_fold,
 )
 from whence.runs.images import load_pool
-from whence.runs.kept_features import FEATURES, encode_once, remove_features
+from whence.runs.kept_features import FEATURES, remove_features
 from whence.runs.near_across import describe_near_folds
 from whence.runs.rows_of_answers import lay_out_rows, write_rows
 from whence.runs.run import run
@@ -211,7 +212,7 @@ def answer_fold(one: FoldRun, pool: Dataset, features: Path, device: str) -> lis
     dataset, pooled = take_fold(pool, str(one.settings.fold), one.settings.seed)
     model, known = load_to_answer(one.folder, device), None
     if one.settings.freeze_encoder:
-        encoded = encode_once(model, pool.train, features, batch_size=BATCH_SIZE)
+        encoded = encode_for_run(model, one.settings, pool.train, features)
         known = model.head.embed(encoded[pooled.tested.to(encoded.device)])
     tested = dataset.test
     answers = predict(model, tested.images, batch_size=BATCH_SIZE, features=known)
