@@ -34,7 +34,7 @@ def build_parser(description: str, cells: Path) -> ArgumentParser:
     parser.add_argument("--size", type=int)
     parser.add_argument("--encoder", required=True)
     parser.add_argument("--weights", required=True)
-    parser.add_argument("--layers", default=OUTPUT, help="as whence train takes them")
+    parser.add_argument("--layers", default=OUTPUT, help="as whence train takes them, and best")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--pool", type=int, default=6000, help="training images drawn from")
     parser.add_argument("--test", type=int, default=3000, help="test images, at most")

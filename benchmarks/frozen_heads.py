@@ -8,7 +8,9 @@ the stored images of its class are gone.
 
 Every finished cell is a line of JSON in ``--cells``, so that tables grow from call to call. At the
 end all that are there are summed up: means over the seeds, and what votes have more than the rival
-of the best validation accuracy, paired by seed, with a 95 % interval (Student's t).
+of the best validation accuracy, paired by seed, with a 95 % interval (Student's t). ``--layers
+output`` takes the features of the encoder's output alone, in place of those of the depths that the
+training images choose.
 """
 
 import json
@@ -39,6 +41,7 @@ from benchmarks.simple_heads import (
     network,
     probe,
 )
+from whence.encoders import OUTPUT
 from whence.evidence.calibrate import calibrate
 from whence.evidence.evaluate import evaluate
 from whence.evidence.removal import LIMIT, find_removals
@@ -46,10 +49,14 @@ from whence.memory.votes import Votes
 from whence.models.classifier import Classifier
 from whence.records.images import Dataset
 from whence.runs.prepare import prepare
-from whence.runs.settings import Settings
+from whence.runs.settings import BEST_LAYERS, Settings
 from whence.seeds import make_generator
 from whence.training.fit import fit
 from whence.training.voting import SHARPNESSES
+
+Place = tuple[str, int, str]
+PLACE = ("images", "number", "depths")
+"""What cells have in common that are compared: images, how many, and which features."""
 
 RIVALS = ("linear", "mlp", "memory-wrap")
 SHARES = ("accuracy", "balanced", "changed", "permuted", "shown")
@@ -91,6 +98,7 @@ def fill(settings: Settings, dataset: Dataset, options: Namespace) -> None:
     here = {
         "images": options.name,
         "train_examples": settings.train_examples,
+        "depths": options.layers,
         "seed": settings.seed,
     }
     known = [one for one in read_cells(options.cells) if here.items() <= one.items()]
@@ -239,35 +247,56 @@ HEADS: Mapping[str, Callable[[Problem, Settings], dict[str, Any]]] = {
 
 def print_table(cells: list[dict[str, Any]]) -> None:
     """Print the means of all cells, and what votes have more than the best rival."""
-    problems: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    problems: dict[Place, list[dict[str, Any]]] = {}
     for one in cells:
-        problems.setdefault((one["images"], one["train_examples"]), []).append(one)
-    print_row("images", "number", "head", "seeds", *MEASURES)
-    print_row(*["---"] * (4 + len(MEASURES)))
-    for (name, count), mine in sorted(problems.items()):
+        place = (one["images"], one["train_examples"], one["depths"])
+        problems.setdefault(place, []).append(one)
+    print_row(*PLACE, "head", "seeds", *MEASURES)
+    print_row(*["---"] * (5 + len(MEASURES)))
+    for place, mine in sorted(problems.items()):
         for head in HEADS:
             rows = [one for one in mine if one["head"] == head]
             if rows:
                 numbers = (mean_of(rows, measure) for measure in MEASURES)
-                print_row(name, str(count), head, str(len(rows)), *numbers)
+                print_row(*map(str, place), head, str(len(rows)), *numbers)
     print()
     heads = ("votes less the rival chosen, points", "95 %", "the same, balanced accuracy", "95 %")
-    print_row("images", "number", "seeds", *heads)
-    print_row(*["---"] * 7)
-    for (name, count), mine in sorted(problems.items()):
-        print_row(name, str(count), *compare(mine, "accuracy"), *compare(mine, "balanced")[1:])
+    print_row(*PLACE, "seeds", *heads)
+    print_row(*["---"] * 8)
+    for place, mine in sorted(problems.items()):
+        both = (*compare(mine, "accuracy"), *compare(mine, "balanced")[1:])
+        print_row(*map(str, place), *both)
+    print()
+    print_gains(problems)
     print()
     print_curves(problems)
 
 
-def print_curves(problems: Mapping[tuple[str, int], list[dict[str, Any]]]) -> None:
+def print_gains(problems: Mapping[Place, list[dict[str, Any]]]) -> None:
+    """Print what each head has more on layers that were chosen than on the output, paired."""
+    print_row("images", "number", "head", "seeds", "more than on the output", "95 %")
+    print_row(*["---"] * 6)
+    for (name, count, depths), mine in sorted(problems.items()):
+        plain = problems.get((name, count, OUTPUT), [])
+        for head in HEADS if depths == BEST_LAYERS else ():
+            before = {one["seed"]: one["accuracy"] for one in plain if one["head"] == head}
+            gains = [
+                100 * (one["accuracy"] - before[one["seed"]])
+                for one in mine
+                if one["head"] == head and one["seed"] in before
+            ]
+            if gains:
+                print_row(name, str(count), head, *state_difference(gains))
+
+
+def print_curves(problems: Mapping[Place, list[dict[str, Any]]]) -> None:
     """Print the accuracy of votes by how many stored images vote on the median answer.
 
     Every seed's curve is read between its own points; a place outside some curve stays empty.
     """
-    print_row("images", "number", "seeds", *(f"{one} voters" for one in VOTERS))
-    print_row(*["---"] * (3 + len(VOTERS)))
-    for (name, count), mine in sorted(problems.items()):
+    print_row(*PLACE, "seeds", *(f"{one} voters" for one in VOTERS))
+    print_row(*["---"] * (4 + len(VOTERS)))
+    for place, mine in sorted(problems.items()):
         curves = [sorted(one["curve"]) for one in mine if one.get("curve")]
         if not curves:
             continue
@@ -276,7 +305,7 @@ def print_curves(problems: Mapping[tuple[str, int], list[dict[str, Any]]]) -> No
             inside = all(curve[0][0] <= voters <= curve[-1][0] for curve in curves)
             found = [np.interp(voters, *zip(*curve, strict=True)) for curve in curves]
             columns.append(f"{100 * np.mean(found):.2f}" if inside else "")
-        print_row(name, str(count), str(len(curves)), *columns)
+        print_row(*map(str, place), str(len(curves)), *columns)
 
 
 def mean_of(rows: list[dict[str, Any]], name: str) -> str:
