@@ -7,7 +7,7 @@ from tests.helpers.run_folders import SETTINGS
 from whence.runs.encode_parts import encode_parts
 from whence.runs.kept_features import FEATURES, encode_once
 from whence.runs.prepare import prepare
-from whence.runs.run import train
+from whence.runs.run import Begun, train
 from whence.storage.tensors import write_tensors
 from whence.training.distributed import join
 
@@ -33,7 +33,8 @@ def train_frozen(folder, weights, team):
         write_tensors(folder / f"{start}-{team.rank}.safetensors", features)
     place = folder / f"run-{team.rank}"
     place.mkdir()
-    train(parts, place, None, features, None, 1e9, team, line_seconds=1e9, keep_every=None)
+    begun = Begun(parts, None, features, None, None)
+    train(begun, place, team, checkpoint_seconds=1e9, line_seconds=1e9, keep_every=None)
     write_tensors(folder / f"trained-{team.rank}.safetensors", parts.model.state_dict())
     known = encode_once(parts.model.eval(), parts.test, kept, team=team)
     write_tensors(folder / f"after-{team.rank}.safetensors", {"test": known})

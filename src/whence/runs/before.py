@@ -102,9 +102,7 @@ def find_difference(run: Path, test: ImageSet) -> str | None:
     return None
 
 
-def measure_before(
-    settings: Settings, test: ImageSet, *, device: str, batch_size: int = BATCH_SIZE
-) -> dict[str, Any] | None:
+def measure_before(settings: Settings, test: ImageSet, *, device: str) -> dict[str, Any] | None:
     """Measure the run that was corrected on the test images of the one that comes after it.
 
     Where images and labels are those that it was tested on, its own numbers are taken; where a test
@@ -114,7 +112,6 @@ def measure_before(
         settings: of a training.
         test: its test images, with their corrected labels.
         device: where to compute.
-        batch_size: images encoded at once.
 
     Returns:
         Accuracy and balanced accuracy, fractions, and the name of the run; None where there is no
@@ -133,7 +130,7 @@ def measure_before(
     if alike and is_measured_as_answered(found, rule):
         shares = {name: found.get(name) for name in BOTH_ACCURACIES}
     else:
-        shares = measure_shares(load_to_answer(run, device), test, batch_size=batch_size)
+        shares = measure_shares(load_to_answer(run, device), test, batch_size=BATCH_SIZE)
     return {"run": run.name, **shares}
 
 

@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,11 +16,12 @@ from whence.models.saved_bank import check_sources
 from whence.models.sound import check_sound
 from whence.records.images import Dataset
 from whence.runs.beside import Beside, fit_beside
-from whence.runs.best_layers import take_best_layers
+from whence.runs.best_layers import ChosenLayers, take_best_layers
 from whence.runs.budget import keep_to_budget, read_epochs
 from whence.runs.check_epochs import EpochChecks
 from whence.runs.encode_parts import encode_parts
 from whence.runs.finish import finish
+from whence.runs.fit_parts import fit_parts
 from whence.runs.folder import METRICS, begin_or_go_on, check_folder, check_identity, hold_checked
 from whence.runs.folds import Pooled
 from whence.runs.journal import LINE_SECONDS, SILENT, keep_journal
@@ -32,10 +33,19 @@ from whence.runs.settings import CHECKPOINT_SECONDS, Settings
 from whence.storage.checkpoint import Checkpoint, remove_checkpoints
 from whence.storage.plain_files import read_json
 from whence.training.distributed import Team
-from whence.training.fit import fit
 from whence.training.plan import Plan, check_plan
 from whence.training.progress import LOWER, DivergedError, EpochReport
 from whence.training.recipes import Recipe
+
+
+class Begun(NamedTuple):
+    """A training that may begin or go on."""
+
+    parts: Parts  # with the model on its device
+    checkpoint: Checkpoint | None  # where it goes on
+    features: dict[str, Tensor]  # (n, D) of the images of each part by a frozen encoder
+    beside: Beside | None  # what is fitted to them beside the head
+    layers: ChosenLayers | None  # that were chosen for them
 
 
 def run(
@@ -101,34 +111,27 @@ def run(
         parts.model.to(device)
         kept = features_folder or folder / FEATURES
         features = encode_parts(parts, dataset, kept, team, pooled, batch_size=batch_size)
-        parts, features, layers = take_best_layers(
-            parts, settings, features, folder, team, begun=checkpoint is not None
-        )
+        begun = settle(parts, checkpoint, settings, features, folder, team)
         if checks is not None:
-            checks.parts = parts
-        parts = replace(parts, plan=keep_to_budget(settings, parts, features, folder, team))
-        beside = fit_beside(parts, features)
+            checks.parts = begun.parts
         seconds = train(
-            parts,
+            begun,
             folder,
-            checkpoint,
-            features,
-            beside,
-            checkpoint_seconds,
             team,
-            checks=checks if team.leads else None,
+            checkpoint_seconds=checkpoint_seconds,
             line_seconds=line_seconds,
             keep_every=settings.keep_checkpoints,
+            checks=checks if team.leads else None,
         )
         return team.lead(
             lambda: finish(
-                parts,
+                begun.parts,
                 folder,
                 settings,
-                identify(parts),
-                features,
-                beside,
-                layers,
+                identify(begun.parts),
+                begun.features,
+                begun.beside,
+                begun.layers,
                 device=device,
                 seconds=seconds,
                 batch_size=batch_size,
@@ -200,10 +203,10 @@ def begin(folder: Path, settings: Settings, parts: Parts) -> tuple[Checkpoint | 
         bfloat16 = isinstance(planned, dict) and planned.get("bfloat16") is True
         if isinstance(planned, dict):
             planned.setdefault("balance", "none")  # which checkpoints of before do not say
-        begun = recorded.get("recipe")
-        if isinstance(begun, dict):
-            unknown = {name: one for name, one in asdict(Recipe()).items() if name not in begun}
-            begun.update(unknown)
+        started = recorded.get("recipe")
+        if isinstance(started, dict):
+            unknown = {name: one for name, one in asdict(Recipe()).items() if name not in started}
+            started.update(unknown)
             asked = {name for name in unknown if getattr(settings, name, None) is not None}
             recipe = replace(recipe, **{n: one for n, one in unknown.items() if n not in asked})
         kept = None if settings.budget is None else read_epochs(folder)
@@ -212,31 +215,54 @@ def begin(folder: Path, settings: Settings, parts: Parts) -> tuple[Checkpoint | 
     return checkpoint, recipe, plan
 
 
-def train(
+def settle(
     parts: Parts,
-    folder: Path,
     checkpoint: Checkpoint | None,
+    settings: Settings,
     features: dict[str, Tensor],
-    beside: Beside | None,
-    checkpoint_seconds: float,
+    folder: Path,
+    team: Team,
+) -> Begun:
+    """Settle what depends on the features: layers, the epochs of a budget, what is fitted beside.
+
+    Args:
+        parts: with the model on its device.
+        checkpoint: where the training goes on; None at its start.
+        settings: of the run.
+        features: `(n, D)` of the images of each part by a frozen encoder; empty for another.
+        folder: of the run.
+        team: the processes that train together.
+    """
+    parts, features, layers = take_best_layers(
+        parts, settings, features, folder, team, begun=checkpoint is not None
+    )
+    parts = replace(parts, plan=keep_to_budget(settings, parts, features, folder, team))
+    return Begun(parts, checkpoint, features, fit_beside(parts, features), layers)
+
+
+def train(
+    begun: Begun,
+    folder: Path,
     team: Team,
     *,
+    checkpoint_seconds: float,
     line_seconds: float,
     keep_every: int | None,
     checks: EpochChecks | None = None,
 ) -> float:
     """Train the model of a run, from a checkpoint if there is one; returns all seconds spent."""
-    model = parts.model
+    parts, checkpoint, features = begun.parts, begun.checkpoint, begun.features
+    model, steps = parts.model, count_steps(parts)
     if keep_every is not None and team.leads:
-        start_keeping(folder, model, checkpoint, count_steps(parts))
+        start_keeping(folder, model, checkpoint, steps)
     if checks is not None:
-        done = 0 if checkpoint is None else checkpoint.numbers["step"] // count_steps(parts)
+        done = 0 if checkpoint is None else checkpoint.numbers["step"] // steps
         checks.begin(done, features.get("train"))
     keeping = keep_journal(
         folder,
         checkpoint,
         epochs=parts.plan.epochs,
-        steps=count_steps(parts),
+        steps=steps,
         identity=identify(parts),
         checkpoint_seconds=checkpoint_seconds,
         line_seconds=line_seconds,
@@ -252,19 +278,15 @@ def train(
                 checks.look(report.epoch)
 
         with team.leader_says(DivergedError):
-            fit(
+            fit_parts(
                 model,
-                parts.train,
-                recipe=parts.recipe,
-                plan=parts.plan,
-                features=features.get("train"),
-                validation=parts.validation,
-                validation_features=features.get("validation"),
-                probe=None if beside is None else beside.probe,
-                counts=parts.counts,
-                resume=checkpoint,
-                on_step=journal.on_step,
+                parts.recipe,
+                parts,
+                features,
+                begun.beside,
                 on_epoch=on_epoch,
+                on_step=journal.on_step,
+                resume=checkpoint,
                 team=team,
             )
         seconds = journal.seconds

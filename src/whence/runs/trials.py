@@ -18,9 +18,9 @@ from whence.models.classifier import Classifier
 from whence.models.using import encode_frozen
 from whence.records.images import ImageSet
 from whence.runs.beside import Beside
+from whence.runs.fit_parts import fit_parts
 from whence.runs.prepare import Parts
 from whence.training.default_recipe import mirrored
-from whence.training.fit import fit
 from whence.training.labelled import Labelled
 from whence.training.progress import DivergedError, EpochReport
 from whence.training.voting import compare_as_learned, read_votes
@@ -69,7 +69,7 @@ def try_training(
     Raises:
         optuna.TrialPruned: if it is behind others, diverges, or the time is over.
     """
-    parts, features = tried.parts, tried.features
+    parts = tried.parts
     given_up: type[Exception] = import_module("optuna").TrialPruned
     recipe = replace(parts.recipe, **{name: suggest(trial, name, parts) for name in names})
     model = copy.deepcopy(parts.model)
@@ -84,18 +84,7 @@ def try_training(
                 raise given_up
 
     try:
-        fit(
-            model,
-            parts.train,
-            recipe=recipe,
-            plan=parts.plan,
-            features=features.get("train"),
-            validation=parts.validation,
-            validation_features=features.get("validation"),
-            probe=None if tried.beside is None else tried.beside.probe,
-            counts=parts.counts,
-            on_epoch=look,
-        )
+        fit_parts(model, recipe, parts, tried.features, tried.beside, on_epoch=look)
     except DivergedError as error:
         raise given_up from error
     accuracy, value = measure_answers(model.head, *encode_both(model, tried))

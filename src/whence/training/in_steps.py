@@ -4,27 +4,21 @@ from collections.abc import Callable
 from functools import partial
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from whence.data import AUGMENTATIONS, MIXINGS
 from whence.models.classifier import Classifier
 from whence.records.images import ImageSet
 from whence.storage.checkpoint import Checkpoint
-from whence.training.averaging import choose_average
 from whence.training.distributed import Team
-from whence.training.loop import Loop, OnStep
+from whence.training.follow_recipe import follow_recipe
+from whence.training.loop import OnStep
 from whence.training.plan import Plan
-from whence.training.progress import (
-    EpochReport,
-    OnEpoch,
-    Progress,
-    describe_loss,
-)
-from whence.training.recipes import Recipe, build_optimizer, rate_at
+from whence.training.progress import OnEpoch
+from whence.training.recipes import Recipe
 from whence.training.shared_step import Part, SharedStep
-from whence.training.sharpness import choose_climb
-from whence.training.state import ModuleState, RandomState
-from whence.training.step import BatchDraws, LoneStep, choose_criterion
+from whence.training.state import RandomState
+from whence.training.step import BatchDraws, Criterion, LoneStep, choose_criterion
 
 
 def train_in_steps(
@@ -45,30 +39,13 @@ def train_in_steps(
 
     Arguments as for ``fit``; features where the encoder is frozen, None where it learns.
     """
-    progress = Progress(
-        len(train),
-        recipe.batch_size,
-        plan.epochs,
-        device=train.labels.device,
-        names=("losses", "hits"),
-        word=describe_loss,
-    )
-
-    def end_epoch(rate: float) -> None:
-        loss, accuracy = progress.mean_loss(), float(progress.numbers_of("hits").mean())
-        if on_epoch is not None:
-            on_epoch(EpochReport(progress.epoch, loss, accuracy, rate))
-            model.train()  # what was called may have measured it in eval mode
-
-    mix = None
-    if recipe.mixing is not None:
-        mix = partial(MIXINGS.find(recipe.mixing), generator=randomness.generator)
-    learned: nn.Module = model
-    encode: Callable[[Tensor], Tensor] = model.encode
     if features is None:
         look_up = look_up_augmented(train.images, recipe.augmentation, randomness.generator)
     else:
-        learned, encode, look_up = model.head, model.head.embed, look_up_in(features)
+        look_up = look_up_in(features)
+    mix = None
+    if recipe.mixing is not None:
+        mix = partial(MIXINGS.find(recipe.mixing), generator=randomness.generator)
     draws = BatchDraws(
         look_up,
         train.labels,
@@ -80,27 +57,30 @@ def train_in_steps(
         mix,
     )
     criterion = choose_criterion(recipe, plan, train.labels, len(train.class_names))
-    frozen = plan.freeze_encoder
-    loop = Loop(
-        draw=draws.draw,
-        step=LoneStep(encode, model.head, criterion)
-        if team.size == 1
-        else SharedStep(
-            Part(model, team, frozen=frozen), team, criterion, seed=plan.seed, frozen=frozen
-        ),
-        optimizer=build_optimizer(recipe, learned.parameters()),
-        rate_at=lambda step: rate_at(
-            recipe, step=step, steps_per_epoch=progress.steps_per_epoch, epochs=plan.epochs
-        ),
-        end_epoch=end_epoch,
-        progress=progress,
-        randomness=randomness,
-        others=(ModuleState(model),),
-        climb=choose_climb(learned, recipe.sharpness_radius),
-        average=choose_average(learned, recipe.weight_averaging),
+    return follow_recipe(
+        model if features is None else model.head,
+        draws.draw,
+        choose_step(model, criterion, plan, team),
+        randomness,
+        total=len(train),
+        recipe=recipe,
+        plan=plan,
+        resume=resume,
+        on_step=on_step,
+        on_epoch=on_epoch,
+        whole=model,
     )
-    loop.run(resume, on_step)
-    return progress.last_loss()
+
+
+def choose_step(
+    model: Classifier, criterion: Criterion, plan: Plan, team: Team
+) -> LoneStep | SharedStep:
+    """Return how a batch becomes a loss: in this process alone, or shared by several."""
+    frozen = plan.freeze_encoder
+    if team.size > 1:
+        part = Part(model, team, frozen=frozen)
+        return SharedStep(part, team, criterion, seed=plan.seed, frozen=frozen)
+    return LoneStep(model.head.embed if frozen else model.encode, model.head, criterion)
 
 
 def look_up_augmented(

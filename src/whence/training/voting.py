@@ -12,16 +12,14 @@ from whence.memory.keys import build_keys
 from whence.memory.sparsemax import sparsemax
 from whence.memory.votes import Votes
 from whence.storage.checkpoint import Checkpoint
-from whence.training.averaging import choose_average
+from whence.training.follow_recipe import follow_recipe
 from whence.training.labelled import Labelled, hold_out
-from whence.training.loop import Loop, OnStep, seeded
+from whence.training.loop import OnStep, seeded
 from whence.training.plan import Plan
 from whence.training.probe import Probe, fit_probe
-from whence.training.progress import EpochReport, OnEpoch, Progress, describe_loss
+from whence.training.progress import OnEpoch
 from whence.training.reading_of_votes import VoteReading, choose_handicaps
-from whence.training.recipes import Recipe, build_optimizer, rate_at
-from whence.training.sharpness import choose_climb
-from whence.training.state import ModuleState
+from whence.training.recipes import Recipe
 from whence.training.step import Criterion, choose_criterion
 
 TAUGHT = 0.5
@@ -165,53 +163,39 @@ def train_keys(
     Arguments as for ``fit_votes``.
     """
     device = train.labels.device
-    progress = Progress(
-        len(train.labels),
-        recipe.batch_size,
-        plan.epochs,
-        device=device,
-        names=("losses", "hits"),
-        word=describe_loss,
-    )
     head.fit_features(train.features)
     plain = head.level(train.features)  # (N, D)
-    sure = F.one_hot(train.labels, head.classes).to(plain.dtype)
-    said = probe.log_probabilities(train.features).exp().to(plain.dtype)
-    targets = torch.lerp(sure, said, TAUGHT if head.classes > 2 else 0.0)  # (N, K)
-
+    targets = mix_targets(head, train, probe, plain.dtype)  # (N, K)
     classes = ClassPlaces.of(train.labels)
-
-    def draw(places: Tensor, step: int) -> Ballot:
-        if plan.balance == "sampling":
-            places = draw_alike(classes, places, generator=randomness.generator)
-        picked = places.to(device)
-        counted = None if counts is None else counts[picked]
-        return Ballot(plain[picked], picked, train.labels[picked], targets[picked], counted)
-
-    def end_epoch(rate: float) -> None:
-        loss, accuracy = progress.mean_loss(), float(progress.numbers_of("hits").mean())
-        if on_epoch is not None:
-            on_epoch(EpochReport(progress.epoch, loss, accuracy, rate))
-            head.train()  # what was called may have measured it in eval mode
-
     with seeded(plan.seed, device) as randomness:
+
+        def draw(places: Tensor, step: int) -> Ballot:
+            if plan.balance == "sampling":
+                places = draw_alike(classes, places, generator=randomness.generator)
+            picked = places.to(device)
+            counted = None if counts is None else counts[picked]
+            return Ballot(plain[picked], picked, train.labels[picked], targets[picked], counted)
+
         head.reset(build_keys(head.features, head.last_layers).to(plain))
-        loop = Loop(
-            draw=draw,
-            step=Vote(head, choose_criterion(recipe, plan, train.labels, head.classes)),
-            optimizer=build_optimizer(recipe, head.parameters()),
-            rate_at=lambda step: rate_at(
-                recipe, step=step, steps_per_epoch=progress.steps_per_epoch, epochs=plan.epochs
-            ),
-            end_epoch=end_epoch,
-            progress=progress,
-            randomness=randomness,
-            others=(ModuleState(head),),
-            climb=choose_climb(head, recipe.sharpness_radius),
-            average=choose_average(head, recipe.weight_averaging),
+        return follow_recipe(
+            head,
+            draw,
+            Vote(head, choose_criterion(recipe, plan, train.labels, head.classes)),
+            randomness,
+            total=len(train.labels),
+            recipe=recipe,
+            plan=plan,
+            resume=resume,
+            on_step=on_step,
+            on_epoch=on_epoch,
         )
-        loop.run(resume, on_step)
-    return progress.last_loss()
+
+
+def mix_targets(head: Votes, train: Labelled, probe: Probe, dtype: torch.dtype) -> Tensor:
+    """Return what votes are trained to say of N images, `(N, K)`: labels, and a probe's answers."""
+    sure = F.one_hot(train.labels, head.classes).to(dtype)
+    said = probe.log_probabilities(train.features).exp().to(dtype)
+    return torch.lerp(sure, said, TAUGHT if head.classes > 2 else 0.0)
 
 
 @dataclass(frozen=True)
