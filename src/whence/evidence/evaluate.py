@@ -87,22 +87,8 @@ def evaluate(
             with_reliance=True,
             batch_size=batch_size,
         )
-        hits, calibration = find_hits(whole, labels), model.calibration
-        answered = keep_answers(model, whole, measured, names)
-        found = Evaluation(
-            len(measured),
-            mean(hits),
-            measure_classes(whole.predicted, labels, model.class_names),
-            signals=measure_signals(whole.doubts, ~hits, names, calibration),
-            calibration=calibration,
-            predicted=tuple(whole.predicted.tolist()),
-            decision=model.decision,
-            curves=trace_classes(answered.probabilities, measured.labels.cpu(), model.class_names),
-            thresholds=tabulate(answered, model.decision),
-            answered=answered,
-            mistakes=take_mistakes(model, measured, features, answered, batch_size=batch_size),
-        )
-        if memory is None or model.bank is None:
+        found = measure_doubt(model, measured, features, whole, names, batch_size=batch_size)
+        if memory is None:
             return found
         passes = draw_passes(
             model,
@@ -115,23 +101,56 @@ def evaluate(
             draw_batch=draw_batch,
         )
         nearest = measure_nearest(features, whole.predicted, labels, memory, batch_size=batch_size)
+        random = measure_random(whole.predicted, labels, memory, classes=len(model.class_names))
         reliance = measure_dependence(
             model.memory_head, features, labels, memory, whole, batch_size=batch_size
         )
-    seen = {"memory": frozenset(model.bank.hashes)}
+    seen = {"memory": frozenset(model.fitting_bank().hashes)}
     return replace(
         found,
         known=count_known(content_hashes(measured.images), found.predicted, measured.labels, seen),
         draws=tuple(mean(find_hits(one, labels)) for one in passes),
         evidence=describe_evidence(whole, labels, memory),
         draws_evidence=tuple(describe_evidence(one, labels, memory) for one in passes),
-        controls={
-            "random": measure_random(
-                whole.predicted, labels, memory, classes=len(model.class_names)
-            ),
-            "nearest": nearest,
-        },
+        controls={"random": random, "nearest": nearest},
         reliance=reliance,
+    )
+
+
+def measure_doubt(
+    model: Classifier,
+    images: ImageSet,
+    features: Tensor,
+    whole: Answers,
+    names: tuple[str, ...],
+    *,
+    batch_size: int,
+) -> Evaluation:
+    """Measure answers and their signs of doubt: all that needs no look at the evidence.
+
+    Args:
+        model: that answered.
+        images: N of them that were asked about.
+        features: `(N, D)` of them.
+        whole: the answers, with a doubt for each name.
+        names: of the signals of doubt.
+        batch_size: answers computed at once.
+    """
+    labels = images.labels.to(features.device)
+    hits = find_hits(whole, labels)
+    answered = keep_answers(model, whole, images, names)
+    return Evaluation(
+        len(images),
+        mean(hits),
+        measure_classes(whole.predicted, labels, model.class_names),
+        signals=measure_signals(whole.doubts, ~hits, names, model.calibration),
+        calibration=model.calibration,
+        predicted=tuple(whole.predicted.tolist()),
+        decision=model.decision,
+        curves=trace_classes(answered.probabilities, images.labels.cpu(), model.class_names),
+        thresholds=tabulate(answered, model.decision),
+        answered=answered,
+        mistakes=take_mistakes(model, images, features, answered, batch_size=batch_size),
     )
 
 

@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from whence.bounds import check_numbers
 from whence.data.label_table import NO_COLUMNS
 from whence.data.sample import SAME_NAMES
@@ -15,11 +17,14 @@ from whence.models.about import MODEL
 from whence.models.classifier import Classifier
 from whence.models.load import load_to_answer
 from whence.models.using import encode_all
+from whence.records.images import ImageSet
+from whence.records.measures import Evaluation
 from whence.runs.finished import read_run, read_settings
 from whence.runs.image_record import find_seen, note_record, read_image_record
 from whence.runs.measured import describe_evaluation
 from whence.runs.rows_of_answers import lay_out_rows
 from whence.runs.sample_of_run import Cache, choose_sample
+from whence.runs.settings import Settings
 from whence.runs.target import ThresholdChange
 from whence.runs.threshold_of_run import change_threshold, keep_threshold
 from whence.runs.untrained import evaluate_untrained, find_memory
@@ -74,33 +79,19 @@ def evaluate_run(
     loaded = choose_sample(
         folder, about, data, renamed=renamed, columns=columns, where=where, cache=cache
     )
-    sample = loaded.sample
-    plan, settings = about["run"]["plan"], read_settings(folder)
-    memory_size = plan["memory_size"]
-    if model.bank is not None:
-        memory_size = min(memory_size, len(model.bank))
+    sample, settings = loaded.sample, read_settings(folder)
     features = encode_all(model, sample.images.images, batch_size=batch_size)
-    found = evaluate(
-        model,
-        sample.images,
-        features=features,
-        memory_size=memory_size,
-        seed=plan["seed"] if seed is None else seed,
-        draw_batch=settings.draw_batch,
-        batch_size=batch_size,
+    found = measure_as_run(
+        model, sample.images, features, about, settings, seed=seed, batch_size=batch_size
     )
     if rows is not None:
-        answers = predict(model, sample.images.images, batch_size=batch_size, features=features)
-        labels = sample.images.labels.tolist()
-        sources = sample.images.sources or [f"image {place}" for place in range(len(labels))]
-        rows += lay_out_rows(answers, sources, model.class_names, labels=labels)
+        rows += lay_out_answers(model, sample.images, features, batch_size=batch_size)
     untrained = None
     if controls and model.has_memory:
-        stored = find_memory(model, folder, about, where=where)
         untrained = evaluate_untrained(
             model,
             sample.images,
-            stored,
+            find_memory(model, folder, about, where=where),
             settings,
             about["run"],
             batch_size=batch_size,
@@ -125,3 +116,48 @@ def evaluate_run(
         "model_sha256": about["sha256"][MODEL],
         "versions": about["versions"],
     }
+
+
+def measure_as_run(
+    model: Classifier,
+    images: ImageSet,
+    features: Tensor,
+    about: Mapping[str, Any],
+    settings: Settings,
+    *,
+    seed: int | None,
+    batch_size: int,
+) -> Evaluation:
+    """Measure a model on images, with drawn memories as its run had them.
+
+    Args:
+        model: of the run.
+        images: N of them.
+        features: `(N, E)` of them, as the head compares them.
+        about: the content of the run's ``whence.json``.
+        settings: of the run.
+        seed: of the drawn memories; None takes the run's.
+        batch_size: answers computed at once.
+    """
+    plan = about["run"]["plan"]
+    memory_size = plan["memory_size"]
+    if model.bank is not None:
+        memory_size = min(memory_size, len(model.bank))
+    return evaluate(
+        model,
+        images,
+        features=features,
+        memory_size=memory_size,
+        seed=plan["seed"] if seed is None else seed,
+        draw_batch=settings.draw_batch,
+        batch_size=batch_size,
+    )
+
+
+def lay_out_answers(
+    model: Classifier, images: ImageSet, features: Tensor, *, batch_size: int
+) -> list[dict[str, Any]]:
+    """List a model's answers to labelled images of these features, a row an image."""
+    answers = predict(model, images.images, batch_size=batch_size, features=features)
+    sources = images.sources or [f"image {place}" for place in range(len(images))]
+    return lay_out_rows(answers, sources, model.class_names, labels=images.labels.tolist())

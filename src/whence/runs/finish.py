@@ -100,15 +100,15 @@ def finish(
     if layers is not None:
         metrics["layers"] = {**asdict(layers), "layers": list(layers.layers)}
     write_json(folder / METRICS, metrics)
-    best = measured.get("test", measured.get("validation", {}))
-    about = {**identity, "device": device, "reliance": best.get("reliance")}
-    about[CORRECTIONS] = parts.corrections
-    if parts.corrections is not None and parts.before is not None:
-        about[CORRECTIONS] = {**parts.corrections, "before": parts.before}
-    about["class_counts"] = count_images(train)
-    about[RECORD_HASH] = write_image_record(folder, images, hashes, parts.indices)
-    if processes > 1:
-        about["processes"] = processes
+    about = {
+        **identity,
+        "device": device,
+        "reliance": take_reliance(measured),
+        CORRECTIONS: describe_corrected(parts),
+        "class_counts": count_images(train),
+        RECORD_HASH: write_image_record(folder, images, hashes, parts.indices),
+        **({"processes": processes} if processes > 1 else {}),
+    }
     if settings.keep_model:
         write_model(model, folder, pixels=settings.pixels, about=about)
     else:
@@ -116,6 +116,18 @@ def finish(
     remove_checkpoints(folder)
     remove_features(folder / FEATURES)
     return metrics
+
+
+def take_reliance(measured: Mapping[str, Any]) -> Any:
+    """Take how far answers rest on the evidence, of the test images or else the validation's."""
+    return measured.get("test", measured.get("validation", {})).get("reliance")
+
+
+def describe_corrected(parts: Parts) -> dict[str, object] | None:
+    """Lay out what was corrected before a training, and how good the run before it was."""
+    if parts.corrections is None or parts.before is None:
+        return parts.corrections
+    return {**parts.corrections, "before": parts.before}
 
 
 def measure_parts(
@@ -162,11 +174,10 @@ def measure_parts(
             continue
         if encoded is not None and name in encoded:
             features = encoded[name]
-        elif name in known_features:
-            with torch.no_grad():
-                features = model.head.embed(known_features[name])
         else:
-            features = encode_all(model, part.images, batch_size=batch_size)
+            features = embed_part(
+                model, part.images, known_features.get(name), batch_size=batch_size
+            )
         fresh = [place for place, one in enumerate(is_known(hashes[name], seen)) if not one]
         if name == "validation" and target is not None:
             problem = set_threshold(model, target, part, features, fresh, batch_size=batch_size)
@@ -192,6 +203,16 @@ def measure_parts(
             )
             seen = {**seen, "validation": frozenset(hashes[name])}
     return measured
+
+
+@torch.no_grad()
+def embed_part(
+    model: Classifier, images: Tensor, known: Tensor | None, *, batch_size: int
+) -> Tensor:
+    """Return what the head compares `(n, E)` of images, from features `(n, D)` where known."""
+    if known is not None:
+        return model.head.embed(known)
+    return encode_all(model, images, batch_size=batch_size)
 
 
 def set_threshold(

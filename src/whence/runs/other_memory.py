@@ -14,7 +14,7 @@ from whence.models.about import BANK
 from whence.models.classifier import Classifier
 from whence.models.save import write_model
 from whence.records.images import ImageSet
-from whence.runs.finish import MEASURED_PARTS, measure_parts
+from whence.runs.finish import MEASURED_PARTS, measure_parts, take_reliance
 from whence.runs.finished import read_run, read_settings
 from whence.runs.folder import METRICS, SETTINGS
 from whence.runs.image_record import RECORD, RECORD_HASH, read_image_record
@@ -96,8 +96,7 @@ def write_with_memory(
         seed=plan["seed"],
         batch_size=batch_size,
     )
-    best = metrics.get("test", metrics.get("validation", {}))
-    origin = {**about["run"], "reliance": best.get("reliance")}
+    origin = {**about["run"], "reliance": take_reliance(metrics)}
     if "class_counts" in origin:  # of the images that were trained on, none is of a new class
         new = len(model.class_names) - len(about["classes"])
         origin["class_counts"] = [*origin["class_counts"], *[0] * new]
