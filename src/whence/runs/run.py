@@ -16,7 +16,7 @@ from whence.models.saved_bank import check_sources
 from whence.models.sound import check_sound
 from whence.records.images import Dataset
 from whence.runs.beside import Beside, fit_beside
-from whence.runs.best_layers import ChosenLayers, take_best_layers
+from whence.runs.best_layers import take_best_layers
 from whence.runs.budget import keep_to_budget, read_epochs
 from whence.runs.check_epochs import EpochChecks
 from whence.runs.encode_parts import encode_parts
@@ -32,6 +32,7 @@ from whence.runs.prepare import Parts, prepare
 from whence.runs.settings import CHECKPOINT_SECONDS, Settings
 from whence.storage.checkpoint import Checkpoint, remove_checkpoints
 from whence.storage.plain_files import read_json
+from whence.training.choose_layers import ChosenLayers
 from whence.training.distributed import Team
 from whence.training.plan import Plan, check_plan
 from whence.training.progress import LOWER, DivergedError, EpochReport
