@@ -93,6 +93,7 @@ BOUNDS: Mapping[str, Bounds] = MappingProxyType(
         "top": Bounds(1, 10**5),
         "train_examples": Bounds(1, MANY),
         "validation_examples": Bounds(0, MANY),
+        # beyond these, squares of float32 numbers lose or overflow
         "variance": Bounds(1e-6, 1e6, whole=False, words="in 1e-06 to 1e+06"),
         "warmup_epochs": Bounds(0, 10**6),
         "weight_averaging": Bounds(0, 1 - 2**-53, whole=False, words="in [0, 1)"),

@@ -6,14 +6,7 @@ from jsonargparse import ArgumentParser
 
 from whence.checks.expectations import read_expectations
 from whence.cli.files import refuse_existing
-from whence.cli.options import (
-    add_batch_size,
-    add_device,
-    add_where,
-    build_parser,
-    choose_device,
-    parse,
-)
+from whence.cli.options import add_answering, add_run, build_parser, choose_device, parse
 
 
 def build() -> ArgumentParser:
@@ -24,7 +17,7 @@ def build() -> ArgumentParser:
         "(docs/checks.md): exit code 0 if all hold, 1 if one does not, 2 if the file is wrong. "
         "--write makes a first file from what is true today.",
     )
-    parser.add_argument("run", type=str, metavar="RUN", help="run folder")
+    add_run(parser)
     parser.add_argument(
         "--expect",
         type=str,
@@ -38,9 +31,7 @@ def build() -> ArgumentParser:
     parser.add_argument("--junit", type=str, metavar="FILE", help="write JUnit XML, for CI servers")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--force", action="store_true", help="overwrite what is there")
-    add_where(parser)
-    add_batch_size(parser)
-    add_device(parser)
+    add_answering(parser)
     return parser
 
 

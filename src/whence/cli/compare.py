@@ -4,11 +4,9 @@ from jsonargparse import ArgumentParser
 
 from whence.cli.files import choose_files, refuse_existing
 from whence.cli.options import (
-    add_batch_size,
+    add_answering,
     add_data,
-    add_device,
     add_out,
-    add_where,
     build_parser,
     choose_device,
     parse,
@@ -33,9 +31,7 @@ def build() -> ArgumentParser:
         "--json", action="store_true", help="the numbers as JSON, printed unless there is an --out"
     )
     add_data(parser)
-    add_where(parser)
-    add_batch_size(parser)
-    add_device(parser)
+    add_answering(parser)
     return parser
 
 

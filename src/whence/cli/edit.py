@@ -6,9 +6,8 @@ from pathlib import Path
 from jsonargparse import ArgumentParser
 
 from whence.cli.options import (
-    add_batch_size,
-    add_device,
-    add_where,
+    add_answering,
+    add_run,
     build_parser,
     choose_device,
     parse,
@@ -26,7 +25,7 @@ def build() -> ArgumentParser:
         "calibrated and measured again. Votes answer by the new labels; other heads only show "
         "them.",
     )
-    parser.add_argument("run", type=str, metavar="RUN", help="run folder")
+    add_run(parser)
     parser.add_argument(
         "--corrections",
         type=str,
@@ -48,9 +47,7 @@ def build() -> ArgumentParser:
     )
     parser.add_argument("--out", type=str, required=True, metavar="FOLDER", help="the new run")
     parser.add_argument("--json", action="store_true", help="print what changed as JSON")
-    add_where(parser)
-    add_batch_size(parser)
-    add_device(parser)
+    add_answering(parser)
     return parser
 
 

@@ -6,7 +6,7 @@ from jsonargparse import ArgumentParser
 
 from whence.cli.checks import check_choices
 from whence.cli.files import refuse_existing
-from whence.cli.options import build_parser, parse
+from whence.cli.options import add_run, build_parser, parse
 
 EXPORTS = ("onnx",)
 
@@ -20,7 +20,7 @@ def build() -> ArgumentParser:
         "run, the probability of an error out. A JSON file beside it holds classes, preparation "
         "and the files of the memory. The file is compared with the run before it is written.",
     )
-    parser.add_argument("run", type=str, metavar="RUN", help="run folder")
+    add_run(parser)
     parser.add_argument("file", type=str, metavar="FILE", help="for example model.onnx")
     parser.add_argument("--to", type=str, default="onnx", metavar="FORMAT", help="onnx (default)")
     parser.add_argument("--force", action="store_true", help="overwrite what is there")

@@ -10,9 +10,8 @@ from whence.cli.checks import check_choices
 from whence.cli.faithful_choices import EVERY, choose_measures
 from whence.cli.files import check_folder_can_be
 from whence.cli.options import (
-    add_batch_size,
-    add_device,
-    add_where,
+    add_answering,
+    add_run,
     build_parser,
     check_device,
     choose_device,
@@ -32,7 +31,7 @@ def build() -> ArgumentParser:
         "the network before training), with intervals over images, as a page, a picture of the "
         "curves and JSON. What is measured is kept: the same command goes on where it was stopped.",
     )
-    parser.add_argument("run", type=str, metavar="RUN", help="run folder")
+    add_run(parser)
     parser.add_argument(
         "--methods",
         type=str,
@@ -87,9 +86,7 @@ def build() -> ArgumentParser:
         "--out", type=str, metavar="FOLDER", help="by default RUN-faithfulness, here"
     )
     parser.add_argument("--json", action="store_true", help="print the numbers as JSON")
-    add_where(parser)
-    add_batch_size(parser)
-    add_device(parser)
+    add_answering(parser)
     return parser
 
 

@@ -7,10 +7,9 @@ from jsonargparse import ArgumentParser, Namespace
 from whence.cli.checks import check_choices
 from whence.cli.files import refuse_existing
 from whence.cli.options import (
-    add_batch_size,
-    add_device,
+    add_answering,
     add_groups,
-    add_where,
+    add_run,
     build_parser,
     choose_device,
     parse,
@@ -34,7 +33,7 @@ def build() -> ArgumentParser:
         "--size, keep one of them beside the old memory, as a run that every command takes. "
         "Nothing is trained again.",
     )
-    parser.add_argument("run", type=str, metavar="RUN", help="run folder")
+    add_run(parser)
     parser.add_argument(
         "--by",
         type=str,
@@ -66,9 +65,7 @@ def build() -> ArgumentParser:
     )
     parser.add_argument("--force", action="store_true", help="overwrite the figure")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    add_where(parser)
-    add_batch_size(parser)
-    add_device(parser)
+    add_answering(parser)
     return parser
 
 

@@ -108,6 +108,18 @@ def add_batch_size(parser: ArgumentParser) -> None:
     )
 
 
+def add_answering(parser: ArgumentParser) -> None:
+    """Add where the run's own images are, how many are encoded at once, and ``--device``."""
+    add_where(parser)
+    add_batch_size(parser)
+    add_device(parser)
+
+
+def add_run(parser: ArgumentParser) -> None:
+    """Add the run that a command is about."""
+    parser.add_argument("run", type=str, metavar="RUN", help="run folder")
+
+
 def add_method_options(parser: ArgumentParser) -> None:
     """Add ``--target``, ``--option`` and ``--seed``, for commands that use attribution methods."""
     parser.add_argument(
@@ -137,7 +149,7 @@ def add_method_options(parser: ArgumentParser) -> None:
 
 def add_images(parser: ArgumentParser) -> None:
     """Add the run and its images, files or test images, for commands that show answers."""
-    parser.add_argument("run", type=str, metavar="RUN", help="run folder")
+    add_run(parser)
     parser.add_argument("images", type=str, nargs="*", metavar="IMAGE", help="files or folders")
     parser.add_argument(
         "--test",

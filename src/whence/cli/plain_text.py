@@ -10,22 +10,15 @@ REVERSING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2
 """Marks that change the direction of the text after them."""
 
 
-def escape(text: str, *, keep: str = "") -> str:
+def escape(text: str) -> str:
     r"""Write characters that a terminal would obey, or cannot show, as Python escapes.
 
-    Args:
-        text: any text, such as a file name.
-        keep: characters that stay, such as the line ends of a text of several lines.
-
-    >>> escape("a\x1b[2Jb\nc"), escape("a\nb", keep="\n")
-    ('a\\x1b[2Jb\\nc', 'a\nb')
+    >>> escape("a\x1b[2Jb\nc")
+    'a\\x1b[2Jb\\nc'
     """
     if text.isprintable():
         return text
-    return "".join(
-        ascii(letter)[1:-1] if letter not in keep and is_unseen(letter) else letter
-        for letter in text
-    )
+    return "".join(ascii(letter)[1:-1] if is_unseen(letter) else letter for letter in text)
 
 
 def is_unseen(letter: str) -> bool:

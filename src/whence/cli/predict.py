@@ -6,6 +6,7 @@ from whence.cli.images import find_images
 from whence.cli.options import (
     add_batch_size,
     add_device,
+    add_run,
     build_parser,
     check_device,
     choose_device,
@@ -20,7 +21,7 @@ def build() -> ArgumentParser:
         "Classify images with a trained run and name the training images each answer was computed "
         "from. `whence explain` shows them.",
     )
-    parser.add_argument("run", type=str, metavar="RUN", help="run folder")
+    add_run(parser)
     parser.add_argument("images", type=str, nargs="+", metavar="IMAGE", help="files or folders")
     add_batch_size(parser)
     parser.add_argument(

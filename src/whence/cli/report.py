@@ -11,6 +11,7 @@ from whence.cli.options import (
     add_device,
     add_groups,
     add_out,
+    add_run,
     add_where,
     build_parser,
     choose_device,
@@ -30,7 +31,7 @@ def build() -> ArgumentParser:
         "too, to fill in for whence edit and whence train --corrections), images that look the "
         "same, and the hardest test images with their full explanations.",
     )
-    parser.add_argument("run", type=str, metavar="RUN", help="run folder")
+    add_run(parser)
     add_out(parser, "RUN-report.html")
     add_data(parser)
     add_where(parser)

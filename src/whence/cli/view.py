@@ -6,9 +6,8 @@ from pathlib import Path
 from jsonargparse import ArgumentParser
 
 from whence.cli.options import (
-    add_batch_size,
-    add_device,
-    add_where,
+    add_answering,
+    add_run,
     build_parser,
     choose_device,
     parse,
@@ -28,7 +27,7 @@ def build() -> ArgumentParser:
         "computed from, leave some out or relabel them and see the answer change, browse errors "
         "and suspicious labels. Only this machine can look unless --host says otherwise.",
     )
-    parser.add_argument("run", type=str, metavar="RUN", help="run folder")
+    add_run(parser)
     parser.add_argument(
         "--beside",
         type=str,
@@ -54,9 +53,7 @@ def build() -> ArgumentParser:
         "--open", action="store_true", default=None, help="open a browser (where there is a screen)"
     )
     parser.add_argument("--no-open", dest="open", action="store_false", help="open none")
-    add_where(parser)
-    add_batch_size(parser)
-    add_device(parser)
+    add_answering(parser)
     return parser
 
 

@@ -9,6 +9,7 @@ from whence.cli.options import (
     add_batch_size,
     add_device,
     add_out,
+    add_run,
     add_where,
     build_parser,
     choose_device,
@@ -24,7 +25,7 @@ def build() -> ArgumentParser:
         "them most, the patches of training images that do, and, of a run that was trained with "
         "--keep-checkpoints, how they came about.",
     )
-    parser.add_argument("run", type=str, metavar="RUN", help="run folder")
+    add_run(parser)
     parser.add_argument(
         "--unit",
         type=str,

@@ -20,6 +20,7 @@ from whence.records.checked import Checks
 from whence.report.checked import checks_to_json
 from whence.runs.check_run import name_labelled, place_data, read_subject
 from whence.runs.groups_of_run import files_of_group
+from whence.runs.load_parts import take_tested
 from whence.runs.prepare import Parts
 from whence.runs.sample_of_run import load_other
 from whence.runs.settings import Settings
@@ -142,8 +143,4 @@ class EpochChecks:
             return name_labelled(sample.images)
         if not one.test:
             return name_labelled(self.parts.validation, part="validation")
-        test = self.parts.test
-        for index in one.test:
-            if index >= len(test):
-                raise ValueError(f"test must be in 0 to {len(test) - 1}, got {index}.")
-        return name_labelled(test.take(one.test), one.test)
+        return name_labelled(take_tested(self.parts.test, one.test), one.test)

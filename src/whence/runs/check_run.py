@@ -4,7 +4,6 @@ import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from whence.bounds import BATCH_SIZE
 from whence.checks.expectations import Expectation, Expectations
@@ -16,7 +15,7 @@ from whence.records.checked import Checks
 from whence.records.images import ImageSet
 from whence.runs.finished import read_run, read_settings
 from whence.runs.groups_of_run import files_of_group
-from whence.runs.load_parts import load_part
+from whence.runs.load_parts import load_part, take_tested
 from whence.runs.sample_of_run import choose_sample
 from whence.runs.where import AS_SETTINGS_SAY, Where
 
@@ -51,7 +50,10 @@ def check_run(
             data = place_data(one.data, expected.folder)
             sample = choose_sample(folder, about, data, where=where).sample
             return name_labelled(sample.images)
-        return take_tested(folder, about, one.test, where)
+        test = load_part(folder, about, "test", where=where)
+        if not one.test:
+            return name_labelled(test)
+        return name_labelled(take_tested(test, one.test), one.test)
 
     group = partial(files_of_group, read_settings(folder))
     return ask_model(model, expected.items, find, group, batch_size=batch_size)
@@ -79,14 +81,3 @@ def name_labelled(
     numbers = range(len(images)) if places is None else places
     names = images.sources or [f"{part} image {number}" for number in numbers]
     return Subject(list(names), images.images, images.labels.tolist())
-
-
-def take_tested(
-    folder: Path, about: dict[str, Any], indices: Sequence[int], where: Where
-) -> Subject:
-    """Take test images of a run, all of them where no index is named."""
-    test = load_part(folder, about, "test", where=where)
-    for index in indices:
-        if index >= len(test):
-            raise ValueError(f"test must be in 0 to {len(test) - 1}, got {index}.")
-    return name_labelled(test.take(indices), indices) if indices else name_labelled(test)

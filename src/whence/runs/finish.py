@@ -165,9 +165,8 @@ def measure_parts(
     """
     measured = dict[str, Any]()
     target = read_target(settings.target_recall, settings.cost)
-    seen = {"train": frozenset(hashes["train"])}
-    if model.has_memory:
-        seen = {"memory": frozenset(model.fitting_bank().hashes), **seen}
+    seen = {"memory": frozenset(model.fitting_bank().hashes)} if model.has_memory else {}
+    seen = {**seen, "train": frozenset(hashes["train"])}
     for name in MEASURED_PARTS:
         part = images[name]
         if len(part) == 0:

@@ -77,6 +77,18 @@ def load_part(
     return load_named_parts(folder, about, (part,), where=where)[part]
 
 
+def take_tested(test: ImageSet, indices: Sequence[int]) -> ImageSet:
+    """Take test images of a run by their indices.
+
+    Raises:
+        ValueError: if there is no such image.
+    """
+    for index in indices:
+        if not 0 <= index < len(test):
+            raise ValueError(f"test must be in 0 to {len(test) - 1}, got {index}.")
+    return test.take(indices)
+
+
 def load_named_parts(
     folder: Path,
     about: dict[str, Any],

@@ -29,7 +29,6 @@ OWN_METAVARS = {
 }
 """What stands for the value of a setting in the help, where its type does not say enough."""
 
-NAMES = {"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false"}
 VALUE_WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
 
 
@@ -156,6 +155,7 @@ def one_sentence(
             wanted = describe_type(kind_of(known[key[1]]))
         else:
             kind = re.search(r"Expected a <class '(\w+)'>", message)
-            wanted = NAMES.get(kind[1], kind[1]) if kind else "of another type"
+            words = {one.__name__: said for one, said in VALUE_WORDS.items()}
+            wanted = words.get(kind[1], kind[1]) if kind else "of another type"
         return f"{name} must be {wanted}, got {quote(value[1].strip())}."
     return " ".join(message.split())

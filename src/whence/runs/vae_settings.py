@@ -13,9 +13,6 @@ from whence.runs.settings import DATA_ROOT, check_texts, option
 
 DEFAULT = next(iter(VAES))
 
-VARIANCES = 1e-6, 1e6
-"""Least and largest variance of a pixel; beyond, squares of float32 numbers lose or overflow."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class VAESettings:

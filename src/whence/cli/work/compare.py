@@ -64,19 +64,13 @@ def compare_on_images(
     for name, one in zip(names, about, strict=True):
         match_order(about[0]["classes"], name, one["classes"])  # before any image is read
     models = [load_to_answer(folder, device) for folder in folders]
-    where = read_where(options)
-    read = (
-        [
-            read_images_of(folder, one, options.data, renamed, columns, where)
-            for folder, one in zip(folders, about, strict=True)
-        ]
-        if options.data is not None
-        else read_own(folders, about, where)
-    )
-    tested = [
-        None if options.data is None else find_tested(folder, one, where)
-        for folder, one in zip(folders, about, strict=True)
-    ]
+    where, both = read_where(options), list(zip(folders, about, strict=True))
+    tested: list[Tensor | None] = [None] * len(folders)
+    if options.data is None:
+        read = read_own(folders, about, where)
+    else:
+        read = [read_images_of(*one, options.data, renamed, columns, where) for one in both]
+        tested = [find_tested(*one, where) for one in both]
     found = compare_runs(
         dict(zip(names, models, strict=True)),
         [one.images for one in read],

@@ -21,7 +21,7 @@ from whence.models.classifier import Classifier
 from whence.records.images import ImageSet
 from whence.runs.finished import read_run, read_settings
 from whence.runs.images import load_or_download
-from whence.runs.load_parts import load_part
+from whence.runs.load_parts import load_part, take_tested
 from whence.runs.where import Where
 
 SHARP = 448
@@ -128,10 +128,7 @@ def read_test(folder: Path, indices: Sequence[int], where: Where, model: Classif
         ValueError: if an index is out of range, or the images are not there any more.
     """
     test = load_part(folder, read_run(folder), "test", where=where)
-    for index in indices:
-        if not 0 <= index < len(test):
-            raise ValueError(f"test must be in 0 to {len(test) - 1}, got {index}.")
-    chosen = test.take(indices)
+    chosen = take_tested(test, indices)
     sources = chosen.sources or [None] * len(indices)
     names = [
         f"test image {index}" + (f", {source}" if source else "")

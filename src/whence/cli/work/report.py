@@ -5,6 +5,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from jsonargparse import Namespace
 
@@ -32,7 +33,7 @@ from whence.runs.audit import read_corrected, write_audit
 from whence.runs.finished import read_run, read_settings
 from whence.runs.image_groups import find_own_table, read_all_groups
 from whence.runs.image_record import find_seen, note_record, read_image_record
-from whence.runs.sample_of_run import choose_sample
+from whence.runs.sample_of_run import LoadedSample, choose_sample
 from whence.runs.settings import Settings
 from whence.runs.where import AS_SETTINGS_SAY
 from whence.storage.whole_files import write_whole
@@ -64,53 +65,21 @@ def report_run(
     folder = Path(options.run)
     about = read_run(folder)
     model = load_to_answer(folder, device)
+    where = read_where(options)
     loaded = choose_sample(
-        folder,
-        about,
-        options.data,
-        renamed=renamed,
-        columns=columns,
-        where=read_where(options),
+        folder, about, options.data, renamed=renamed, columns=columns, where=where
     )
-    sample, record = loaded.sample, read_image_record(folder, about)
-    for note in (*sample.notes, *note_record(record)):
+    record = read_image_record(folder, about)
+    for note in (*loaded.sample.notes, *note_record(record)):
         print_note(note)
-    print(f"Measuring {count(len(sample.images), 'test image')} ...", file=sys.stderr)
-    groups = choose_groups(options, read_settings(folder), sample.images, model, columns)
-    made = describe_run(about, read_settings(folder), sample.name, model)
     seed = about["run"]["plan"]["seed"] if options.seed is None else options.seed
-    overview = gather_overview(
-        model,
-        sample.images,
-        made,
-        hard=options.hard,
-        seed=seed,
-        groups=groups,
-        batch_size=options.batch_size,
-    )
-    answered = overview.evaluation.predicted
-    known = count_known(loaded.hashes, answered, sample.images.labels, find_seen(model, record))
-    evaluation = replace(overview.evaluation, known=known)
-    after = (evaluation.whole_memory, evaluation.balanced_accuracy)
-    corrected = read_corrected(about["run"], after if options.data is None else None)
-    overview = replace(overview, evaluation=evaluation, corrections=corrected)
-    sentence = say_known(known)
-    if sentence is not None:
-        print_note(sentence)
+    overview = measure_overview(options, about, model, loaded.sample, columns, seed)
+    overview = add_what_was_known(overview, options, about, loaded, find_seen(model, record))
     if options.json:
-        content = (
-            json.dumps(overview_to_json(overview, str(folder)), indent=1, allow_nan=False) + "\n"
-        )
+        laid = overview_to_json(overview, str(folder))
+        content = json.dumps(laid, indent=1, allow_nan=False) + "\n"
     else:
-        answers = explain_hard(
-            model, sample, overview.hard, seed=seed, batch_size=options.batch_size
-        )
-        answers = add_originals(
-            answers, overview.hard, sample.images, folder, options, model, columns=columns
-        )
-        settings = describe_settings(model, sample, seed, explained=len(answers))
-        origin = describe_origin(folder, about, model, settings)
-        content = render_overview(overview, answers, origin)
+        content = make_page(overview, options, about, model, loaded.sample, columns, seed)
     if not files:
         print(content, end="")
         return
@@ -118,6 +87,66 @@ def report_run(
     print(describe(overview))
     written = [str(files[0]), *write_tables(overview, files, folder)]
     print(f"Written: {', '.join(map(escape, written))}")
+
+
+def measure_overview(
+    options: Namespace,
+    about: dict[str, Any],
+    model: Classifier,
+    sample: Sample,
+    columns: Mapping[str, str],
+    seed: int,
+) -> Overview:
+    """Measure a run on images, with the groups that are asked for or known."""
+    print(f"Measuring {count(len(sample.images), 'test image')} ...", file=sys.stderr)
+    settings = read_settings(Path(options.run))
+    groups = choose_groups(options, settings, sample.images, model, columns)
+    return gather_overview(
+        model,
+        sample.images,
+        describe_run(about, settings, sample.name, model),
+        hard=options.hard,
+        seed=seed,
+        groups=groups,
+        batch_size=options.batch_size,
+    )
+
+
+def add_what_was_known(
+    overview: Overview,
+    options: Namespace,
+    about: dict[str, Any],
+    loaded: LoadedSample,
+    seen: Mapping[str, frozenset[str]],
+) -> Overview:
+    """Add which images the run has seen, which is said, and what was corrected before it."""
+    found, labels = overview.evaluation, loaded.sample.images.labels
+    known = count_known(loaded.hashes, found.predicted, labels, seen)
+    sentence = say_known(known)
+    if sentence is not None:
+        print_note(sentence)
+    after = (found.whole_memory, found.balanced_accuracy)
+    corrected = read_corrected(about["run"], after if options.data is None else None)
+    return replace(overview, evaluation=replace(found, known=known), corrections=corrected)
+
+
+def make_page(
+    overview: Overview,
+    options: Namespace,
+    about: dict[str, Any],
+    model: Classifier,
+    sample: Sample,
+    columns: Mapping[str, str],
+    seed: int,
+) -> str:
+    """Explain the hard cases, and make the page."""
+    folder = Path(options.run)
+    answers = explain_hard(model, sample, overview.hard, seed=seed, batch_size=options.batch_size)
+    answers = add_originals(
+        answers, overview.hard, sample.images, folder, options, model, columns=columns
+    )
+    settings = describe_settings(model, sample, seed, explained=len(answers))
+    return render_overview(overview, answers, describe_origin(folder, about, model, settings))
 
 
 def choose_groups(
