@@ -13,7 +13,7 @@ from whence.studies.concepts import of_run
 from whence.studies.parts.fewer_images import draw_mixed, draw_part
 from whence.studies.parts.findings import Findings, StudyFigure
 from whence.studies.parts.gini import measure_gini
-from whence.studies.parts.kept import KeptParts
+from whence.studies.parts.kept import KeptParts, list_by_part
 from whence.studies.parts.page import render_findings, tabulate_findings
 from whence.studies.parts.request import StudyRequest
 from whence.studies.parts.subject import find_run, load_subject
@@ -149,3 +149,17 @@ def test_gini_is_the_mean_difference_of_all_pairs(values):
     pairs = np.mean([abs(one - other) for one in kept for other in kept])
     assert measure_gini(torch.tensor(values)) == pytest.approx(pairs / (2 * np.mean(kept)))
     assert measure_gini(torch.zeros(3)) == 0
+
+
+def test_every_part_is_done_with_every_seed(tmp_path):
+    calls = []
+    for _ in range(2):
+        kept = KeptParts(tmp_path, "sums", {"seeds": "0 to 1"})
+        parts = {"one word": lambda seed: count_calls(calls, seed), "b": lambda seed: {"value": 9}}
+        found = kept.do_each(parts, range(2))
+    assert found == [{"one word": {"value": seed}, "b": {"value": 9}} for seed in range(2)]
+    assert calls == [0, 1]
+    more = KeptParts(tmp_path, "sums", {"seeds": "0 to 2"}).do_each(parts, range(3))
+    assert list_by_part(more)["one word"] == [{"value": seed} for seed in range(3)]
+    assert calls == [0, 1, 2]
+    assert (tmp_path / "sums-parts" / "one-word-2.json").exists()

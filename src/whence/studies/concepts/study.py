@@ -26,7 +26,7 @@ from whence.studies.concepts.stethoscope import LISTENING
 from whence.studies.concepts.summary import summarise_concepts
 from whence.studies.parts.fewer_images import draw_part
 from whence.studies.parts.findings import Findings
-from whence.studies.parts.kept import KeptParts
+from whence.studies.parts.kept import KeptParts, list_by_part
 from whence.studies.parts.request import StudyRequest, name_seeds
 from whence.studies.parts.subject import identify_data, is_run, load_subject
 
@@ -104,13 +104,7 @@ def measure_seeds(
             for how in LISTENING
         },
     }
-    found = {
-        name: [
-            kept.do(f"{name.replace(' ', '-')}-{seed}", functools.partial(measure, seed))
-            for seed in seeds
-        ]
-        for name, measure in instruments.items()
-    }
+    found = list_by_part(kept.do_each(instruments, seeds))
     found["networks"] = [
         kept.do(
             f"networks-{one}-{other}",

@@ -40,7 +40,7 @@ from whence.studies.deconvolutional.patterns import (
 from whence.studies.deconvolutional.recognise import LearnedNetworks, measure_recognition
 from whence.studies.deconvolutional.summary import summarise_deconvolution
 from whence.studies.parts.findings import Findings
-from whence.studies.parts.kept import KeptParts
+from whence.studies.parts.kept import KeptParts, list_by_part
 from whence.studies.parts.request import StudyRequest, name_seeds
 from whence.studies.parts.subject import identify_data, load_subject
 
@@ -153,11 +153,7 @@ def study_deconvolution(request: StudyRequest, sizes: DeconvolutionSizes) -> Fin
             seed,
         ),
     }
-    found = {
-        name: [kept.do(f"{name}-{seed}", functools.partial(part, seed)) for seed in seeds]
-        for name, part in parts.items()
-    }
-    return summarise_deconvolution(found, made_with)
+    return summarise_deconvolution(list_by_part(kept.do_each(parts, seeds)), made_with)
 
 
 def draw_pieces(

@@ -1,7 +1,5 @@
 """The study: how networks that memorise differ from networks that learn; or one run of a user."""
 
-from functools import partial
-
 from whence.records.images import Dataset
 from whence.studies.memorisation.contrasts import LEARNER_RATE
 from whence.studies.memorisation.heart import learnt_by_heart
@@ -9,7 +7,7 @@ from whence.studies.memorisation.measurements import SEARCH, MemorisingSize, lis
 from whence.studies.memorisation.report_contrasts import report_contrasts
 from whence.studies.parts.fewer_images import shrink_images
 from whence.studies.parts.findings import Findings
-from whence.studies.parts.kept import KeptParts
+from whence.studies.parts.kept import KeptParts, list_by_part
 from whence.studies.parts.request import StudyRequest, name_seeds
 from whence.studies.parts.subject import identify_data, is_run, load_subject
 
@@ -71,10 +69,7 @@ def contrast_data(request: StudyRequest, dataset: Dataset, size: MemorisingSize)
         **{f"search_{name}": value for name, value in SEARCH._asdict().items()},
     }
     kept = KeptParts(request.out, "memorisation", made_with)
-    found = {
-        name: [kept.do(f"{name}-{seed}", partial(compute, seed)) for seed in seeds]
-        for name, compute in list_measurements(dataset, size)
-    }
+    found = list_by_part(kept.do_each(dict(list_measurements(dataset, size)), seeds))
     sizes = [one for one in size.sizes if one <= len(dataset.train)]
     classes = dataset.train.class_names
     return report_contrasts(found, size.shares, size.widths, sizes, size.runs, classes, made_with)

@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,18 @@ class KeptParts:
             write_json(path, {"made_with": self.made_with, "found": found})
         return found
 
+    def do_each(
+        self, parts: Mapping[str, Callable[[int], Mapping[str, Any]]], seeds: Iterable[int]
+    ) -> list[dict[str, dict[str, Any]]]:
+        """Do every part with every seed; by seed, what was found, by the name of the part."""
+        return [
+            {
+                name: self.do(f"{name.replace(' ', '-')}-{seed}", partial(part, seed))
+                for name, part in parts.items()
+            }
+            for seed in seeds
+        ]
+
     def read(self, path: Path) -> dict[str, Any] | None:
         """Read a part; None if it is not there, damaged, or was made otherwise."""
         try:
@@ -59,3 +72,14 @@ class KeptParts:
             return None
         found = content.get("found")
         return found if isinstance(found, dict) else None
+
+
+def list_by_part(
+    found: Sequence[Mapping[str, dict[str, Any]]],
+) -> dict[str, list[dict[str, Any]]]:
+    """Turn what ``do_each`` found round: by the name of the part, what each seed found.
+
+    >>> list_by_part([{"a": {"b": 1}}, {"a": {"b": 2}}])
+    {'a': [{'b': 1}, {'b': 2}]}
+    """
+    return {name: [one[name] for one in found] for name in found[0]}

@@ -64,8 +64,5 @@ def follow_activations(data: Dataset, request: StudyRequest, sizes: PathSizes) -
     def compute(name: str, seed: int) -> dict[str, Any]:
         return PATH_PARTS[name](know(seed), sizes, seed)
 
-    parts = [
-        {name: kept.do(f"{name}-{seed}", partial(compute, name, seed)) for name in PATH_PARTS}
-        for seed in seeds
-    ]
+    parts = kept.do_each({name: partial(compute, name) for name in PATH_PARTS}, seeds)
     return report_paths(parts, data.train.class_names, made_with)

@@ -80,10 +80,7 @@ def try_surrogates(data: Dataset, request: StudyRequest, sizes: SurrogateSizes) 
     def compute(name: str, seed: int) -> dict[str, Any]:
         return SURROGATE_PARTS[name](know(seed), sizes, seed)
 
-    parts = [
-        {name: kept.do(f"{name}-{seed}", partial(compute, name, seed)) for name in SURROGATE_PARTS}
-        for seed in seeds
-    ]
+    parts = kept.do_each({name: partial(compute, name) for name in SURROGATE_PARTS}, seeds)
     return report_surrogates(parts, data.train.class_names, made_with)
 
 
