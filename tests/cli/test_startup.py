@@ -186,6 +186,7 @@ DECIDED = [  # by the arguments alone, or by a small file that they name
     (["faithfulness", "RUN", "--refill", "autoencoder"], "refill autoencoder and --vae FOLDER go"),
     (["faithfulness", "RUN", "--vae", "V"], "refill autoencoder and --vae FOLDER go together; tr"),
     (["faithfulness", "RUN", "--measures", "idsds"], "measure idsds trains a copy of the model; a"),
+    (["faithfulness", "OTHER"], "OTHER-faithfulness must be a folder, but OTHER-faithfulness is a"),
     (["faithfulness", "RUN", "--images", "0"], "images must be at least 1, got 0."),
     (
         ["faithfulness", "RUN", "--measures", "aopc_morf", "--idsds"],
@@ -300,6 +301,7 @@ def in_turn(tmp_path_factory):
     (folder / "odd.toml").write_text('[[check]]\nassert = "answr"\n')
     (folder / "checks.toml").write_text('[[check]]\nassert = "accuracy"\nat_least = 0.5\n')
     (folder / "bad.json").write_text("{}")
+    (folder / "OTHER-faithfulness").write_text("a file")
     (folder / "bad.toml").write_text('data = "digits"\ncolour = "red"\n')
     (folder / "bad.yaml").write_text("model: resnet18\nbatch_size_train: 1\n")
     cases = [[name, "--help"] for name in COMMANDS]

@@ -94,8 +94,8 @@ def faithfulness(arguments: list[str]) -> None:
     """Measure methods on a run."""
     options = parse(build(), arguments)
     check_table(options)
-    if options.out is not None:
-        check_folder_can_be(Path(options.out))
+    options.out = options.out or f"{Path(options.run).resolve().name}-faithfulness"
+    check_folder_can_be(Path(options.out))
     check_device(options.device)
     device = choose_device(options.device)
     from whence.cli.work.faithfulness import measure_run  # late: it loads torch

@@ -58,7 +58,7 @@ def measure_run(options: Namespace, device: str) -> None:
     """
     folder = Path(options.run)
     about = read_run(folder)
-    out = Path(options.out or f"{folder.resolve().name}-faithfulness")
+    out = Path(options.out)
     model = load_to_answer(folder, device)
     loaded = choose_sample(folder, about, None, where=read_where(options))
     sample = loaded.sample
