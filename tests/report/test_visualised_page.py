@@ -37,8 +37,8 @@ def test_cards_say_what_was_made_and_found():
     )
     adversarial, other = made.shown[0].cards
     assert adversarial.badge == "kept natural by nothing: adversarial"
-    assert adversarial.label == "12.5"
-    assert adversarial.lines == ("+6.2 deviations", "the model sees dog (99.7%)")
+    assert adversarial.label == "activation 12.5"
+    assert adversarial.lines == ("6.2 deviations above the usual", "the model sees dog (99.7%)")
     assert other.lines[2] == "25.0% of its values are no colours and were cut off"
     assert made.after == ("1 of these was still growing at the last step; more --steps give more.",)
     card, unknown = found.shown[0].cards

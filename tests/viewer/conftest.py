@@ -28,6 +28,7 @@ class Page:
 
     def __init__(self, client, name=ME):
         self.client, self.name = client, name
+        self.call("describe")  # as a page does first
 
     def call(self, action, status=200, **given):
         """Call the viewer; what comes back, or the sentence of a refusal."""

@@ -1,6 +1,7 @@
 """The viewer for people at a keyboard, with a screen reader, or with weak eyes, in a real browser."""
 
 import re
+from itertools import pairwise
 
 import pytest
 
@@ -127,15 +128,116 @@ def test_the_focus_stays_where_a_person_works(page):
     assert focused(page) == ["INPUT", "search by file"]
 
 
-def test_a_view_that_comes_late_is_not_shown(page):
+def hold_back(page, address, milliseconds):
+    """Let the answers to an address come late."""
+
     def answer_late(route):
-        page.wait_for_timeout(500)
+        page.wait_for_timeout(milliseconds)
         route.continue_()
 
-    page.route("**/api/stored", answer_late)
+    page.route(address, answer_late)
+
+
+def test_a_view_that_comes_late_is_not_shown(page):
+    hold_back(page, "**/api/stored", 500)
     with page.expect_response("**/api/stored"):
         open_view(page, "Stored images")
         open_view(page, "Map")
     page.wait_for_selector("canvas")
     page.wait_for_timeout(200)
-    assert page.locator("main h2").all_inner_texts() == ["Map of the features"]
+    assert page.locator("main h2").all_inner_texts() == ["Map of the images"]
+
+
+def test_what_is_waited_for_is_said_in_place_of_the_view_before(page):
+    held = []
+
+    def hold(route):
+        held.append(route)
+
+    page.route("**/api/tests", hold)
+    open_view(page, "Test images")
+    expect(page.locator("main h2")).to_have_text(["Test images"])
+    expect(page.locator("#status")).to_have_text(re.compile("^Answering the test images"))
+    expect(page.locator("main progress")).to_have_count(1)
+    assert page.locator("main").get_attribute("aria-busy") == "true"
+    held[0].continue_()
+    page.wait_for_selector(".cards li")
+    expect(page.locator("#status")).to_have_text("")
+    assert page.locator("main").get_attribute("aria-busy") is None
+
+
+def test_the_view_that_was_opened_last_wins_over_questions_maps_and_errors(page):
+    """Whatever was asked for before comes to nothing, its message and its error too."""
+    hold_back(page, "**/api/job", 300)
+    open_view(page, "Map")
+    page.wait_for_selector("main progress")
+    open_view(page, "Threshold")
+    page.wait_for_selector("#threshold")
+    page.unroute("**/api/job")
+
+    open_view(page, "Test images")
+    page.wait_for_selector(".cards li")
+    hold_back(page, "**/api/ask", 500)
+    with page.expect_response("**/api/ask"):
+        page.locator(".cards li button.image").nth(1).click()
+        open_view(page, "Threshold")
+    page.wait_for_selector("#threshold")
+    page.wait_for_timeout(200)
+    assert page.locator("main h2").all_inner_texts() == ["A threshold for one class"]
+    current = page.locator("#views button[aria-current]")
+    assert current.all_inner_texts() == ["Threshold"]
+
+    page.unroute("**/api/ask")
+    page.route("**/api/overview", lambda route: route.fulfill(status=400, json={"error": "No."}))
+    open_view(page, "Overview")
+    expect(page.locator("#status.error")).to_have_text("No.")
+    expect(page.get_by_role("button", name="Try again")).to_be_visible()
+    open_view(page, "Stored images")
+    page.wait_for_selector(".cards li")
+    expect(page.locator("#status")).to_have_text("")
+
+
+def test_a_step_that_is_refused_leaves_the_controls_as_the_memory_stands(page):
+    page.route("**/api/change", lambda route: route.fulfill(status=400, json={"error": "No."}))
+    tick = page.locator("#before .evidence li").first.get_by_role("checkbox")
+    tick.click()
+    expect(page.locator("#status.error")).to_have_text("No.")
+    expect(tick).to_be_checked()
+
+
+def test_the_map_is_walked_with_arrow_keys(page):
+    open_view(page, "Map")
+    page.wait_for_selector("canvas")
+    page.locator("canvas").focus()
+    seen = []
+    for key in ("ArrowRight", "ArrowRight", "ArrowDown", "ArrowLeft", "ArrowLeft", "ArrowUp"):
+        page.keyboard.press(key)
+        seen.append(page.locator("#point").inner_text())
+    assert all("labelled" in text for text in seen)
+    assert len(set(seen)) >= 3
+    expect(page.locator("#seen img")).to_have_count(1)
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#before")
+    assert page.locator("#image .name").inner_text() in seen[-1]
+
+
+def test_headings_follow_each_other_in_order(page):
+    leave_one_out(page)
+    for name in VIEWS:
+        wait_for(page, name)
+        levels = [
+            int(one) for one in re.findall(r"\[level=(\d)\]", page.locator("body").aria_snapshot())
+        ]
+        assert levels[0] == 1
+        assert levels.count(1) == 1
+        assert all(after <= before + 1 for before, after in pairwise(levels))
+
+
+def test_a_page_with_changes_asks_before_it_is_left(page):
+    asks = "!dispatchEvent(new Event('beforeunload', { cancelable: true }))"
+    assert page.evaluate(asks) is False
+    leave_one_out(page)
+    assert page.evaluate(asks) is True
+    page.get_by_role("button", name="Undo").click()
+    page.wait_for_selector("#after", state="detached")
+    assert page.evaluate(asks) is False

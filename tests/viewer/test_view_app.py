@@ -3,6 +3,7 @@
 import copy
 import io
 import json
+import threading
 import time
 from dataclasses import replace
 
@@ -15,8 +16,9 @@ import whence
 from tests.viewer.conftest import HOST, ME, YOU, Page
 from whence.cli import main
 from whence.runs.where import AS_SETTINGS_SAY, Where
-from whence.viewer import visitors
+from whence.viewer import changes, viewer, visitors
 from whence.viewer.app import build_app
+from whence.viewer.jobs import MOST_WAITING, Jobs
 from whence.viewer.viewed_run import open_run
 from whence.viewer.viewer import Viewer
 
@@ -350,3 +352,118 @@ def test_values_that_json_does_not_hold_are_not_sent(page):
     for action in ("describe", "overview", "tests"):
         json.dumps(page.call(action), allow_nan=False)
     assert torch.is_grad_enabled()
+
+
+@pytest.mark.parametrize(
+    ("action", "given", "sentence"),
+    [
+        ("tests", {"truth": "cow"}, "The run has no class 'cow'."),
+        ("tests", {"predicted": "cow"}, "The run has no class 'cow'."),
+        ("tests", {"order": "size"}, "The order must be one of place, doubt, wrong, got size."),
+        ("tests", {"first": -1}, "first must be 0 or more, got -1."),
+        ("stored", {"label": "cow"}, "The run has no class 'cow'."),
+        ("stored", {"first": -5}, "first must be 0 or more, got -5."),
+        ("threshold", {"class": "cow"}, "The run has no class 'cow'."),
+    ],
+)
+def test_lists_of_what_is_not_there_are_refused(page, action, given, sentence):
+    assert page.call(action, 400, **given) == sentence
+
+
+def test_stored_images_without_files_are_not_searched_by_file(viewed):
+    bare = copy.copy(viewed.model)
+    bare.attach(replace(viewed.model.bank, sources=None))
+    app = build_app(Viewer(replace(viewed, model=bare)), hosts=[HOST])
+    page = Page(TestClient(app, base_url=f"http://{HOST}"))
+    assert page.call("stored", 400, search="a").endswith("have no file names.")
+    assert page.call("stored")["total"] == len(viewed.model.bank)
+
+
+def test_lists_show_the_memory_as_it_stands(mislabelled):
+    run, dog = mislabelled
+    client = TestClient(build_app(Viewer(run), hosts=[HOST]), base_url=f"http://{HOST}")
+    mine, yours = Page(client, ME), Page(client, YOU)
+
+    def find(page, action, part):
+        return next(one for one in page.call(action)[part] if one["index"] == dog)
+
+    assert not find(mine, "overview", "suspicious")["relabelled"]
+    mine.call("change", kind="relabel", index=dog, label="dog")
+    mine.call("change", kind="untick", index=dog)
+    for action, part in (("overview", "suspicious"), ("stored", "items")):
+        shown = find(mine, action, part)
+        assert (shown["label"], shown["relabelled"], shown["removed"]) == ("dog", True, True)
+        shown = find(yours, action, part)
+        assert (shown["label"], shown["relabelled"], shown["removed"]) == ("cat", False, False)
+
+
+def test_a_page_that_is_not_known_any_more_is_told_so(page, client, monkeypatch):
+    page.call("change", kind="untick", index=ask(page)["before"]["evidence"][0]["index"])
+    monkeypatch.setattr(visitors, "MOST_VISITORS", 1)
+    Page(client, YOU)
+    for action, given in (("ask", {"part": "test", "place": 0}), ("undo", {}), ("edits", {})):
+        assert page.call(action, 400, **given) == (
+            "This page is not known here any more: the viewer was started anew, or many other "
+            "pages were opened since. Reload it; what was not saved is gone."
+        )
+    assert page.call("describe")["edits"]["steps"] == []
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_computation_that_breaks_off_says_so():
+    jobs = Jobs()
+
+    def work(tell):
+        raise KeyError("what whence does not foresee")
+
+    before = set(threading.enumerate())
+    job = jobs.find(jobs.start(work))
+    for thread in set(threading.enumerate()) - before:
+        thread.join()
+    assert job.error == "The computation broke off; the terminal of whence view says why."
+
+
+def test_only_so_many_computations_wait():
+    jobs, go = Jobs(), threading.Event()
+
+    def work(tell):
+        go.wait(30)
+        return {}
+
+    started = [jobs.start(work) for _ in range(MOST_WAITING)]
+    with pytest.raises(ValueError, match="16 computations wait already; try again"):
+        jobs.start(work)
+    go.set()
+    for _ in range(500):
+        if all(jobs.find(number).result is not None for number in started) and not jobs.waiting:
+            break
+        time.sleep(0.01)
+    assert jobs.start(work) not in started
+
+
+def test_what_is_saved_is_one_state_of_the_memory(page, viewed, monkeypatch):
+    """A step that is taken while the memory is made waits, and is not half in what is kept."""
+    first, second = (one["index"] for one in ask(page)["before"]["evidence"][:2])
+    page.call("change", kind="untick", index=first)
+    kept = {}
+
+    def keep(run, edited, standing, steps, name, *, batch_size):
+        kept.update(size=len(edited.bank), removed=set(standing.removed), steps=steps)
+        return {}
+
+    plain = changes.edit
+
+    def edit_slowly(model, **given):
+        late.append(threading.Thread(target=page.call, args=("change",), kwargs=step))
+        late[-1].start()
+        time.sleep(0.2)
+        return plain(model, **given)
+
+    late, step = [], {"kind": "untick", "index": second}
+    monkeypatch.setattr(viewer, "save_memory", keep)
+    monkeypatch.setattr(changes, "edit", edit_slowly)
+    page.call("save", name="one")
+    late[0].join()
+    assert kept["size"] == len(viewed.model.bank) - 1
+    assert kept["removed"] == {first}
+    assert len(kept["steps"]) == 1

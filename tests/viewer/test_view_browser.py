@@ -29,11 +29,12 @@ def check_width(page):
           return {
             wide: document.documentElement.scrollWidth - window.innerWidth,
             nameless: controls.filter(one => !named(one)).map(one => one.outerHTML),
+            objects: document.body.textContent.includes("[object"),
             broken: [...document.images].filter(one => one.complete && !one.naturalWidth).length,
           };
         }"""
     )
-    assert found == {"wide": 0, "nameless": [], "broken": 0}
+    assert found == {"wide": 0, "nameless": [], "objects": False, "broken": 0}
 
 
 def open_view(page, name):
@@ -87,9 +88,14 @@ def test_an_own_image_is_asked_about_added_and_exported(page, viewed_folder, tmp
     expect(page.locator("img.asked")).to_have_attribute(
         "src", re.compile("/upload/"), timeout=60_000
     )
+    check_width(page)
     page.locator("#add-label").select_option("cat")
     page.get_by_role("button", name="Add it to the memory").click()
     page.wait_for_selector("#after")
+    page.set_input_files("#file", [viewed_folder / "photos" / "cat" / f"{n}.png" for n in (1, 2)])
+    expect(page.locator("#image .name")).to_have_text("2.png")
+    page.get_by_label("or one of yours").select_option("1.png")
+    expect(page.locator("#image .name")).to_have_text("1.png")
     many = [tmp_path / f"{number}.png" for number in range(101)]
     for path in many:
         path.write_bytes(b"no image")

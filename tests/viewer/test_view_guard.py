@@ -59,7 +59,10 @@ def test_requests_of_other_pages_are_refused(client, headers, status):
 def test_a_form_of_another_site_cannot_send_the_own_header(client):
     assert client.post("/api/undo").status_code == 403
     assert client.put("/api/undo", headers={"x-whence": ME}).status_code == 405
-    assert "reload it" in client.post("/api/undo", headers={"x-whence": "me"}).json()["error"]
+    for action, sentence in (("describe", "which one it is; reload it."), ("undo", "Reload it;")):
+        found = client.post(f"/api/{action}", headers={"x-whence": "me"})
+        assert found.status_code == 400
+        assert sentence in found.json()["error"]
 
 
 def test_strangers_need_the_token(viewed):
@@ -67,12 +70,13 @@ def test_strangers_need_the_token(viewed):
     client = TestClient(app, base_url=f"http://{HOST}", follow_redirects=False)
     for address in ("/", "/?token=", "/?token=wrong", "/view.js", "/view.js?token=" + TOKEN):
         assert client.get(address).status_code == 401
-    assert client.get("/", headers={"cookie": 'whence_token="\x7f'}).status_code == 401
+    assert client.get("/", headers={"cookie": 'whence_token_8000="\x7f'}).status_code == 401
     found = client.get(f"/?token={TOKEN}")
     assert (found.status_code, found.headers["location"]) == (303, "/")
     cookie = found.headers["set-cookie"]
     assert "HttpOnly" in cookie
     assert "SameSite=strict" in cookie
+    assert cookie.startswith("whence_token_8000="), "another viewer, at another port, has its own"
     assert client.get("/").status_code == 200  # by the cookie
     assert Page(client).call("describe")["run"] == "run"
 
@@ -101,6 +105,7 @@ def test_no_other_file_is_read(client):
         *("/../settings.toml", "/pages/view.js", "/%2e%2e/%2e%2e/etc/passwd", "/view.js/"),
         *("/picture/stored/../../settings.toml", "/picture/%2e%2e/0.png", "/picture/run/0.png"),
         *("/picture/test/-1.png", "/picture/test/99999999999999999999.png", "/api/describe"),
+        *("/picture/stored/99999999999999999999.png", "/picture/beside/99999999999999999999.png"),
     ):
         assert client.get(path).status_code in (404, 405), path
     assert client.get(f"/picture/upload/{ME}/0.png").status_code == 404

@@ -31,7 +31,8 @@ INTRODUCTION = (
     "model may be sure of it: that is how networks are deceived. The others are held to the length "
     "or the smoothness of images, or to what an autoencoder can make. They are easier to read, but "
     "show the unit through that lens: believe what several of them share, and what the training "
-    "images below them show as well.",
+    "images below them show as well. The end of the page says what its words mean, such as logit, "
+    "channel and deviation.",
 )
 
 VISUALISED_WORDS = (
@@ -147,7 +148,7 @@ def make_input_card(made: MadeInput, classes: Sequence[str]) -> Card:
     """Describe one input that was made."""
     name = NATURAL[made.kept_natural_by]
     lines = [
-        f"{format_number(made.deviations, '+.1f')} deviations",
+        say_deviations(made.deviations),
         f"the model sees {classes[made.predicted]} ({percent(made.probability)})",
     ]
     if made.cut >= 0.001:
@@ -156,9 +157,19 @@ def make_input_card(made: MadeInput, classes: Sequence[str]) -> Card:
         role="counterfactual" if made.kept_natural_by == "nothing" else "step",
         badge=f"kept natural by {name}",
         picture=draw_picture(made.image, f"input made for the unit, {name}", smallest=112),
-        label=format_number(made.activation, ".3g"),
+        label=f"activation {format_number(made.activation, '.3g')}",
         lines=tuple(lines),
     )
+
+
+def say_deviations(deviations: float) -> str:
+    """Say how far an activation is from the usual one, in standard deviations of the unit.
+
+    >>> say_deviations(5.5), say_deviations(-0.25)
+    ('5.5 deviations above the usual', '0.2 deviations below the usual')
+    """
+    side = "above" if deviations >= 0 else "below"
+    return f"{format_number(abs(deviations), '.1f')} deviations {side} the usual"
 
 
 def make_patch_card(found: FoundPatch, classes: Sequence[str], whole: Sequence[int]) -> Card:

@@ -31,6 +31,9 @@ ACTIONS = (
 )
 """Methods of the viewer that a page calls by name."""
 
+FIRST_ACTION = "describe"
+"""What a page calls first; other calls come from known pages, so that no edit is lost unnoticed."""
+
 
 class Addresses:
     """Turn requests into what the viewer does, and what goes wrong into one sentence.
@@ -56,7 +59,8 @@ class Addresses:
             return say(404, "There is no such address.")
 
         async def work() -> dict[str, Any]:
-            visitor = self.viewer.visitors.find(request.headers.get(OWN_HEADER, ""))
+            known, page = self.viewer.visitors, request.headers.get(OWN_HEADER, "")
+            visitor = known.welcome(page) if name == FIRST_ACTION else known.find(page)
             given = read_given(await request.body())
             found: dict[str, Any] = await run_in_threadpool(
                 getattr(self.viewer, name), visitor, given
@@ -94,7 +98,7 @@ async def answer_in_words(work: Callable[[], Awaitable[dict[str, Any]]]) -> Resp
         return say(413, str(error))
     except ClientDisconnect:
         return say(400, "The request was cut short.")
-    except (ValueError, FileExistsError, FileNotFoundError, PermissionError) as error:
+    except (ValueError, OSError) as error:
         return say(400, str(error))
 
 

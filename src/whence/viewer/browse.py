@@ -1,5 +1,6 @@
 """What a run does on all its test images: answers, errors, the stored images they rest on."""
 
+import threading
 from functools import partial
 from typing import Any
 
@@ -17,6 +18,7 @@ from whence.gather.explained import find_places
 from whence.gather.overview import confuse, encode_for_labels, list_suspicious, name_doubts
 from whence.gather.use_of_memory import Readings, describe_use, read_all
 from whence.memory.votes import Votes
+from whence.messages import quote
 from whence.models.evaluating import evaluating
 from whence.records.measures import Suspicion
 from whence.viewer.changes import EditedMemory
@@ -30,6 +32,9 @@ DOUBT_GROUPS = 10
 MOST_POINTS = 2000
 """Of a map; of more images some are shown, evenly spread over the files."""
 
+ORDERS = ("place", "doubt", "wrong")
+"""Of test images."""
+
 ONE_PAGE = 48
 """Images of one answer to a search."""
 
@@ -40,6 +45,7 @@ class Browser:
     def __init__(self, run: ViewedRun, *, batch_size: int = BATCH_SIZE) -> None:
         self.run = run
         self.batch_size = batch_size
+        self._lock = threading.RLock()
         self._readings: Readings | None = None
         self._errors: Tensor | None = None
         self._overview: dict[str, Any] | None = None
@@ -84,13 +90,21 @@ class Browser:
             order: "place", "doubt" (most doubtful first) or "wrong" (wrong answers alone, the
                 surest first).
             first: how many are passed over.
+
+        Raises:
+            ValueError: if there are no test images, no such class or order, or first is below 0.
         """
+        check_page(first)
+        for name in filter(None, (truth, predicted)):
+            self.find_class(name)
+        if order not in ORDERS:
+            raise ValueError(f"The order must be one of {', '.join(ORDERS)}, got {order[:40]}.")
         tests, names = self.run.need_tests(), self.run.model.class_names
         found, errors = self.read()
         rows = torch.arange(len(tests))
-        if truth in names:
+        if truth:
             rows = rows[tests.labels[rows] == names.index(truth)]
-        if predicted in names:
+        if predicted:
             rows = rows[found.predicted[rows] == names.index(predicted)]
         if order == "wrong":
             rows = rows[found.predicted[rows] != tests.labels[rows]]
@@ -126,11 +140,22 @@ class Browser:
             "picture": f"/picture/test/{place}.png",
         }
 
-    def overview(self, address: Address) -> dict[str, Any]:
+    def find_class(self, name: str) -> int:
+        """Return the place of a class.
+
+        Raises:
+            ValueError: if there is no such class.
+        """
+        names = self.run.model.class_names
+        if name not in names:
+            raise ValueError(f"The run has no class {quote(name[:80])}.")
+        return names.index(name)
+
+    def overview(self, standing: EditedMemory, address: Address) -> dict[str, Any]:
         """Sum the run up: confusions, doubt against errors, stored images most used, suspicious."""
+        run, tests = self.run, self.run.need_tests()
+        found, errors = self.read()
         if self._overview is None:
-            run, tests = self.run, self.run.need_tests()
-            found, errors = self.read()
             confusion = confuse(tests.labels, found.predicted, len(run.model.class_names))
             wrong = found.predicted != tests.labels
             self._overview = {
@@ -140,11 +165,12 @@ class Browser:
                 "confusion": confusion.tolist(),
                 "doubt": bin_doubts(errors, wrong),
                 "calibrated": run.model.calibration is not None,
-                **self.list_memory(found, address),
             }
-        return self._overview
+        return {**self._overview, **self.list_memory(found, standing, address)}
 
-    def list_memory(self, found: Readings, address: Address) -> dict[str, Any]:
+    def list_memory(
+        self, found: Readings, standing: EditedMemory, address: Address
+    ) -> dict[str, Any]:
         """List the stored images that are used most, those of errors, and suspicious labels."""
         model, bank = self.run.model, self.run.model.bank
         if bank is None or found.use is None:
@@ -155,7 +181,7 @@ class Browser:
         def lay_out(index: int) -> dict[str, Any]:
             one = bank.stored(torch.tensor([places[index]]))[0]
             source = (one.index, one.label, one.predicted, one.source)
-            return show_stored_image(*source, names, EditedMemory(), address)
+            return show_stored_image(*source, names, standing, address)
 
         return {
             "used": [
@@ -174,31 +200,41 @@ class Browser:
 
     def list_suspects(self) -> tuple[Suspicion, ...]:
         """Return the stored images whose labels the others speak against; computed once."""
-        if self._suspicious is None:
-            model = self.run.model
-            with torch.no_grad():
-                compared = encode_for_labels(model, batch_size=self.batch_size)
-                listed = list_suspicious(model, compared, batch_size=self.batch_size)
-            self._suspicious = listed or ()
-        return self._suspicious
+        with self._lock:
+            if self._suspicious is None:
+                model = self.run.model
+                with torch.no_grad():
+                    compared = encode_for_labels(model, batch_size=self.batch_size)
+                    listed = list_suspicious(model, compared, batch_size=self.batch_size)
+                self._suspicious = listed or ()
+            return self._suspicious
 
-    def list_stored(self, search: str, label: str, first: int, address: Address) -> dict[str, Any]:
-        """List stored images that a search finds, a page at a time."""
+    def list_stored(
+        self, search: str, label: str, first: int, standing: EditedMemory, address: Address
+    ) -> dict[str, Any]:
+        """List stored images that a search finds, a page at a time, as they stand after edits.
+
+        Raises:
+            ValueError: if there is no such class, none before the first, or no file to search.
+        """
+        check_page(first)
         model, bank = self.run.model, self.run.model.bank
         if bank is None:
             return {"total": 0, "items": []}
         names = model.class_names
         rows = torch.arange(len(bank))
-        if label in names:
-            rows = rows[bank.labels.cpu() == names.index(label)]
+        if label:
+            rows = rows[bank.labels.cpu() == self.find_class(label)]
         places = rows.tolist()
+        if search and bank.sources is None:
+            raise ValueError("The stored images of this run have no file names.")
         if search and bank.sources is not None:
             wanted, sources = search.casefold(), bank.sources
             places = [place for place in places if wanted in sources[place].casefold()]
         shown = bank.stored(torch.tensor(places[first : first + ONE_PAGE], dtype=torch.int64))
         items = [
             show_stored_image(
-                one.index, one.label, one.predicted, one.source, names, EditedMemory(), address
+                one.index, one.label, one.predicted, one.source, names, standing, address
             )
             for one in shown
         ]
@@ -213,9 +249,7 @@ class Browser:
             ValueError: if there is no such class.
         """
         run, tests = self.run, self.run.need_tests()
-        if name not in run.model.class_names:
-            raise ValueError(f"The run has no class {name[:80]}.")
-        place = run.model.class_names.index(name)
+        place = self.find_class(name)
         features = run.encode_tests(batch_size=self.batch_size)
         of_class, model = tests.labels == place, run.model
         with evaluating(model), torch.no_grad():
@@ -300,6 +334,16 @@ class Browser:
         for one, (across, up) in zip(points, where.tolist(), strict=True):
             one["x"], one["y"] = round(across, 4), round(up, 4)
         return {"kind": kind, "points": points, "classes": list(names)}
+
+
+def check_page(first: int) -> None:
+    """Refuse to pass over fewer than no images.
+
+    Raises:
+        ValueError: if it is so.
+    """
+    if first < 0:
+        raise ValueError(f"first must be 0 or more, got {first}.")
 
 
 def sample_evenly(total: int, most: int) -> Tensor:

@@ -15,7 +15,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 MOST_BYTES = 32 * 2**20
 """Of the body of a request; an image of more is refused."""
 
-COOKIE = "whence_token"
+COOKIE = "whence_token_"
+"""The port follows: browsers send a cookie to every port of a machine, and two viewers may run."""
+
 OWN_HEADER = "x-whence"
 """Sent by the page with everything that changes something; no form of another site can send it."""
 
@@ -109,14 +111,15 @@ class Guard:
             cookies.load(headers.get("cookie", ""))
         except CookieError:  # no cookies of ours
             cookies = SimpleCookie()
-        known = cookies[COOKIE].value if COOKIE in cookies else ""
+        name = COOKIE + headers.get("host", "").rpartition(":")[2]
+        known = cookies[name].value if name in cookies else ""
         if hmac.compare_digest(known.encode(), token.encode()):
             return None
         query = scope.get("query_string", b"").decode("latin-1")
         given = parse_qs(query).get("token", [""])[0]
         if scope["path"] == "/" and hmac.compare_digest(given.encode(), token.encode()):
             response = RedirectResponse("/", status_code=303)
-            response.set_cookie(COOKIE, token, httponly=True, samesite="strict")
+            response.set_cookie(name, token, httponly=True, samesite="strict")
             return response
         return say(401, "The token is missing or wrong; open the address that the viewer printed.")
 

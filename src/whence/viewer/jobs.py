@@ -13,6 +13,9 @@ Told = Callable[[int, int], None]
 MOST_JOBS = 64
 """Whose results are kept."""
 
+MOST_WAITING = 16
+"""Computations that wait for their turn or have it; more are refused."""
+
 
 @dataclass
 class Computation:
@@ -38,11 +41,21 @@ class Jobs:
         self.numbers = itertools.count(1)
         self.lock = threading.Lock()
         self.turn = threading.Lock()
+        self.waiting = 0
 
     def start(self, work: Callable[[Told], dict[str, Any]]) -> int:
-        """Begin a computation, which is told by what to say how far it is; returns its number."""
+        """Begin a computation, which is told by what to say how far it is; returns its number.
+
+        Raises:
+            ValueError: if too many wait already.
+        """
         job = Computation()
         with self.lock:
+            if self.waiting >= MOST_WAITING:
+                raise ValueError(
+                    f"{MOST_WAITING} computations wait already; try again when they are done."
+                )
+            self.waiting += 1
             number = next(self.numbers)
             self.kept[number] = job
             while len(self.kept) > MOST_JOBS:
@@ -57,6 +70,13 @@ class Jobs:
                     job.result = work(tell)
                 except (ValueError, RuntimeError, TypeError, ModuleNotFoundError) as error:
                     job.error = str(error)
+                finally:  # also where whence has a fault, whose traceback the terminal gets
+                    if job.result is None and job.error is None:
+                        job.error = (
+                            "The computation broke off; the terminal of whence view says why."
+                        )
+                    with self.lock:
+                        self.waiting -= 1
 
         context = contextvars.copy_context()
         threading.Thread(target=context.run, args=(run,), daemon=True).start()

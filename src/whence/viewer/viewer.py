@@ -93,13 +93,16 @@ class Viewer:
             text_of(given, "search"),
             text_of(given, "label"),
             number_of(given, "first") or 0,
+            visitor.standing,
             self.address_of(visitor),
         )
 
     def ask(self, visitor: Visitor, given: dict[str, Any]) -> dict[str, Any]:
         """Answer for an image, before and after the edits, and by the run beside."""
         asked = self.find_asked(visitor, given)
-        address, standing = self.address_of(visitor), visitor.standing
+        with visitor.lock:  # one state of the memory for all that is answered
+            address, standing = self.address_of(visitor), visitor.standing
+            edited = None if standing.is_empty else self.make_edited(visitor)
         query = self.run.queries.find(asked.key, asked.image)
         before = answer_one(self.run.model, asked.image, query)
         answer: dict[str, Any] = {
@@ -111,8 +114,7 @@ class Viewer:
             "beside": None,
             "stale": self.run.replaced,
         }
-        if not standing.is_empty:
-            edited = self.find_edited(visitor)
+        if edited is not None:
             after = answer_one(edited, asked.image, query)
             answer["after"] = show_prediction(edited, *after, standing, address)
         if self.beside is not None:
@@ -152,11 +154,13 @@ class Viewer:
 
     def save(self, visitor: Visitor, given: dict[str, Any]) -> dict[str, Any]:
         """Keep the edited memory under a name."""
-        edited, steps = self.find_edited(visitor), self.list_edits(visitor)["steps"]
+        with visitor.lock:  # a step that is taken meanwhile is not in what is kept
+            standing, steps = visitor.standing, self.list_edits(visitor)["steps"]
+            edited = self.make_edited(visitor)
         return save_memory(
             self.run,
             edited,
-            visitor.standing,
+            standing,
             steps,
             text_of(given, "name"),
             batch_size=self.batch_size,
@@ -171,7 +175,7 @@ class Viewer:
 
     def overview(self, visitor: Visitor, given: dict[str, Any]) -> dict[str, Any]:
         """Sum the run up."""
-        return self.browser.overview(self.address_of(visitor))
+        return self.browser.overview(visitor.standing, self.address_of(visitor))
 
     def threshold(self, visitor: Visitor, given: dict[str, Any]) -> dict[str, Any]:
         """Lay out what the slider of a class needs."""
@@ -221,11 +225,15 @@ class Viewer:
     def find_edited(self, visitor: Visitor) -> Classifier:
         """Return the model with a visitor's memory, which is made once for all that are asked."""
         with visitor.lock:
-            if visitor.edited is None:
-                visitor.edited = apply_standing(
-                    self.run.model, visitor.standing, visitor.images, batch_size=self.batch_size
-                )
-            return visitor.edited
+            return self.make_edited(visitor)
+
+    def make_edited(self, visitor: Visitor) -> Classifier:
+        """Make the model with a visitor's memory, once; the visitor's lock is held."""
+        if visitor.edited is None:
+            visitor.edited = apply_standing(
+                self.run.model, visitor.standing, visitor.images, batch_size=self.batch_size
+            )
+        return visitor.edited
 
     def find_asked(self, visitor: Visitor, given: dict[str, Any]) -> AskedImage:
         """Find the image that a page asks about.
@@ -293,7 +301,7 @@ class Viewer:
         if part not in ("stored", "beside") or (part == "beside" and self.beside is None):
             raise ValueError("There is no such picture.")
         shown = self.run if self.beside is None or part == "stored" else self.beside
-        bank = shown.model.bank
+        bank, place = shown.model.bank, min(place, 2**53)  # no image has a number of so many digits
         rows = [] if bank is None else (bank.indices == place).nonzero().flatten().tolist()
         if bank is None or bank.images is None or not rows:
             raise ValueError(f"There is no picture of training image {place}.")

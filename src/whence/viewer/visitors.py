@@ -134,10 +134,25 @@ class Visitors:
         """
         with self.lock:
             if name not in self.known:
-                raise ValueError("That page is not here any more.")
+                raise ValueError(
+                    "This page is not known here any more: the viewer was started anew, or many "
+                    "other pages were opened since. Reload it; what was not saved is gone."
+                )
             return self.known[name]
 
     def find(self, name: str) -> Visitor:
+        """Return a visitor who was here before, and remember that they were here now.
+
+        Raises:
+            ValueError: if nobody is called so.
+        """
+        found = self.look(name)
+        with self.lock:
+            if name in self.known:
+                self.known.move_to_end(name)
+        return found
+
+    def welcome(self, name: str) -> Visitor:
         """Return a visitor, a new one if the name is new.
 
         Raises:
