@@ -266,7 +266,7 @@ def test_a_training_that_diverges_is_one_sentence(rate, message, validation, tmp
 
 def test_settings_are_checked_without_images():
     check_vae_settings(VAESettings(data="anything"))
-    with pytest.raises(ValueError, match="Unknown vae ''"):
+    with pytest.raises(ValueError, match="vae must not be empty"):
         check_vae_settings(VAESettings(data="anything", vae=""))
 
 

@@ -84,7 +84,7 @@ def test_the_same_seed_gives_the_same(call_visualise):
     [
         (["--unit", "logit:cow"], "Unknown class 'cow'. Choose from: 0, 1, 2"),
         (["--unit", "channel:x:1"], "Unknown layer 'x' of 'channel:x:1'; whence visualise RUN"),
-        (["--layers", "--unit", "logit:1"], "--layers prints the layers; leave out --unit and"),
+        (["--layers", "--unit", "logit:1"], "--layers prints the layers; leave out --unit, --vae"),
         (["--steps", "0"], "steps must be at least 1, got 0."),
         (["--sample", "0"], "sample must be at least 1, got 0."),
         (["--format", "gif"], "Unknown format 'gif'. Choose from: html, png, json."),
