@@ -44,7 +44,7 @@ def test_accuracies_are_those_of_the_two_answers(known):
     ("accuracy", "has_memory", "end"),
     [
         (0.853, True, ": showing the evidence gains 1.30 points."),
-        (0.84, True, ": showing the evidence gains 0.00 points."),
+        (0.84, True, ": showing the evidence costs nothing."),
         (0.83, True, ": showing the evidence costs 1.00 points."),
         (0.83, False, ": this head costs 1.00 points."),
     ],

@@ -117,6 +117,7 @@ def say_beside(
     if decided:
         return f"{simple}, both by the highest probability, without a threshold."
     points = 100 * (accuracy - max(probe, nearest))
-    verb = "costs" if points < 0 else "gains"
+    amount = f"{abs(points):.2f} points" if round(points, 2) else "nothing"
+    verb = "gains" if points > 0 else "costs"
     subject = "showing the evidence" if has_memory else "this head"
-    return f"{simple}: {subject} {verb} {abs(points):.2f} points."
+    return f"{simple}: {subject} {verb} {amount}."
