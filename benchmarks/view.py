@@ -99,6 +99,7 @@ def measure(size: int) -> None:
         try:
             assert served.stdout is not None
             address = f"http://127.0.0.1:{int(served.stdout.readline())}"
+            call(address, "describe")  # as a page does first
             index = call(address, "ask", place=0)["before"]["evidence"][0]["index"]
             answers = [time_call(address, "ask", place=0) for _ in range(ANSWERS)]
             edits = []
