@@ -10,14 +10,12 @@ import torch
 from torch import Tensor
 
 from whence.evidence.explain import answer_with_nearest
-from whence.gather.explained import describe_origin
 from whence.models.about import DONE, read_about
 from whence.models.classifier import Classifier
 from whence.models.evaluating import evaluating
 from whence.models.load import load_to_answer
 from whence.models.using import encode_all
 from whence.records.answers import Evidence, Prediction
-from whence.records.explained import Origin
 from whence.records.images import ImageSet
 from whence.runs.load_parts import load_part
 from whence.runs.where import Where
@@ -76,11 +74,6 @@ class ViewedRun:
 
     def __post_init__(self) -> None:
         self.queries = Queries(self.model)
-
-    @property
-    def origin(self) -> Origin:
-        """Return what answers are computed from."""
-        return describe_origin(self.folder, self.about, self.model)
 
     @property
     def replaced(self) -> bool:

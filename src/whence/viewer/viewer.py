@@ -62,7 +62,6 @@ class Viewer:
     def describe(self, visitor: Visitor, given: dict[str, Any]) -> dict[str, Any]:
         """Say what is viewed."""
         run, bank = self.run, self.run.model.bank
-        facts = run.origin.facts
         return {
             "run": run.folder.resolve().name,
             "classes": list(run.model.class_names),
@@ -71,7 +70,6 @@ class Viewer:
             "files": bank is not None and bank.sources is not None,
             "tests": 0 if run.tests is None else len(run.tests),
             "notes": list(run.notes),
-            "facts": [list(one) for one in facts],
             "methods": list_offered(run.model),
             "beside": None if self.beside is None else self.beside.folder.resolve().name,
             "edits": self.list_edits(visitor),
