@@ -223,7 +223,7 @@ def test_load_dataset_passes_download_and_root_on(tmp_path, network_calls):
 def test_load_dataset_unknown_name(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     if not name:
-        with pytest.raises(ValueError, match="must hold one folder of images per class"):
+        with pytest.raises(ValueError, match="name_or_path must name a file or a folder, got ''"):
             load_dataset(name)
         return
     with pytest.raises(

@@ -197,6 +197,22 @@ def test_a_whole_model_learns_and_its_answers_need_their_evidence():
     assert whence.evaluate(model, test).whole_memory < 0.3
 
 
+def test_a_model_with_a_threshold_is_trained_as_without():
+    train = load_dataset("digits").train.take(torch.arange(120))
+    model = whence.wrap(nn.Flatten(), 10, variant="votes", image_shape=(1, 8, 8)).eval()
+    whence.fit(model, train, recipe=RECIPE, plan=plan(epochs=3))
+    expected = {name: one.clone() for name, one in model.state_dict().items()}
+    model.remember(train)
+    model.decision = whence.choose_threshold(model, train, "3", recall=1.0)
+    assert model.decision.head_start != 0
+    whence.fit(model, train, recipe=RECIPE, plan=plan(epochs=1, seed=1))  # another training
+    model.decision = whence.choose_threshold(model.remember(train), train, "3", recall=1.0)
+    whence.fit(model, train, recipe=RECIPE, plan=plan(epochs=3))
+    found = model.state_dict()
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[name], one) for name, one in expected.items())
+
+
 def test_an_encoder_that_learns_has_its_sharpness_chosen_too():
     digits = load_dataset("digits")
     train, held = digits.train.take(torch.arange(60)), digits.test.take(torch.arange(30))

@@ -103,17 +103,18 @@ def fit(
     """
     team, device = team or Team(), model.mean.device
     labelled = as_image_set(train, model, name="train").to(str(device))
-    votes = model.head if isinstance(model.head, Votes) else None
     recipe = settle_recipe(model, labelled, recipe, frozen=plan is not None and plan.freeze_encoder)
     plan = plan or usual_plan(len(labelled), recipe)
     check_plan(len(labelled), recipe, plan, model.has_memory, team)
     counts = None if counts is None else level_counts(counts, len(labelled)).to(device)
     check_frozen_features("features", features, model, len(labelled), plan)
     held_out = read_validation(model, validation, validation_features, plan)
-    if votes is not None:
+    if isinstance(model.head, Votes):
         check_every_label("train", labelled.labels, model.class_names)
+    model.decision = None  # it was chosen for the parameters before; votes lose their head start
+    votes = model.head if isinstance(model.head, Votes) else None
+    if votes is not None:
         votes.handicaps = None
-    model.decision = None  # it was chosen for the parameters before
     model.eval()
     if plan.freeze_encoder:
         if features is None:
