@@ -1,6 +1,7 @@
 """The viewer for people at a keyboard, with a screen reader, or with weak eyes, in a real browser."""
 
 import re
+from contextlib import suppress
 from itertools import pairwise
 
 import pytest
@@ -133,7 +134,8 @@ def hold_back(page, address, milliseconds):
 
     def answer_late(route):
         page.wait_for_timeout(milliseconds)
-        route.continue_()
+        with suppress(playwright.Error):  # it went on by itself where it is held back no more
+            route.continue_()
 
     page.route(address, answer_late)
 
