@@ -3,7 +3,6 @@
 import copy
 import io
 import json
-import threading
 import time
 from dataclasses import replace
 
@@ -16,9 +15,8 @@ import whence
 from tests.viewer.conftest import HOST, ME, YOU, Page
 from whence.cli import main
 from whence.runs.where import AS_SETTINGS_SAY, Where
-from whence.viewer import changes, viewer, visitors
+from whence.viewer import visitors
 from whence.viewer.app import build_app
-from whence.viewer.jobs import MOST_WAITING, Jobs
 from whence.viewer.viewed_run import open_run
 from whence.viewer.viewer import Viewer
 
@@ -407,63 +405,3 @@ def test_a_page_that_is_not_known_any_more_is_told_so(page, client, monkeypatch)
             "pages were opened since. Reload it; what was not saved is gone."
         )
     assert page.call("describe")["edits"]["steps"] == []
-
-
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_computation_that_breaks_off_says_so():
-    jobs = Jobs()
-
-    def work(tell):
-        raise KeyError("what whence does not foresee")
-
-    before = set(threading.enumerate())
-    job = jobs.find(jobs.start(work))
-    for thread in set(threading.enumerate()) - before:
-        thread.join()
-    assert job.error == "The computation broke off; the terminal of whence view says why."
-
-
-def test_only_so_many_computations_wait():
-    jobs, go = Jobs(), threading.Event()
-
-    def work(tell):
-        go.wait(30)
-        return {}
-
-    started = [jobs.start(work) for _ in range(MOST_WAITING)]
-    with pytest.raises(ValueError, match="16 computations wait already; try again"):
-        jobs.start(work)
-    go.set()
-    for _ in range(500):
-        if all(jobs.find(number).result is not None for number in started) and not jobs.waiting:
-            break
-        time.sleep(0.01)
-    assert jobs.start(work) not in started
-
-
-def test_what_is_saved_is_one_state_of_the_memory(page, viewed, monkeypatch):
-    """A step that is taken while the memory is made waits, and is not half in what is kept."""
-    first, second = (one["index"] for one in ask(page)["before"]["evidence"][:2])
-    page.call("change", kind="untick", index=first)
-    kept = {}
-
-    def keep(run, edited, standing, steps, name, *, batch_size):
-        kept.update(size=len(edited.bank), removed=set(standing.removed), steps=steps)
-        return {}
-
-    plain = changes.edit
-
-    def edit_slowly(model, **given):
-        late.append(threading.Thread(target=page.call, args=("change",), kwargs=step))
-        late[-1].start()
-        time.sleep(0.2)
-        return plain(model, **given)
-
-    late, step = [], {"kind": "untick", "index": second}
-    monkeypatch.setattr(viewer, "save_memory", keep)
-    monkeypatch.setattr(changes, "edit", edit_slowly)
-    page.call("save", name="one")
-    late[0].join()
-    assert kept["size"] == len(viewed.model.bank) - 1
-    assert kept["removed"] == {first}
-    assert len(kept["steps"]) == 1
