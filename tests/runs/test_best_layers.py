@@ -66,14 +66,18 @@ def test_the_run_is_the_one_that_names_the_layers(settings, dataset, best, tmp_p
 
 def test_the_network_before_training_has_the_layers_of_the_run(best):
     folder, _ = best
-    model, about = whence.load(folder), read_about(folder)
-    memory = find_memory(model, folder, about)
-    start = build_untrained(
-        model, memory, read_settings(folder), about["run"], download=False, hint=""
-    )
+    model, memory, start = find_start(folder)
     assert start.kind.layers == model.kind.layers
     images = memory.images[:3]
     assert torch.equal(start.encode_features(images), model.encode_features(images))
+
+
+def find_start(folder):
+    """The model of a run, its memory, and the model before training."""
+    model, about = whence.load(folder), read_about(folder)
+    memory = find_memory(model, folder, about)
+    given = (read_settings(folder), about["run"])
+    return model, memory, build_untrained(model, memory, *given, download=False, hint="")
 
 
 def test_the_training_images_choose_as_a_ridge_regression_without_each_does(settings):
@@ -111,7 +115,8 @@ def test_a_run_that_was_stopped_keeps_its_choice(settings, dataset, best, tmp_pa
     assert content == best[1]["layers"]
     kept.write_text(json.dumps({**content, "layers": ["output"]}))
     assert run(settings, tmp_path / "run", dataset, resume=True)["layers"]["layers"] == ["output"]
-    assert whence.load(tmp_path / "run").kind.layers == ()
+    model, _, start = find_start(tmp_path / "run")
+    assert model.kind.layers == start.kind.layers == ()
 
 
 def stop(*arguments):
