@@ -324,6 +324,31 @@ def test_the_claim_holds_where_every_part_does(changed, won):
     assert holds == (not changed)
 
 
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        (("answers", "Prototypical Networks", "accuracy"), "Not every system has answers."),
+        (("examples", "Memory Wrap", "CHP", "input"), "Not every rule has examples."),
+        (
+            ("counterfactuals", "Memory Wrap", "kinds", "CFProto, codes", "IM2"),
+            "No image had counterfactuals of every kind.",
+        ),
+    ],
+)
+def test_a_missing_number_is_no_zero(keys, told):
+    missing = make_part()
+    *above, last = keys
+    place = missing
+    for name in above:
+        place = place[name]
+    place[last] = None
+    assert judge_rivals([make_part(), missing]) == judge_rivals([make_part()])
+    holds, verdict = judge_rivals([missing])
+    assert not holds
+    assert verdict.startswith("2 of 3 parts of the claim held: ")
+    assert told in verdict
+
+
 def test_rows_are_means_over_the_seeds():
     parts = [make_part(ours=0.9), make_part(ours=0.8)]
     rows = [*answer_rows(parts), *counterfactual_rows(parts)]

@@ -202,6 +202,32 @@ def test_every_part_of_the_claim_is_judged_by_its_numbers(changed, missed):
         assert f"; not held: {missed}. Half of the gain needs " in verdict
 
 
+@pytest.mark.parametrize(
+    ("view", "measure", "missed", "told"),
+    [
+        (X_FEATURES, "kept", "masks behind the embedding", ", no number on x-features. "),
+        (X_FEATURES, "whole gain", "masks behind the embedding", ", no number on x-features. "),
+        (X_FEATURES, "mask", "masks behind the embedding", ", no number x-features; "),
+    ],
+)
+def test_a_missing_number_is_no_zero(view, measure, missed, told):
+    missing = make_part()
+    missing["views"]["views"][view][measure] = None
+    assert judge_paths([make_part(), missing]) == judge_paths([make_part()])
+    holds, verdict = judge_paths([missing])
+    assert not holds
+    assert f"; not held: {missed}. " in verdict
+    assert told in verdict
+
+
+def test_paths_that_gain_nothing_leave_no_share_to_keep():
+    part = make_part()
+    part["views"]["views"][FOLLOWED[0]]["whole gain"] = 0.0
+    holds, verdict = judge_paths([part])
+    assert not holds
+    assert "masks keep no number of the network's gain on pixels, no number on " in verdict
+
+
 def draw_bars():
     """Three classes of 60 images of 8 x 8 pixels, each with a bar at a place of its own."""
     generator = torch.Generator().manual_seed(0)

@@ -206,6 +206,32 @@ def test_every_part_of_the_claim_is_judged_by_its_numbers(changed, won):
     assert holds == (not changed)
 
 
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        (("students", "line that learnt labels", "fidelity"), "Not every student was taught."),
+        (("exemplars", "kinds", "xGEM, on the manifold", "to real"), "No image was changed by "),
+        (
+            ("exemplars", "kinds", "the same search in pixels", "second agrees"),
+            "No image was changed by every way.",
+        ),
+    ],
+)
+def test_a_missing_number_is_no_zero(keys, told):
+    missing = make_surrogate_part()
+    *above, last = keys
+    place = missing
+    for name in above:
+        place = place[name]
+    place[last] = None
+    others = dict(make_surrogate_part(), rules=missing["rules"] | {"anchors": []})
+    assert judge_surrogates([others, missing]) == judge_surrogates([make_surrogate_part()])
+    holds, verdict = judge_surrogates([missing])
+    assert not holds
+    assert verdict.startswith("2 of 3 parts of the claim held: ")
+    assert told in verdict
+
+
 def test_rows_of_rules_are_means_and_coverage_is_counted():
     parts = [make_surrogate_part(), make_surrogate_part(precision=0.97)]
     named = {

@@ -1,13 +1,12 @@
 """What the numbers of all seeds say of the three parts of the claim."""
 
 from collections.abc import Mapping, Sequence
-from statistics import fmean
 from typing import Any
 
 from whence.studies.few_shot_rivals.counterfactuals import COUNTERFACTUAL_KINDS, READ
 from whence.studies.few_shot_rivals.page import draw_choices, draw_rival_bars
 from whence.studies.few_shot_rivals.trained import SYSTEMS
-from whence.studies.parts.averages import average_at, gather_at
+from whence.studies.parts.averages import average_all, average_at, gather_at
 from whence.studies.parts.findings import Entry, Findings, lay_out_numbers
 from whence.studies.parts.real_images import REAL
 from whence.studies.parts.trends import say_parts
@@ -73,7 +72,9 @@ def judge_rivals(parts: Sequence[Mapping[str, Any]]) -> tuple[bool, str]:
 
 def judge_right_answers(parts: Sequence[Mapping[str, Any]]) -> tuple[bool, str]:
     """Say whether Memory Wrap answers better than every few-shot network."""
-    rates = {name: fmean(gather_at(parts, "answers", name, "accuracy")) for name in SYSTEMS}
+    rates = average_all(parts, {name: ("answers", name, "accuracy") for name in SYSTEMS})
+    if rates is None:
+        return False, "Not every system has answers."
     best = max(FEW_SHOT, key=lambda name: rates[name])
     return rates[OUR_SYSTEM] > rates[best], (
         f"{OUR_SYSTEM} answers {rates[OUR_SYSTEM]:.1%} right, {best} {rates[best]:.1%}, votes "
@@ -86,9 +87,10 @@ def judge_examples(parts: Sequence[Mapping[str, Any]]) -> tuple[bool, str]:
     rules = list(parts[0]["examples"][OUR_SYSTEM])
     words, won = [], True
     for measure in ("input", "prediction"):
-        found = {
-            rule: fmean(gather_at(parts, "examples", OUR_SYSTEM, rule, measure)) for rule in rules
-        }
+        paths = {rule: ("examples", OUR_SYSTEM, rule, measure) for rule in rules}
+        found = average_all(parts, paths)
+        if found is None:
+            return False, "Not every rule has examples."
         best = min(found, key=lambda rule: found[rule])
         won &= best == OWN_CHOICE
         words.append(f"by {measure} the best is {best} ({found[best]:.3g})")
@@ -101,16 +103,13 @@ def judge_kinds(parts: Sequence[Mapping[str, Any]]) -> tuple[bool, str]:
     """Say whether what Memory Wrap read is best by IM1 and IM2."""
     words, won = [], True
     for measure in ("IM1", "IM2"):
-        found = {
-            kind: average_at(parts, "counterfactuals", OUR_SYSTEM, "kinds", kind, measure)
-            for kind in COUNTERFACTUAL_KINDS
-        }
-        known = {kind: value for kind, value in found.items() if value is not None}
-        if len(known) < len(COUNTERFACTUAL_KINDS):
+        above = ("counterfactuals", OUR_SYSTEM, "kinds")
+        found = average_all(parts, {kind: (*above, kind, measure) for kind in COUNTERFACTUAL_KINDS})
+        if found is None:
             return False, "No image had counterfactuals of every kind."
-        best = min(known, key=lambda kind: known[kind])
+        best = min(found, key=found.__getitem__)
         won &= best == READ
-        numbers = ", ".join(f"{kind} {value:.3g}" for kind, value in known.items())
+        numbers = ", ".join(f"{kind} {value:.3g}" for kind, value in found.items())
         words.append(f"{measure}: {numbers}")
     return won, f"Of its counterfactuals, {'; '.join(words)}."
 

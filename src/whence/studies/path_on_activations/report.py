@@ -11,7 +11,8 @@ from whence.report.blocks import (
     TableCell,
     TableRow,
 )
-from whence.studies.parts.averages import average_at, gather_at
+from whence.report.numbers import number_or_none
+from whence.studies.parts.averages import average_all, average_at, gather_at
 from whence.studies.parts.findings import Entry, Findings, round_entry, show_entry
 from whence.studies.parts.real_images import REAL
 from whence.studies.parts.trends import say_parts
@@ -129,23 +130,35 @@ def judge_paths(parts: Sequence[Mapping[str, Any]]) -> tuple[bool, str]:
         "realism of the GAN's morphs": real[0] < real[1],
         "validity of the GAN's morphs": second[0] >= second[1],
     }
+    counts = [number_or_none(one[1], ".3g") for one in (pixels, layer, dense, embedded)]
+    shares = [number_or_none(one, ".0%") for one in kept]
     return all(judged.values()), (
-        f"{say_parts(judged)} Half of the gain needs {pixels[1]:.3g} pixels, {layer[1]:.3g} "
-        f"{layer[0]}, {dense[1]:.3g} {DENSE}, "
-        f"{embedded[1]:.3g} x-features; masks keep {kept[0]:.0%} of the network's gain on pixels, "
-        f"{kept[1]:.0%} on the {layer[0]}, {kept[2]:.0%} on x-features. Morphs of the GAN are "
+        f"{say_parts(judged)} Half of the gain needs {counts[0]} pixels, {counts[1]} {layer[0]}, "
+        f"{counts[2]} {DENSE}, {counts[3]} x-features; masks keep {shares[0]} of the network's "
+        f"gain on pixels, {shares[1]} on the {layer[0]}, {shares[2]} on x-features. Morphs of the "
+        "GAN are "
         f"{real[0]:.3g} from real images, of the autoencoder {real[1]:.3g}, other real ones "
         f"{others:.3g}; a second network agrees with {second[0]:.0%} and {second[1]:.0%}."
     )
 
 
 def gain_of_network(parts: Sequence[Mapping[str, Any]], name: str) -> float:
-    """Return what the masks of a view keep, as a share of the network's own gain."""
-    kept, own, network = (
-        average_at(parts, "views", "views", *keys) or 0.0
-        for keys in ((name, "kept"), (name, "whole gain"), (ON_PIXELS[0], "whole gain"))
+    """Return what the masks of a view keep, as a share of the network's own gain.
+
+    NaN where no path gains by the view, or by the network, so that there is nothing to keep.
+    """
+    above = ("views", "views")
+    found = average_all(
+        parts,
+        {
+            "kept": (*above, name, "kept"),
+            "own": (*above, name, "whole gain"),
+            "network": (*above, ON_PIXELS[0], "whole gain"),
+        },
     )
-    return kept * own / network if network else 0.0
+    if found is None or found["network"] <= 0:
+        return float("nan")
+    return found["kept"] * found["own"] / found["network"]
 
 
 def lay_out_views(parts: Sequence[Mapping[str, Any]]) -> tuple[tuple[Entry, ...], ...]:

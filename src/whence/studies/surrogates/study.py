@@ -6,7 +6,7 @@ from statistics import fmean
 from typing import Any
 
 from whence.records.images import Dataset
-from whence.studies.parts.averages import average_at, gather_at
+from whence.studies.parts.averages import average_all, average_at
 from whence.studies.parts.findings import Entry, Findings, lay_out_numbers
 from whence.studies.parts.kept import KeptParts
 from whence.studies.parts.real_images import REAL
@@ -38,6 +38,9 @@ COLUMNS_OF_SURROGATES = (
     *("what is judged", "precision", "coverage", "same again", "fidelity", "right"),
     *("found", "to real", "second agrees", "change"),
 )
+
+MORE_ANSWERS = "answers to more images"
+"""What students learn that follow the network best."""
 
 PROMISED = {name: getattr(AnchorPlan(), name) for name in ("precision", "risk", "tolerance")}
 """What anchors are looked for by."""
@@ -138,10 +141,13 @@ def judge_lessons(parts: Sequence[Mapping[str, Any]]) -> tuple[bool, str]:
     """Say whether students of both kinds follow the network better when they learn its answers."""
     words, won = [], True
     for kind in ("tree", "line"):
-        labels, answers = (
-            fmean(gather_at(parts, "students", f"{kind} that learnt {told}", "fidelity"))
-            for told in ("labels", "answers to more images")
+        taught = {told: f"{kind} that learnt {told}" for told in ("labels", MORE_ANSWERS)}
+        found = average_all(
+            parts, {told: ("students", name, "fidelity") for told, name in taught.items()}
         )
+        if found is None:
+            return False, "Not every student was taught."
+        labels, answers = found["labels"], found[MORE_ANSWERS]
         won &= answers > labels
         words.append(f"a {kind} on {answers:.1%} and {labels:.1%}")
     return won, (
@@ -153,16 +159,17 @@ def judge_lessons(parts: Sequence[Mapping[str, Any]]) -> tuple[bool, str]:
 def judge_manifold(parts: Sequence[Mapping[str, Any]]) -> tuple[bool, str]:
     """Say whether exemplars on the manifold are nearer to real images, and convince another."""
     names = ("xGEM, on the manifold", "the same search in pixels")
-    known = [gather_at(parts, "exemplars", "kinds", name, "to real") for name in names]
-    if not all(known):
+    real, second = (
+        average_all(parts, {name: ("exemplars", "kinds", name, measure) for name in names})
+        for measure in ("to real", "second agrees")
+    )
+    if real is None or second is None:
         return False, "No image was changed by every way."
-    real = [fmean(one) for one in known]
-    second = [
-        fmean(gather_at(parts, "exemplars", "kinds", name, "second agrees")) for name in names
-    ]
-    return real[0] < real[1] and second[0] > second[1], (
-        f"Exemplars on the manifold are {real[0]:.3g} from real images, in pixels {real[1]:.3g}; "
-        f"another network agrees with {second[0]:.0%} and {second[1]:.0%}."
+    made, searched = names
+    return real[made] < real[searched] and second[made] > second[searched], (
+        f"Exemplars on the manifold are {real[made]:.3g} from real images, in pixels "
+        f"{real[searched]:.3g}; another network agrees with {second[made]:.0%} and "
+        f"{second[searched]:.0%}."
     )
 
 
