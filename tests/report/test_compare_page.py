@@ -1,6 +1,7 @@
 """The page, the words and the JSON of two runs on the same images."""
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -63,6 +64,18 @@ def test_one_run_has_a_page_on_drift_alone():
     check_accessible(check_alone(html))
     assert "old on set" in html
     assert "Answers that changed" not in html
+    assert "<dt>chance, p</dt>" in html
+    assert "<dt>came, went</dt>" not in html  # of two runs
+    assert check_alone(html).all("nav") == []  # one part needs no list of parts
+
+
+def test_what_a_frame_means_stands_on_the_card():
+    html = render_compared(changed(), ORIGIN)
+    badges = set(re.findall('<span class="badge">(.*?)</span>', html))
+    roles = [f"{run}: {role}" for run in ("old", "new") for role in ("example", "counterfactual")]
+    assert {"old: example", "new: example"} <= badges <= {"this image", *roles}
+    assert {"example", "counterfactual", "came, went"} <= set(re.findall("<dt>(.*?)</dt>", html))
+    assert len(check_alone(html).all("nav")) == 1
 
 
 def test_words_count_what_changed():

@@ -178,3 +178,17 @@ def test_the_figure_has_a_line_for_each_evidence_image_that_is_shown():
         assert content.startswith(b"\x89PNG")
         heights.append(int.from_bytes(content[20:24]))
     assert heights[1] > heights[0]
+
+
+def test_one_method_is_not_several():
+    both = (relevance(explanation(), SHAPE), without_ledger())
+    one, two = (
+        render_gallery(Gallery((asked(*shown),), {}, 3), ORIGIN, CLASSES)
+        for shown in (both[:1], both)
+    )
+    assert "What 1 method says of an image" in one
+    assert "by several methods" not in one
+    assert "from one method to the next" not in one
+    assert "What 2 methods say of an image" in two
+    assert "by several methods. Each column is a method; its name leads to" in two
+    assert "from one method to the next" in two

@@ -27,12 +27,12 @@ from whence.report.overview_page import interval, render_overview, say_head
 def test_the_head_says_what_the_run_is_and_how_good():
     low, high = interval(84, 100)
     assert say_head(overview()) == (
-        "Trained on 200 training images from pets: encoder small_cnn, Memory Wrap, seed 5.",
+        "Trained on 200 training images from pets: encoder small_cnn, head Memory Wrap, seed 5.",
         "It answers 84.0% of 100 test images right with its whole memory of 200 stored images; "
         "16 answers are wrong. With so many test images, the accuracy on new images of the same "
         f"kind is between {percent(low)} and {percent(high)} (95% interval).",
         *say_balance(overview()),
-        "By the paper's way, with 6 random stored images for every 9 test images in place of the "
+        "Measured as the paper of Memory Wrap does, with 6 random stored images for every 9 test images in place of the "
         "whole memory, 81.0% are right (mean of 2 passes, standard deviation 1.00 percentage points).",
     )
     other = say_head(overview(made=replace(MADE, measured_on="zoo", variant="only-memory")))

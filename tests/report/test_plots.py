@@ -137,3 +137,11 @@ def test_lines_differ_in_more_than_colour():
     for number in (0, 5):
         with pytest.raises(ValueError, match=rf"curves must be 1 to 4, got {number}\."):
             plot_risks([curve] * number, ["x"] * number)
+
+
+def test_curves_on_the_same_places_are_one_line_with_all_names():
+    same, other = (0.1, 0.2, 0.3), (0.1, 0.1, 0.3)
+    risks = [Curve("softmax", (0.0, 0.5, 1.0), one) for one in (same, other, same, other)]
+    found = plot_risks(risks, ["a", "b", "c", "d"])
+    assert [line.name for line in found.lines] == ["a, c (the same line)", "b, d (the same line)"]
+    assert [line.colour for line in found.lines] == [style[0] for style in STYLES[:2]]

@@ -12,6 +12,8 @@ from whence.records.picture import NEGATIVE, POSITIVE, to_data_uri
 from whence.report.colours import find_colours
 from whence.report.relevance_blocks import FLAT, show_pair
 
+MINUS = "\N{MINUS SIGN}"
+
 
 def pair(found, **changes):
     (block,) = show_pair(answer(found, **changes), CLASSES)
@@ -41,7 +43,10 @@ def test_a_near_miss_that_the_score_is_set_against_has_its_relevance():
     _, _, card = block.shown[0].cards
     assert card.relevance_sum == "all its pixels: \N{MINUS SIGN}4.8"
     # 0.06 a pixel, coloured 5 times stronger than 0.3
-    assert block.shown[1].ends == (("this image", "0.3"), ("stored images", "0.06"))
+    assert block.shown[1].ends == (
+        ("this image", f"{MINUS}0.3", "+0.3"),
+        ("stored images", f"{MINUS}0.06", "+0.06"),
+    )
     assert "no part in the answer, but what is explained is set against it." in block.sentences[1]
     assert "+115 from the most similar image without a vote" in block.after[2]
     other = relevance(found, compared=(compared,), compared_indices=((76, 78),))
@@ -65,7 +70,10 @@ def test_relevance_shares_a_scale_and_says_what_it_adds_up_to():
     assert example.relevance_sum == "all its pixels: \N{MINUS SIGN}0.24"
     assert counterfactual.relevance_sum == "all its pixels: \N{MINUS SIGN}0.72"
     # three channels: 0.3 a pixel, 0.009 at most in evidence, coloured 20 times stronger
-    assert scale.ends == (("this image", "0.3"), ("stored images", "0.015"))
+    assert scale.ends == (
+        ("this image", f"{MINUS}0.3", "+0.3"),
+        ("stored images", f"{MINUS}0.015", "+0.015"),
+    )
     assert scale.label == "relevance of each pixel for the score (logit of dog)"
     assert block.after[0].endswith("their colours are 20 times stronger.")
     assert block.after[1:] == (
@@ -107,7 +115,7 @@ def test_a_method_without_a_ledger_says_so_and_one_without_evidence_colours_the_
     alone = relevance(found, evidence=(torch.zeros(0, 3, 8, 10),))
     strip, scale = pair(found, relevance=alone).shown
     assert [card.relevance is not None for card in strip.cards] == [True, False, False]
-    assert scale.ends == (("this image", "0.3"),)
+    assert scale.ends == (("this image", f"{MINUS}0.3", "+0.3"),)
 
 
 def test_colours_follow_the_example_and_the_counterfactual():

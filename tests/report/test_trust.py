@@ -50,12 +50,12 @@ def test_measures_of_the_evidence_in_words():
 
 def test_signs_of_doubt_are_compared_the_best_one_marked():
     grid = lay_out_signals(evaluation())
-    assert [line.best for line in grid.rows] == [True, False, False]
+    assert [line.mark for line in grid.rows] == ["best", "", ""]
     assert grid.rows[0].cells == cells("0.900", "0.012", "0.050", "7.0%")
     assert grid.rows[2].cells == cells(ABSENT, ABSENT, "0.050", "7.0%")
     assert grid.rows[2].name == "distance to the nearest stored image"
     hopeless = evaluation(signals={"softmax": quality(None, wrong=0.0)})
-    assert not lay_out_signals(hopeless).rows[0].best
+    assert lay_out_signals(hopeless).rows[0].mark == ""
     assert set(SIGNAL_NAMES) == {"error_probability", *SIGNALS}
 
 

@@ -80,9 +80,11 @@ def test_the_page_shows_claim_verdict_numbers_figures_and_what_it_was_made_with(
         *("<dd>0, 1</dd>", "most steps 1,200"),
     ):
         assert text in page
-    assert "It was not borne out" not in render_findings(
-        "two_words", "A claim.", "Someone 2017", Findings(("a",), (), None, "So it is.")
+    own = render_findings(
+        "two_words", "A claim.", "Someone 2017", Findings(("a",), (), None, "So.")
     )
+    assert "It was not borne out" not in own
+    assert "<p>After Someone 2017.</p>" in own
 
 
 @pytest.mark.parametrize(

@@ -217,7 +217,7 @@ def describe_missing_counterfactual(
     return (
         f"{text}; the most similar one of another class ({names[near_miss.predicted]}) has a "
         f"similarity of {format_number(near_miss.similarity, '.3f')}, the last one with a weight "
-        f"{format_number(least, '.3f')}."
+        f"has {format_number(least, '.3f')}."
     )
 
 

@@ -323,7 +323,7 @@ def explain_ends(
             )
         else:
             reasons.append(
-                f"{start}in {plan.steps} steps its probability came to "
+                f"{start}in {plan.steps:,} steps its probability came to "
                 f"{probabilities[row]:.3f}, with an entropy of {ends.entropies[row]:.3f} bits "
                 f"between the two classes; above 0.5 and below {plan.entropy} was asked for."
             )

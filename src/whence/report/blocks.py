@@ -107,13 +107,13 @@ class ColourScale:
     Attributes:
         label: what the colours stand for.
         uri: the scale as a picture.
-        ends: what is coloured, and the number at the positive end for it.
+        ends: what is coloured, and what both ends stand for, the negative one first.
     """
 
     kind: ClassVar[str] = "scale"
     label: str
     uri: str
-    ends: tuple[tuple[str, str], ...]
+    ends: tuple[tuple[str, str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -187,12 +187,12 @@ class TableCell:
 
 @dataclass(frozen=True)
 class TableRow:
-    """A row: what it is, a word of explanation, its cells, and whether it stands out."""
+    """A row: what it is, a word of explanation, its cells, and why it stands out, "" if not."""
 
     name: str
     meaning: str
     cells: tuple[TableCell, ...]
-    best: bool = False
+    mark: str = ""
 
 
 @dataclass(frozen=True)

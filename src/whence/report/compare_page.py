@@ -17,7 +17,7 @@ from whence.report.blocks import (
     TableCell,
     TableRow,
 )
-from whence.report.cards import draw_picture, make_strip, name_label, name_place
+from whence.report.cards import ROLES, draw_picture, make_strip, name_label, name_place
 from whence.report.compared import (
     SIDE_ROWS,
     say_both_answers,
@@ -30,19 +30,18 @@ from whence.report.compared import (
 from whence.report.numbers import percent
 from whence.report.page import list_facts, list_words, note_all, render_page
 
-COMPARE_WORDS = (
+COMMON_WORDS = (
     ("stored image", "a training image in the memory that a model reads to answer"),
-    ("weight", "a stored image's share of what was read; all weights of an answer are 100%"),
-    (
-        "weight shared",
-        "for every stored image the smaller of its weights in both answers, added up: 100% when "
-        "both runs read the same images alike, 0% when they read none in common",
-    ),
-    ("came, went", "stored images that only the second, or only the first run has"),
     (
         "drift",
         "whether the images are as near to the stored images as those are to each other; far "
         "images are answered from evidence that resembles them little",
+    ),
+    (
+        "chance, p",
+        "how often one of the images is farther from the stored ones than one of the images that "
+        "it is compared with (0.5: they are alike), and how often luck alone would make so large "
+        "a difference (Mann and Whitney's test)",
     ),
     (
         "probability of an error",
@@ -51,6 +50,19 @@ COMPARE_WORDS = (
         "from the share that is wrong",
     ),
 )
+
+CHANGE_WORDS = (
+    ("weight", "a stored image's share of what was read; all weights of an answer are 100%"),
+    ("example", "a stored image that the run itself puts in the class of its answer"),
+    ("counterfactual", "one that took part although the run itself puts it in another class"),
+    (
+        "weight shared",
+        "for every stored image the smaller of its weights in both answers, added up: 100% when "
+        "both runs read the same images alike, 0% when they read none in common",
+    ),
+    ("came, went", "stored images that only the second, or only the first run has"),
+)
+"""Words of a page of two runs."""
 
 
 def render_compared(found: Compared, origin: Origin) -> str:
@@ -65,6 +77,7 @@ def render_compared(found: Compared, origin: Origin) -> str:
     """
     runs = [side.run for side in found.sides]
     title = f"{runs[0]} on {found.data}" if len(runs) == 1 else f"From {runs[0]} to {runs[1]}"
+    words = COMMON_WORDS if len(runs) == 1 else (*COMMON_WORDS, *CHANGE_WORDS)
     head: tuple[str, ...] = (f"Both runs answered the images of {found.data}.", say_changed(found))
     if len(runs) == 1:
         head = (f"How far the images of {found.data} are from what the run has stored.",)
@@ -79,7 +92,7 @@ def render_compared(found: Compared, origin: Origin) -> str:
             title=title,
             head=(PageBlock(sentences=head), *note_all(origin)),
             sections=tuple(sections),
-            foot=(list_words(*COMPARE_WORDS), list_facts(origin)),
+            foot=(list_words(*words), list_facts(origin)),
         )
     )
 
@@ -128,7 +141,7 @@ def show_read(run: str, item: Evidence, image: Tensor | None, classes: Sequence[
     alt = f"{place}, labelled {label}, weight {percent(item.weight)} in {run}"
     return Card(
         role=item.role,
-        badge=run,
+        badge=f"{run}: {ROLES[item.role]}",
         picture=None if image is None else draw_picture(image, alt),
         label=label,
         lines=(f"weight {percent(item.weight)}",),

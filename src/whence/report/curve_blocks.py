@@ -110,7 +110,7 @@ def table_rankings(curves: Sequence[ClassCurve]) -> NumberTable:
         )
         for one in curves
     ]
-    header = ("AUROC", "average precision", "of a coin", "images")
+    header = ("AUROC", "average precision", "that of a coin", "images")
     return NumberTable("AUROC and average precision of every class", header, tuple(rows))
 
 
@@ -118,7 +118,7 @@ def show_thresholds(table: ThresholdTable) -> PageBlock:
     """Show what answering a class from other thresholds on would give."""
     rows = [
         TableRow(
-            f"from {percent(row.threshold)} on" + (" (used)" if row.chosen else ""),
+            f"from {percent(row.threshold)} on",
             "",
             (
                 TableCell(write_part(row.found, table.images)),
@@ -127,7 +127,7 @@ def show_thresholds(table: ThresholdTable) -> PageBlock:
                 TableCell(f"{table.images - row.found:,}"),
                 TableCell(f"{row.cost:,.6g}"),
             ),
-            best=row.chosen,
+            mark="used" if row.chosen else "",
         )
         for row in table.rows
     ]

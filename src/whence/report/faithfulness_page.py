@@ -6,13 +6,12 @@ from whence.messages import count, format_number
 from whence.records.explained import Origin
 from whence.records.faithfulness import CellSummary, Faithfulness, MeasureFacts
 from whence.report.blocks import (
-    Card,
     Glossary,
+    Illustration,
     NumberTable,
     Page,
     PageBlock,
     PageSection,
-    Strip,
     TableCell,
     TableRow,
 )
@@ -29,6 +28,11 @@ NO_RANKING = (
     "No number here ranks the methods: measures ask different questions, contradict each other, "
     "and change with what stands in the place of hidden pixels. A method that fails a check is not "
     "to be trusted on that question; one that passes all is not thereby right."
+)
+
+ABOUT_CURVES = (
+    "Means over the images. To the right more pixels are hidden or shown, the sets are larger, or "
+    "more layers are randomised, as the measure says."
 )
 
 ARROWS = {"higher": "higher is better", "lower": "lower is better"}
@@ -150,8 +154,7 @@ def show_curves(curves: bytes) -> PageBlock:
     """Show the picture of the curves."""
     uri = "data:image/png;base64," + base64.b64encode(curves).decode()
     picture = Picture(uri, "Curves of every method, a panel for each measure", PICTURE_WIDTH, False)
-    card = Card("step", "Means over the images", picture)
-    return PageBlock(shown=(Strip((card,), PICTURE_WIDTH),))
+    return PageBlock(shown=(Illustration(picture, ABOUT_CURVES),))
 
 
 def say_question(measure: MeasureFacts) -> tuple[str, str]:

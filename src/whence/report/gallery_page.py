@@ -23,8 +23,11 @@ from whence.report.page import list_facts, list_words, note_all, render_page
 
 ABOUT_COLOURS = (
     "Red pixels raise the number that is explained, blue pixels lower it, white pixels do neither. "
-    "Every method has a colour scale of its own, with the number at its end below each map: "
-    "compare where the colours are, not how strong they look from one method to the next."
+    "Below each map stands the number from which on a colour is full."
+)
+ABOUT_SCALES = (
+    f"{ABOUT_COLOURS} Every method has a scale of its own: compare where the colours are, not how "
+    "strong they look from one method to the next."
 )
 
 TRUST = (
@@ -79,6 +82,7 @@ def render_gallery(gallery: Gallery, origin: Origin, class_names: Sequence[str])
         HTML; every name and file name in it is escaped.
     """
     methods, images = gallery.images[0].relevance, gallery.images
+    one = len(methods) == 1
     what = "an image" if len(images) == 1 else count(len(images), "image")
     sections = (
         *(
@@ -91,15 +95,14 @@ def render_gallery(gallery: Gallery, origin: Origin, class_names: Sequence[str])
             "trust", "When not to trust a map", (PageBlock(sentences=TRUST),), jump="trust"
         ),
     )
-    scale = ColourScale(
-        "relevance", to_data_uri(draw_scale()), (("full colour", "the number below a map"),)
-    )
+    ends = (("a pixel", "lowers the number", "raises it"),)
+    scale = ColourScale("relevance", to_data_uri(draw_scale()), ends)
     return render_page(
         Page(
-            title=f"What {count(len(methods), 'method')} say of {what}",
+            title=f"What {count(len(methods), 'method')} {'says' if one else 'say'} of {what}",
             head=(
-                PageBlock(sentences=(introduce_gallery(origin),)),
-                PageBlock(sentences=(ABOUT_COLOURS,), shown=(scale,)),
+                PageBlock(sentences=(introduce_gallery(origin, one=one),)),
+                PageBlock(sentences=(ABOUT_COLOURS if one else ABOUT_SCALES,), shown=(scale,)),
                 *note_all(origin),
                 *(() if len(images) == 1 else (list_attributed(gallery, class_names),)),
             ),
@@ -109,11 +112,16 @@ def render_gallery(gallery: Gallery, origin: Origin, class_names: Sequence[str])
     )
 
 
-def introduce_gallery(origin: Origin) -> str:
-    """Say what the page shows."""
+def introduce_gallery(origin: Origin, *, one: bool) -> str:
+    """Say what the page shows, by one method or by several."""
+    how = (
+        "by one method. Its name"
+        if one
+        else "by several methods. Each column is a method; its name"
+    )
     text = (
-        f"Which pixels counted for the run {origin.run}, by several methods. Each column is a "
-        "method; its name leads to one sentence on what its numbers mean."
+        f"Which pixels counted for the run {origin.run}, {how} leads to one sentence on what its "
+        "numbers mean."
     )
     if origin.has_memory:
         text += " Below each image are the stored training images that its answer was read from."

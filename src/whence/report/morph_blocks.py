@@ -17,6 +17,7 @@ from whence.report.morph_numbers import HARDLY, low_share, show_numbers
 from whence.report.numbers import any_share, number_or_none, percent
 from whence.report.path_numbers import MOST, place_gain, share_kept, spread_steps
 from whence.report.plots import plot_path
+from whence.report.relevance_blocks import name_ends
 
 
 class Kind(NamedTuple):
@@ -170,7 +171,7 @@ def make_frames(along: Along, own: str) -> Strip:
         where = ", in the window" if inside else ""
         alt = f"step {step} of the path{where}, entropy {entropy} bits"
         picture = draw_picture(along.images[step], alt, smallest=84, largest=112)
-        lines = (f"{entropy} bits", f"{own} {share}")
+        lines = (f"{entropy} bits", f"{own}: {share}")
         cards.append(Card("inside" if inside else "step", f"step {step}", picture, lines=lines))
     widest = max(card.picture.width for card in cards if card.picture)
     return replace(make_strip(cards), width=widest + 4, layout="frames")
@@ -238,8 +239,8 @@ def shade_mask(mask: Tensor) -> Tensor:
 
 def make_map_scale(limit: float) -> ColourScale:
     """Show the colour scale of increase and decrease."""
-    ends = (("mask times change", f"{limit:.2g}"),)
-    return ColourScale("increase and decrease", to_data_uri(draw_scale()), ends)
+    ends = name_ends("mask times change", limit)
+    return ColourScale("increase and decrease", to_data_uri(draw_scale()), (ends,))
 
 
 MAP_WORDS = (

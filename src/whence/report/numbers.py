@@ -32,11 +32,15 @@ def signed(value: float) -> str:
 def out_of(share: float) -> str:
     """Say a share in [0, 1] as a count of ten, or of a hundred where ten is too coarse.
 
-    >>> out_of(0.31), out_of(0.97), out_of(0.042), out_of(0.001)
-    ('about 3 of 10', 'about 97 of 100', 'about 4 of 100', 'fewer than 1 of 100')
+    >>> out_of(0.31), out_of(0.97), out_of(0.042)
+    ('about 3 of 10', 'about 97 of 100', 'about 4 of 100')
+    >>> out_of(0.001), out_of(0.9999)
+    ('fewer than 1 of 100', 'more than 99 of 100')
     """
     if share < 0.01:
         return "fewer than 1 of 100"
+    if share > 0.99:
+        return "more than 99 of 100"
     if 0.1 <= share <= 0.9:
         return f"about {round(share * 10)} of 10"
     return f"about {round(share * 100)} of 100"

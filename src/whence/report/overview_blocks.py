@@ -135,8 +135,9 @@ def say_suspicious(suspicious: Sequence[Suspicion]) -> tuple[str, ...]:
     images = count(len(suspicious), "stored image")
     return (
         f"{images} in all, most suspicious first: {LEFT}resembles{RIGHT} names the class whose "
-        "stored images look most like it, the score says how much of the usual support for its "
-        "label is missing, and the model's own class was computed with the image itself left out.",
+        "stored images look most like it, and the score says how much of the usual support for "
+        "its label is missing. What the model says, and how probable it finds the label, was "
+        "computed with the image itself left out.",
         "This is a list to look at, not a list of errors: many of these labels will be right, on "
         "images that are unusual or hard. Wrong labels can be missing from it.",
     )

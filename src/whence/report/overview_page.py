@@ -149,7 +149,8 @@ def say_head(overview: Overview) -> tuple[str, ...]:
     if found.draws_mean is not None and found.draws_std is not None and found.draws is not None:
         images = count(made.drawn, "random stored image")
         sentences.append(
-            f"By the paper's way, with {images} for every {made.draw_batch:,} test images in place "
+            "Measured as the paper of Memory Wrap does, with "
+            f"{images} for every {made.draw_batch:,} test images in place "
             f"of the whole memory, {percent(found.draws_mean)} are right "
             f"(mean of {len(found.draws)} passes, standard "
             f"deviation {100 * found.draws_std:.2f} percentage points)."
@@ -166,7 +167,7 @@ def say_made(made: Made) -> str:
     """Say how the run was made."""
     other = "" if made.measured_on == made.trained_on else f"; measured on {made.measured_on}"
     head = find_head(made.variant)
-    kind = head.title if head.has_memory else "no memory"
+    kind = f"head {head.title}" if head.has_memory else "no memory"
     return (
         f"Trained on {count(made.train_images, 'training image')} from {made.trained_on}: encoder "
         f"{made.encoder}, {kind}, seed {made.seed}{other}."

@@ -122,6 +122,8 @@ def plot_lines(
 ) -> LinePlot:
     """Draw curves with 0 and all their numbers between grid lines, and room for every label.
 
+    Curves that lie on each other are one line, with the names of all.
+
     Args:
         curves: name and points of each, at least one, at most as many as there are styles.
         ends: of the horizontal axis.
@@ -164,9 +166,8 @@ def plot_lines(
         top=TOP,
         bottom=bottom,
         zero=up(0.0),
-        lines=tuple(
-            Line(name, draw_path([(across(x), up(y)) for x, y in points]), *style)
-            for (name, points), style in zip(curves, STYLES, strict=False)
+        lines=draw_lines(
+            [(name, [(across(x), up(y)) for x, y in points]) for name, points in curves]
         ),
         across=tuple(Tick(across(place), text) for place, text in ticks),
         up=tuple(
@@ -177,6 +178,21 @@ def plot_lines(
         band=None if band is None else (across(band[0]), across(band[1]), across(band[2])),
         band_name=band_name,
         caption=caption,
+    )
+
+
+def draw_lines(curves: Sequence[tuple[str, Points]]) -> tuple[Line, ...]:
+    """Draw curves, at most as many as there are styles; one line for those on the same places.
+
+    >>> [line.name for line in draw_lines([("a", [(0, 1)]), ("b", [(0, 2)]), ("c", [(0, 1)])])]
+    ['a, c (the same line)', 'b']
+    """
+    names: dict[str, list[str]] = {}
+    for name, points in curves:
+        names.setdefault(draw_path(points), []).append(name)
+    return tuple(
+        Line(", ".join(own) + (" (the same line)" if len(own) > 1 else ""), path, *style)
+        for (path, own), style in zip(names.items(), STYLES, strict=False)
     )
 
 

@@ -87,8 +87,17 @@ def make_scale(colours: Colours, target: str) -> ColourScale:
     return ColourScale(
         label=f"relevance of each pixel for the score ({target})",
         uri=to_data_uri(draw_scale()),
-        ends=tuple((what, f"{end:.2g}") for what, end in ends),
+        ends=tuple(name_ends(what, end) for what, end in ends),
     )
+
+
+def name_ends(what: str, limit: float) -> tuple[str, str, str]:
+    """Name what is coloured, and the numbers at both ends of its colours.
+
+    >>> name_ends("this image", 0.125)
+    ('this image', '−0.12', '+0.12')
+    """
+    return what, *(format_number(end, "+.2g") for end in (-limit, limit))
 
 
 def say_colours(scale: ColourScale, colours: Colours) -> str:

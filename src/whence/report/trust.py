@@ -167,7 +167,9 @@ def lay_out_signals(found: Evaluation) -> NumberTable:
     """Set the signs of doubt side by side, the one that finds errors best marked."""
     best = find_best(found.signals)
     rows = [
-        TableRow(SIGNAL_NAMES[name], "", write_quality(quality), best=name == best)
+        TableRow(
+            SIGNAL_NAMES[name], "", write_quality(quality), mark="best" if name == best else ""
+        )
         for name, quality in found.signals.items()
     ]
     header = ("AUROC", "ECE", "AURC", f"wrong at {COVERED:.0%}")

@@ -34,7 +34,7 @@ def render_findings(name: str, claim: str, source: str, findings: Findings) -> s
     held = {True: "It was borne out here.", False: "It was not borne out here in full.", None: ""}
     head = (
         PageBlock(
-            sentences=(f"{claim} ({source})",) if findings.holds is not None else (source,),
+            sentences=(f"After {source}." if findings.holds is None else f"{claim} ({source})",),
         ),
         PageBlock(
             "What was found",
