@@ -97,7 +97,7 @@ def name_ends(what: str, limit: float) -> tuple[str, str, str]:
     >>> name_ends("this image", 0.125)
     ('this image', '−0.12', '+0.12')
     """
-    return what, *(format_number(end, "+.2g") for end in (-limit, limit))
+    return what, format_number(-limit, "+.2g"), format_number(limit, "+.2g")
 
 
 def say_colours(scale: ColourScale, colours: Colours) -> str:
