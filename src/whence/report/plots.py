@@ -166,7 +166,7 @@ def plot_lines(
         top=TOP,
         bottom=bottom,
         zero=up(0.0),
-        lines=draw_lines(
+        lines=merge_lines(
             [(name, [(across(x), up(y)) for x, y in points]) for name, points in curves]
         ),
         across=tuple(Tick(across(place), text) for place, text in ticks),
@@ -181,10 +181,10 @@ def plot_lines(
     )
 
 
-def draw_lines(curves: Sequence[tuple[str, Points]]) -> tuple[Line, ...]:
+def merge_lines(curves: Sequence[tuple[str, Points]]) -> tuple[Line, ...]:
     """Draw curves, at most as many as there are styles; one line for those on the same places.
 
-    >>> [line.name for line in draw_lines([("a", [(0, 1)]), ("b", [(0, 2)]), ("c", [(0, 1)])])]
+    >>> [line.name for line in merge_lines([("a", [(0, 1)]), ("b", [(0, 2)]), ("c", [(0, 1)])])]
     ['a, c (the same line)', 'b']
     """
     names: dict[str, list[str]] = {}

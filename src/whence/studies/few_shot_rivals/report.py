@@ -6,7 +6,7 @@ from typing import Any
 from whence.studies.few_shot_rivals.counterfactuals import COUNTERFACTUAL_KINDS, READ
 from whence.studies.few_shot_rivals.page import draw_choices, draw_rival_bars
 from whence.studies.few_shot_rivals.trained import SYSTEMS
-from whence.studies.parts.averages import average_all, average_at, gather_at
+from whence.studies.parts.averages import average_known, average_at, gather_at
 from whence.studies.parts.findings import Entry, Findings, lay_out_numbers
 from whence.studies.parts.real_images import REAL
 from whence.studies.parts.trends import say_parts
@@ -72,7 +72,7 @@ def judge_rivals(parts: Sequence[Mapping[str, Any]]) -> tuple[bool, str]:
 
 def judge_right_answers(parts: Sequence[Mapping[str, Any]]) -> tuple[bool, str]:
     """Say whether Memory Wrap answers better than every few-shot network."""
-    rates = average_all(parts, {name: ("answers", name, "accuracy") for name in SYSTEMS})
+    rates = average_known(parts, {name: ("answers", name, "accuracy") for name in SYSTEMS})
     if rates is None:
         return False, "Not every system has answers."
     best = max(FEW_SHOT, key=lambda name: rates[name])
@@ -88,7 +88,7 @@ def judge_examples(parts: Sequence[Mapping[str, Any]]) -> tuple[bool, str]:
     words, won = [], True
     for measure in ("input", "prediction"):
         paths = {rule: ("examples", OUR_SYSTEM, rule, measure) for rule in rules}
-        found = average_all(parts, paths)
+        found = average_known(parts, paths)
         if found is None:
             return False, "Not every rule has examples."
         best = min(found, key=lambda rule: found[rule])
@@ -104,7 +104,9 @@ def judge_kinds(parts: Sequence[Mapping[str, Any]]) -> tuple[bool, str]:
     words, won = [], True
     for measure in ("IM1", "IM2"):
         above = ("counterfactuals", OUR_SYSTEM, "kinds")
-        found = average_all(parts, {kind: (*above, kind, measure) for kind in COUNTERFACTUAL_KINDS})
+        found = average_known(
+            parts, {kind: (*above, kind, measure) for kind in COUNTERFACTUAL_KINDS}
+        )
         if found is None:
             return False, "No image had counterfactuals of every kind."
         best = min(found, key=found.__getitem__)

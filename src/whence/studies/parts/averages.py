@@ -27,12 +27,12 @@ def average_at(parts: Sequence[Mapping[str, Any]], *path: str) -> float | None:
     return fmean(found) if found else None
 
 
-def average_all(
+def average_known(
     parts: Sequence[Mapping[str, Any]], paths: Mapping[str, Sequence[str]]
 ) -> dict[str, float] | None:
     """Average what stands at each path; None where nothing stands at one of them.
 
-    >>> average_all([{"a": 1, "b": 3}, {"a": 2, "b": None}], {"first": ["a"], "second": ["b"]})
+    >>> average_known([{"a": 1, "b": 3}, {"a": 2, "b": None}], {"first": ["a"], "second": ["b"]})
     {'first': 1.5, 'second': 3.0}
     """
     found = {name: average_at(parts, *path) for name, path in paths.items()}

@@ -12,7 +12,7 @@ from whence.report.blocks import (
     TableRow,
 )
 from whence.report.numbers import number_or_none
-from whence.studies.parts.averages import average_all, average_at, gather_at
+from whence.studies.parts.averages import average_known, average_at, gather_at
 from whence.studies.parts.findings import Entry, Findings, round_entry, show_entry
 from whence.studies.parts.real_images import REAL
 from whence.studies.parts.trends import say_parts
@@ -148,7 +148,7 @@ def gain_of_network(parts: Sequence[Mapping[str, Any]], name: str) -> float:
     NaN where no path gains by the view, or by the network, so that there is nothing to keep.
     """
     above = ("views", "views")
-    found = average_all(
+    found = average_known(
         parts,
         {
             "kept": (*above, name, "kept"),

@@ -6,7 +6,7 @@ from statistics import fmean
 from typing import Any
 
 from whence.records.images import Dataset
-from whence.studies.parts.averages import average_all, average_at
+from whence.studies.parts.averages import average_known, average_at
 from whence.studies.parts.findings import Entry, Findings, lay_out_numbers
 from whence.studies.parts.kept import KeptParts
 from whence.studies.parts.real_images import REAL
@@ -142,7 +142,7 @@ def judge_lessons(parts: Sequence[Mapping[str, Any]]) -> tuple[bool, str]:
     words, won = [], True
     for kind in ("tree", "line"):
         taught = {told: f"{kind} that learnt {told}" for told in ("labels", MORE_ANSWERS)}
-        found = average_all(
+        found = average_known(
             parts, {told: ("students", name, "fidelity") for told, name in taught.items()}
         )
         if found is None:
@@ -160,7 +160,7 @@ def judge_manifold(parts: Sequence[Mapping[str, Any]]) -> tuple[bool, str]:
     """Say whether exemplars on the manifold are nearer to real images, and convince another."""
     names = ("xGEM, on the manifold", "the same search in pixels")
     real, second = (
-        average_all(parts, {name: ("exemplars", "kinds", name, measure) for name in names})
+        average_known(parts, {name: ("exemplars", "kinds", name, measure) for name in names})
         for measure in ("to real", "second agrees")
     )
     if real is None or second is None:
