@@ -6,7 +6,7 @@ from typing import Any
 from whence.studies.few_shot_rivals.counterfactuals import COUNTERFACTUAL_KINDS, READ
 from whence.studies.few_shot_rivals.page import draw_choices, draw_rival_bars
 from whence.studies.few_shot_rivals.trained import SYSTEMS
-from whence.studies.parts.averages import average_known, average_at, gather_at
+from whence.studies.parts.averages import average_at, average_known, gather_at
 from whence.studies.parts.findings import Entry, Findings, lay_out_numbers
 from whence.studies.parts.real_images import REAL
 from whence.studies.parts.trends import say_parts

@@ -12,7 +12,7 @@ from whence.report.blocks import (
     TableRow,
 )
 from whence.report.numbers import number_or_none
-from whence.studies.parts.averages import average_known, average_at, gather_at
+from whence.studies.parts.averages import average_at, average_known, gather_at
 from whence.studies.parts.findings import Entry, Findings, round_entry, show_entry
 from whence.studies.parts.real_images import REAL
 from whence.studies.parts.trends import say_parts

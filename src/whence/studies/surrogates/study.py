@@ -6,7 +6,7 @@ from statistics import fmean
 from typing import Any
 
 from whence.records.images import Dataset
-from whence.studies.parts.averages import average_known, average_at
+from whence.studies.parts.averages import average_at, average_known
 from whence.studies.parts.findings import Entry, Findings, lay_out_numbers
 from whence.studies.parts.kept import KeptParts
 from whence.studies.parts.real_images import REAL
