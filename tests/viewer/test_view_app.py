@@ -130,11 +130,13 @@ def test_an_image_of_a_person_s_own_is_asked_about_and_added(page, viewed, clien
     assert found["before"]["share"] == float(expected.probabilities[expected.predicted])
     edits = page.call("change", kind="add", upload=brought["upload"], label="cat")
     assert edits["size"] == len(viewed.model.bank) + 1
+    assert edits["steps"] == ["added holiday.png as cat"]
     # the very image does not vote on itself, another one near it gets its vote
     near = page.bring(to_png(Image.new("RGB", (31, 19), (51, 20, 160))), "near.png")
     after = page.call("ask", part="upload", place=near["upload"])["after"]
-    added = next(one for one in after["evidence"] if "/upload/" in (one["picture"] or ""))
-    assert added["label"] == "cat"
+    (added,) = (one for one in after["evidence"] if one["added"])
+    assert added["picture"].endswith(f"/{brought['upload']}.png")
+    assert (added["name"], added["label"]) == ("holiday.png", "cat")
     assert client.get(added["picture"]).headers["content-type"] == "image/png"
 
 

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from tests.viewer.conftest import serving
+from whence.report.numbers import percent
 from whence.viewer.viewer import Viewer
 
 pytestmark = pytest.mark.browser
@@ -58,7 +59,7 @@ def test_ask_edit_undo_and_see_both_answers(page, viewed):
     page.wait_for_selector("#after", state="detached")
 
     answer = page.locator("#before .answer").inner_text()
-    page.locator("#class-out").select_option(answer)
+    expect(page.locator("#class-out")).to_have_value(answer)
     page.get_by_role("button", name="Leave this class out").click()
     page.wait_for_selector("#changed")
     assert answer in page.locator("#changed").inner_text()
@@ -92,6 +93,7 @@ def test_an_own_image_is_asked_about_added_and_exported(page, viewed_folder, tmp
     page.locator("#add-label").select_option("cat")
     page.get_by_role("button", name="Add it to the memory").click()
     page.wait_for_selector("#after")
+    expect(page.locator(".steps li")).to_have_text("added 3.png as cat")
     page.set_input_files("#file", [viewed_folder / "photos" / "cat" / f"{n}.png" for n in (1, 2)])
     expect(page.locator("#image .name")).to_have_text("2.png")
     page.get_by_label("or one of yours").select_option("1.png")
@@ -214,8 +216,20 @@ def test_the_slider_shows_recall_precision_and_cost(page):
             "(one, value) => { one.value = value; one.dispatchEvent(new Event('input')); }", value
         )
         recalls.append(page.locator(".numbers b").nth(1).inner_text())
-    assert recalls[0].startswith("0.0%")
-    assert recalls[1].startswith("100.0%")
+    assert recalls[0].startswith("0%")
+    assert recalls[1].startswith("100%")
+
+
+def test_shares_and_dots_in_words_and_colours(page):
+    shares = [0, 0.0004, 0.8123, 0.99996, 1]
+    told = page.evaluate("shares => shares.map(percent)", shares)
+    assert told == [percent(share) for share in shares]
+    colours = page.evaluate('["cat", "dog", ""].map(label => colourOf(["cat", "dog"], label))')
+    assert len(set(colours)) == 3
+    assert "NaN" not in colours[2]
+    dot = {"part": "stored", "name": "a.png", "label": "", "wrong": False, "suspicious": False}
+    assert page.evaluate("nameDot", dot) == "stored image a.png, without a label"
+    assert page.evaluate("nameDot", dot | {"label": "cat"}) == "stored image a.png, labelled cat"
 
 
 def test_the_keyboard_alone_reaches_everything(page):

@@ -2,22 +2,24 @@
 
 import json
 import random
+import re
 
 import pytest
 from starlette.testclient import TestClient
 
 from tests.viewer.conftest import HOST, ME, Page
 from whence.cli import main
-from whence.viewer.app import ACTIONS, build_app
+from whence.viewer.app import ACTIONS, SCRIPTS, build_app
 from whence.viewer.guard import FIXED, MOST_BYTES
 from whence.viewer.serve import is_loopback, open_socket
 from whence.viewer.viewer import Viewer
 
 TOKEN = "t" * 20
+SCRIPT_FILES = tuple(f"/{name}.js" for name in SCRIPTS)
 
 
 def test_every_answer_has_the_policy(client):
-    for path in ("/", "/view.js", "/view.css", "/nothing", "/picture/test/0.png"):
+    for path in ("/", *SCRIPT_FILES, "/view.css", "/nothing", "/picture/test/0.png"):
         found = client.get(path)
         assert {name: found.headers[name] for name in FIXED} == FIXED
     policy = FIXED["content-security-policy"]
@@ -29,8 +31,10 @@ def test_the_page_has_nothing_inline_and_asks_nobody_else(client):
     page = client.get("/").text
     assert "onclick" not in page
     assert "style=" not in page
-    assert page.count("<script") == 1
-    script = client.get("/view.js").text
+    asked = re.findall('<script src="(.*?)" defer></script>', page)
+    assert asked == list(SCRIPT_FILES)
+    assert page.count("<script") == len(asked)
+    script = "".join(client.get(path).text for path in asked)
     for part in (page, script, client.get("/view.css").text):
         assert "http://" not in part
         assert "https://" not in part

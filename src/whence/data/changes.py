@@ -77,7 +77,7 @@ def darken(changes: list[Change], highest: int) -> list[Change]:
 
 
 def count_changes(changes: Sequence[Sequence[Change]], paths: Sequence[Path]) -> tuple[str, ...]:
-    """Say in one sentence a kind how many images were changed, and which is the first.
+    """Say in one sentence a kind how many images were changed, and which is the first of several.
 
     Args:
         changes: of each image.
@@ -87,9 +87,11 @@ def count_changes(changes: Sequence[Sequence[Change]], paths: Sequence[Path]) ->
     for kind, sentence in IN_MANY.items():
         having = [place for place, own in enumerate(changes) if kind in (c.kind for c in own)]
         if having:
-            first = str(paths[having[0]])
-            if kind == "warning":
-                own = changes[having[0]]
-                first += ": " + next(change.clause for change in own if change.kind == kind)
-            notes.append(sentence.format(f"{len(having)} of {len(paths)} images (first: {first})"))
+            first, own = str(paths[having[0]]), changes[having[0]]
+            told = next(change.clause for change in own if change.kind == kind)
+            warned = f": {told}" if kind == "warning" else ""
+            where = f"{len(having)} of {len(paths)} images (first: {first}{warned})"
+            if len(paths) == 1:
+                where = f"the image ({told})" if warned else "the image"
+            notes.append(sentence.format(where))
     return tuple(notes)

@@ -15,10 +15,13 @@ from starlette.routing import Route
 from whence.viewer.guard import OWN_HEADER, Guard, PlainJSON, TooLargeError, say
 from whence.viewer.viewer import Viewer
 
+SCRIPTS = ("page", "ask", "memory", "heatmaps", "browse", "map", "threshold", "view")
+"""What the page runs, in order; the last one begins."""
+
 PAGES = {
     "/": ("view.html", "text/html; charset=utf-8"),
-    "/view.js": ("view.js", "text/javascript; charset=utf-8"),
     "/view.css": ("view.css", "text/css; charset=utf-8"),
+    **{f"/{name}.js": (f"{name}.js", "text/javascript; charset=utf-8") for name in SCRIPTS},
 }
 """The files of the page; there are no others."""
 

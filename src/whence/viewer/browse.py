@@ -23,7 +23,7 @@ from whence.models.evaluating import evaluating
 from whence.records.measures import Suspicion
 from whence.viewer.changes import EditedMemory
 from whence.viewer.jobs import Told
-from whence.viewer.shown import Address, show_stored_image
+from whence.viewer.shown import StoredPictures, show_stored_image
 from whence.viewer.viewed_run import ViewedRun
 
 DOUBT_GROUPS = 10
@@ -151,7 +151,7 @@ class Browser:
             raise ValueError(f"The run has no class {quote(name[:80])}.")
         return names.index(name)
 
-    def overview(self, standing: EditedMemory, address: Address) -> dict[str, Any]:
+    def overview(self, standing: EditedMemory, pictures: StoredPictures) -> dict[str, Any]:
         """Sum the run up: confusions, doubt against errors, stored images most used, suspicious."""
         run, tests = self.run, self.run.need_tests()
         found, errors = self.read()
@@ -166,10 +166,10 @@ class Browser:
                 "doubt": bin_doubts(errors, wrong),
                 "calibrated": run.model.calibration is not None,
             }
-        return {**self._overview, **self.list_memory(found, standing, address)}
+        return {**self._overview, **self.list_memory(found, standing, pictures)}
 
     def list_memory(
-        self, found: Readings, standing: EditedMemory, address: Address
+        self, found: Readings, standing: EditedMemory, pictures: StoredPictures
     ) -> dict[str, Any]:
         """List the stored images that are used most, those of errors, and suspicious labels."""
         model, bank = self.run.model, self.run.model.bank
@@ -181,7 +181,7 @@ class Browser:
         def lay_out(index: int) -> dict[str, Any]:
             one = bank.stored(torch.tensor([places[index]]))[0]
             source = (one.index, one.label, one.predicted, one.source)
-            return show_stored_image(*source, names, standing, address)
+            return show_stored_image(*source, names, standing, pictures)
 
         return {
             "used": [
@@ -210,7 +210,7 @@ class Browser:
             return self._suspicious
 
     def list_stored(
-        self, search: str, label: str, first: int, standing: EditedMemory, address: Address
+        self, search: str, label: str, first: int, standing: EditedMemory, pictures: StoredPictures
     ) -> dict[str, Any]:
         """List stored images that a search finds, a page at a time, as they stand after edits.
 
@@ -234,7 +234,7 @@ class Browser:
         shown = bank.stored(torch.tensor(places[first : first + ONE_PAGE], dtype=torch.int64))
         items = [
             show_stored_image(
-                one.index, one.label, one.predicted, one.source, names, standing, address
+                one.index, one.label, one.predicted, one.source, names, standing, pictures
             )
             for one in shown
         ]

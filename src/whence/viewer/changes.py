@@ -248,9 +248,15 @@ def apply_standing(
     return model
 
 
-def describe_change(change: MemoryChange, bank: Bank) -> str:
-    """Say one step in words."""
-    what = ""
+def describe_change(change: MemoryChange, bank: Bank, brought: Mapping[int, str]) -> str:
+    """Say one step in words.
+
+    Args:
+        change: the step.
+        bank: the memory as it was saved.
+        brought: names of the images at hand, by their number.
+    """
+    what = "" if change.upload is None else brought[change.upload]
     if change.index is not None:
         what = f"training image {change.index}"
         if bank.sources is not None:
@@ -264,6 +270,6 @@ def describe_change(change: MemoryChange, bank: Bank) -> str:
         "relabel": f"labelled {what} {change.label}",
         "pin": f"pinned {what}",
         "unpin": f"unpinned {what}",
-        "add": f"added an image as {change.label}",
+        "add": f"added {what} as {change.label}",
     }
     return texts[change.kind]

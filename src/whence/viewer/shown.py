@@ -1,6 +1,7 @@
 """Answers and stored images as the page gets them: plain values, with the address of a picture."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -22,12 +23,25 @@ Address = Callable[[int], str | None]
 """Gives the address of the picture of a stored image by its dataset index, None without pixels."""
 
 
+@dataclass(frozen=True)
+class StoredPictures:
+    """The pictures of stored images, and which of these images a person added.
+
+    Attributes:
+        address: of the picture of each.
+        added: the file that a person chose, by the dataset index that it got.
+    """
+
+    address: Address
+    added: Mapping[int, str] = field(default_factory=dict)
+
+
 def show_prediction(
     model: Classifier,
     found: Prediction,
     nearest: Sequence[Evidence],
     standing: EditedMemory,
-    address: Address,
+    pictures: StoredPictures,
 ) -> dict[str, Any]:
     """Lay one answer out: class, doubt, evidence, the nearest of each class."""
     names = model.class_names
@@ -49,19 +63,19 @@ def show_prediction(
         "calibrated": found.error_probability is not None,
         "error": found.error_probability,
         "reading": say_reading(found, names) or "",
-        "evidence": [show_weighed(one, names, standing, address) for one in shown],
+        "evidence": [show_weighed(one, names, standing, pictures) for one in shown],
         "rest": told,
-        "nearest": [show_weighed(one, names, standing, address) for one in nearest],
+        "nearest": [show_weighed(one, names, standing, pictures) for one in nearest],
     }
 
 
 def show_weighed(
-    one: Evidence, names: Sequence[str], standing: EditedMemory, address: Address
+    one: Evidence, names: Sequence[str], standing: EditedMemory, pictures: StoredPictures
 ) -> dict[str, Any]:
     """Lay one stored image out as evidence of an answer."""
     return {
         **show_stored_image(
-            one.index, one.label, one.predicted, one.source, names, standing, address
+            one.index, one.label, one.predicted, one.source, names, standing, pictures
         ),
         "weight": one.weight,
         "similarity": one.similarity,
@@ -76,17 +90,18 @@ def show_stored_image(
     source: str | None,
     names: Sequence[str],
     standing: EditedMemory,
-    address: Address,
+    pictures: StoredPictures,
 ) -> dict[str, Any]:
     """Lay one stored image out, as it stands in the memory now."""
-    now = standing.labels.get(index)
+    now, added = standing.labels.get(index), pictures.added.get(index)
     return {
         "index": index,
-        "name": source or f"training image {index}",
+        "name": added or source or f"training image {index}",
+        "added": added is not None,
         "label": now or ("no label" if label is None else names[label]),
         "relabelled": now is not None,
         "removed": index in standing.removed,
         "pinned": index in standing.pinned,
         "note": say_conflict(label, predicted, names),
-        "picture": address(index),
+        "picture": pictures.address(index),
     }

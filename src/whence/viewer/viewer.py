@@ -19,7 +19,7 @@ from whence.viewer.changes import TAKEN, MemoryChange, apply_standing, describe_
 from whence.viewer.heatmaps import draw_heatmaps, list_offered
 from whence.viewer.jobs import Jobs
 from whence.viewer.saving import save_memory, write_edits
-from whence.viewer.shown import Address, show_prediction
+from whence.viewer.shown import Address, StoredPictures, show_prediction
 from whence.viewer.viewed_run import ViewedRun, answer_one
 from whence.viewer.visitors import Upload, Visitor, Visitors
 
@@ -92,14 +92,14 @@ class Viewer:
             text_of(given, "label"),
             number_of(given, "first") or 0,
             visitor.standing,
-            self.address_of(visitor),
+            self.find_pictures(visitor),
         )
 
     def ask(self, visitor: Visitor, given: dict[str, Any]) -> dict[str, Any]:
         """Answer for an image, before and after the edits, and by the run beside."""
         asked = self.find_asked(visitor, given)
         with visitor.lock:  # one state of the memory for all that is answered
-            address, standing = self.address_of(visitor), visitor.standing
+            pictures, standing = self.find_pictures(visitor), visitor.standing
             edited = None if standing.is_empty else self.make_edited(visitor)
         query = self.run.queries.find(asked.key, asked.image)
         before = answer_one(self.run.model, asked.image, query)
@@ -107,20 +107,20 @@ class Viewer:
             "name": asked.name,
             "truth": asked.truth,
             "picture": asked.picture,
-            "before": show_prediction(self.run.model, *before, standing, address),
+            "before": show_prediction(self.run.model, *before, standing, pictures),
             "after": None,
             "beside": None,
             "stale": self.run.replaced,
         }
         if edited is not None:
             after = answer_one(edited, asked.image, query)
-            answer["after"] = show_prediction(edited, *after, standing, address)
+            answer["after"] = show_prediction(edited, *after, standing, pictures)
         if self.beside is not None:
             other = self.beside
             theirs = other.queries.find(asked.key, asked.image)
             found = answer_one(other.model, asked.image, theirs)
             answer["beside"] = show_prediction(
-                other.model, *found, standing, address_in(other.model, "beside")
+                other.model, *found, standing, StoredPictures(address_in(other.model, "beside"))
             )
         return answer
 
@@ -173,7 +173,7 @@ class Viewer:
 
     def overview(self, visitor: Visitor, given: dict[str, Any]) -> dict[str, Any]:
         """Sum the run up."""
-        return self.browser.overview(visitor.standing, self.address_of(visitor))
+        return self.browser.overview(visitor.standing, self.find_pictures(visitor))
 
     def threshold(self, visitor: Visitor, given: dict[str, Any]) -> dict[str, Any]:
         """Lay out what the slider of a class needs."""
@@ -208,7 +208,8 @@ class Viewer:
         bank, standing = self.run.model.bank, visitor.standing
         steps = []
         if bank is not None:
-            steps = [describe_change(change, bank) for change, _ in visitor.done]
+            brought = {number: one.name for number, one in visitor.uploads.items()}
+            steps = [describe_change(change, bank, brought) for change, _ in visitor.done]
         size = 0 if bank is None else len(bank) + len(standing.added) - len(standing.removed)
         return {
             "steps": steps,
@@ -265,20 +266,22 @@ class Viewer:
             return AskedImage(("upload", visitor.name, place), one.name, one.image, None, address)
         raise ValueError("That image is not here any more; choose it again.")
 
-    def address_of(self, visitor: Visitor) -> Address:
-        """Return what gives the address of the picture of a stored or added image."""
+    def find_pictures(self, visitor: Visitor) -> StoredPictures:
+        """Find the pictures of stored and added images."""
         own, added = address_in(self.run.model, "stored"), visitor.standing.added
         bank, pool = self.run.model.bank, self.run.model.pool
         if bank is None or not added:
-            return own
+            return StoredPictures(own)
         first = 1 + int(bank.indices.max() if pool is None else pool.indices.max())
+        uploads = {first + place: number for place, (number, _) in enumerate(added)}
 
         def find(index: int) -> str | None:
-            if index >= first and index - first < len(added):
-                return f"/picture/upload/{visitor.name}/{added[index - first][0]}.png"
+            if index in uploads:
+                return f"/picture/upload/{visitor.name}/{uploads[index]}.png"
             return own(index)
 
-        return find
+        names = {index: visitor.uploads[number].name for index, number in uploads.items()}
+        return StoredPictures(find, names)
 
     def draw(self, part: str, place: int, name: str = "") -> bytes:
         """Encode one picture as PNG.
