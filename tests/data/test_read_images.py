@@ -48,6 +48,10 @@ def test_files_are_read_as_a_training_folder_is(tmp_path):
     assert found.notes == (
         f"2 of 3 images were resized to 8 x 6 pixels, 1 of them cropped to the middle (first: {paths[0]}, 40 x 30).",
     )
+    (note,) = whence.read_images(paths[0], like=LIKE).notes
+    assert note == "The image was resized from 40 x 30 to 8 x 6 pixels."
+    (note,) = whence.read_images(paths[1], like=LIKE).notes
+    assert note.endswith(" 500 x 400 to 8 x 6 pixels, cropped to the middle.")
     exact(
         found.images[:1], torch.from_numpy(read_whole(paths[0], 6, 8).copy()).permute(2, 0, 1)[None]
     )

@@ -91,6 +91,16 @@ def test_a_small_probability_of_error_is_told_calmly():
     )
 
 
+def test_left_out_images_that_were_added_have_their_names():
+    found = explanation(left_out=(4, 100, 101))
+    said = find_doubt(found, CLASSES, added={100: "mine.png", 101: "near.png"}).sentences
+    assert any(
+        "in the memory (training image 4, mine.png, near.png); it was" in one for one in said
+    )
+    said = find_doubt(explanation(left_out=(100,)), CLASSES, added={100: "mine.png"}).sentences
+    assert any("is in the memory (mine.png); it was left out" in one for one in said)
+
+
 def test_many_left_out_images_are_not_all_listed():
     assert "(training image 0, 1, 2, 3, 4, ...)" in sentences(left_out=tuple(range(9))).sentences[1]
 

@@ -137,6 +137,8 @@ def test_an_image_of_a_person_s_own_is_asked_about_and_added(page, viewed, clien
     (added,) = (one for one in after["evidence"] if one["added"])
     assert added["picture"].endswith(f"/{brought['upload']}.png")
     assert (added["name"], added["label"]) == ("holiday.png", "cat")
+    own = page.call("ask", part="upload", place=brought["upload"])["after"]
+    assert any("is in the memory (holiday.png);" in text for text in own["doubt"]["sentences"])
     assert client.get(added["picture"]).headers["content-type"] == "image/png"
 
 

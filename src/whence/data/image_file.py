@@ -253,6 +253,10 @@ def count_sizes(files: Sequence[FileImage], height: int, width: int) -> tuple[st
         return ()
     first = others[0]
     cropped = sum(file.width * height != file.height * width for file in others)
+    if len(files) == 1:
+        middle = ", cropped to the middle" if cropped else ""
+        before = f"from {first.width} x {first.height} to"
+        return (f"The image was resized {before} {width} x {height} pixels{middle}.",)
     middle = f", {cropped} of them cropped to the middle" if cropped else ""
     were = "was" if len(others) == 1 else "were"
     return (

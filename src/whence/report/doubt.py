@@ -1,7 +1,8 @@
 """How far an answer can be trusted, in words: the line that a reader sees before the evidence."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
 from whence.messages import count
@@ -59,16 +60,26 @@ class Doubt:
     sentences: tuple[str, ...]
 
 
-def find_doubt(answer: Prediction | Explanation, classes: Sequence[str]) -> Doubt:
+def find_doubt(
+    answer: Prediction | Explanation,
+    classes: Sequence[str],
+    *,
+    added: Mapping[int, str] = MappingProxyType({}),
+) -> Doubt:
     """Compose the warning line from what is known of an answer.
 
     The true class plays no part, so that the line is the same where it is not known. Of a
     prediction neither random memories nor the reliance are known, and nothing is said of them.
+
+    Args:
+        answer: the record.
+        classes: names.
+        added: names of stored images that were no training images, by their dataset index.
     """
     doubtful, careful = find_doubtful(answer, classes), find_careful(answer, classes)
     level: Level = "doubtful" if doubtful else "careful" if careful else "calm"
     calm = () if level != "calm" else (say_calm(answer),)
-    sentences = (*doubtful, *careful, *calm, *find_remarks(answer))
+    sentences = (*doubtful, *careful, *calm, *find_remarks(answer, added))
     return Doubt(level, TITLES[level], sentences)
 
 
@@ -145,18 +156,25 @@ def say_calm(answer: Prediction | Explanation) -> str:
     )
 
 
-def find_remarks(answer: Prediction | Explanation) -> list[str]:
-    """List facts that are no sign of doubt but that a reader should know."""
+def find_remarks(answer: Prediction | Explanation, added: Mapping[int, str]) -> list[str]:
+    """List facts that are no sign of doubt but that a reader should know.
+
+    Args:
+        answer: the record.
+        added: names of stored images that were no training images, by their dataset index.
+    """
     found = []
     error = answer.error_probability
     if error is not None and error < CAREFUL_ERROR:
         found.append(say_error(error))
     if answer.left_out:
-        places = ", ".join(str(index) for index in answer.left_out[:5])
-        if len(answer.left_out) > 5:
-            places += ", ..."
+        copies = [added[index] for index in answer.left_out if index in added]
+        numbers = [str(index) for index in answer.left_out if index not in added]
+        if numbers:
+            more = ", ..." if len(numbers) > 5 else ""
+            copies.insert(0, f"training image {', '.join(numbers[:5])}{more}")
         found.append(
-            f"This very image is in the memory (training image {places}); it was left out, so that "
-            "it is not its own evidence."
+            f"This very image is in the memory ({', '.join(copies)}); it was left out, so that it "
+            "is not its own evidence."
         )
     return found

@@ -45,7 +45,7 @@ def show_prediction(
 ) -> dict[str, Any]:
     """Lay one answer out: class, doubt, evidence, the nearest of each class."""
     names = model.class_names
-    doubt = find_doubt(found, names)
+    doubt = find_doubt(found, names, added=pictures.added)
     order = torch.argsort(found.probabilities, descending=True, stable=True)[:NAMED_CLASSES]
     classes = [
         {"name": names[place], "share": float(found.probabilities[place])}

@@ -109,7 +109,7 @@ function drawCard(one, id, weighs) {
     picture(one.picture, `${one.name}, labelled ${one.label}`), make("b", {}, weight),
     weighs && one.weight ? make("meter", { min: 0, max: 1, value: one.weight, "aria-label": "weight" }) : null,
     make("span", {}, `similarity ${one.similarity.toFixed(3)}`),
-    mine ? drawLabel(one) : make("span", {}, one.label), make("span", { class: "name" }, one.name), drawMarks(one),
+    mine ? drawLabel(one) : make("span", {}, one.label), named(one.name), drawMarks(one),
     mine ? make("div", { class: "row" }, drawTick(one), drawPin(one)) : null);
 }
 

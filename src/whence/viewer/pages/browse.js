@@ -27,7 +27,7 @@ function drawTests(found) {
     make("ul", { class: "cards" }, found.items.map(one => make("li", { class: "card" },
       make("button", { type: "button", class: "image", "aria-label": `ask about ${one.name}`, onclick: attempt(() => ask("test", one.place)) }, picture(one.picture, one.name)),
       make("b", {}, one.predicted, " ", percent(one.share)), one.wrong ? make("span", { class: "verdict wrong" }, `labelled ${one.truth}`) : make("span", { class: "verdict right" }, "right"),
-      make("span", { class: "name" }, one.name))))));
+      named(one.name))))));
 }
 
 async function showStored() {
@@ -47,7 +47,7 @@ function drawStoredImages(found) {
 function drawStored(items, more = () => null) {
   return make("ul", { class: "cards" }, items.map(one => make("li", { class: "card" },
     make("button", { type: "button", class: "image", "aria-label": `ask about ${one.name}`, onclick: attempt(() => ask("stored", one.index)) }, picture(one.picture, one.name)),
-    make("b", {}, one.label), make("span", { class: "name" }, one.name), drawMarks(one),
+    make("b", {}, one.label), named(one.name), drawMarks(one),
     one.removed ? make("span", { class: "changed" }, "left out") : null, more(one))));
 }
 

@@ -29,7 +29,7 @@ async function findPixels(method, place, button) {
 }
 
 function drawPixels(address, map, name, alt) {
-  return make("li", { class: "card" }, picture(address, name), picture(map, alt), make("span", { class: "name" }, name));
+  return make("li", { class: "card" }, picture(address, name), picture(map, alt), named(name));
 }
 
 // Waits for a computation; null where nobody waits for it any more.

@@ -105,6 +105,12 @@ function picture(address, alt, extra = "") {
   return address ? make("img", { src: address, alt, class: extra, loading: "lazy", onload: sharpen }) : make("p", { class: "soft" }, "no picture");
 }
 
+// A name of a file may be divided where its folders are.
+
+function named(name) {
+  return make("span", { class: "name" }, name.split("/").map((part, place) => place ? ["/", make("wbr"), part] : part));
+}
+
 function choose(label, options, current, onchange, empty = null) {
   const select = make("select", { value: current, onchange: event => onchange(event.target.value) },
     empty === null ? null : make("option", { value: "" }, empty),
