@@ -104,3 +104,5 @@ def test_the_opening_has_balanced_accuracy_and_the_worst_class():
         "(1 of 1).",
     )
     assert say_balance(overview(confusion=torch.diag(torch.tensor([9, 0, 0])))) == ()
+    never = torch.tensor([[0, 4, 0], [0, 4, 0], [0, 3, 0]])
+    assert "One of the 2 classes found least often is " in say_balance(overview(confusion=never))[0]

@@ -88,6 +88,15 @@ def test_words_count_what_changed():
     assert len([line for line in lines if ".png: " in line]) == min(10, total)
 
 
+def test_a_run_without_a_memory_is_named():
+    found = changed()
+    bare = replace(found, sides=(found.sides[0], replace(found.sides[1], stored=0)))
+    said = "new has no memory, so no evidence can be compared."
+    assert said in describe_compared(bare)
+    neither = replace(bare, sides=tuple(replace(side, stored=0) for side in bare.sides))
+    assert "Neither run has a memory." in describe_compared(neither)
+
+
 def test_drift_is_called_what_it_is():
     far, doubt = say_drift(DRIFT)
     assert "30.0% of 40 images are farther" in far

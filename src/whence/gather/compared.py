@@ -3,7 +3,7 @@
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -68,43 +68,86 @@ def compare_runs(
     Raises:
         ValueError: if the classes are not the same.
     """
-    runs, parts = list(models), list(models.values())
-    pixels = [images] * len(parts) if isinstance(images, Tensor) else list(images)
-    classes = parts[0].class_names
-    tables = [match_order(classes, run, model.class_names) for run, model in models.items()]
-    both = [
-        [in_order(one, table) for one in predict(model, part, batch_size=batch_size)]
-        for model, part, table in zip(parts, pixels, tables, strict=True)
+    classes = next(iter(models.values())).class_names
+    pixels = [images] * len(models) if isinstance(images, Tensor) else list(images)
+    asked = [
+        ask_run(run, model, part, classes, batch_size=batch_size)
+        for (run, model), part in zip(models.items(), pixels, strict=True)
+    ]
+    drift = [
+        measure_drift(one.run, one.model, one.images, one.answers, own, batch_size=batch_size)
+        for one, own in zip(asked, tested, strict=False)
+        if one.model.has_memory
     ]
     sides = tuple(
-        measure_side(run, model, answers, truths, len(classes))
-        for run, model, answers in zip(runs, parts, both, strict=True)
+        measure_side(one.run, one.model, one.answers, truths, len(classes)) for one in asked
     )
-    drift = [
-        measure_drift(run, model, part, answers, own, batch_size=batch_size)
-        for run, model, part, answers, own in zip(runs, parts, pixels, both, tested, strict=False)
-        if model.has_memory
-    ]
     found = Compared(data, classes, sides, drift=tuple(drift))
-    if len(parts) == 1:
-        return found
-    keys = [key_of(model.bank, other.bank) for model, other in (parts, parts[::-1])]
+    return found if len(asked) == 1 else add_changes(found, asked, names, truths)
+
+
+class AskedRun(NamedTuple):
+    """A run that was asked about all images.
+
+    Attributes:
+        run: its name.
+        model: of it.
+        images: `(N, C, H, W)` as it sees them.
+        answers: to each, with the classes in the order of the first run.
+        table: the places of its own classes in that order.
+    """
+
+    run: str
+    model: Classifier
+    images: Tensor
+    answers: Sequence[Prediction]
+    table: list[int]
+
+
+def ask_run(
+    run: str, model: Classifier, images: Tensor, classes: Sequence[str], *, batch_size: int
+) -> AskedRun:
+    """Ask a run about images `(N, C, H, W)`.
+
+    Raises:
+        ValueError: if its classes are others.
+    """
+    table = match_order(classes, run, model.class_names)
+    answers = [in_order(one, table) for one in predict(model, images, batch_size=batch_size)]
+    return AskedRun(run, model, images, answers, table)
+
+
+def add_changes(
+    found: Compared,
+    asked: Sequence[AskedRun],
+    names: Sequence[str],
+    truths: Sequence[int | None],
+) -> Compared:
+    """Add what differs between two runs: answers, and the stored images that they read.
+
+    Args:
+        found: what is known of each alone.
+        asked: both runs.
+        names: of the `N` images.
+        truths: their classes, None where not known.
+    """
+    first, second = asked
+    keys = [key_of(one.model.bank, other.model.bank) for one, other in (asked, asked[::-1])]
     answers = tuple(
-        compare_answers(place, name, truth, (both[0][place], both[1][place]), keys)
-        for place, (name, truth) in enumerate(zip(names, truths, strict=True))
+        compare_answers(place, name, truth, pair, keys)
+        for place, (name, truth, pair) in enumerate(
+            zip(names, truths, zip(first.answers, second.answers, strict=True), strict=True)
+        )
     )
     changed = [one for one in answers if one.answers[0] != one.answers[1]]
     changed.sort(key=lambda one: -min(one.shares))
-    shown = tuple(show_changed(one, pixels[0], both, parts) for one in changed[:CHANGED])
-    went, came = (
-        list_moved(parts[here], both[here], keys[here], set(keys[1 - here].values()), tables[here])
-        for here in (0, 1)
-    )
-    relabelled = list_relabelled(parts, both[1], keys, tables)
+    went = list_moved(first, first.answers, keys[0], set(keys[1].values()))
+    came = list_moved(second, second.answers, keys[1], set(keys[0].values()))
+    relabelled = list_relabelled(asked, keys)
     return replace(
         found,
         answers=answers,
-        shown=shown,
+        shown=tuple(show_changed(one, asked) for one in changed[:CHANGED]),
         came=tuple(came[:LISTED_MOVES]),
         went=tuple(went[:LISTED_MOVES]),
         relabelled=tuple(relabelled[:LISTED_MOVES]),
@@ -270,44 +313,34 @@ def add_up(pairs: Iterable[tuple[Key, float]]) -> dict[Key, float]:
     return found
 
 
-def show_changed(
-    one: ComparedAnswer,
-    images: Tensor,
-    both: Sequence[Sequence[Prediction]],
-    models: Sequence[Classifier],
-) -> ShownAnswer:
+def show_changed(one: ComparedAnswer, asked: Sequence[AskedRun]) -> ShownAnswer:
     """Collect the pictures of a changed answer."""
     evidence = []
-    for answers, model in zip(both, models, strict=True):
-        places = {} if model.bank is None else find_places(model.bank)
-        top = answers[one.place].evidence[:TOP_SHOWN]
-        pixels = None if model.bank is None else model.bank.images
+    for run in asked:
+        bank = run.model.bank
+        places = {} if bank is None else find_places(bank)
+        pixels = None if bank is None else bank.images
         evidence.append(
             tuple(
                 (item, None if pixels is None else to_uint8(pixels[places[item.index]]))
-                for item in top
+                for item in run.answers[one.place].evidence[:TOP_SHOWN]
             )
         )
-    return ShownAnswer(one, to_uint8(images[one.place]), tuple(evidence))
+    return ShownAnswer(one, to_uint8(asked[0].images[one.place]), tuple(evidence))
 
 
 def list_relabelled(
-    models: Sequence[Classifier],
-    answers: Sequence[Prediction],
-    keys: Sequence[Mapping[int, str]],
-    tables: Sequence[list[int]],
+    asked: Sequence[AskedRun], keys: Sequence[Mapping[int, str]]
 ) -> list[MovedImage]:
     """List the stored images of both runs that have another label in the second, most used first.
 
     Args:
-        models: of both runs.
-        answers: of the second one.
+        asked: both runs; the answers of the second say what is used.
         keys: of both, what their stored images are known by.
-        tables: of both, the places of their classes among those of the first.
     """
     before, after = (
-        list_moved(model, answers, known, set(), table)
-        for model, known, table in zip(models, keys, tables, strict=True)
+        list_moved(one, asked[1].answers, known, set())
+        for one, known in zip(asked, keys, strict=True)
     )
     first: dict[str, set[int | None]] = {}  # one image may be stored twice
     for one in before:
@@ -321,14 +354,17 @@ def list_relabelled(
 
 
 def list_moved(
-    model: Classifier,
-    answers: Sequence[Prediction],
-    keys: Mapping[int, str],
-    others: set[str],
-    table: list[int],
+    asked: AskedRun, answers: Sequence[Prediction], keys: Mapping[int, str], others: set[str]
 ) -> list[MovedImage]:
-    """List the stored images of a run that the other one has not, the most used first."""
-    bank = model.bank
+    """List the stored images of a run that the other one has not, the most used first.
+
+    Args:
+        asked: the run.
+        answers: in which their weights are added up.
+        keys: what its stored images are known by.
+        others: what those of the other run are known by.
+    """
+    bank, table = asked.model.bank, asked.table
     if bank is None:
         return []
     used = add_up((one.index, one.weight) for answer in answers for one in answer.evidence)

@@ -1,5 +1,6 @@
 """A whole run in numbers: gathered from features that are encoded once."""
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -13,7 +14,8 @@ from whence.evidence.suspicious import find_plain_features, find_suspicious
 from whence.gather.by_group import measure_groups
 from whence.gather.explained import find_places, take_stored
 from whence.gather.near_pairs import find_pairs_of_run
-from whence.gather.use_of_memory import describe_use, read_all
+from whence.gather.use_of_memory import Use, describe_use, read_all
+from whence.memory.bank import Bank
 from whence.metrics.flag import risk_at, risk_curve
 from whence.models.calibration import error_probability
 from whence.models.classifier import Classifier
@@ -123,41 +125,53 @@ def gather_overview(
             by_group = measure_groups(
                 model, features, evaluation.answered, groups, batch_size=batch_size
             )
-    labels, predicted = labels.cpu(), readings.predicted
+    labels, predicted, bank = images.labels.cpu(), readings.predicted, model.bank
     columns = name_doubts(model, readings.doubts)
-    use, bank = readings.use, model.bank
-    memory = None if use is None or bank is None else describe_use(use, bank.indices.tolist())
-    compared = encode_for_labels(model, batch_size=batch_size)
-    suspicious = list_suspicious(model, compared, batch_size=batch_size)
-    named = [] if memory is None else [one.index for one in (*memory.most, *memory.misleading)]
-    named += [one.index for one in (suspicious or ())[:LISTED]]
-    named += [] if by_group is None else [one.index for one in by_group.misleading]
-    places = {} if bank is None else find_places(bank)
-    asked = [one.index for one in (suspicious or ())[:MOST_AUDITED]]
-    return Overview(
+    drawn = [name for name in DRAWN if name in columns]
+    errors = columns.get("error_probability")
+    found = Overview(
         made=made,
         class_names=model.class_names,
         evaluation=evaluation,
         confusion=confuse(labels, predicted, len(model.class_names)),
-        curves=tuple(
-            trace_curve(name, columns[name], predicted != labels)
-            for name in DRAWN
-            if name in columns
-        ),
+        curves=tuple(trace_curve(name, columns[name], predicted != labels) for name in drawn),
         hard=choose_hard(
-            predicted,
-            labels,
-            readings.probabilities,
-            columns["softmax"],
-            columns.get("error_probability"),
-            hard=hard,
+            predicted, labels, readings.probabilities, columns["softmax"], errors, hard=hard
         ),
-        memory=memory,
-        suspicious=suspicious,
-        stored={} if bank is None else {one: take_stored(bank, places[one]) for one in named},
-        nearest=find_nearest_stored(model, asked, features=compared) if asked else {},
         near_pairs=find_pairs_of_run(bank, images, predicted),
         groups=by_group,
+    )
+    if bank is None or readings.use is None:
+        return found
+    return add_memory(found, model, bank, readings.use, batch_size=batch_size)
+
+
+def add_memory(
+    found: Overview, model: Classifier, bank: Bank, use: Use, *, batch_size: int
+) -> Overview:
+    """Add the stored images that were used most, those with suspicious labels, and their pictures.
+
+    Args:
+        found: what is known of the answers.
+        model: that gave them.
+        bank: its memory.
+        use: how much the answers read each of its images.
+        batch_size: images computed at once.
+    """
+    compared = encode_for_labels(model, batch_size=batch_size)
+    suspicious = list_suspicious(model, compared, batch_size=batch_size)
+    memory, places = describe_use(use, bank.indices.tolist()), find_places(bank)
+    grouped = () if found.groups is None else found.groups.misleading
+    listed, asked = (suspicious or ())[:LISTED], (suspicious or ())[:MOST_AUDITED]
+    shown = [one.index for one in (*memory.most, *memory.misleading, *grouped)]
+    shown += [one.index for one in listed]
+    indices = [one.index for one in asked]
+    return replace(
+        found,
+        memory=memory,
+        suspicious=suspicious,
+        stored={index: take_stored(bank, places[index]) for index in shown},
+        nearest=find_nearest_stored(model, indices, features=compared) if indices else {},
     )
 
 

@@ -82,10 +82,11 @@ def say_balance(overview: Overview) -> tuple[str, ...]:
     recalls = {place: counts[place][1] / counts[place][0] for place in known}
     balanced, worst = sum(recalls.values()) / len(known), min(known, key=recalls.__getitem__)
     images, right, answers = counts[worst]
-    name = overview.class_names[worst]
+    name, alike = overview.class_names[worst], list(recalls.values()).count(recalls[worst])
+    which = "The class" if alike == 1 else f"One of the {alike:,} classes"
     return (
         f"With every class counting alike, however rare, {percent(balanced)} are right (balanced "
-        f"accuracy over {len(known):,} classes). The class found least often is {name}: recall "
+        f"accuracy over {len(known):,} classes). {which} found least often is {name}: recall "
         f"{write_share(right, images)}, precision {write_share(right, answers)}.",
     )
 

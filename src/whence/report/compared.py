@@ -67,8 +67,11 @@ def say_shared(found: Compared) -> tuple[str, ...]:
 
 def say_stored_moves(found: Compared) -> str:
     """Count the stored images that both have, that got another label, that came and that went."""
-    if not any(side.stored for side in found.sides):
+    without = [side.run for side in found.sides if not side.stored]
+    if len(without) == len(found.sides):
         return "Neither run has a memory."
+    if without:
+        return f"{without[0]} has no memory, so no evidence can be compared."
     others = found.relabelled_count
     relabelled = f", {others:,} of them with another label" if others else ""
     return (
