@@ -176,7 +176,7 @@ def make_surrogate_part(*, precision=0.99, lime=0.7, tree=0.8, real=1.0, second=
         "anchors": anchors,
         "same anchors": 0.5,
         "same LIME": None,
-        "lines agree": {"100": 0.8},
+        "lines agree": {"1600": 0.8},
         "pictures": [],
     }
     return {
@@ -243,7 +243,7 @@ def test_rows_of_rules_are_means_and_coverage_is_counted():
     assert named["rule: anchor"]["found"] == 0.5
     assert named["rule: anchor"]["same again"] == 0.5
     assert named["rule: as many regions, LIME"]["precision"] == 0.7
-    assert named["LIME's numbers, 100 variants"]["same again"] == 0.8
+    assert named["LIME's numbers, 1,600 variants"]["same again"] == 0.8
 
 
 def test_a_small_study_is_whole_and_goes_on(tmp_path, monkeypatch):

@@ -198,7 +198,8 @@ def rows_of_rules(parts: Sequence[Mapping[str, Any]]) -> list[tuple[Entry, ...]]
         )
     for samples in parts[0]["rules"]["lines agree"]:
         agree = fmean(part["rules"]["lines agree"][samples] for part in parts)
-        rows.append(lay_out_surrogate(f"LIME's numbers, {samples} variants", same_again=agree))
+        title = f"LIME's numbers, {int(samples):,} variants"
+        rows.append(lay_out_surrogate(title, same_again=agree))
     return rows
 
 
