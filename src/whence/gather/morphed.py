@@ -105,6 +105,40 @@ def morph_images(
         )
     logits = classify_images(model, images, batch_size=batch_size).cpu()
     classes = ask_classes(logits, model.class_names, names, question.to)
+    stored = encode_training(model, vae, training, question, classes, batch_size=batch_size)
+    generator = make_generator(question.seed)
+    found: list[Morph] = []
+    work = len(images) * (1 + 3 * len(question.others))
+    with make_bar(total=work, unit="step", leave=False) as bar:
+        for first in range(0, len(images), TOGETHER):
+            rows = slice(first, first + TOGETHER)
+            some = Gathering(model, vae, images[rows], stored, training, question, batch_size, bar)
+            found += some.gather(names[rows], truths[rows], logits[rows], classes[rows], generator)
+    return tuple(add_notes(model, one, row, advice) for one, row in zip(found, logits, strict=True))
+
+
+def encode_training(
+    model: Classifier,
+    vae: VAE,
+    training: Training,
+    question: Question,
+    classes: Tensor,
+    *,
+    batch_size: int,
+) -> StoredCodes:
+    """Encode the images that others are looked for among.
+
+    Args:
+        model: whose classes they are of.
+        vae: that encodes them.
+        training: the images.
+        question: its seed is that of the codes.
+        classes: `(B, 2)` of self and of other.
+        batch_size: images at once.
+
+    Raises:
+        ValueError: if a class of other has no image, and another than the memory's is asked for.
+    """
     with make_bar(total=len(training), desc="training images", leave=False) as bar:
         stored = store_codes(
             vae,
@@ -117,24 +151,15 @@ def morph_images(
         )
     if set(question.others) != {"memory"}:
         mean_norms(model.class_names, classes[:, 1], stored.norms)  # refuses an empty class
-    generator = make_generator(question.seed)
-    found: list[Morph] = []
-    work = len(images) * (1 + 3 * len(question.others))
-    with make_bar(total=work, unit="step", leave=False) as bar:
-        for first in range(0, len(images), TOGETHER):
-            rows = slice(first, first + TOGETHER)
-            some = Gathering(model, vae, images[rows], stored, training, question, batch_size, bar)
-            found += some.gather(names[rows], truths[rows], logits[rows], classes[rows], generator)
-    noted = [
-        replace(one, notes=say_other_answer(model, row))
-        for one, row in zip(found, logits, strict=True)
-    ]
-    return tuple(
-        one
-        if one.code.reason is None
-        else replace(one, code=replace(one.code, reason=f"{one.code.reason} {advice}".strip()))
-        for one in noted
-    )
+    return stored
+
+
+def add_notes(model: Classifier, one: Morph, logits: Tensor, advice: str) -> Morph:
+    """Say what a threshold makes of logits `(K,)`, and what helps an image without a code."""
+    noted = replace(one, notes=say_other_answer(model, logits))
+    if one.code.reason is None:
+        return noted
+    return replace(noted, code=replace(one.code, reason=f"{one.code.reason} {advice}".strip()))
 
 
 def say_other_answer(model: Classifier, logits: Tensor) -> tuple[str, ...]:

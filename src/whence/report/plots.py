@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from torch import Tensor
 
@@ -145,40 +146,60 @@ def plot_lines(
     values = [y for _, points in curves for _, y in points if math.isfinite(y)]
     lowest, highest = min([0.0, *values]), max([0.0, *values])
     grid, low, high = choose_lines(0.0 if -lowest < SLIGHT * highest else lowest, highest)
-    texts = [write_tick(grid * n, grid, percent=percent) for n in range(low, high + 1)]
-    left = 10 + LETTER * max(len(text) for text in texts)
-    right = WIDTH - 4 - LETTER * len(ticks[-1][1]) / 2
-    bottom = HEIGHT - BOTTOM
-
-    def across(x: float) -> float:
-        return left + (right - left) * (x - ends[0]) / (ends[1] - ends[0])
-
-    def up(y: float) -> float:
-        return bottom - (bottom - TOP) * (y - low * grid) / ((high - low) * grid)
-
+    marks = [(grid * n, write_tick(grid * n, grid, percent=percent)) for n in range(low, high + 1)]
+    frame = PlotFrame(
+        left=10 + LETTER * max(len(text) for _, text in marks),
+        right=WIDTH - 4 - LETTER * len(ticks[-1][1]) / 2,
+        ends=ends,
+        heights=(low * grid, high * grid),
+    )
+    across, up = frame.across, frame.up
     return LinePlot(
         title=title,
         label=label,
         width=WIDTH,
         height=HEIGHT,
-        left=left,
-        right=right,
+        left=frame.left,
+        right=frame.right,
         top=TOP,
-        bottom=bottom,
+        bottom=HEIGHT - BOTTOM,
         zero=up(0.0),
         lines=merge_lines(
             [(name, [(across(x), up(y)) for x, y in points]) for name, points in curves]
         ),
         across=tuple(Tick(across(place), text) for place, text in ticks),
-        up=tuple(
-            Tick(up(grid * n), text) for n, text in zip(range(low, high + 1), texts, strict=True)
-        ),
+        up=tuple(Tick(up(place), text) for place, text in marks),
         up_name=up_name,
         across_name=across_name,
         band=None if band is None else (across(band[0]), across(band[1]), across(band[2])),
         band_name=band_name,
         caption=caption,
     )
+
+
+class PlotFrame(NamedTuple):
+    """Where the axes are, and what stands at their ends.
+
+    Attributes:
+        left, right: of the horizontal axis, in units of the drawing.
+        ends: of the numbers across.
+        heights: of the numbers up.
+    """
+
+    left: float
+    right: float
+    ends: tuple[float, float]
+    heights: tuple[float, float]
+
+    def across(self, x: float) -> float:
+        """Place a number across, in units of the drawing."""
+        first, last = self.ends
+        return self.left + (self.right - self.left) * (x - first) / (last - first)
+
+    def up(self, y: float) -> float:
+        """Place a number up, in units of the drawing, which grow downwards."""
+        (low, high), bottom = self.heights, HEIGHT - BOTTOM
+        return bottom - (bottom - TOP) * (y - low) / (high - low)
 
 
 def merge_lines(curves: Sequence[tuple[str, Points]]) -> tuple[Line, ...]:

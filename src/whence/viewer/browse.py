@@ -180,8 +180,7 @@ class Browser:
 
         def lay_out(index: int) -> dict[str, Any]:
             one = bank.stored(torch.tensor([places[index]]))[0]
-            source = (one.index, one.label, one.predicted, one.source)
-            return show_stored_image(*source, names, standing, pictures)
+            return show_stored_image(one, names, standing, pictures)
 
         return {
             "used": [
@@ -232,12 +231,7 @@ class Browser:
             wanted, sources = search.casefold(), bank.sources
             places = [place for place in places if wanted in sources[place].casefold()]
         shown = bank.stored(torch.tensor(places[first : first + ONE_PAGE], dtype=torch.int64))
-        items = [
-            show_stored_image(
-                one.index, one.label, one.predicted, one.source, names, standing, pictures
-            )
-            for one in shown
-        ]
+        items = [show_stored_image(one, names, standing, pictures) for one in shown]
         return {"total": len(places), "items": items}
 
     def trace_threshold(self, name: str) -> dict[str, Any]:

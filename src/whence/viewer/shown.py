@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from whence.models.classifier import Classifier
-from whence.records.answers import Evidence, Prediction
+from whence.records.answers import Evidence, Prediction, StoredImage
 from whence.report.cards import say_conflict
 from whence.report.doubt import find_doubt
 from whence.report.numbers import percent
@@ -74,9 +74,7 @@ def show_weighed(
 ) -> dict[str, Any]:
     """Lay one stored image out as evidence of an answer."""
     return {
-        **show_stored_image(
-            one.index, one.label, one.predicted, one.source, names, standing, pictures
-        ),
+        **show_stored_image(one, names, standing, pictures),
         "weight": one.weight,
         "similarity": one.similarity,
         "role": one.role,
@@ -84,24 +82,22 @@ def show_weighed(
 
 
 def show_stored_image(
-    index: int,
-    label: int | None,
-    predicted: int,
-    source: str | None,
+    one: StoredImage | Evidence,
     names: Sequence[str],
     standing: EditedMemory,
     pictures: StoredPictures,
 ) -> dict[str, Any]:
     """Lay one stored image out, as it stands in the memory now."""
+    index, label = one.index, one.label
     now, added = standing.labels.get(index), pictures.added.get(index)
     return {
         "index": index,
-        "name": added or source or f"training image {index}",
+        "name": added or one.source or f"training image {index}",
         "added": added is not None,
         "label": now or ("no label" if label is None else names[label]),
         "relabelled": now is not None,
         "removed": index in standing.removed,
         "pinned": index in standing.pinned,
-        "note": say_conflict(label, predicted, names),
+        "note": say_conflict(label, one.predicted, names),
         "picture": pictures.address(index),
     }
