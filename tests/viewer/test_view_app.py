@@ -5,6 +5,7 @@ import io
 import json
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,9 +15,13 @@ from starlette.testclient import TestClient
 import whence
 from tests.viewer.conftest import HOST, ME, YOU, Page
 from whence.cli import main
+from whence.records.class_measures import ClassMeasures
+from whence.records.decision import Decision
 from whence.runs.where import AS_SETTINGS_SAY, Where
 from whence.viewer import visitors
 from whence.viewer.app import build_app
+from whence.viewer.changes import EditedMemory
+from whence.viewer.shown import StoredPictures, show_prediction
 from whence.viewer.viewed_run import open_run
 from whence.viewer.viewer import Viewer
 
@@ -44,6 +49,37 @@ def test_answers_are_the_library_s(page, viewed):
     assert [one["index"] for one in found["before"]["nearest"]] == [one.index for one in nearest]
     assert found["after"] is None
     assert found["truth"] == names[int(viewed.tests.labels[0])]
+
+
+def test_what_a_threshold_decides_is_said_and_its_class_is_among_the_bars(viewed):
+    names = [f"class {number}" for number in range(8)]
+    shares = torch.tensor([0.3, 0.2, 0.15, 0.12, 0.1, 0.08, 0.05, 0.0])
+    measures = ClassMeasures(names[6], 10, 9, 12)
+    decision = Decision(6, 0.04, 40, measures, target_recall=0.9)
+    answer = whence.predict(viewed.model, viewed.tests.images[:1])[0]
+    found = replace(answer, probabilities=shares, predicted=6, decision=decision)
+    model = SimpleNamespace(class_names=tuple(names))
+    pictures = StoredPictures(lambda index: None)
+    evidence = tuple(replace(one, label=0, predicted=0) for one in answer.evidence) * 40
+    found = replace(found, evidence=evidence)
+    shown = show_prediction(model, found, (), EditedMemory(), pictures)
+    assert [one["name"] for one in shown["classes"]] == [*names[:4], "class 6"]
+    assert shown["share"] == shown["classes"][-1]["share"] == pytest.approx(0.05)
+    assert shown["decided"].startswith("Answered class 6 because its probability 5.0% is not below")
+    assert (shown["weighed"], len(shown["evidence"])) == (len(evidence), 24)
+    plain = show_prediction(
+        model, replace(found, decision=None, predicted=0), (), EditedMemory(), pictures
+    )
+    assert plain["decided"] == ""
+    assert [one["name"] for one in plain["classes"]] == names[:5]
+
+
+def test_the_pattern_that_is_offered_finds_files(page, viewed):
+    about = page.call("describe")
+    assert about["files"] in ("cat/*", "dog/*")
+    assert about["similarity"] == viewed.model.memory_head.similarity
+    edits = page.call("change", kind="untick_files", pattern=about["files"])
+    assert 0 < edits["removed"] < len(viewed.model.bank)
 
 
 def test_an_image_that_is_unticked_is_gone_from_the_answer(page, viewed):

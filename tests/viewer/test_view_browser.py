@@ -227,6 +227,12 @@ def test_shares_and_dots_in_words_and_colours(page):
     colours = page.evaluate('["cat", "dog", ""].map(label => colourOf(["cat", "dog"], label))')
     assert len(set(colours)) == 3
     assert "NaN" not in colours[2]
+    # by a threshold the answer is not the most probable class
+    told = {"answer": "cat", "share": 0.25, "doubt": {"title": "Doubtful"}}
+    told["classes"] = [{"name": "dog", "share": 0.75}, {"name": "cat", "share": 0.25}]
+    assert page.evaluate("told => sayAnswer({ before: told })", told) == (
+        "The answer is cat, 25.0%. Doubtful."
+    )
     dot = {"part": "stored", "name": "a.png", "label": "", "wrong": False, "suspicious": False}
     assert page.evaluate("nameDot", dot) == "stored image a.png, without a label"
     assert page.evaluate("nameDot", dot | {"label": "cat"}) == "stored image a.png, labelled cat"

@@ -9,6 +9,7 @@ import torch
 from whence.models.classifier import Classifier
 from whence.records.answers import Evidence, Prediction, StoredImage
 from whence.report.cards import say_conflict
+from whence.report.decision import say_decision
 from whence.report.doubt import find_doubt
 from whence.report.numbers import percent
 from whence.report.reading import say_reading
@@ -46,10 +47,12 @@ def show_prediction(
     """Lay one answer out: class, doubt, evidence, the nearest of each class."""
     names = model.class_names
     doubt = find_doubt(found, names, added=pictures.added)
-    order = torch.argsort(found.probabilities, descending=True, stable=True)[:NAMED_CLASSES]
+    order = torch.argsort(found.probabilities, descending=True, stable=True).tolist()
+    likely = order[:NAMED_CLASSES]
+    if found.predicted not in likely:  # by a threshold
+        likely = [*likely[:-1], found.predicted]
     classes = [
-        {"name": names[place], "share": float(found.probabilities[place])}
-        for place in order.tolist()
+        {"name": names[place], "share": float(found.probabilities[place])} for place in likely
     ]
     shown = found.evidence[:MOST_CARDS]
     rest = found.evidence[MOST_CARDS:]
@@ -62,7 +65,9 @@ def show_prediction(
         "doubt": {"level": doubt.level, "title": doubt.title, "sentences": list(doubt.sentences)},
         "calibrated": found.error_probability is not None,
         "error": found.error_probability,
+        "decided": say_decision(found, names) or "",
         "reading": say_reading(found, names) or "",
+        "weighed": len(found.evidence),
         "evidence": [show_weighed(one, names, standing, pictures) for one in shown],
         "rest": told,
         "nearest": [show_weighed(one, names, standing, pictures) for one in nearest],

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from io import BytesIO
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from PIL import Image
@@ -66,8 +66,8 @@ class Viewer:
             "run": run.folder.resolve().name,
             "classes": list(run.model.class_names),
             "memory": None if bank is None else len(bank),
-            "by_label": run.model.has_memory and run.model.memory_head.reads_labels,
-            "files": bank is not None and bank.sources is not None,
+            "similarity": run.model.memory_head.similarity if run.model.has_memory else None,
+            "files": None if bank is None or bank.sources is None else exemplify(bank.sources[0]),
             "tests": 0 if run.tests is None else len(run.tests),
             "notes": list(run.notes),
             "methods": list_offered(run.model),
@@ -313,6 +313,16 @@ def address_in(model: Classifier, part: str) -> Address:
     """Return what gives the address of a stored image of one run; None without pixels."""
     pixels = model.bank is not None and model.bank.images is not None
     return lambda index: f"/picture/{part}/{index}.png" if pixels else None
+
+
+def exemplify(source: str) -> str:
+    """Give a pattern of files that a stored file is one of.
+
+    >>> exemplify("train/cat/7.png"), exemplify("7.png")
+    ('train/cat/*', '*.png')
+    """
+    path = PurePosixPath(source)
+    return f"*{path.suffix}" if path.parent == PurePosixPath() else f"{path.parent}/*"
 
 
 def read_upload(model: Classifier, name: str, content: bytes) -> Upload:

@@ -14,7 +14,7 @@ async function ask(part, place) {
 }
 
 function sayAnswer({ before, after, beside }) {
-  const said = one => `${one.answer}, ${percent(Math.max(...one.classes.map(other => other.share)))}. ${one.doubt.title}`;
+  const said = one => `${one.answer}, ${percent(one.share)}. ${one.doubt.title}`;
   const told = after ? `After your changes: ${said(after)}. Before: ${before.answer}.` : `The answer is ${said(before)}.`;
   return beside ? `${told} ${state.run.beside} says ${beside.answer}.` : told;
 }
@@ -84,19 +84,19 @@ function drawAnswer(title, found, id) {
     make("ul", { class: "bars", "aria-label": "shares of the classes" }, found.classes.map(one =>
       make("li", {}, make("span", {}, one.name), make("meter", { min: 0, max: 1, value: one.share, "aria-label": one.name }), make("span", {}, percent(one.share))))),
     make("div", { class: `doubt ${found.doubt.level}` }, make("strong", {}, found.doubt.title), found.doubt.sentences.map(text => make("p", {}, text)), uncalibrated),
-    found.reading ? make("p", {}, found.reading) : null,
+    [found.decided, found.reading].filter(Boolean).map(text => make("p", {}, text)),
     found.nearest.length > 1 ? [make("h3", {}, "The most similar stored image of each likely class"),
       make("ul", { class: "cards nearest" }, found.nearest.map(one => drawCard(one, id, false)))] : null,
     found.evidence.length ? [make("h3", {}, "What the answer was computed from"), id === "before" ? drawWords() : null,
       make("ul", { class: "cards evidence" }, found.evidence.slice(0, 12).map(one => drawCard(one, id, true))),
-      found.evidence.length > 12 ? make("details", { class: "more" }, make("summary", {}, `${found.evidence.length - 12} more with a weight`),
+      found.evidence.length > 12 ? make("details", { class: "more" }, make("summary", {}, `${found.weighed - 12} more with a weight`),
         make("ul", { class: "cards" }, found.evidence.slice(12).map(one => drawCard(one, id, true))), make("p", { class: "soft" }, found.rest)) : null] : null);
 }
 
 function drawWords() {
   return make("details", { class: "soft" }, make("summary", {}, "What the words on the cards mean"), make("ul", {},
     make("li", {}, "weight: the share of this stored image in the answer; all weights together are 100%"),
-    make("li", {}, "similarity: how alike the model finds the two images; 1 is the same, 0 and below nothing in common"),
+    make("li", {}, `similarity: how alike the model finds the two images${state.run.similarity === "cosine" ? "; 1 is the same, 0 and below nothing in common" : "; the higher, the more"}`),
     make("li", {}, "the list of classes: the label of the stored image; choose another one to see what the answer would be"),
     make("li", {}, "counts: take the tick away, and the answer is computed without this image"),
     make("li", {}, "pin: this image stays when you leave out its class or its files")));

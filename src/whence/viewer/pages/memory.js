@@ -13,7 +13,7 @@ function drawEdits() {
     make("div", { class: "row" }, make("button", { type: "button", disabled: !edits.undo, onclick: attempt(() => edit("undo")) }, "Undo"),
       make("button", { type: "button", disabled: !edits.redo, onclick: attempt(() => edit("redo")) }, "Redo")),
     make("div", { class: "row" }, make("label", {}, "class", label), make("button", { type: "button", onclick: attempt(() => change({ kind: "untick_class", label: label.value })) }, "Leave this class out")),
-    state.run.files ? make("div", { class: "row" }, make("label", {}, `files, such as ${state.run.classes[0]}/*`, pattern), make("button", { type: "button", onclick: attempt(() => change({ kind: "untick_files", pattern: pattern.value })) }, "Leave these files out")) : null,
+    state.run.files ? make("div", { class: "row" }, make("label", {}, `files, such as ${state.run.files}`, pattern), make("button", { type: "button", onclick: attempt(() => change({ kind: "untick_files", pattern: pattern.value })) }, "Leave these files out")) : null,
     edits.steps.length ? make("ol", { class: "steps", "aria-label": "changes" }, edits.steps.map(text => make("li", {}, text))) : make("p", { class: "soft" }, "Nothing is changed. Take the tick from an image, and see what the answer would be."),
     make("form", { class: "row", onsubmit: attempt(event => { event.preventDefault(); return save(name.value, event.target.querySelector("button")); }) },
       make("label", {}, "name", name), make("button", { type: "submit", disabled: !edits.changed }, "Save memory")),
